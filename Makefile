@@ -1,0 +1,91 @@
+# Exhibit's commands. What they need is set up in .venv on first use, and again when its requirements change.
+
+PYTHON ?= python3
+
+REQUEST := --evidence sample --window 2026-04-22/2026-06-05 --as-of 2026-06-20T12:00:00Z --keys keys --out briefings
+LIBRARIES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
+TEST_TOOLS := default-jdk-headless libjaxb-java libnss3-tools librhino-java openssl poppler-utils
+
+ifeq ($(shell uname -s),Darwin)
+# Where Homebrew keeps Pango. A part of each command because macOS drops exported DYLD_ variables in /bin/sh.
+RUN := DYLD_FALLBACK_LIBRARY_PATH=/opt/homebrew/lib:/usr/local/lib:/usr/lib
+endif
+EXHIBIT := $(strip $(RUN) .venv/bin/exhibit)
+VENV_PYTHON := $(strip $(RUN) .venv/bin/python)
+INSTALL := .venv/bin/python -m pip --disable-pip-version-check --quiet install
+LOCK := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" pyproject.toml --extra build
+
+.PHONY: help briefing test lint types bench conformance lock clean
+.DELETE_ON_ERROR:
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+briefing: .venv/exhibit .venv/libraries ## publish the sample briefings, for a lawmaker and a regulator, and verify them
+	$(EXHIBIT) sample sample
+	$(EXHIBIT) publish $(REQUEST) --audience lawmaker
+	$(EXHIBIT) publish $(REQUEST) --audience regulator
+	@for pdf in briefings/*.pdf; do \
+	  echo "$(EXHIBIT) verify $$pdf --trust keys/root.cert.pem"; \
+	  $(EXHIBIT) verify "$$pdf" --trust keys/root.cert.pem || exit; \
+	done
+
+test: .venv/dev .venv/libraries .venv/tools ## run the tests, with branch coverage
+	@$(VENV_PYTHON) -m pytest -rs --cov
+
+lint: .venv/dev ## check style and formatting
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+
+types: .venv/dev ## check types
+	@.venv/bin/mypy
+
+bench: .venv/dev .venv/libraries ## measure speed and memory
+	@$(VENV_PYTHON) -m benchmarks
+
+conformance: briefing .venv/dev .venv/tools ## check the sample briefings for PDF/A-3a and PDF/UA-1 with veraPDF
+	@$(VENV_PYTHON) -m tests.conformance briefings/*.pdf
+
+lock: .venv/dev ## pin the newest packages that pyproject.toml allows, with their hashes
+	$(LOCK) --output-file requirements.txt
+	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+
+clean: ## remove what these commands made, except briefings/ and keys/
+	rm -rf .venv .cache build dist sample .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -exec rm -rf {} +
+
+# Set-up. The files below are empty, and newer than what they were made from; whatever was interrupted is done again.
+
+NO_PYTHON := Exhibit needs Python 3.11 or newer, and '$(PYTHON)' is not: install it, or run make PYTHON=/path/to/python3
+NO_VENV := '$(PYTHON)' cannot make virtual environments: install python3-venv (apt install python3-venv)
+NO_LIBRARIES := Exhibit needs Pango 1.44 or newer and HarfBuzz: apt install $(LIBRARIES) (Debian, Ubuntu), \
+	dnf install pango harfbuzz (Fedora) or brew install pango (macOS)
+NO_TEST_TOOLS := Some of $(TEST_TOOLS) are missing: tests that need them will be skipped
+HAS_LIBRARIES := $(VENV_PYTHON) -W error:HarfBuzz-Subset -c 'from weasyprint.text.ffi import pango as p; \
+	assert p.pango_version() >= 14400' >/dev/null 2>&1
+or_stop = || { echo "$(1)" >&2; exit 1; }
+
+.venv/packages: requirements.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null $(call or_stop,$(NO_PYTHON))
+	@"$(PYTHON)" -c 'import ensurepip' 2>/dev/null || .ci/apt python3-venv $(call or_stop,$(NO_VENV))
+	@echo "Setting up .venv (about a minute, once)"
+	@"$(PYTHON)" -m venv --clear .venv
+	@$(INSTALL) --only-binary :all: --requirement requirements.txt
+	@touch $@
+
+.venv/exhibit: .venv/packages pyproject.toml
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/exhibit requirements-dev.txt
+	@echo "Adding what tests and checks need"
+	@$(INSTALL) --only-binary :all: --requirement requirements-dev.txt
+	@touch $@
+
+.venv/libraries: .venv/packages
+	@$(HAS_LIBRARIES) || { .ci/apt $(LIBRARIES) && $(HAS_LIBRARIES); } $(call or_stop,$(NO_LIBRARIES))
+	@touch $@
+
+.venv/tools: .venv/libraries
+	@if .ci/apt $(TEST_TOOLS); then touch $@; else echo "$(NO_TEST_TOOLS)"; fi

@@ -1,0 +1,3 @@
+import duckdb
+def explain(root, located, error):
+    return error or Exception("unsound")

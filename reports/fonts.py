@@ -1,0 +1,59 @@
+"""The pinned fonts, and what of the text from outside they can show. A font of the host is never used."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+import font_source_sans_pro  # type: ignore[import-untyped]
+import font_source_serif_pro  # type: ignore[import-untyped]
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+
+FONTS = tuple(Path(package.font_directory) for package in (font_source_sans_pro, font_source_serif_pro))
+
+_FACES = ("SourceSansPro-Regular.otf", "SourceSerifPro-Regular.otf")  # all text can fall back on these two
+_SPACES = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+
+
+@cache
+def coverage() -> frozenset[int]:
+    """Return the code points that the pinned fonts can show."""
+    faces = (TTFont(folder / face, lazy=True) for folder, face in zip(FONTS, _FACES, strict=True))
+    return frozenset[int]().union(*(face.getBestCmap() for face in faces))
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    """Return text from outside as pages can show it; beyond `limit` characters (2 or more), cut with `…`.
+
+    Whitespace becomes single spaces. What no pinned font has, or what could hide or reorder its neighbours
+    (controls, bidirectional overrides, zero-width characters, lone surrogates, stacked marks), shows as
+    `[U+202E]`.
+    """
+    shown: list[str] = []
+    length = 0
+    for character in unicodedata.normalize("NFC", text):
+        piece = _shown(character)
+        if piece == " " and (not shown or shown[-1] == " "):
+            continue
+        shown.append(piece)
+        length += len(piece)
+        if limit is not None and length > limit + 1:
+            break
+    whole = "".join(shown).rstrip(" ")
+    return whole if limit is None or len(whole) <= limit else _shortened(shown, limit)
+
+
+def _shortened(pieces: list[str], limit: int) -> str:
+    length = sum(map(len, pieces))
+    while length > limit - 1:
+        length -= len(pieces.pop())
+    return "".join(pieces).rstrip(" ") + "…"
+
+
+def _shown(character: str) -> str:
+    if character.isspace() and character not in _SPACES:
+        return " "
+    if unicodedata.category(character)[0] not in "CM" and ord(character) in coverage():
+        return character
+    return f"[U+{ord(character):04X}]"

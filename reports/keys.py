@@ -1,0 +1,387 @@
+"""The signing key: a port, the adapter for keys in files, and the embedded default, a small authority."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    pkcs12,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from reports.errors import InvalidSettings
+
+# What an extended key usage must allow, if it is there at all, for its certificate to sign documents.
+DOCUMENT_PURPOSES = frozenset(
+    {
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+        ExtendedKeyUsageOID.EMAIL_PROTECTION,
+        ObjectIdentifier("1.3.6.1.5.5.7.3.36"),  # document signing, RFC 9336
+        ObjectIdentifier("1.3.6.1.4.1.311.10.3.12"),  # document signing, Microsoft
+        ObjectIdentifier("1.2.840.113583.1.1.5"),  # authentic documents, Adobe
+    }
+)
+
+
+class SigningKey(Protocol):
+    """Signs messages, and says with which certificates its signatures are checked."""
+
+    @property
+    def chain(self) -> Sequence[x509.Certificate]:
+        """The certificate of the key first, then its issuer, and so on as far as known."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature over the raw message (at most 4,096 bytes), hashed with SHA-256 on the way.
+
+        RSA (3072 bits or more) with PKCS #1 v1.5 padding, or ECDSA on P-256 as DER; the certificate tells
+        which. Raises `Unavailable` when the keeper of the key does not answer.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class LocalKey:
+    """A private key held in memory, with its certificates. Its `repr` shows neither."""
+
+    chain: tuple[x509.Certificate, ...] = field(repr=False)
+    _private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = field(repr=False)
+
+    @classmethod
+    def from_pem(cls, key: Path, chain: Path, now: datetime, passphrase: bytes | None = None) -> LocalKey:
+        """Read a PEM private key, and PEM certificates in any order; both may be in the same file.
+
+        Raises `InvalidSettings`, naming the file, when either cannot be read or does not serve to sign at
+        `now`.
+        """
+        return cls._checked(_private_key(key, passphrase), load_certificates(chain), chain, now)
+
+    @classmethod
+    def from_pkcs12(cls, file: Path, passphrase: bytes, now: datetime) -> LocalKey:
+        """Read a PKCS #12 file (`.p12`, `.pfx`): a private key with its certificates.
+
+        Raises `InvalidSettings`, naming the file, when it cannot be read or does not serve to sign at `now`.
+        """
+        try:
+            private, leaf, others = pkcs12.load_key_and_certificates(_read(file), passphrase)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise InvalidSettings(
+                f"{file} cannot be opened: check that it is PKCS #12, and its passphrase"
+            ) from None
+        if private is None or leaf is None:
+            raise InvalidSettings(f"{file} holds no private key with its certificate: export it with both")
+        return cls._checked(private, [leaf, *others], file, now)
+
+    @classmethod
+    def _checked(
+        cls, private: PrivateKeyTypes, certificates: Sequence[x509.Certificate], file: Path, now: datetime
+    ) -> LocalKey:
+        strong = _strong(private, file)
+        leaf = next((c for c in certificates if _same(c.public_key(), strong.public_key())), None)
+        if leaf is None:
+            raise InvalidSettings(
+                f"{file} holds no certificate of the signing key: give the one issued for it"
+            )
+        _in_force(leaf, file, now)
+        if fault := signing_fault(leaf):
+            raise InvalidSettings(f"{file}: {fault}: use a certificate for signing documents")
+        return cls(chain_of(leaf, certificates), strong)
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign as `SigningKey.sign` says."""
+        if isinstance(self._private, rsa.RSAPrivateKey):
+            return self._private.sign(message, padding.PKCS1v15(), hashes.SHA256())
+        return self._private.sign(message, ec.ECDSA(hashes.SHA256()))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAuthority:
+    """The embedded default: an authority of one's own, in a folder that only its owner can read.
+
+    A root signs two certificates and an empty revocation list, and then its private key is forgotten: nothing
+    else can ever be issued under the certificate that readers trust, and there is one secret less to keep.
+    The signing key serves for five years. The time-stamp authority and the list last as long as the root, 30
+    years, because a document can be checked for as long as the certificate of its last time-stamp is in
+    force.
+    """
+
+    directory: Path
+    root: x509.Certificate
+    key: LocalKey
+    stamp_key: LocalKey
+    crl: bytes
+
+    @classmethod
+    def open(cls, directory: Path, now: datetime) -> LocalAuthority:
+        """Read the authority that is kept in a folder, after making it if the folder is new or empty.
+
+        Two processes may do this at once: the first to finish wins, and both use what it made. Raises
+        `InvalidSettings` when the folder holds something else, cannot be written or read, or its signing
+        certificate has expired.
+        """
+        if not (directory / "root.cert.pem").exists():
+            _make(directory, now)
+        (root,) = load_certificates(directory / "root.cert.pem")
+        return cls(
+            directory,
+            root,
+            _member(directory, "signer", root, now),
+            _member(directory, "timestamp", root, now),
+            _read(directory / "root.crl"),
+        )
+
+    def pseudonym_key(self) -> bytes:
+        """The 32 bytes that account ids are hashed with. Raises `InvalidSettings` if they are not there."""
+        secret = _read(self.directory / "pseudonym.key")
+        if len(secret) != 32:
+            raise InvalidSettings(
+                f"{self.directory / 'pseudonym.key'} is damaged: restore its 32 bytes from a copy"
+            )
+        return secret
+
+
+def load_certificates(file: Path) -> tuple[x509.Certificate, ...]:
+    """Read one DER certificate, or every PEM certificate of a file, in the order of the file.
+
+    Raises `InvalidSettings`, naming the file, when there is none or one does not parse.
+    """
+    data = _read(file)
+    try:
+        if b"-----BEGIN" in data:
+            return tuple(x509.load_pem_x509_certificates(data))
+        return (x509.load_der_x509_certificate(data),)
+    except (ValueError, UnsupportedAlgorithm):
+        raise InvalidSettings(
+            f"{file} holds no certificate that can be read: give one as PEM or DER"
+        ) from None
+
+
+def chain_of(
+    leaf: x509.Certificate, certificates: Iterable[x509.Certificate]
+) -> tuple[x509.Certificate, ...]:
+    """The certificate, its issuer among `certificates`, and so on, as far as known."""
+    pool, chain = list(certificates), [leaf]
+    while chain[-1].issuer != chain[-1].subject:
+        issuer = next((c for c in pool if c not in chain and _issued(chain[-1], c)), None)
+        if issuer is None:
+            break
+        chain.append(issuer)
+    return tuple(chain)
+
+
+def signing_fault(certificate: x509.Certificate) -> str | None:
+    """Why a certificate does not serve to sign documents (RFC 5280, 4.2.1.3; RFC 9336), or None."""
+    name = certificate.subject.rfc4514_string()
+    for extension in certificate.extensions:
+        value = extension.value
+        if isinstance(value, x509.KeyUsage) and not (value.digital_signature or value.content_commitment):
+            return f"certificate {name} is not for digital signatures"
+        if isinstance(value, x509.ExtendedKeyUsage) and DOCUMENT_PURPOSES.isdisjoint(value):
+            return f"certificate {name} is for another purpose than signing documents"
+    return None
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _same(one: PublicKeyTypes, other: PublicKeyTypes) -> bool:
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return one.public_bytes(*form) == other.public_bytes(*form)
+
+
+def _in_force(certificate: x509.Certificate, file: Path, now: datetime) -> None:
+    first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now > last:
+        raise InvalidSettings(
+            f"{file}: the certificate expired at {last:%Y-%m-%dT%H:%M:%SZ}: give one that is in force"
+        )
+    if now < first:
+        raise InvalidSettings(
+            f"{file}: the certificate is not valid before {first:%Y-%m-%dT%H:%M:%SZ}: wait, or set the clock"
+        )
+
+
+def _strong(private: PrivateKeyTypes, file: Path) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
+    if isinstance(private, rsa.RSAPrivateKey) and private.key_size >= 3072:
+        return private
+    if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1):
+        return private
+    raise InvalidSettings(f"{file}: the key cannot be used: give RSA of 3072 bits or more, or ECDSA on P-256")
+
+
+def _private_key(file: Path, passphrase: bytes | None) -> PrivateKeyTypes:
+    try:
+        return load_pem_private_key(_read(file), passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # The reason is not passed on, for it could quote the file.
+        raise InvalidSettings(
+            f"{file} holds no private key that can be read: give one as PEM, and its passphrase"
+        ) from None
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidSettings(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _member(directory: Path, name: str, root: x509.Certificate, now: datetime) -> LocalKey:
+    file = directory / f"{name}.cert.pem"
+    certificates = (*load_certificates(file), root)
+    private = _strong(_private_key(directory / f"{name}.key.pem", None), file)
+    leaf = certificates[0]
+    if not _same(leaf.public_key(), private.public_key()) or not _issued(leaf, root):
+        raise InvalidSettings(f"{directory} mixes files of two authorities: restore it from a copy")
+    if now > leaf.not_valid_after_utc:
+        raise InvalidSettings(
+            f"{file} expired at {leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}: name a new folder for keys,"
+            " and keep this one's root.cert.pem for readers of what it signed"
+        )
+    return LocalKey(certificates, private)
+
+
+def _make(directory: Path, now: datetime) -> None:
+    """Fill a folder beside the one asked for, and rename it: what a crash leaves there, nothing reads."""
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    except OSError as error:
+        raise InvalidSettings(f"{directory} cannot be made: {error.strerror}") from None
+    try:
+        for name, content in _new_authority(now).items():
+            _write_private(beside / name, content)
+        beside.rename(directory)
+    except OSError as error:
+        if not (directory / "root.cert.pem").exists():
+            raise InvalidSettings(
+                f"{directory} cannot become a folder of keys ({error.strerror}): name a new or empty folder"
+            ) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _write_private(file: Path, content: bytes) -> None:
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _new_authority(now: datetime) -> dict[str, bytes]:
+    # A little in the past: the clock of whoever checks first may be behind.
+    start = now - timedelta(minutes=5)
+    root_key, signer_key, stamp_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    root_name = _name("Exhibit local root")
+    issue = _Issuer(root_name, root_key, start)
+    ca = x509.BasicConstraints(ca=True, path_length=0)
+    stamping = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+    root = issue.certificate(root_name, root_key, 30, [(ca, True), (_usage(ca=True), True)])
+    signer = issue.certificate(
+        _name("Exhibit local signing key"), signer_key, 5, [(_usage(), True), (issue.revocation, False)]
+    )
+    stamp = issue.certificate(
+        _name("Exhibit local time-stamp authority"),
+        stamp_key,
+        30,
+        [(_usage(), True), (stamping, True), (issue.revocation, False)],
+    )
+    return {
+        "root.cert.pem": root.public_bytes(Encoding.PEM),
+        "root.crl": issue.empty_crl(30),
+        "signer.cert.pem": signer.public_bytes(Encoding.PEM),
+        "signer.key.pem": _pem(signer_key),
+        "timestamp.cert.pem": stamp.public_bytes(Encoding.PEM),
+        "timestamp.key.pem": _pem(stamp_key),
+        "pseudonym.key": secrets.token_bytes(32),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Issuer:
+    name: x509.Name
+    key: ec.EllipticCurvePrivateKey
+    start: datetime
+
+    @property
+    def revocation(self) -> x509.CRLDistributionPoints:
+        """The list is on no network, but in the signed files; naming it tells checkers that there is one."""
+        point = x509.DistributionPoint([x509.DirectoryName(self.name)], None, None, None)
+        return x509.CRLDistributionPoints([point])
+
+    def certificate(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        years: int,
+        extensions: Iterable[tuple[x509.ExtensionType, bool]],
+    ) -> x509.Certificate:
+        builder = (
+            x509.CertificateBuilder(self.name, subject, key.public_key(), x509.random_serial_number())
+            .not_valid_before(self.start)
+            .not_valid_after(_years_after(self.start, years))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(self._identifier, critical=False)
+        )
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def empty_crl(self, years: int) -> bytes:
+        builder = (
+            x509.CertificateRevocationListBuilder(self.name, self.start, _years_after(self.start, years))
+            .add_extension(x509.CRLNumber(1), critical=False)
+            .add_extension(self._identifier, critical=False)
+        )
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+    @property
+    def _identifier(self) -> x509.AuthorityKeyIdentifier:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _usage(ca: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        content_commitment=not ca,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _years_after(start: datetime, years: int) -> datetime:
+    return start + timedelta(days=365.25 * years)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

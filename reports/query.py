@@ -1,0 +1,113 @@
+"""Port: a query engine that answers a named question over a window, and the questions.
+
+A question is a pair of SQL files in Trino's dialect: `NAME.cells.sql` reads the relation `latest` (the mapped
+detections with what became of each) and gives partial rows that add up over days; `NAME.sql` reads the relation
+`cells` that they make. An engine that reads everything at once runs both as one statement (`statement`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from reports.evidence import Layout
+from reports.resolve import Window
+
+SQL = Path(__file__).parent / "sql"
+Progress = Callable[[int, int], None]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question over a window: which days it reads, and which it is about.
+
+    `delivered` bounds the partitions (updates may land after the window's end), `about` the days of activity.
+    """
+
+    name: str
+    delivered: Window
+    about: Window
+    leading: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The values of the statement's `?`, in their order, as ISO dates."""
+        ends = (self.delivered.first, self.delivered.last)
+        return (*map(str, ends), *self.leading, str(self.about.first), str(self.about.last))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rows of a question, and what has to be known to get them again."""
+
+    question: str
+    sql: str
+    parameters: tuple[str, ...]
+    engine: str
+    engine_version: str
+    execution_id: str | None
+    rows: tuple[Row, ...]
+
+    @property
+    def sql_sha256(self) -> str:
+        """Digest of the statement's text, in hexadecimal."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def result_sha256(self) -> str:
+        """Digest of the rows as JSON (keys sorted, one row a line, instants and days in ISO 8601), in hexadecimal."""
+        digest = hashlib.sha256()
+        for row in self.rows:
+            digest.update(json.dumps(row, sort_keys=True, default=str, ensure_ascii=False).encode() + b"\n")
+        return digest.hexdigest()
+
+
+class QueryEngine(Protocol):
+    """Port: rows of a named question over a window."""
+
+    def ask(self, question: Question, progress: Progress) -> Answer:
+        """Answer a question exactly; raises `InvalidEvidence` where the evidence cannot be counted."""
+
+
+def tallies(window: Window, settling_days: int) -> Question:
+    """What happened in a window, with updates that land up to `settling_days` after its end."""
+    return Question("tallies", _settled(window.first, window, settling_days), window)
+
+
+def history(window: Window, settling_days: int, earliest: date) -> Question:
+    """What each campaign did before a window, since the first day of evidence, `earliest`."""
+    before = Window(earliest, window.first - timedelta(1))
+    return Question("history", _settled(earliest, window, settling_days), before, (str(window.preceding.first),))
+
+
+def _settled(first: date, window: Window, settling_days: int) -> Window:
+    return Window(first, window.last + timedelta(settling_days))
+
+
+@cache
+def text(name: str) -> str:
+    """The text of a file in `reports/sql`."""
+    return (SQL / name).read_text("utf-8").strip()
+
+
+def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows in the order of their values, column by column, nulls last: the same whatever engine gave them."""
+    return tuple(sorted(rows, key=lambda row: [(value is None, value) for value in row.values()]))
+
+
+def statement(name: str, layout: Layout) -> str:
+    """A question as one statement over the raw relation of a layout, in Trino's dialect."""
+    parts = {
+        "detections": text(f"views/{layout}.sql"),
+        "latest": text("latest.sql"),
+        "cells": text(f"{name}.cells.sql"),
+    }
+    named = ",\n".join(f"{relation} as (\n{sql}\n)" for relation, sql in parts.items())
+    return f"with {named}\n{text(f'{name}.sql')}\n"

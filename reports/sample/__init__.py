@@ -1,0 +1,144 @@
+"""The sample evidence: synthetic detections that re-enact published figures, with their registry.
+
+The plan and every rule of the rows are in `detections.sql`, the registry is `campaigns.yaml`, and
+`dataset.yaml` says what the data is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from reports.errors import InvalidRequest
+
+_HERE = Path(__file__).parent
+_SETTINGS = ("campaigns.yaml", "dataset.yaml")
+_MARK = ".exhibit-sample.json"
+_INSTANTS = "timestampformat '%Y-%m-%dT%H:%M:%SZ'"
+_FORMATS = {
+    "parquet": "format parquet, compression zstd",
+    "csv": f"format csv, header, {_INSTANTS}",
+    "jsonl": f"format json, {_INSTANTS}",
+    "jsonl.gz": f"format json, compression gzip, {_INSTANTS}",
+}
+
+Progress = Callable[[int, int], None]
+
+
+def write_sample(folder: Path, progress: Progress | None = None) -> None:
+    """Write the sample evidence into `folder`: all of it, or nothing.
+
+    The folder then holds `detections/event_day=YYYY-MM-DD/part-N.{parquet,jsonl,jsonl.gz,csv}` for 2025-11-10
+    to 2026-06-05, `campaigns.yaml` and `dataset.yaml`: the same bytes everywhere with one release of DuckDB.
+    `progress` is told how many objects are written, and of how many.
+
+    A sample that is there already is left alone, even if its registry was edited; one that another version
+    wrote is replaced. Raises `InvalidRequest` for a folder that holds anything else, or cannot be written.
+    """
+    folder = folder.resolve()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _alone_in(folder.parent):
+            if not _is_there(folder):
+                _write(folder, progress)
+    except (OSError, duckdb.IOException) as error:
+        raise InvalidRequest(
+            f"the sample cannot be written to {folder} ({error}): name a folder that can be written"
+        ) from None
+
+
+@contextmanager
+def _alone_in(parent: Path) -> Iterator[None]:
+    """Let one run at a time write below `parent`; the system frees the lock of a run that is killed."""
+    handle = os.open(parent, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether `folder` holds this version's sample, whole; raises rather than let edits be replaced."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    made_from, written = _read_mark(folder)
+    found = _sizes(folder)
+    intact = all(name in found if name in _SETTINGS else found.get(name) == written[name] for name in written)
+    if intact and made_from == _made_from():
+        return True
+    changed = sorted(name for name, size in found.items() if written.get(name) != size)
+    if changed:
+        raise InvalidRequest(
+            f"{folder} holds an older or damaged sample, and {changed[0]} is not as it was written: "
+            "move it away or name another folder"
+        )
+    return False
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """The files of `folder`, except the mark, by path and in bytes."""
+    files = (path for path in sorted(folder.rglob("*")) if not path.is_dir() and path != folder / _MARK)
+    return {path.relative_to(folder).as_posix(): path.lstat().st_size for path in files}
+
+
+def _read_mark(folder: Path) -> tuple[str, dict[str, int]]:
+    """What the sample in `folder` was made from, and the sizes of its files when they were written."""
+    try:
+        mark = json.loads((folder / _MARK).read_bytes())
+        return mark["made_from"], mark["files"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        raise InvalidRequest(
+            f"{folder} is not empty and holds no sample: name a new or an empty folder"
+        ) from None
+
+
+def _made_from() -> str:
+    """A digest of everything that decides the sample's bytes."""
+    digest = hashlib.sha256(duckdb.__version__.encode())
+    for path in sorted(path for path in _HERE.iterdir() if path.suffix in {".py", ".sql", ".yaml"}):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _write(folder: Path, progress: Progress | None) -> None:
+    aside = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)  # what a killed run left
+    try:
+        _fill(aside / "new", progress)
+        if folder.exists():
+            folder.rename(aside / "old")
+        (aside / "new").rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _fill(folder: Path, progress: Progress | None) -> None:
+    _write_detections(folder / "detections", progress)
+    for name in _SETTINGS:
+        shutil.copyfile(_HERE / name, folder / name)
+    mark = {"made_from": _made_from(), "files": _sizes(folder)}
+    (folder / _MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_detections(folder: Path, progress: Progress | None) -> None:
+    """Write an object for each day and part. One thread keeps the order of the rows, and so the bytes."""
+    with duckdb.connect(config={"threads": 1}) as rows:
+        rows.execute((_HERE / "detections.sql").read_text(encoding="utf-8"))
+        objects = rows.execute("from objects").fetchall()
+        for done, (day, part, form) in enumerate(objects, start=1):
+            path = folder / f"event_day={day}" / f"part-{part}.{form}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rows.execute("set variable event_day = $day", {"day": day})
+            rows.execute("set variable part = $part", {"part": part})
+            rows.execute(f"copy object_rows to $path ({_FORMATS[form]})", {"path": str(path)})
+            if progress is not None:
+                progress(done, len(objects))

@@ -1,0 +1,234 @@
+"""Step 6. An unsigned PDF becomes one with a PAdES B-LTA signature, as updates after the same bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from asn1crypto import tsp  # type: ignore[import-untyped]
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.writer import BasePdfFileWriter
+from pyhanko.sign.fields import InvisSigSettings, MDPPerm, SigFieldSpec, SigSeedSubFilter
+from pyhanko.sign.general import SigningError, extract_certificate_info
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, PdfTimeStamper, Signer
+from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
+from pyhanko.sign.signers.pdf_signer import TimestampDSSContentSettings
+from pyhanko.sign.timestamps import TimeStamper
+from pyhanko_certvalidator import CertificateValidator, ValidationContext
+from pyhanko_certvalidator.errors import (
+    CertificateFetchError,
+    InsufficientRevinfoError,
+    PathError,
+    ValidationError,
+)
+from pyhanko_certvalidator.fetchers import Fetchers
+from pyhanko_certvalidator.fetchers.aiohttp_fetchers import AIOHttpFetcherBackend
+
+from reports.errors import ExhibitError, InvalidRequest, InvalidSettings, Unavailable
+from reports.keys import SigningKey, chain_of
+from reports.timestamp import Timestamper
+
+# Without a place on the page: PDF/A wants it printable, PDF/UA wants it tagged or off the page.
+INVISIBLE = InvisSigSettings(set_print_flag=True, set_hidden_flag=False, box_out_of_bounds=True)
+
+# The store goes into the same revision as the time-stamp that covers it: nothing comes after the last
+# time-stamp.
+STORE_FIRST = TimestampDSSContentSettings(include_vri=False, update_before_ts=True)
+
+
+def sign(
+    pdf: bytes,
+    key: SigningKey,
+    timestamper: Timestamper,
+    *,
+    certificates: Sequence[x509.Certificate] = (),
+    crls: Sequence[bytes] = (),
+) -> bytes:
+    """Sign a PDF so that it can be checked without a network, and after its certificates have expired.
+
+    The result starts with exactly the bytes of `pdf` and follows ETSI EN 319 142-1, level B-LTA:
+
+    1. an invisible signature (`ETSI.CAdES.detached`, signing certificate by its SHA-256) with an RFC 3161
+       time-stamp;
+    2. a document security store with the certificates, revocation lists and OCSP answers that a checker
+       needs;
+    3. a document time-stamp over all of it.
+
+    The signature certifies the document and permits no changes (`DocMDP`, P 1): readers' software then says
+    "certified", and reports any later change, a filled form or a comment included. ISO 32000-2 (12.8.2.2)
+    exempts security stores and document time-stamps from that rule, so step 3, and fresh time-stamps in later
+    decades, do not break it.
+
+    `certificates` are issuers that neither the key's chain nor the authority's tokens bring along, such as
+    the root of the time-stamp authority; `crls` are DER revocation lists that no network holds. What else the
+    certificates declare is fetched (10 seconds each). This step reads the clock, for the signing time that a
+    signature states.
+
+    Raises `InvalidRequest` if `pdf` is none or is signed already, `InvalidSettings` if the certificates do
+    not serve, `Unavailable` if the time-stamp authority, a revocation service or the keeper of the key does
+    not answer.
+    """
+    try:
+        return asyncio.run(_sign(pdf, key, _PortTimeStamper(timestamper), certificates, crls))
+    except PdfError as error:
+        raise InvalidRequest(f"the PDF to be signed cannot be read: {error}") from None
+    except (SigningError, PathError, ValidationError) as error:
+        raise _translated(error.__cause__ or error) from None
+
+
+async def _sign(
+    pdf: bytes,
+    key: SigningKey,
+    timestamper: _PortTimeStamper,
+    certificates: Iterable[x509.Certificate],
+    crls: Sequence[bytes],
+) -> bytes:
+    writer = _Writer(io.BytesIO(pdf))
+    if writer.prev.embedded_signatures:
+        raise InvalidRequest("the PDF to be signed carries a signature already: give the unsigned one")
+    backend: Any = AIOHttpFetcherBackend(per_request_timeout=10)
+    try:
+        context = await _context(key, timestamper, certificates, crls, backend.get_fetchers())
+        validator: Any = CertificateValidator(to_asn1(key.chain[0]), validation_context=context)
+        path = await validator.async_validate_usage(set())
+        signed = await _signer(key, timestamper).async_sign_pdf(writer)
+        stamper = PdfTimeStamper(timestamper, "Timestamp", INVISIBLE)
+        final = await stamper.async_timestamp_pdf(
+            _Writer(signed), "sha256", context, validation_paths=[path], dss_settings=STORE_FIRST
+        )
+    finally:
+        await backend.close()
+    return bytes(final.getvalue())
+
+
+async def _context(
+    key: SigningKey,
+    timestamper: _PortTimeStamper,
+    certificates: Iterable[x509.Certificate],
+    crls: Sequence[bytes],
+    fetchers: Fetchers,
+) -> ValidationContext:
+    """Where pyHanko collects what step 2 embeds.
+
+    Whom to trust is for the reader to say, so the topmost certificate that is known of each chain serves as
+    its anchor. Whatever revocation service a certificate declares has to answer ("hard-fail").
+    """
+    stamp, *others = await timestamper.certificates()
+    known = [*key.chain, *others, *certificates]
+    chains = [await _complete(leaf, known, fetchers) for leaf in (key.chain[0], stamp)]
+    return ValidationContext(
+        trust_roots=[to_asn1(chain[-1]) for chain in chains],
+        other_certs=[to_asn1(certificate) for chain in chains for certificate in chain],
+        allow_fetching=True,
+        fetchers=fetchers,
+        crls=crls,
+        revocation_mode="hard-fail",
+    )
+
+
+async def _complete(
+    leaf: x509.Certificate, known: Sequence[x509.Certificate], fetchers: Fetchers
+) -> tuple[x509.Certificate, ...]:
+    chain = chain_of(leaf, known)
+    if chain[-1].issuer == chain[-1].subject:
+        return chain
+    fetched = [_from_asn1(found) for found in await _issuers(chain[-1], fetchers)]
+    if len(chain_of(leaf, [*known, *fetched])) > len(chain):
+        return await _complete(leaf, [*known, *fetched], fetchers)
+    if len(chain) == 1:
+        name, issuer = leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string()
+        raise InvalidSettings(f"certificate {name} comes without its issuer: add the certificate of {issuer}")
+    return chain
+
+
+async def _issuers(certificate: x509.Certificate, fetchers: Fetchers) -> list[Any]:
+    try:
+        return [found async for found in fetchers.cert_fetcher.fetch_cert_issuers(to_asn1(certificate))]
+    except CertificateFetchError:
+        return []
+
+
+def _signer(key: SigningKey, timestamper: TimeStamper) -> PdfSigner:
+    metadata = PdfSignatureMetadata(
+        field_name="Signature",
+        md_algorithm="sha256",
+        subfilter=SigSeedSubFilter.PADES,
+        certify=True,
+        docmdp_permissions=MDPPerm.NO_CHANGES,
+    )
+    field = SigFieldSpec("Signature", invis_sig_settings=INVISIBLE, readable_field_name="Signature")
+    return _Pdf17Signer(metadata, _PortSigner(key), timestamper=timestamper, new_field_spec=field)
+
+
+def _translated(error: BaseException) -> ExhibitError:
+    if isinstance(error, InsufficientRevinfoError):
+        return Unavailable(f"{error}: try again later, or use a certificate whose issuer answers")
+    return InvalidSettings(f"{error}: use certificates that serve to sign and to time-stamp")
+
+
+class _Writer(IncrementalPdfFileWriter):
+    """Leaves the metadata alone, which are part of what is signed: pyHanko would rewrite them every time."""
+
+    def _update_meta(self) -> None:
+        pass
+
+
+class _Pdf17Signer(PdfSigner):
+    """Declares the PAdES extension alone: for P-256, pyHanko would make it PDF 2.0, which PDF/A-3 is not."""
+
+    def register_extensions(self, pdf_out: BasePdfFileWriter, *, md_algorithm: str) -> None:
+        pdf_out.register_extension(ESIC_EXTENSION_1)
+
+
+class _PortSigner(Signer):
+    """Lets pyHanko sign with any `SigningKey`."""
+
+    def __init__(self, key: SigningKey) -> None:
+        leaf, *issuers = map(to_asn1, key.chain)
+        super().__init__(signing_cert=leaf)
+        self.cert_registry.register_multiple(issuers)
+        self._key = key
+
+    async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
+        """Sign; a dry run only wants to know the size, and 72 bytes hold any ECDSA signature on P-256."""
+        if not dry_run:
+            return self._key.sign(data)
+        public = self._key.chain[0].public_key()
+        return bytes(public.key_size // 8 if isinstance(public, rsa.RSAPublicKey) else 72)
+
+
+class _PortTimeStamper(TimeStamper):
+    """Lets pyHanko ask any `Timestamper`."""
+
+    def __init__(self, port: Timestamper) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._port = port
+
+    async def async_request_tsa_response(self, req: Any) -> Any:
+        return tsp.TimeStampResp.load(self._port.respond(req.dump()))
+
+    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> Any:
+        try:
+            return await super().async_timestamp(message_digest, md_algorithm)
+        except ExhibitError:
+            raise
+        except Exception as error:  # an answer can be any bytes, and the parser fails in as many ways
+            raise Unavailable(
+                f"{self._port} gave no time-stamp that can be used ({error}): name another"
+            ) from None
+
+    async def certificates(self) -> list[x509.Certificate]:
+        """The authority's own certificate first, then what else its tokens bring along."""
+        token = await self.async_dummy_response("sha256")
+        found = extract_certificate_info(token["content"])
+        return [_from_asn1(each) for each in (found.signer_cert, *found.other_certs)]
+
+
+def _from_asn1(certificate: Any) -> x509.Certificate:
+    return x509.load_der_x509_certificate(certificate.dump())

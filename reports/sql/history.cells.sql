@@ -1,0 +1,11 @@
+-- What each account did before the window: in the preceding window of the same length, and in all days before it.
+select
+    event_day >= cast(? as date) as preceding,
+    campaign_id,
+    account_id,
+    standing,
+    count(*) as detections,
+    sum(exchange_count) as exchanges
+from latest
+where coalesce(event_day between cast(? as date) and cast(? as date), true)
+group by 1, 2, 3, 4

@@ -1,0 +1,48 @@
+-- The tallies of a window: one row a total, account, day, network, country, capability, detector, version of a
+-- detector and confidence band, for each campaign (null: not attributed to one), and totals and days for all of them.
+-- Only what is tallied counts; other standings appear as totals and days, so that the reader can see what was left out.
+-- Tokens and instants are carried by the confidence bands.
+select
+    case
+        when grouping(account_id) = 0 then 'account'
+        when grouping(event_day) = 0 then 'day'
+        when grouping(country) = 0 then 'country'
+        when grouping(capability) = 0 then case when cut = 'detector' then 'detector_version' else cut end
+        when grouping(detector) = 0 then 'detector'
+        else 'total'
+    end as heading,
+    standing,
+    grouping(campaign_id) = 1 as all_campaigns,
+    campaign_id,
+    account_id,
+    event_day,
+    country,
+    network,
+    capability,
+    detector,
+    detector_version,
+    band,
+    sum(detections) as detections,
+    sum(exchanges) as exchanges,
+    count(distinct account_id) as accounts,
+    case when grouping(account_id) = 0 then count(distinct event_day) end as active_days,
+    case when grouping(account_id) = 0 then min(event_day) end as first_day,
+    case when grouping(account_id) = 0 then max(event_day) end as last_day,
+    case when grouping(account_id) = 0 then max(highest_band) end as highest_band,
+    case when grouping(band) = 0 then sum(output_tokens) end as output_tokens,
+    case when grouping(band) = 0 then min(first_seen) end as first_seen,
+    case when grouping(band) = 0 then max(last_seen) end as last_seen
+from cells
+group by grouping sets (
+    (cut, standing),
+    (cut, standing, event_day),
+    (cut, standing, campaign_id),
+    (cut, standing, campaign_id, account_id),
+    (cut, standing, campaign_id, event_day),
+    (cut, standing, campaign_id, country),
+    (cut, standing, campaign_id, detector),
+    (cut, standing, campaign_id, network, capability, detector, detector_version, band)
+)
+having
+    (standing = 'tallied' or grouping(campaign_id) = 1)
+    and (grouping(capability) = 0 or cut = case when grouping(detector) = 0 then 'detector' else 'network' end)

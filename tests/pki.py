@@ -1,0 +1,142 @@
+"""Keys, certificates and authorities for tests: the embedded default, faulty certificates, and a network of loopback."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from certomancer.integrations.aiohttp_animator import build_animator_app
+from certomancer.registry import ArchLabel, CertLabel, CertomancerConfig
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from weasyprint import HTML
+
+from reports.keys import LocalAuthority, LocalKey
+from reports.sign import sign
+from reports.timestamp import HttpTimestamper, LocalTimestamper
+
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+NOW = datetime.now(UTC).replace(microsecond=0)
+PAGE = "<html lang=en><title>Briefing</title><h1>Briefing</h1><p>Nothing happened.</p></html>"
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def pem(key: Key) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def certify(
+    key: Key,
+    *extensions: x509.ExtensionType,
+    name: str = "Somebody",
+    issuer: tuple[str, Key] | None = None,
+    since: datetime = NOW - timedelta(days=1),
+    until: datetime = NOW + timedelta(days=365),
+) -> x509.Certificate:
+    """A certificate, self-signed unless an issuer (its name and key) is given, with critical extensions."""
+    by, by_key = issuer or (name, key)
+    builder = x509.CertificateBuilder(_name(by), _name(name), key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(since).not_valid_after(until)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
+    return builder.sign(by_key, hashes.SHA256())
+
+
+def usage(*names: str) -> x509.KeyUsage:
+    every = ("digital_signature content_commitment key_encipherment data_encipherment key_agreement"
+             " key_cert_sign crl_sign encipher_only decipher_only").split()
+    return x509.KeyUsage(**{each: each in names for each in every})
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def sign_locally(pdf: bytes, authority: LocalAuthority) -> bytes:
+    stamper = LocalTimestamper(authority.stamp_key)
+    return sign(pdf, authority.key, stamper, certificates=(authority.root,), crls=(authority.crl,))
+
+
+@pytest.fixture(scope="session")
+def unsigned() -> bytes:
+    return HTML(string=PAGE).write_pdf(pdf_variant="pdf/a-3a")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
+    return LocalAuthority.open(tmp_path_factory.mktemp("authority") / "keys", NOW)
+
+
+@pytest.fixture(scope="session")
+def signed(unsigned: bytes, authority: LocalAuthority) -> bytes:
+    return sign_locally(unsigned, authority)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What `pki.yaml` declares, served on loopback."""
+
+    url: str
+    root: x509.Certificate
+    keys: Path
+
+    @property
+    def timestamper(self) -> HttpTimestamper:
+        return HttpTimestamper(f"{self.url}/exhibit/tsa/stamper")
+
+    def key(self, name: str) -> LocalKey:
+        return LocalKey.from_pem(self.keys / f"{name}.pem", self.keys / f"{name}.cert.pem", NOW)
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    keys = tmp_path_factory.mktemp("network")
+    for name in ("root", "between", "signer", "revoked", "stamper", "answerer"):
+        (keys / f"{name}.pem").write_bytes(pem(new_key()))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        declared = Path(__file__).with_name("pki.yaml").read_text()
+        config = CertomancerConfig.from_yaml(declared, str(keys), external_url_prefix=url)
+        architecture = config.get_pki_arch(ArchLabel("exhibit"))
+        for name in ("root", "signer", "revoked"):
+            der = architecture.get_cert(CertLabel(name)).dump()
+            certificate = x509.load_der_x509_certificate(der)
+            (keys / f"{name}.cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+        root = x509.load_pem_x509_certificate((keys / "root.cert.pem").read_bytes())
+        with _serving(build_animator_app({ArchLabel("exhibit"): architecture}, with_web_ui=False), listener):
+            yield Network(url, root, keys)
+
+
+class _serving:
+    """Serves an application from a thread of its own for as long as the block lasts."""
+
+    def __init__(self, app: web.Application, listener: socket.socket) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.runner = web.AppRunner(app)
+        self.listener = listener
+        self.thread = threading.Thread(target=self.loop.run_forever)
+
+    def __enter__(self) -> None:
+        self.thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self.loop).result(10)
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
+
+    async def _start(self) -> None:
+        await self.runner.setup()
+        await web.SockSite(self.runner, self.listener).start()

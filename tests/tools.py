@@ -1,0 +1,29 @@
+"""Programs that are not Python's, which some tests ask for a second opinion."""
+
+import shutil
+
+import pytest
+
+from tests import conformance
+
+_PACKAGES = {  # Debian's names
+    "certutil": "libnss3-tools",
+    "openssl": "openssl",
+    "pdffonts": "poppler-utils",
+    "pdfinfo": "poppler-utils",
+    "pdfsig": "poppler-utils",
+    "pdftoppm": "poppler-utils",
+    "pdftotext": "poppler-utils",
+    "pk12util": "libnss3-tools",
+}
+
+
+def needs(program: str) -> pytest.MarkDecorator:
+    """Skip the test where `program` is not installed, and say which package has it."""
+    reason = f"needs {program}: apt install {_PACKAGES[program]}"
+    return pytest.mark.skipif(shutil.which(program) is None, reason=reason)
+
+
+def needs_verapdf() -> pytest.MarkDecorator:
+    """Skip the test where veraPDF cannot run, and say what it lacks."""
+    return pytest.mark.skipif(conformance.missing() is not None, reason=str(conformance.missing()))
