@@ -13,7 +13,6 @@ from typing import Any
 from pyhanko.pdf_utils.generic import ArrayObject, DictionaryObject, IndirectObject, Reference, StreamObject
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import SuspiciousModification
-from pyhanko.sign.diff_analysis.commons import compare_dicts
 
 # What a field without a look needs (ISO 32000-2, 12.5.2 and 12.7.4): neither actions nor appearances.
 FIELD_KEYS = frozenset({"/FT", "/T", "/TU", "/Type", "/Subtype", "/F", "/Ff", "/Rect", "/P", "/V"})
@@ -41,7 +40,7 @@ class _Update:
                 _raw(self.old.trailer_view, key) == _raw(self.new.trailer_view, key), f"{key} of the trailer"
             )
         _want(not self.new.refs_freed_in_revision(), "objects were deleted")
-        compare_dicts(self.old.root, self.new.root, frozenset({"/AcroForm", "/DSS"}))
+        _same(self.old.root, self.new.root, "the catalog", {"/AcroForm", "/DSS"})
         self._containers()
         self._store()
         self._fields()
@@ -72,7 +71,7 @@ class _Update:
 
     def _fields(self) -> None:
         old_form, new_form = self._same_place(self.old.root, self.new.root, "/AcroForm")
-        compare_dicts(old_form, new_form, frozenset({"/Fields"}))
+        _same(old_form, new_form, "the form", {"/Fields"})
         added = self._appended(old_form, new_form, "/Fields")
         for ref in added:
             self._stamp(ref, added)
@@ -87,7 +86,7 @@ class _Update:
         value = _reference(_raw(field, "/V"))
         _want(self._is_new(value) and self.new(value)["/Type"] == "/DocTimeStamp", "a signature")
         page = _reference(_raw(field, "/P"))
-        compare_dicts(self.old(page), self.new(page), frozenset({"/Annots"}))
+        _same(self.old(page), self.new(page), "a page", {"/Annots"})
         listed = self._appended(self.old(page), self.new(page), "/Annots")
         _want(set(listed) <= set(added), "an annotation")
         self.explained |= {ref, value, page}
@@ -128,6 +127,12 @@ def _reachable(resolver: Any, start: Any, follow: Callable[[Reference], bool]) -
             waiting += [value.raw_get(key) for key in value]
         elif isinstance(value, ArrayObject):
             waiting += [value.raw_get(n) for n in range(len(value))]
+
+
+def _same(old: Any, new: Any, what: str, but: set[str]) -> None:
+    _want(type(old) is type(new) is DictionaryObject, what)
+    for key in {*old, *new} - but:
+        _want(_raw(old, key) == _raw(new, key), f"{key} of {what}")
 
 
 def _raw(holder: DictionaryObject, key: str) -> Any:

@@ -25,8 +25,8 @@ from reports.fonts import FONTS
 DAYS = "charts/days.vl.json"
 RANKS = "charts/ranks.vl.json"
 
-# told apart with any of the common colour deficiencies; mostly dark to light, for prints in grey
-PALETTE = ("#12436d", "#28a197", "#f46a25", "#a9a2c6", "#c3c7cb")
+# dark to light, so that they stay apart in a grey print, and for eyes that do not tell red from green
+PALETTE = ("#12436d", "#2f7f8a", "#e8853d", "#a9c6dd", "#d9d9d9")
 
 Show = Callable[[str, int], str]
 """Print the number called `id` (`axis.0`, `peak`, `bar.2`, …): `show(id, value)` returns its text."""
@@ -146,7 +146,16 @@ def _parse(spec: str, resources: Resources) -> dict[str, Any]:
         raise InvalidSettings(f"chart {spec} is not JSON ({error}): correct it") from None
     if not isinstance(chart, dict):
         raise InvalidSettings(f"chart {spec} is not a Vega-Lite spec: write a JSON object")
+    if _fetches(chart):
+        raise InvalidSettings(f"chart {spec} asks for data at a URL: name a dataset of the briefing instead")
     return chart
+
+
+def _fetches(node: object) -> bool:
+    if isinstance(node, dict):
+        source = node.get("data")
+        return (isinstance(source, dict) and "url" in source) or any(map(_fetches, node.values()))
+    return isinstance(node, list) and any(map(_fetches, node))
 
 
 def _reason(error: Exception) -> str:

@@ -1,3 +1,5 @@
 import duckdb
+
+
 def explain(root, located, error):
     return error or Exception("unsound")

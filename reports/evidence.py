@@ -18,7 +18,8 @@ FORMATS = {".parquet": "parquet", ".jsonl": "json", ".jsonl.gz": "json", ".csv":
 
 _FLAT = re.compile(r"detections/event_day=(?P<day>[^/]+)/(?:.*/)?(?P<file>[^/]+)")
 _OCSF = re.compile(
-    r"ext/[^/]+/(?:[^/]+/)*?region=[^/]+/accountId=[^/]+/eventDay=(?P<day>[^/]+)/(?:.*/)?(?P<file>[^/]+)", re.IGNORECASE
+    r"ext/[^/]+/(?:[^/]+/)*?region=[^/]+/accountId=[^/]+/eventDay=(?P<day>[^/]+)/(?:.*/)?(?P<file>[^/]+)",
+    re.IGNORECASE,
 )
 
 

@@ -19,8 +19,12 @@ _SPACES = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 @cache
 def coverage() -> frozenset[int]:
     """Return the code points that the pinned fonts can show."""
-    faces = (TTFont(folder / face, lazy=True) for folder, face in zip(FONTS, _FACES, strict=True))
-    return frozenset[int]().union(*(face.getBestCmap() for face in faces))
+    return frozenset().union(*(_covered(folder / face) for folder, face in zip(FONTS, _FACES, strict=True)))
+
+
+def _covered(path: Path) -> frozenset[int]:
+    with TTFont(path, lazy=True) as face:
+        return frozenset(face.getBestCmap())
 
 
 def printable(text: str, limit: int | None = None) -> str:

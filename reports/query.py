@@ -84,7 +84,9 @@ def tallies(window: Window, settling_days: int) -> Question:
 def history(window: Window, settling_days: int, earliest: date) -> Question:
     """What each campaign did before a window, since the first day of evidence, `earliest`."""
     before = Window(earliest, window.first - timedelta(1))
-    return Question("history", _settled(earliest, window, settling_days), before, (str(window.preceding.first),))
+    return Question(
+        "history", _settled(earliest, window, settling_days), before, (str(window.preceding.first),)
+    )
 
 
 def _settled(first: date, window: Window, settling_days: int) -> Window:

@@ -50,14 +50,21 @@ class DuckDBEngine:
         does not parse or breaks its rule: it names the object, the row or id, the column and the value.
         """
         located = [o for o in self.evidence.list() if _is_read(o, question)]
-        with tempfile.TemporaryDirectory(prefix="exhibit-") as spill, _connection(self.evidence.root, spill) as con:
+        with (
+            tempfile.TemporaryDirectory(prefix="exhibit-") as spill,
+            _connection(self.evidence.root, spill) as con,
+        ):
             batches = list(_batches(located))
             try:
                 dictionaries = _dictionaries(con, self.evidence.root, located)
                 for done, batch in enumerate(batches):
                     progress(done, len(batches))
                     _Batch(con, self.evidence.root, batch, dictionaries).append_cells(question)
-                rows = _rows(con, " union all ".join(_grouping_sets(f"{question.name}.sql")), dictionaries) if batches else ()
+                rows = (
+                    _rows(con, " union all ".join(_grouping_sets(f"{question.name}.sql")), dictionaries)
+                    if batches
+                    else ()
+                )
             except duckdb.Error as error:
                 raise diagnose.explain(self.evidence.root, located, error) from None
             if any(row.get("standing") == "unsound" for row in rows):
@@ -74,7 +81,9 @@ def _is_read(located: Located, question: Question) -> bool:
 
 def _batches(located: Sequence[Located]) -> Iterator[list[Located]]:
     """Whole days of one layout, gathered up to `BATCH_BYTES`; all of OCSF, whose revisions cross days, at once."""
-    for layout, objects in itertools.groupby(sorted(located, key=lambda o: (o.layout, o.day)), lambda o: o.layout):
+    for layout, objects in itertools.groupby(
+        sorted(located, key=lambda o: (o.layout, o.day)), lambda o: o.layout
+    ):
         if layout == "ocsf":
             yield list(objects)
             continue
@@ -111,12 +120,14 @@ def _one_set(query_: exp.Select, keys: Sequence[str], every: set[str]) -> str:
     for grouping in list(query_.find_all(exp.Grouping)):
         grouping.replace(exp.Literal.number(int(grouping.expressions[0].name in absent)))
     selected = [
-        exp.alias_(exp.Null(), e.name) if isinstance(e, exp.Column) and e.name in absent else e
+        exp.alias_(exp.Null(), e.name) if isinstance(e, exp.Column) and e.name in absent else simplify(e)
         for e in query_.selects
     ]
     query_.set("expressions", selected)
     query_.set("group", exp.Group(expressions=[exp.column(key) for key in keys]))
-    return simplify(query_).sql("duckdb")
+    if having := query_.args.get("having"):
+        simplify(having)
+    return query_.sql("duckdb")
 
 
 @contextmanager
@@ -145,12 +156,17 @@ def _duckdb(name: str) -> str:
 
 def _dictionaries(con: duckdb.DuckDBPyConnection, root: Path, located: Sequence[Located]) -> Dictionaries:
     """The distinct texts of each heading, where reading them costs next to nothing and there are not too many."""
-    if any((o.layout, o.format) != ("flat", "parquet") for o in located) or sum(o.size for o in located) < BATCH_BYTES:
+    if (
+        any((o.layout, o.format) != ("flat", "parquet") for o in located)
+        or sum(o.size for o in located) < BATCH_BYTES
+    ):
         return {}
     table = raw.source(root, "flat", "parquet", located)
     found = {}
     for heading in HEADINGS:
-        distinct = con.execute(f"select distinct {heading} from {table} limit {LONGEST_DICTIONARY + 1}").fetchall()
+        distinct = con.execute(
+            f"select distinct {heading} from {table} limit {LONGEST_DICTIONARY + 1}"
+        ).fetchall()
         if len(distinct) <= LONGEST_DICTIONARY:
             found[heading] = tuple(sorted(text for (text,) in distinct if text))
     return found
@@ -178,7 +194,11 @@ class _Batch:
     """Some objects of one layout, as the relations that the SQL files name."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located], dictionaries: Dictionaries
+        self,
+        con: duckdb.DuckDBPyConnection,
+        root: Path,
+        objects: Sequence[Located],
+        dictionaries: Dictionaries,
     ) -> None:
         self.con = con
         self.layout: Layout = objects[0].layout

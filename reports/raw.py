@@ -15,7 +15,17 @@ import duckdb
 
 from reports.evidence import Layout, Located
 
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+_INTEGERS = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "HUGEINT",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,9 @@ def relation(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Locat
         select(con, layout, source(root, layout, format_, tuple(of_format)))
         for format_, of_format in itertools.groupby(by_format, lambda o: o.format)
     ]
-    return " union all ".join(parts) or select(con, layout, "(select null as \"$path\", null as event_day) limit 0")
+    return " union all ".join(parts) or select(
+        con, layout, '(select null as "$path", null as event_day) limit 0'
+    )
 
 
 def source(root: Path, layout: Layout, format_: str, objects: Sequence[Located]) -> str:
@@ -113,7 +125,9 @@ def _json(common: str, layout: Layout) -> str:
 
 def select(con: duckdb.DuckDBPyConnection, layout: Layout, table: str) -> str:
     """The SELECT that gives a table function's columns their canonical types."""
-    present = {name.lower(): type_ for name, type_, *_ in con.execute(f"describe select * from {table}").fetchall()}
+    present = {
+        name.lower(): type_ for name, type_, *_ in con.execute(f"describe select * from {table}").fetchall()
+    }
     columns = [f"{canonical(c, present.get(c.name))} as {identifier(c.name)}" for c in COLUMNS[layout]]
     return f'select "$path", {_PARTITION[layout]}, {", ".join(columns)} from {table}'
 
@@ -149,7 +163,9 @@ def _integer(column: Column, type_: str) -> str:
 
 def _instant(column: Column, type_: str) -> str:
     name = identifier(column.name)
-    return f"{name}::timestamp" if type_.startswith("TIMESTAMP") else f"{name}::varchar::timestamptz::timestamp"
+    return (
+        f"{name}::timestamp" if type_.startswith("TIMESTAMP") else f"{name}::varchar::timestamptz::timestamp"
+    )
 
 
 _CONVERT: dict[str, Callable[[Column, str], str]] = {

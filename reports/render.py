@@ -56,7 +56,7 @@ def _quick_import() -> Iterator[None]:
         ctypes.util.find_library = find
 
 
-os.environ["FONTCONFIG_FILE"] = str(_PAGE / "fonts.conf")  # what fontconfig loads instead of the host's fonts
+os.environ["FONTCONFIG_FILE"] = str(_PAGE / "fonts.conf")  # fontconfig loads this instead of the host's fonts
 with _quick_import():
     import weasyprint  # type: ignore[import-untyped]
     from weasyprint.css import ColorProfile  # type: ignore[import-untyped]
@@ -69,7 +69,7 @@ _BASE = "https://templates.invalid/"  # relative names need an absolute base; RF
 
 @dataclass(frozen=True, slots=True)
 class DocumentMetadata:
-    """What the file says of itself: `identifier` is its number, `as_of` (aware) dates it, `language` is BCP 47."""
+    """What a file says of itself. `identifier` is its number, `as_of` (aware) its date, `language` BCP 47."""
 
     title: str
     identifier: str
@@ -106,7 +106,8 @@ def render_pdf(
     )  # a name tree is sorted
     with _strict(fetcher):
         fonts = FontConfiguration()
-        sheets = [weasyprint.CSS(_PAGE / "synthetic.css", font_config=fonts)] if metadata.synthetic else []
+        names = ["fonts.css", *["synthetic.css"] * metadata.synthetic]
+        sheets = [_sheet(name, fetcher, fonts) for name in names]
         page = weasyprint.HTML(string=html, base_url=_BASE, url_fetcher=fetcher)
         document = page.render(
             font_config=fonts, stylesheets=sheets, color_profiles={"srgb": _srgb()}, pdf_variant="pdf/a-3a"
@@ -120,6 +121,11 @@ def render_pdf(
             finisher=_Finisher(attachments),
         )
     return pdf
+
+
+def _sheet(name: str, fetcher: _Fetcher, fonts: FontConfiguration) -> weasyprint.CSS:
+    text = (_PAGE / name).read_text()
+    return weasyprint.CSS(string=text, base_url=_BASE, url_fetcher=fetcher, font_config=fonts)
 
 
 def _srgb() -> ColorProfile:
@@ -140,7 +146,6 @@ def _embedded(attachment: Attachment, as_of: datetime) -> weasyprint.Attachment:
         string=attachment.data,
         name=attachment.name,
         description=attachment.description,
-        relationship=attachment.relationship,
         created=when,
         modified=when,
     )
@@ -230,22 +235,22 @@ class _Finisher:
     """Completes the objects of a PDF before they are written."""
 
     def __init__(self, attachments: Sequence[Attachment]) -> None:
-        self._media_types = {pydyf.String(each.name).data: each.media_type for each in attachments}
+        self._attachments = {pydyf.String(each.name).data: each for each in attachments}
 
     def __call__(self, document: weasyprint.Document, pdf: pydyf.PDF) -> None:
         _require_glyphs(document)
-        self._list_attachments(pdf)
+        self._describe_attachments(pdf)
         _scope_headers(pdf)
         _release_furniture(pdf)
 
-    def _list_attachments(self, pdf: pydyf.PDF) -> None:
-        if "AF" in pdf.catalog:
-            pdf.catalog["AF"] = pydyf.Array(
-                dict.fromkeys(pdf.catalog["AF"])
-            )  # WeasyPrint lists each one twice
+    def _describe_attachments(self, pdf: pydyf.PDF) -> None:
+        """WeasyPrint guesses media types, tells files apart by content alone and lists each twice."""
         for file in _typed(pdf, "/Filespec"):
-            media_type = self._media_types[file["UF"].data]
-            _object(pdf, file["EF"]["F"]).extra["Subtype"] = pydyf.name(media_type)
+            attachment = self._attachments[file["UF"].data]
+            file["AFRelationship"] = f"/{attachment.relationship}"
+            _object(pdf, file["EF"]["F"]).extra["Subtype"] = pydyf.name(attachment.media_type)
+        if "AF" in pdf.catalog:
+            pdf.catalog["AF"] = pydyf.Array(dict.fromkeys(pdf.catalog["AF"]))
 
 
 def _require_glyphs(document: weasyprint.Document) -> None:

@@ -49,7 +49,9 @@ def resolve(text: str, as_of: datetime) -> Window:
     Raises `InvalidRequest` for anything else, for a reversed window and for one that is not over.
     """
     if as_of.tzinfo is None:
-        raise InvalidRequest(f"as-of {as_of.isoformat()} has no time zone: write it like 2026-06-20T12:00:00Z")
+        raise InvalidRequest(
+            f"as-of {as_of.isoformat()} has no time zone: write it like 2026-06-20T12:00:00Z"
+        )
     today = as_of.astimezone(UTC).date()
     try:
         window = _named(text, today) or _dated(text)

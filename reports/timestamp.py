@@ -50,7 +50,7 @@ class HttpTimestamper:
         return f"time-stamp authority {self.url}"
 
     def respond(self, request: bytes) -> bytes:
-        """Post the request; try again after 1, 2, … seconds if the authority is out of reach or overloaded."""
+        """Post the request; try again after 1, 2, … seconds if the authority is away or overloaded."""
         reason = ""
         for attempt in range(self.attempts):
             self.sleep(attempt)

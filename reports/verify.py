@@ -6,7 +6,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -28,7 +28,7 @@ from pyhanko.sign.validation.generic_cms import (
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
-from pyhanko_certvalidator.errors import InsufficientRevinfoError, PathError, ValidationError
+from pyhanko_certvalidator.errors import ExpiredError, InsufficientRevinfoError, PathError, ValidationError
 from pyhanko_certvalidator.util import get_declared_revinfo, get_pyca_cryptography_hash
 
 from reports.archival import check_updates
@@ -92,11 +92,10 @@ def verify(pdf: bytes, trust: Sequence[x509.Certificate] | None, now: datetime) 
         why = f"the file is {signed.detail}" if signed.outcome == "invalid" else signed.detail
         others = (Verdict(check, "could not be checked", why) for check in ("signer", "time-stamp"))
         return (Verdict("integrity", signed.outcome, signed.detail), *others)
-    time = _judged(lambda: _signing_time(signed, trust, now))
-    moment = now if isinstance(time, _FindingError) else time
+    time = _judged(lambda: _signing_time(signed, _roots(trust), now))
     return (
         _verdict("integrity", lambda: _integrity(signed)),
-        _verdict("signer", lambda: _signer(signed, trust, moment)),
+        _verdict("signer", lambda: _signer(signed, _roots(trust), time, now)),
         _verdict("time-stamp", lambda: _stamped(signed, time)),
     )
 
@@ -140,12 +139,13 @@ class _Signed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
-    """A time-stamp token that matches what it stamps."""
+class _Use:
+    """A certificate that was used at a time, or is asked about at a time when it need not have been used."""
 
     time: datetime
     certificate: Any
     others: Sequence[Any]
+    proven: bool = True
 
 
 def _read(pdf: bytes) -> _Signed:
@@ -202,9 +202,12 @@ def _integrity(signed: _Signed) -> str:
 def _check_gap(pdf: bytes, embedded: EmbeddedPdfSignature) -> None:
     _, end, start, _ = embedded.byte_range
     content = bytes(embedded.pkcs7_content)
-    padding = content[len(cms.ContentInfo.load(content).dump()) :]
+    info = cms.ContentInfo.load(content)
+    # Zeros inside the outermost length would be read over, too.
+    tight = len(info.contents) == sum(len(info[part].dump()) for part in ("content_type", "content"))
+    padding = content[len(info.dump()) :]
     gap, written = pdf[end:start], content.hex().encode()
-    if padding.strip(b"\0") or gap not in (b"<%s>" % written, b"<%s>" % written.upper()):
+    if not tight or padding.strip(b"\0") or gap not in (b"<%s>" % written, b"<%s>" % written.upper()):
         raise _WrongError(f"the gap that {embedded.field_name} leaves for itself holds something else too")
 
 
@@ -213,11 +216,11 @@ def _signer_certificate(signature: EmbeddedPdfSignature) -> tuple[Any, Sequence[
     return _check_cms(signature.signed_data, "data", signature.compute_digest(), "the signature")
 
 
-def _document_token(stamp: EmbeddedPdfSignature) -> _Token:
+def _document_token(stamp: EmbeddedPdfSignature) -> _Use:
     return _token(stamp.signed_data, stamp.compute_digest, "a time-stamp of the document")
 
 
-def _signature_token(signature: EmbeddedPdfSignature) -> _Token:
+def _signature_token(signature: EmbeddedPdfSignature) -> _Use:
     tokens = list(extract_tst_data_iter(signature.signer_info, signed=False))
     if len(tokens) != 1:
         raise _WrongError(
@@ -227,7 +230,7 @@ def _signature_token(signature: EmbeddedPdfSignature) -> _Token:
     return _token(tokens[0], lambda algorithm: _digest(algorithm, value), "the time-stamp of the signature")
 
 
-def _token(signed_data: Any, imprint: Callable[[str], bytes], what: str) -> _Token:
+def _token(signed_data: Any, imprint: Callable[[str], bytes], what: str) -> _Use:
     content = signed_data["encap_content_info"]["content"]
     info = content.parsed
     if not isinstance(info, tsp.TSTInfo):
@@ -241,18 +244,37 @@ def _token(signed_data: Any, imprint: Callable[[str], bytes], what: str) -> _Tok
         )
     inner = extract_signer_info(signed_data)["digest_algorithm"]["algorithm"].native
     certificate, others = _check_cms(signed_data, "tst_info", _digest(inner, bytes(content)), what)
-    return _Token(info["gen_time"].native, certificate, others)
+    return _Use(info["gen_time"].native, certificate, others)
 
 
 def _check_cms(signed_data: Any, content_type: str, digest: bytes, what: str) -> tuple[Any, Sequence[Any]]:
     found = extract_certs_for_validation(signed_data)
     signer = extract_signer_info(signed_data)
+    if not _plain(signed_data, signer, found.signer_cert):
+        raise _WrongError(f"{what} contradicts itself")
     intact, valid = validate_sig_integrity(signer, found.signer_cert, content_type, digest)
     if not intact:
         raise _WrongError(f"{what} does not match the file: the file was changed")
     if not valid:
         raise _WrongError(f"{what} does not match its certificate")
     return found.signer_cert, found.other_certs
+
+
+def _plain(signed_data: Any, signer: Any, certificate: Any) -> bool:
+    """Whether what a signature leaves uncovered is as it has to be (RFC 5652, 5.1 and 5.3).
+
+    Nothing covers the last time-stamp but itself: without this, those bytes could be changed unnoticed.
+    """
+    version = "v1" if signed_data["encap_content_info"]["content_type"].native == "data" else "v3"
+    by_name = signer["sid"].name == "issuer_and_serial_number"
+    algorithms = [*signed_data["digest_algorithms"], signer["digest_algorithm"]]
+    return (
+        (signed_data["version"].native, signer["version"].native) == (version, "v1" if by_name else "v3")
+        and (not by_name or signer["sid"].chosen["issuer"].dump() == certificate.issuer.dump())
+        and {each["algorithm"].native for each in algorithms}
+        == {signer["digest_algorithm"]["algorithm"].native}
+        and all(each["parameters"].dump() in (b"", b"\x05\x00") for each in algorithms)
+    )
 
 
 def _digest(algorithm: str, data: bytes) -> bytes:
@@ -267,9 +289,8 @@ def _check_digest(algorithm: str) -> None:
         raise _WrongError(f"the digest algorithm {algorithm} proves nothing any more")
 
 
-def _signing_time(signed: _Signed, trust: Sequence[x509.Certificate] | None, now: datetime) -> datetime:
+def _signing_time(signed: _Signed, roots: list[Any], now: datetime) -> datetime:
     """The time that the time-stamp of the signature proves."""
-    roots = _roots(trust)
     # 6.
     if not signed.stamps:
         raise _WrongError("the document has no time-stamp: it was cut short, or never finished")
@@ -282,8 +303,8 @@ def _signing_time(signed: _Signed, trust: Sequence[x509.Certificate] | None, now
                 f"a time-stamp of {_instant(token.time)} cannot have existed at {_instant(until)}"
             )
         _check_stamping_purpose(token.certificate)
-        _check_path(token, signed, roots, token.time, "hard-fail")
-        _check_path(token, signed, roots, until, "none")
+        _check_path(token, signed, roots, "hard-fail")
+        _check_path(replace(token, time=until, proven=False), signed, roots, "none")
         until = token.time
     return until
 
@@ -296,8 +317,7 @@ def _stamped(signed: _Signed, time: datetime | _FindingError) -> str:
     return f"signed by {_instant(time)}, sealed at {_instant(last.time)}; time-stamp authority {authority}"
 
 
-def _signer(signed: _Signed, trust: Sequence[x509.Certificate] | None, moment: datetime) -> str:
-    roots = _roots(trust)
+def _signer(signed: _Signed, roots: list[Any], time: datetime | _FindingError, now: datetime) -> str:
     try:
         certificate, others = _signer_certificate(signed.signature)
     except _WrongError as wrong:
@@ -306,7 +326,8 @@ def _signer(signed: _Signed, trust: Sequence[x509.Certificate] | None, moment: d
     if fault := signing_fault(_loaded(certificate)):
         raise _WrongError(fault)
     # 9.
-    _check_path(_Token(moment, certificate, others), signed, roots, moment, "hard-fail")
+    moment = now if isinstance(time, _FindingError) else time
+    _check_path(_Use(moment, certificate, others, moment is time), signed, roots, "hard-fail")
     revocation = "in force and not revoked" if any(get_declared_revinfo(certificate)) else "in force"
     loaded = _loaded(certificate)
     name, issuer = (each.rfc4514_string() for each in (loaded.subject, loaded.issuer))
@@ -326,8 +347,8 @@ def _check_stamping_purpose(certificate: Any) -> None:
         raise _WrongError(f"certificate {_name(certificate)} is not for time-stamps alone")
 
 
-def _check_path(token: _Token, signed: _Signed, roots: list[Any], moment: datetime, revocation: str) -> None:
-    """Raise unless the roots vouch for a certificate at a moment.
+def _check_path(use: _Use, signed: _Signed, roots: list[Any], revocation: str) -> None:
+    """Raise unless the roots vouch for a certificate at the time of its use.
 
     `revocation` is pyHanko's word: "hard-fail" wants an answer from whatever revocation service the
     certificates declare, "none" leaves it. Answers given after the moment count too, for the day of a
@@ -335,7 +356,7 @@ def _check_path(token: _Token, signed: _Signed, roots: list[Any], moment: dateti
     """
     settings: dict[str, Any] = {
         "trust_roots": roots,
-        "moment": moment,
+        "moment": use.time,
         "revocation_mode": revocation,
         "retroactive_revinfo": True,
         "allow_fetching": False,
@@ -344,8 +365,8 @@ def _check_path(token: _Token, signed: _Signed, roots: list[Any], moment: dateti
         context = ValidationContext(**settings, crls=(), ocsps=())
     else:
         context = signed.store.as_validation_context(settings)
-    validator: Any = CertificateValidator(token.certificate, token.others, context)
-    name = _name(token.certificate)
+    validator: Any = CertificateValidator(use.certificate, use.others, context)
+    name = _name(use.certificate)
     try:
         asyncio.run(validator.async_validate_usage(set()))
     except InsufficientRevinfoError:
@@ -353,7 +374,8 @@ def _check_path(token: _Token, signed: _Signed, roots: list[Any], moment: dateti
             f"the file does not hold what it takes to see that {name} was not revoked"
         ) from None
     except (PathError, ValidationError) as error:
-        raise _WrongError(f"{name} is not trusted at {_instant(moment)}: {error}") from None
+        kind = _FindingError if isinstance(error, ExpiredError) and not use.proven else _WrongError
+        raise kind(f"{name} cannot be trusted at {_instant(use.time)}: {error}") from None
 
 
 def _loaded(certificate: Any) -> x509.Certificate:

@@ -1,4 +1,4 @@
-"""Keys, certificates and authorities for tests: the embedded default, faulty certificates, and a network of loopback."""
+"""Keys, certificates and authorities for tests: the embedded default, faulty ones, and some on loopback."""
 
 import asyncio
 import socket
@@ -24,6 +24,13 @@ from reports.sign import sign
 from reports.timestamp import HttpTimestamper, LocalTimestamper
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+ENCRYPTION_USAGES = (
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "encipher_only",
+    "decipher_only",
+)
 NOW = datetime.now(UTC).replace(microsecond=0)
 PAGE = "<html lang=en><title>Briefing</title><h1>Briefing</h1><p>Nothing happened.</p></html>"
 
@@ -54,8 +61,7 @@ def certify(
 
 
 def usage(*names: str) -> x509.KeyUsage:
-    every = ("digital_signature content_commitment key_encipherment data_encipherment key_agreement"
-             " key_cert_sign crl_sign encipher_only decipher_only").split()
+    every = [*ENCRYPTION_USAGES, "digital_signature", "content_commitment", "key_cert_sign", "crl_sign"]
     return x509.KeyUsage(**{each: each in names for each in every})
 
 
@@ -114,11 +120,11 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
             certificate = x509.load_der_x509_certificate(der)
             (keys / f"{name}.cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
         root = x509.load_pem_x509_certificate((keys / "root.cert.pem").read_bytes())
-        with _serving(build_animator_app({ArchLabel("exhibit"): architecture}, with_web_ui=False), listener):
+        with _Serving(build_animator_app({ArchLabel("exhibit"): architecture}, with_web_ui=False), listener):
             yield Network(url, root, keys)
 
 
-class _serving:
+class _Serving:
     """Serves an application from a thread of its own for as long as the block lasts."""
 
     def __init__(self, app: web.Application, listener: socket.socket) -> None:

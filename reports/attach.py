@@ -1,0 +1,277 @@
+"""The files inside the PDF: the briefing as data, the evidence record, and tables for a spreadsheet.
+
+Their names are the same for every audience; `accounts.csv` is for regulators only.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from reports import __version__
+from reports.compose import Briefing, Part
+from reports.figures import Figure
+from reports.group import Activity, Campaign, Tally
+from reports.query import Answer
+from reports.render import Attachment
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+_FORMULA = frozenset("=+-@\t\r")
+PREDICATE_TYPE = "urn:exhibit:evidence:v1"
+
+
+def attachments(
+    briefing: Briefing, figures: Sequence[Figure], pseudonym_key: bytes
+) -> tuple[Attachment, ...]:
+    """The attached files of a briefing; account ids become HMAC-SHA-256 pseudonyms under `pseudonym_key`."""
+    data = briefing_data(briefing, figures)
+    files = [
+        Attachment(
+            "briefing.json",
+            as_json(data),
+            "application/json",
+            "Data",
+            "Everything that the pages say, as data, with each printed figure's exact value and source",
+        ),
+        Attachment(
+            "evidence.json",
+            as_json(statement(briefing)),
+            "application/vnd.in-toto+json",
+            "Source",
+            "The evidence objects and their digests, the questions asked of them and the digests of the answers",
+        ),
+        Attachment(
+            "campaigns.csv", campaigns_csv(data), "text/csv", "Data", "The campaigns, one row each"
+        ),
+        Attachment(
+            "days.csv",
+            days_csv(data),
+            "text/csv",
+            "Data",
+            "Exchanges, accounts and detections a campaign and day",
+        ),
+    ]
+    if briefing.audience == "regulator":
+        files.append(
+            Attachment(
+                "accounts.csv",
+                accounts_csv(briefing, pseudonym_key),
+                "text/csv",
+                "Data",
+                "The accounts, one row each, under pseudonyms made with a keyed hash",
+            )
+        )
+    return tuple(files)
+
+
+def as_json(data: Any) -> bytes:
+    """JSON for people and machines: UTF-8, two spaces, a newline at the end."""
+    return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def briefing_data(briefing: Briefing, figures: Iterable[Figure]) -> dict[str, Any]:
+    """`briefing.json`: days as YYYY-MM-DD, instants RFC 3339 in UTC."""
+    return {
+        "audience": briefing.audience,
+        "window": {"from": str(briefing.window.first), "to": str(briefing.window.last)},
+        "report_number": briefing.number,
+        "edition": briefing.edition,
+        "supersedes": briefing.supersedes,
+        "as_of": instant(briefing.as_of),
+        "synthetic": briefing.synthetic,
+        "software_version": __version__,
+        "exchanges": briefing.campaigns.exchanges,
+        "accounts": briefing.campaigns.accounts,
+        "detections": briefing.campaigns.detections,
+        "by_day": _keyed("day", briefing.campaigns.by_day),
+        "by_confidence": _keyed("confidence", briefing.campaigns.by_confidence),
+        "campaigns": [
+            {**_identity(part), **activity_data(campaign.activity), **_context(campaign)}
+            for part, campaign in zip(briefing.parts, briefing.campaigns.campaigns, strict=True)
+        ],
+        "unattributed": activity_data(briefing.campaigns.unattributed)
+        if briefing.campaigns.unattributed
+        else {"exchanges": 0, "accounts": 0, "detections": 0},
+        "delivered": dict(briefing.campaigns.standings),
+        "gaps": [str(day) for day in briefing.gaps],
+        "settling_days": briefing.evidence.settling_days,
+        "law": {
+            "citation": briefing.settings.law.citation,
+            "elements": [
+                {
+                    "id": f.element.id,
+                    "evidence": [{"campaign": name, "text": text} for name, text in f.evidence],
+                }
+                for f in briefing.findings
+            ],
+        },
+        "requests": list(briefing.settings.registry.requests) if briefing.audience == "lawmaker" else [],
+        "figures": [figure.data for figure in figures],
+    }
+
+
+def _identity(part: Part) -> dict[str, Any]:
+    """Who a campaign is, as far as it may be printed."""
+    attribution = part.entry.attribution
+    return {
+        "campaign_id": part.campaign_id,
+        "name": part.name,
+        "operator": part.operator,
+        "operator_withheld": part.withheld,
+        "confidence": attribution.confidence if attribution else None,
+        "likelihood": attribution.likelihood if attribution else None,
+        "techniques": list(part.entry.techniques),
+    }
+
+
+def _context(campaign: Campaign) -> dict[str, Any]:
+    before = campaign.preceding
+    return {
+        "preceding": {
+            "exchanges": before.exchanges,
+            "accounts": before.accounts,
+            "detections": before.detections,
+        },
+        "rank": campaign.rank,
+        "known_campaigns": campaign.known,
+        "largest_on_record": campaign.largest_on_record,
+    }
+
+
+def activity_data(activity: Activity) -> dict[str, Any]:
+    """Totals and tallies of one campaign, or of what is attributed to none."""
+    return {
+        "exchanges": activity.exchanges,
+        "accounts": activity.accounts,
+        "detections": activity.detections,
+        "output_tokens": activity.output_tokens,
+        "first_seen": instant(activity.first_seen),
+        "last_seen": instant(activity.last_seen),
+        "active_days": activity.active_days,
+        "by_day": _keyed("day", activity.by_day),
+        "by_capability": _keyed("capability", activity.by_capability),
+        "by_detector": _keyed("detector", activity.by_detector),
+        "by_network": _keyed("network", activity.by_network),
+        "by_country": _keyed("country", activity.by_country),
+        "by_confidence": _keyed("confidence", activity.by_confidence),
+    }
+
+
+def _keyed(key: str, tallies: Iterable[Tally]) -> list[dict[str, Any]]:
+    return [
+        {
+            key: str(t.key) if isinstance(t.key, date) else t.key,
+            "exchanges": t.exchanges,
+            "accounts": t.accounts,
+            "detections": t.detections,
+        }
+        for t in tallies
+    ]
+
+
+def statement(briefing: Briefing) -> dict[str, Any]:
+    """`evidence.json`: an in-toto Statement v1 about the evidence objects."""
+    evidence = briefing.evidence
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [
+            {
+                "name": o.name,
+                "digest": {"sha256": o.sha256},
+                "annotations": {"size": o.size, "version": o.version},
+            }
+            for o in evidence.objects
+        ],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "window": {"from": str(evidence.window.first), "to": str(evidence.window.last)},
+            "settlingDays": evidence.settling_days,
+            "questions": [_asked(answer) for answer in evidence.answers],
+            "software": {"name": "exhibit", "version": __version__},
+        },
+    }
+
+
+def _asked(answer: Answer) -> dict[str, Any]:
+    return {
+        "name": answer.question,
+        "sql": answer.sql,
+        "sqlSha256": answer.sql_sha256,
+        "parameters": list(answer.parameters),
+        "engine": answer.engine,
+        "engineVersion": answer.engine_version,
+        "executionId": answer.execution_id,
+        "rows": len(answer.rows),
+        "resultSha256": answer.result_sha256,
+    }
+
+
+def campaigns_csv(data: Mapping[str, Any]) -> bytes:
+    """One row a campaign of `briefing.json`; unattributed detections have an empty `campaign_id`."""
+    columns = (
+        *("campaign_id", "name", "exchanges", "accounts", "detections", "output_tokens"),
+        *("first_seen", "last_seen", "active_days"),
+    )
+    rows = [*data["campaigns"], {"name": "not attributed", **data["unattributed"]}]
+    return _csv(columns, ([row.get(column) for column in columns] for row in rows if row["detections"]))
+
+
+def days_csv(data: Mapping[str, Any]) -> bytes:
+    """One row a campaign and event day of `briefing.json`; unattributed detections have an empty `campaign_id`."""
+    columns = ("day", "campaign_id", "exchanges", "accounts", "detections")
+    rows = [
+        {"campaign_id": activity.get("campaign_id"), **tally}
+        for activity in (*data["campaigns"], data["unattributed"])
+        for tally in activity.get("by_day", ())
+    ]
+    return _csv(columns, ([row[column] for column in columns] for row in rows))
+
+
+def accounts_csv(briefing: Briefing, pseudonym_key: bytes) -> bytes:
+    """One row an account and campaign, ordered by pseudonym."""
+    rows = sorted(
+        [
+            pseudonym(pseudonym_key, a.account_id),
+            a.campaign_id or "",
+            a.exchanges,
+            a.detections,
+            a.active_days,
+            str(a.first_day),
+            str(a.last_day),
+        ]
+        for a in briefing.campaigns.each_account
+    )
+    columns = ("account", "campaign_id", "exchanges", "detections", "active_days", "first_day", "last_day")
+    return _csv(columns, rows)
+
+
+def pseudonym(key: bytes, account_id: str) -> str:
+    """An account's pseudonym: HMAC-SHA-256 of its id, in hexadecimal (RFC 2104)."""
+    return hmac.new(key, account_id.encode(), hashlib.sha256).hexdigest()
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([cell(value) for value in row] for row in rows)
+    return out.getvalue().encode()
+
+
+def cell(value: Any) -> Any:
+    """A cell that a spreadsheet takes as text: what would start a formula gets an apostrophe in front."""
+    if isinstance(value, str) and (value.lstrip()[:1] in _FORMULA or value[:1] in _FORMULA) and value:
+        return "'" + value
+    return value
+
+
+def instant(time: datetime) -> str:
+    """RFC 3339 in UTC; a naive time is UTC."""
+    utc = time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat() + "Z"

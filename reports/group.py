@@ -1,0 +1,290 @@
+"""Step 3. The tallies become campaigns, each with what the registry knows of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any
+
+from reports.collect import Evidence
+from reports.query import Row
+from reports.registry import Entry, Registry
+
+# The thresholds at which the totals are given again; the bands of `tallies.cells.sql` lie between them
+THRESHOLDS = (0.5, 0.7, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Exchanges, distinct accounts and detections (ids, after revisions and exclusions) under one key."""
+
+    key: Any
+    exchanges: int
+    accounts: int
+    detections: int
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorVersion:
+    """What a version of a detector found; `by_band` holds detections from the lowest confidence band to the highest."""
+
+    detector: str
+    version: str | None
+    exchanges: int
+    detections: int
+    by_band: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account's part in a campaign."""
+
+    account_id: str
+    campaign_id: str | None
+    exchanges: int
+    detections: int
+    active_days: int
+    first_day: date
+    last_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What detections add up to, exactly; instants are naive UTC.
+
+    `output_tokens` is None where no detection gives any. `by_…` are in the order of their keys for days and
+    confidence, else of exchanges, largest first; a None key stands for detections that name none.
+    `busiest_tenth` is the part of the exchanges that the busiest tenth of the accounts, rounded up, carried.
+    """
+
+    exchanges: int
+    accounts: int
+    detections: int
+    output_tokens: int | None
+    first_seen: datetime
+    last_seen: datetime
+    by_day: tuple[Tally, ...]
+    by_capability: tuple[Tally, ...]
+    by_detector: tuple[Tally, ...]
+    by_network: tuple[Tally, ...]
+    by_country: tuple[Tally, ...]
+    by_confidence: tuple[Tally, ...]
+    detectors: tuple[DetectorVersion, ...]
+    busiest_tenth: Fraction
+
+    @property
+    def active_days(self) -> int:
+        """Event days with at least one detection."""
+        return len(self.by_day)
+
+    @property
+    def peak(self) -> Tally:
+        """The day with most exchanges, the first of them if several."""
+        return max(self.by_day, key=lambda tally: tally.exchanges)
+
+    @property
+    def most_accounts(self) -> Tally:
+        """The day with most accounts active, the first of them if several."""
+        return max(self.by_day, key=lambda tally: tally.accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign of the window.
+
+    `preceding` is what the window of the same length before it held; `rank` is its place by exchanges among `known`
+    campaigns: those of the window, of all evidence before it, and of the registry's published figures.
+    """
+
+    campaign_id: str
+    entry: Entry
+    activity: Activity
+    preceding: Tally
+    rank: int
+    known: int
+
+    @property
+    def largest_on_record(self) -> bool:
+        """Whether it is larger than every other campaign on record, of which there must be one."""
+        return self.rank == 1 and self.known > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Campaigns:
+    """All that a window's evidence adds up to. `standings` numbers delivered rows by what became of them."""
+
+    campaigns: tuple[Campaign, ...]
+    unattributed: Activity | None
+    preceding: Tally
+    by_day: tuple[Tally, ...]
+    by_confidence: tuple[Tally, ...]
+    detectors: tuple[DetectorVersion, ...]
+    exchanges: int
+    accounts: int
+    detections: int
+    standings: Mapping[str, int]
+    each_account: tuple[Account, ...]
+
+
+def group(evidence: Evidence, registry: Registry) -> Campaigns:
+    """Group a window's tallies by campaign, largest first; nothing is lost and nothing is estimated."""
+    rows = _by_heading(evidence.tallies.rows)
+    history = evidence.history.rows if evidence.history else ()
+    activities = {key: _activity(of) for key, of in _by_campaign(rows).items()}
+    total = next((r for r in rows["total"] if r["all_campaigns"] and r["standing"] == "tallied"), None)
+    sizes = _sizes(activities, history, registry)
+    found = [
+        Campaign(key, registry.entry(key), activity, _preceding(history, key), *_rank(key, activity, sizes))
+        for key, activity in activities.items()
+        if key is not None
+    ]
+    return Campaigns(
+        campaigns=tuple(sorted(found, key=lambda c: (-c.activity.exchanges, c.campaign_id))),
+        unattributed=activities.get(None),
+        preceding=_preceding(history, None),
+        by_day=_tallies(_overall(rows["day"]), "event_day"),
+        by_confidence=_by_confidence(_all_of(rows["confidence"]), rows["account"]),
+        detectors=_detectors(_all_of(rows["confidence"])),
+        exchanges=total["exchanges"] if total else 0,
+        accounts=total["accounts"] if total else 0,
+        detections=total["detections"] if total else 0,
+        standings={r["standing"]: r["detections"] for r in rows["total"] if r["all_campaigns"]},
+        each_account=tuple(_account(row) for row in rows["account"]),
+    )
+
+
+def _by_heading(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row["heading"]].append(row)
+    return found
+
+
+def _by_campaign(rows: Mapping[str, Sequence[Row]]) -> dict[str | None, dict[str, list[Row]]]:
+    found: dict[str | None, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for heading, of_heading in rows.items():
+        for row in of_heading:
+            if not row["all_campaigns"]:
+                found[row["campaign_id"]][heading].append(row)
+    return found
+
+
+def _overall(rows: Iterable[Row]) -> list[Row]:
+    return [r for r in rows if r["all_campaigns"] and r["standing"] == "tallied"]
+
+
+def _all_of(rows: Iterable[Row]) -> list[Row]:
+    return [r for r in rows if not r["all_campaigns"]]
+
+
+def _activity(rows: Mapping[str, Sequence[Row]]) -> Activity:
+    total, bands = rows["total"][0], rows["confidence"]
+    tokens = [r["output_tokens"] for r in bands if r["output_tokens"] is not None]
+    return Activity(
+        exchanges=total["exchanges"],
+        accounts=total["accounts"],
+        detections=total["detections"],
+        output_tokens=sum(tokens) if tokens else None,
+        first_seen=min(r["first_seen"] for r in bands),
+        last_seen=max(r["last_seen"] for r in bands),
+        by_day=_tallies(rows["day"], "event_day"),
+        by_capability=_ranked(rows["capability"], "capability"),
+        by_detector=_ranked(rows["detector"], "detector"),
+        by_network=_ranked(rows["network"], "network"),
+        by_country=_ranked(rows["country"], "country"),
+        by_confidence=_by_confidence(bands, rows["account"]),
+        detectors=_detectors(bands),
+        busiest_tenth=_busiest_tenth([r["exchanges"] for r in rows["account"]]),
+    )
+
+
+def _tallies(rows: Iterable[Row], key: str) -> tuple[Tally, ...]:
+    return tuple(Tally(r[key], r["exchanges"], r["accounts"], r["detections"]) for r in rows)
+
+
+def _ranked(rows: Iterable[Row], key: str) -> tuple[Tally, ...]:
+    return tuple(sorted(_tallies(rows, key), key=lambda t: (-t.exchanges, t.key is None, t.key or "")))
+
+
+def _by_confidence(bands: Sequence[Row], accounts: Sequence[Row]) -> tuple[Tally, ...]:
+    """The totals again at each threshold; an account counts where one of its detections reaches it."""
+    highest: dict[str, int] = {}
+    for row in accounts:
+        highest[row["account_id"]] = max(row["highest_band"], highest.get(row["account_id"], 0))
+    return tuple(
+        Tally(
+            threshold,
+            sum(r["exchanges"] for r in bands if r["band"] >= band),
+            sum(reached >= band for reached in highest.values()),
+            sum(r["detections"] for r in bands if r["band"] >= band),
+        )
+        for band, threshold in enumerate(THRESHOLDS, 1)
+    )
+
+
+def _detectors(bands: Iterable[Row]) -> tuple[DetectorVersion, ...]:
+    found: dict[tuple[str, str | None], list[Row]] = defaultdict(list)
+    for row in bands:
+        found[row["detector"], row["detector_version"]].append(row)
+    versions = [
+        DetectorVersion(
+            detector,
+            version,
+            sum(r["exchanges"] for r in rows),
+            sum(r["detections"] for r in rows),
+            tuple(sum(r["detections"] for r in rows if r["band"] == band) for band in range(4)),  # type: ignore[arg-type]
+        )
+        for (detector, version), rows in found.items()
+    ]
+    return tuple(sorted(versions, key=lambda v: (v.detector, v.version is None, v.version or "")))
+
+
+def _busiest_tenth(exchanges: Sequence[int]) -> Fraction:
+    busiest = sorted(exchanges, reverse=True)[: -(-len(exchanges) // 10)]
+    return Fraction(sum(busiest), sum(exchanges)) if sum(exchanges) else Fraction(0)
+
+
+def _account(row: Row) -> Account:
+    return Account(
+        row["account_id"],
+        row["campaign_id"],
+        row["exchanges"],
+        row["detections"],
+        row["active_days"],
+        row["first_day"],
+        row["last_day"],
+    )
+
+
+def _preceding(history: Iterable[Row], campaign_id: str | None) -> Tally:
+    """A campaign's tally in the preceding window; None stands for all detections together."""
+    for row in history:
+        everything = row["all_campaigns"] if campaign_id is None else row["campaign_id"] == campaign_id
+        if everything and row["preceding"]:
+            return Tally(campaign_id, row["exchanges"], row["accounts"], row["detections"])
+    return Tally(campaign_id, 0, 0, 0)
+
+
+def _sizes(
+    activities: Mapping[str | None, Activity], history: Iterable[Row], registry: Registry
+) -> dict[str, int]:
+    """The largest size on record of each campaign: what evidence holds up to the window's end, or what was published."""
+    sizes: dict[str, int] = defaultdict(int)
+    for row in history:
+        if row["campaign_id"] is not None and row["all_days"]:
+            sizes[row["campaign_id"]] += row["exchanges"]
+    for key, activity in activities.items():
+        if key is not None:
+            sizes[key] += activity.exchanges
+    for entry in registry.campaigns:
+        if entry.published:
+            sizes[entry.campaign_id] = max(sizes[entry.campaign_id], entry.published.exchanges)
+    return sizes
+
+
+def _rank(key: str, activity: Activity, sizes: Mapping[str, int]) -> tuple[int, int]:
+    larger = sum(size >= activity.exchanges for other, size in sizes.items() if other != key)
+    return larger + 1, len(sizes)

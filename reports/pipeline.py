@@ -1,0 +1,119 @@
+"""The line, from request to receipt: one function, whoever calls it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from reports.archive import Receipt, archive, latest, receipt_of
+from reports.assets import Resources
+from reports.attach import as_json, briefing_data, statement
+from reports.collect import collect
+from reports.compose import Audience, Briefing, Settings, compose, evidence_digest, report_number
+from reports.errors import CheckFailed
+from reports.evidence import EvidenceSource
+from reports.group import group
+from reports.keys import SigningKey
+from reports.query import QueryEngine
+from reports.render import render
+from reports.resolve import resolve
+from reports.sign import sign
+from reports.store import Store
+from reports.timestamp import Timestamper
+from reports.verify import Verdict, verify
+
+Progress = Callable[[str, int, int], None]
+"""Told the step, and how much of how much of it is done; 0 of 0 where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: a window in words, an audience, and the instant (aware) at which it is asked."""
+
+    window: str
+    audience: Audience
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """With what a briefing is signed: the key, the time-stamp authority, and what a reader is to trust."""
+
+    key: SigningKey
+    timestamper: Timestamper
+    trust: Sequence[x509.Certificate]
+    crls: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The parts that the line runs on, put together in one place (`reports.cli`)."""
+
+    engine: QueryEngine
+    source: EvidenceSource
+    settings: Settings
+    resources: Resources
+    store: Store
+    pseudonym_key: bytes
+    page_size: str = "letter"
+    settling_days: int = 7
+
+
+def publish(request: Request, house: House, signing: Callable[[], Signing], now: Callable[[], datetime], progress: Progress) -> Receipt:
+    """Publish a briefing and return its receipt; what was published before, unchanged, is not published again.
+
+    `signing` is called when there is something to sign. Raises the errors of `reports.errors`; the store holds
+    nothing new then.
+    """
+    progress("resolve", 0, 0)
+    window = resolve(request.window, request.as_of)
+    before = latest(house.store, report_number(window, request.audience))
+    evidence = collect(window, house.engine, house.source, house.settling_days, progress)
+    progress("group", 0, 0)
+    campaigns = group(evidence, house.settings.registry)
+    progress("compose", 0, 0)
+    briefing = compose(
+        window,
+        evidence,
+        campaigns,
+        request.audience,
+        settings=house.settings,
+        as_of=request.as_of,
+        edition=before.edition + 1 if before else 1,
+        supersedes=before.name if before else None,
+    )
+    content = content_digest(briefing, house)
+    if before and before.content_sha256 == content:
+        return before
+    progress("render", 0, 0)
+    unsigned = render(briefing, house.resources, house.page_size, house.pseudonym_key)
+    progress("sign", 0, 0)
+    means = signing()
+    signed = sign(unsigned, means.key, means.timestamper, certificates=means.trust, crls=means.crls)
+    progress("verify", 0, 0)
+    verdicts = verify(signed, means.trust, now())
+    _require_sound(verdicts)
+    progress("archive", 0, 0)
+    digests = (content, evidence_digest(evidence.objects))
+    return archive(house.store, receipt_of(briefing, unsigned, signed, digests=digests, verdicts=verdicts), signed)
+
+
+def content_digest(briefing: Briefing, house: House) -> str:
+    """SHA-256 of what a briefing says and what it is made from, without its edition and the instant of the request."""
+    said = briefing_data(briefing, ())
+    for passing in ("edition", "supersedes", "as_of"):
+        del said[passing]
+    settings = briefing.settings
+    written = [m.model_dump(mode="json") for m in (settings.registry, settings.dataset, settings.issuer, settings.law)]
+    made = [statement(briefing), written, briefing.settled, house.page_size, house.resources.digest()]
+    return hashlib.sha256(as_json([said, made])).hexdigest()
+
+
+def _require_sound(verdicts: Sequence[Verdict]) -> None:
+    for verdict in verdicts:
+        if verdict.outcome == "invalid":
+            raise CheckFailed(f"the signed briefing failed its own check: {verdict.check}: {verdict.detail}")

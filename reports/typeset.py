@@ -1,0 +1,170 @@
+"""From a briefing to HTML: the templates, the filters that print figures, and the charts.
+
+The filters are the only way for a number to get onto a page, and each records what it prints.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from reports import chart, figures
+from reports.assets import Resources
+from reports.compose import Briefing, Line, evidence_digest
+from reports.errors import InvalidSettings
+from reports.figures import Ledger, Quantity
+from reports.fonts import printable
+from reports.registry import LIKELIHOODS, TECHNIQUES
+
+PAGE_SIZES = ("letter", "a4")
+LABEL_LENGTH = 120
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+class Printed(Markup):
+    """A figure as it stands on the page; `receipt` is its id in the ledger."""
+
+    receipt: str
+
+
+def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[str, Ledger]:
+    """Fill the templates of the briefing's audience; returns the HTML and the ledger of its figures.
+
+    Raises `InvalidSettings` for a template that does not parse or cannot be filled, naming it and the line.
+    """
+    ledger = Ledger()
+    environment = _environment(resources, _filters(ledger))
+    issuer = briefing.settings.issuer
+    context = {
+        "briefing": briefing,
+        "issuer": issuer,
+        "language": "en",
+        "title": briefing.title,
+        "page_size": page_size,
+        "running_title": f"{briefing.title}, {briefing.window.first} to {briefing.window.last}",
+        "number": briefing.number,
+        "marking": {"class": issuer.marking.removeprefix("TLP:").lower().replace("+", "-"), "label": issuer.marking},
+        "colours": issuer.colours,
+        "evidence_digest": evidence_digest(briefing.evidence.objects),
+        "techniques": TECHNIQUES,
+        "likelihoods": LIKELIHOODS,
+        "charts": _charts(briefing, resources, ledger),
+    }
+    try:
+        return environment.get_template(f"{briefing.audience}.html").render(context), ledger
+    except jinja2.TemplateSyntaxError as error:
+        raise InvalidSettings(f"template {error.name}, line {error.lineno}: {error.message}") from None
+    except jinja2.TemplateNotFound as error:
+        raise InvalidSettings(f"template {error.message}: no such template in the templates folders") from None
+    except InvalidSettings:
+        raise
+    except Exception as error:  # whatever a template's expressions run into
+        raise InvalidSettings(f"template {_place(error)}: {error}") from None
+
+
+def _place(error: Exception) -> str:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith((".html", "<template>"))]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "of this audience"
+
+
+def _environment(resources: Resources, filters: dict[str, Callable[..., Any]]) -> jinja2.Environment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(resources.folders),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(filters)
+    return environment
+
+
+def _filters(ledger: Ledger) -> dict[str, Callable[..., Any]]:
+    """The filters of the templates, by name."""
+
+    def printing(style: Callable[[Any], str]) -> Callable[[Quantity], Printed]:
+        return lambda quantity: _print(ledger, quantity, style(quantity.value))
+
+    return {
+        "exact": printing(figures.exact),
+        "more_than": printing(figures.more_than),
+        "nearly": printing(figures.nearly),
+        "percent": printing(figures.percent),
+        "multiple": printing(figures.multiple),
+        "published": lambda quantity, hedge: _print(ledger, quantity, figures.hedged(hedge)(quantity.value)),
+        "threshold": lambda line: _print(ledger, _threshold(line), f"{line.key}"),
+        "label": lambda text: printable(text, LABEL_LENGTH),
+        "prose": printable,
+        "words": lambda text: printable(text.replace("_", " "), LABEL_LENGTH),
+        "batch_columns": _columns,
+        "day": day,
+        "short_day": lambda value: f"{value.day}{_NO_BREAK}{value:%b}",
+        "instant": instant,
+    }
+
+
+def _print(ledger: Ledger, quantity: Quantity, text: str) -> Printed:
+    printed = Printed(text.replace(" ", _NO_BREAK))
+    printed.receipt = ledger.record(quantity, text).id
+    return printed
+
+
+def _columns(rows: Sequence[Any]) -> list[Sequence[Any]]:
+    """Rows set in three columns, read downwards."""
+    height = -(-len(rows) // 3)
+    return [rows[at : at + height] for at in range(0, len(rows), height)]
+
+
+def _threshold(line: Line) -> Quantity:
+    return Quantity(Fraction(str(line.key)), "confidence", "settings", {"setting": "thresholds"})
+
+
+def day(value: date) -> str:
+    """A day as pages print it: `22 April 2026`."""
+    return f"{value.day}{_NO_BREAK}{value:%B}{_NO_BREAK}{value.year}"
+
+
+def instant(value: datetime) -> str:
+    """An instant as pages print it, to the minute: `22 April 2026, 00:37 UTC`; a naive one is UTC."""
+    utc = value if value.tzinfo is None else value.astimezone(UTC)
+    return f"{day(utc.date())}, {utc:%H:%M}{_NO_BREAK}UTC"
+
+
+def _charts(briefing: Briefing, resources: Resources, ledger: Ledger) -> dict[str, str]:
+    """The charts as `data:` URLs, by name; a briefing without detections has none."""
+    if not briefing.total.exchanges.value:
+        return {}
+    periods = briefing.periods
+    series = chart.fold(
+        [chart.Series(part.name, _by_period(briefing, part.by_day)) for part in briefing.parts], 3, "All others"
+    )
+
+    def show(name: str, value: int) -> str:
+        row = {"chart": chart.DAYS, "mark": name}
+        text = figures.exact(value)
+        ledger.record(Quantity(value, "exchanges", "tallies" if name == "peak" else "chart", row), text)
+        return text
+
+    if not series:
+        return {}
+    data = chart.by_day(
+        [p.first for p in periods], series, show, [p.first for p in periods if p.gap]
+    )
+    drawn = chart.draw(chart.DAYS, data, resources=resources)
+    return {"days": chart.data_uri(drawn)}
+
+
+def _by_period(briefing: Briefing, by_day: tuple[Line, ...]) -> list[int]:
+    found = {line.key: int(line.exchanges.value) for line in by_day}  # type: ignore[arg-type]
+    return [
+        sum(found.get(d, 0) for d in briefing.window.days if period.first <= d <= period.last)
+        for period in briefing.periods
+    ]

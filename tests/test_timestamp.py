@@ -1,0 +1,146 @@
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from asn1crypto import tsp
+
+from reports.errors import InvalidSettings, Unavailable
+from reports.timestamp import HttpTimestamper, LocalTimestamper
+from tests.pki import NOW
+from tests.tools import needs
+
+REQUEST = tsp.TimeStampReq(
+    {
+        "version": 1,
+        "message_imprint": {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": bytes(32)},
+        "nonce": 4711,
+        "cert_req": True,
+    }
+).dump()
+
+
+@contextmanager
+def answering(*statuses: int) -> Iterator[tuple[str, list[bytes]]]:
+    """A server on loopback that answers requests with these statuses, one after the other."""
+    seen: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(statuses[len(seen) - 1])
+            self.end_headers()
+            self.wfile.write(b"answer")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/tsa", seen
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+def token(response: bytes):
+    return tsp.TimeStampResp.load(response)["time_stamp_token"]["content"]["encap_content_info"][
+        "content"
+    ].parsed
+
+
+def test_local_token(authority):
+    """The local authority stamps what was asked with the time of its clock, and repeats the nonce."""
+    info = token(LocalTimestamper(authority.stamp_key, lambda: NOW).respond(REQUEST))
+    assert info["gen_time"].native == NOW
+    assert info["message_imprint"]["hashed_message"].native == bytes(32)
+    assert info["nonce"].native == 4711
+
+
+def test_local_serials(authority):
+    """No two tokens have the same serial number (RFC 3161, 2.4.2)."""
+    stamper = LocalTimestamper(authority.stamp_key)
+    assert len({token(stamper.respond(REQUEST))["serial_number"].native for _ in range(20)}) == 20
+
+
+@needs("openssl")
+def test_local_token_for_openssl(authority, tmp_path):
+    """OpenSSL accepts a token of the local authority."""
+    (tmp_path / "request").write_bytes(REQUEST)
+    (tmp_path / "response").write_bytes(LocalTimestamper(authority.stamp_key).respond(REQUEST))
+    files = ["-queryfile", tmp_path / "request", "-in", tmp_path / "response"]
+    subprocess.run(
+        ["openssl", "ts", "-verify", *files, "-CAfile", authority.directory / "root.cert.pem"],
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_http_token(network):
+    """An authority on the network answers with a token for what was asked."""
+    assert token(network.timestamper.respond(REQUEST))["message_imprint"]["hashed_message"].native == bytes(
+        32
+    )
+
+
+def test_overloaded_then_well():
+    """An overloaded authority is asked again, after a longer wait each time."""
+    waits: list[float] = []
+    with answering(503, 429, 200) as (url, seen):
+        assert HttpTimestamper(url, sleep=waits.append).respond(REQUEST) == b"answer"
+    assert seen == [REQUEST] * 3
+    assert [wait for wait in waits if wait] == [1, 2]
+
+
+def test_overloaded_for_good():
+    """After three attempts the authority counts as unavailable, and the message names it."""
+    with (
+        answering(500, 500, 500, 200) as (url, seen),
+        pytest.raises(Unavailable, match=rf"{url} did not answer \(status 500\)"),
+    ):
+        HttpTimestamper(url, sleep=lambda _: None).respond(REQUEST)
+    assert len(seen) == 3
+
+
+def test_refusal_is_final():
+    """An authority that refuses a request is not asked again."""
+    with answering(403, 200) as (url, seen), pytest.raises(Unavailable, match=r"\(status 403\)"):
+        HttpTimestamper(url, sleep=lambda _: None).respond(REQUEST)
+    assert len(seen) == 1
+
+
+def test_silence():
+    """An authority that accepts the connection and says nothing counts as unavailable."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/tsa"
+        with pytest.raises(Unavailable, match=r"did not answer \(.*timed out"):
+            HttpTimestamper(url, timeout=0.05, sleep=lambda _: None).respond(REQUEST)
+
+
+def test_nobody_there():
+    """An authority that is not there counts as unavailable."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}/tsa"
+    with pytest.raises(Unavailable, match=rf"{url} did not answer \(.*refused"):
+        HttpTimestamper(url, sleep=lambda _: None).respond(REQUEST)
+
+
+@pytest.mark.parametrize("url", ["", "example", "file:///etc/passwd", "ftp://example/tsa", "http://"])
+def test_impossible_urls(url):
+    """Only URLs of the web are taken for authorities."""
+    with pytest.raises(InvalidSettings, match="is not a URL"):
+        HttpTimestamper(url)
+
+
+def test_clock_is_read_each_time(authority):
+    """A token holds the time at which it was asked for."""
+    times = iter([NOW, NOW + timedelta(hours=1)])
+    stamper = LocalTimestamper(authority.stamp_key, lambda: next(times))
+    first, second = (token(stamper.respond(REQUEST))["gen_time"].native for _ in range(2))
+    assert second - first == timedelta(hours=1)

@@ -1,0 +1,416 @@
+import ast
+import asyncio
+import functools
+import io
+import re
+import socket
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from pyhanko.pdf_utils.generic import NameObject, NumberObject, StreamObject, pdf_name
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, PdfTimeStamper
+
+from reports import sign as sign_module
+from reports.keys import LocalAuthority, LocalKey
+from reports.sign import INVISIBLE, sign
+from reports.timestamp import LocalTimestamper
+from reports.verify import Verdict, verify
+from tests.pki import NOW, Key, certify, new_key, sign_locally, usage
+
+TRUST_ADVICE = "name the certificate that you trust with --trust"
+
+
+def outcomes(pdf: bytes, *trust: x509.Certificate, now=NOW) -> dict[str, str]:
+    return {verdict.check: verdict.outcome for verdict in verify(pdf, trust, now)}
+
+
+def detail(pdf: bytes, check: str, *trust: x509.Certificate, now=NOW) -> str:
+    (found,) = [verdict for verdict in verify(pdf, trust, now) if verdict.check == check]
+    return found.detail
+
+
+def updated(pdf: bytes, change: Callable[[IncrementalPdfFileWriter], None]) -> bytes:
+    """The file with an incremental update at its end."""
+    writer = sign_module._Writer(io.BytesIO(pdf))
+    change(writer)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def stamped(
+    pdf: bytes, stamper: LocalTimestamper, change: Callable[[IncrementalPdfFileWriter], None] = lambda _: None
+) -> bytes:
+    """The file with one more time-stamp of the document, and a change in the same update."""
+    maker = PdfTimeStamper(sign_module._PortTimeStamper(stamper), invis_settings=INVISIBLE)
+    writer = sign_module._Writer(io.BytesIO(pdf))
+    change(writer)
+    return asyncio.run(maker.async_timestamp_pdf(writer, "sha256")).getvalue()
+
+
+def spans(pdf: bytes) -> dict[str, range]:
+    """Where the parts of a signed file are, that a flipped bit can hit."""
+    reader = PdfFileReader(io.BytesIO(pdf))
+    (signature,), (stamp,) = reader.embedded_regular_signatures, reader.embedded_timestamp_signatures
+    first, after = signature.byte_range[1], signature.byte_range[2]
+    second, last = stamp.byte_range[1], stamp.byte_range[2]
+    used, stamp_used = (len(each.pkcs7_content.rstrip(b"\0")) * 2 for each in (signature, stamp))
+    return {
+        "briefing": range(1000, first - 2000),
+        "signature dictionary": range(first - 200, first),
+        "signature": range(first + 1, first + used),
+        "room after the signature": range(first + used + 4, after - 1),
+        "end of the signed revision": range(after, after + 500),
+        "security store": range(after + 900, second - 600),
+        "time-stamp": range(second + 1, second + stamp_used),
+        "room after the time-stamp": range(second + stamp_used + 4, last - 1),
+        "end of the file": range(last, len(pdf)),
+    }
+
+
+def test_signed(signed, authority):
+    """A file as signed is valid in every respect, and says by whom and when."""
+    integrity, signer, stamp = verify(signed, [authority.root], NOW)
+    assert integrity == Verdict("integrity", "valid", "nothing was changed or added after signing")
+    assert signer.outcome == "valid"
+    assert signer.detail.startswith(
+        "signed by CN=Exhibit local signing key; certificate from CN=Exhibit local"
+    )
+    assert stamp.outcome == "valid"
+    assert re.match(r"signed by 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ, sealed at 20", stamp.detail)
+
+
+def test_ten_years_on(signed, authority):
+    """Ten years on, with a signing certificate long expired, the file is as valid as on the first day."""
+    later = NOW + timedelta(days=3653)
+    assert authority.key.chain[0].not_valid_after_utc < later
+    assert verify(signed, [authority.root], later) == verify(signed, [authority.root], NOW)
+
+
+def test_when_the_last_time_stamp_has_expired(signed, authority):
+    """When the certificate of the last time-stamp has expired too, nothing is known to be wrong."""
+    checks = outcomes(signed, authority.root, now=NOW + timedelta(days=366 * 31))
+    assert checks == {
+        "integrity": "valid",
+        "signer": "could not be checked",
+        "time-stamp": "could not be checked",
+    }
+
+
+def test_before_it_was_made(signed, authority):
+    """A time-stamp from the future is invalid."""
+    assert outcomes(signed, authority.root, now=NOW - timedelta(days=1))["time-stamp"] == "invalid"
+
+
+def test_without_trust(signed):
+    """Without a certificate to trust only integrity is checked, and the way on is said."""
+    for trust in (None, []):
+        integrity, *others = verify(signed, trust, NOW)
+        assert integrity.outcome == "valid"
+        assert {(each.outcome, each.detail) for each in others} == {("could not be checked", TRUST_ADVICE)}
+
+
+def test_without_network(unsigned, network, monkeypatch):
+    """Verifying asks nobody, whatever the certificates declare."""
+    pdf = sign(unsigned, network.key("signer"), network.timestamper)
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("asked the network"))
+    assert set(outcomes(pdf, network.root).values()) == {"valid"}
+
+
+def test_trust_in_somebody_else(signed, tmp_path):
+    """A signature that the trusted certificate does not vouch for is invalid, and so is the time-stamp."""
+    stranger = LocalAuthority.open(tmp_path / "keys", NOW)
+    assert outcomes(signed, stranger.root) == {
+        "integrity": "valid",
+        "signer": "invalid",
+        "time-stamp": "invalid",
+    }
+
+
+def test_unsigned(unsigned, authority):
+    """An unsigned file is never valid in any respect."""
+    assert [(each.check, each.outcome, each.detail) for each in verify(unsigned, [authority.root], NOW)] == [
+        ("integrity", "invalid", "not signed"),
+        ("signer", "could not be checked", "the file is not signed"),
+        ("time-stamp", "could not be checked", "the file is not signed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "pdf", [b"", b"\0" * 5000, b"PK\x03\x04", b"%PDF-1.7\n%%EOF", b"%PDF-" + bytes(range(256)) * 9]
+)
+def test_not_a_pdf(pdf, authority):
+    """Bytes that are not a PDF cannot be checked."""
+    assert set(outcomes(pdf, authority.root).values()) == {"could not be checked"}
+
+
+@pytest.mark.parametrize("part", range(9))
+@pytest.mark.parametrize("bit", [1, 32])
+def test_flipped_bits(signed, authority, part, bit):
+    """A flipped bit is noticed, wherever in the file it is: integrity is not valid."""
+    name, span = list(spans(signed).items())[part]
+    assert len(span) > 20, name
+    for at in span[:: len(span) // 5]:
+        flipped = bytearray(signed)
+        flipped[at] ^= bit
+        assert outcomes(bytes(flipped), authority.root)["integrity"] != "valid", (name, at)
+
+
+@pytest.mark.parametrize("tail", [b"\n", b"\0", b"%%EOF\n", b"a stranger's words"])
+def test_appended_bytes(signed, authority, tail):
+    """Bytes after the end of the file make it invalid."""
+    assert outcomes(signed + tail, authority.root)["integrity"] != "valid"
+
+
+def test_truncated(signed, authority):
+    """A file that was cut short is never valid in every respect, wherever it was cut."""
+    for length in range(100, len(signed), len(signed) // 40):
+        assert outcomes(signed[:length], authority.root)["integrity"] != "valid"
+
+
+def test_cut_before_the_time_stamp(signed, authority):
+    """Cut back to its signature, a file is whole but without proof of when it was signed."""
+    (signature,) = PdfFileReader(io.BytesIO(signed)).embedded_regular_signatures
+    cut = signed[: signature.byte_range[2] + signature.byte_range[3]]
+    checks = outcomes(cut, authority.root)
+    assert checks == {"integrity": "valid", "signer": "could not be checked", "time-stamp": "invalid"}
+    assert detail(cut, "time-stamp", authority.root).startswith("the document has no time-stamp")
+
+
+def _rotate(writer):
+    page, _ = writer.find_page_for_modification(0)
+    page.get_object()[pdf_name("/Rotate")] = NumberObject(90)
+    writer.update_container(page.get_object())
+
+
+def _retitle(writer):
+    writer.root["/Metadata"]._data = b"<x:xmpmeta/>"
+    writer.update_container(writer.root["/Metadata"])
+
+
+def _annotate(writer):
+    page, _ = writer.find_page_for_modification(0)
+    note = writer.add_object(StreamObject({pdf_name("/Subtype"): NameObject("/Stamp")}, stream_data=b""))
+    page.get_object()["/Annots"].append(note)
+    writer.update_container(page.get_object()["/Annots"])
+
+
+def _hide(writer):
+    writer.add_object(StreamObject(stream_data=b"nobody refers to this"))
+
+
+def _open_with(writer):
+    writer.root[pdf_name("/OpenAction")] = writer.add_object(StreamObject(stream_data=b""))
+    writer.update_root()
+
+
+def _forget(writer):
+    del writer.root["/DSS"]
+    writer.update_root()
+
+
+def _empty_store(writer):
+    writer.root["/DSS"]["/CRLs"].clear()
+    writer.update_container(writer.root["/DSS"])
+
+
+CHANGES = [_rotate, _retitle, _annotate, _hide, _open_with, _forget, _empty_store]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_appended_update(signed, authority, change):
+    """An incremental update at the end is noticed."""
+    assert outcomes(updated(signed, change), authority.root)["integrity"] == "invalid"
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["before", "together"])
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_stamped_update(signed, authority, change, together):
+    """An incremental update is noticed even under a fresh time-stamp that the reader trusts."""
+    stamper = LocalTimestamper(authority.stamp_key)
+    pdf = stamped(signed, stamper, change) if together else stamped(updated(signed, change), stamper)
+    assert outcomes(pdf, authority.root)["integrity"] == "invalid"
+    assert detail(pdf, "integrity").startswith("something was changed or added after signing: ")
+
+
+def test_fresh_time_stamp(signed, authority):
+    """A fresh time-stamp of the document is no change, and the time of signing stays."""
+    year = timedelta(days=365)
+    later = LocalTimestamper(authority.stamp_key, lambda: NOW + year)
+    pdf = stamped(stamped(signed, later), LocalTimestamper(authority.stamp_key, lambda: NOW + 2 * year))
+    assert set(outcomes(pdf, authority.root, now=NOW + 3 * year).values()) == {"valid"}
+    time = detail(signed, "time-stamp", authority.root)[:30]
+    assert detail(pdf, "time-stamp", authority.root, now=NOW + 3 * year).startswith(time)
+
+
+def test_visible_time_stamp(signed, authority, monkeypatch):
+    """A time-stamp that puts something on a page is a change."""
+    visible = functools.partial(SigFieldSpec, box=(10, 10, 200, 100))
+    monkeypatch.setattr("pyhanko.sign.signers.pdf_signer.SigFieldSpec", visible)
+    pdf = stamped(signed, LocalTimestamper(authority.stamp_key))
+    assert outcomes(pdf, authority.root)["integrity"] == "invalid"
+
+
+def test_time_stamps_out_of_order(signed, authority):
+    """A time-stamp that claims to be older than what it covers is invalid."""
+    pdf = stamped(signed, LocalTimestamper(authority.stamp_key, lambda: NOW - timedelta(days=1)))
+    assert outcomes(pdf, authority.root)["time-stamp"] == "invalid"
+
+
+def test_time_stamp_of_a_stranger(unsigned, authority, tmp_path):
+    """Time-stamps of an authority that is not trusted are invalid, and the rest is as it was."""
+    stranger = LocalAuthority.open(tmp_path / "keys", NOW)
+    trusted = {"certificates": [stranger.root], "crls": [authority.crl, stranger.crl]}
+    pdf = sign(unsigned, authority.key, LocalTimestamper(stranger.stamp_key), **trusted)
+    checks = outcomes(pdf, authority.root)
+    assert checks == {"integrity": "valid", "signer": "valid", "time-stamp": "invalid"}
+    assert set(outcomes(pdf, authority.root, stranger.root).values()) == {"valid"}
+
+
+def test_swapped_time_stamp(unsigned, signed, authority):
+    """The last time-stamp of another file does not fit."""
+    other = sign_locally(unsigned, authority)
+    ours, theirs = (spans(pdf)["time-stamp"] for pdf in (signed, other))
+    length = min(len(ours), len(theirs)) + 1
+    swapped = bytearray(signed)
+    swapped[ours.start : ours.start + length] = other[theirs.start : theirs.start + length]
+    checks = outcomes(bytes(swapped), authority.root)
+    assert checks["integrity"] != "valid"
+    assert checks["time-stamp"] != "valid"
+
+
+def test_key_of_a_stranger(unsigned, authority):
+    """A signature by a key that nobody trusts is invalid, though nothing was changed."""
+    private = new_key()
+    pdf = _signed_by(
+        unsigned, LocalKey((certify(private, name="Exhibit local signing key"),), private), authority
+    )
+    assert outcomes(pdf, authority.root) == {"integrity": "valid", "signer": "invalid", "time-stamp": "valid"}
+
+
+@pytest.mark.parametrize(
+    ("extension", "fault"),
+    [
+        (usage("key_cert_sign"), "not for digital signatures"),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), "for another purpose"),
+    ],
+    ids=["usage", "purpose"],
+)
+def test_certificate_for_something_else(unsigned, authority, extension, fault):
+    """A trusted certificate that is not for documents does not make a valid signature."""
+    private = new_key()
+    certificate = certify(private, extension)
+    pdf = _signed_by(unsigned, LocalKey((certificate,), private), authority)
+    assert outcomes(pdf, certificate, authority.root)["signer"] == "invalid"
+    assert fault in detail(pdf, "signer", certificate, authority.root)
+
+
+def test_authority_for_something_else(unsigned, authority):
+    """A time-stamp whose certificate is not for time-stamps alone is invalid."""
+    private = new_key()
+    both = [ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.EMAIL_PROTECTION]
+    certificate = certify(private, x509.ExtendedKeyUsage(both))
+    stamper = LocalTimestamper(LocalKey((certificate,), private))
+    pdf = sign(unsigned, authority.key, stamper, crls=[authority.crl])
+    assert outcomes(pdf, authority.root, certificate)["time-stamp"] == "invalid"
+    assert "not for time-stamps alone" in detail(pdf, "time-stamp", authority.root, certificate)
+
+
+@pytest.mark.parametrize(("days", "expected"), [(1, "valid"), (3, "invalid")])
+def test_certificate_when_signing(unsigned, authority, days, expected):
+    """A signature is valid for good if its certificate was in force when it was time-stamped, else never."""
+    root_key, private = new_key(), new_key()
+    root = certify(root_key, x509.BasicConstraints(ca=True, path_length=None), name="Root")
+    leaf = certify(private, issuer=("Root", root_key), until=NOW + timedelta(days=2))
+    stamper = LocalTimestamper(authority.stamp_key, lambda: NOW + timedelta(days=days))
+    key = LocalKey((leaf, root), private)
+    pdf = sign(unsigned, key, stamper, certificates=[authority.root], crls=[authority.crl])
+    checks = outcomes(pdf, root, authority.root, now=NOW + timedelta(days=4))
+    assert checks == {"integrity": "valid", "signer": expected, "time-stamp": "valid"}
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"), [(-1, "invalid"), (1, "valid"), (None, "could not be checked")]
+)
+def test_revocation(unsigned, authority, monkeypatch, days, expected):
+    """A certificate revoked before it was used makes no valid signature; without a list nobody can know."""
+    root_key, private = new_key(), new_key()
+    root = certify(root_key, x509.BasicConstraints(ca=True, path_length=None), name="Root")
+    place = x509.DistributionPoint([x509.DirectoryName(root.subject)], None, None, None)
+    leaf = certify(private, x509.CRLDistributionPoints([place]), issuer=("Root", root_key))
+    crls = [] if days is None else [_crl(root, root_key, leaf, NOW + timedelta(days=days))]
+    careless = sign_module.ValidationContext
+    monkeypatch.setattr(
+        sign_module, "ValidationContext", lambda **given: careless(**{**given, "revocation_mode": "none"})
+    )
+    key, stamper = LocalKey((leaf, root), private), LocalTimestamper(authority.stamp_key)
+    pdf = sign(unsigned, key, stamper, certificates=[authority.root], crls=[authority.crl, *crls])
+    checks = outcomes(pdf, root, authority.root, now=NOW + timedelta(days=2))
+    assert checks == {"integrity": "valid", "signer": expected, "time-stamp": "valid"}
+
+
+def _crl(root: x509.Certificate, key: Key, revoked: x509.Certificate, since: datetime) -> bytes:
+    entry = x509.RevokedCertificateBuilder(revoked.serial_number, since).build()
+    week = timedelta(days=7)
+    builder = x509.CertificateRevocationListBuilder(root.subject, NOW - week, NOW + week, [entry])
+    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
+
+
+def test_two_signatures(unsigned, authority):
+    """A file that somebody else signed as well is not what one signatory signed."""
+    signer = sign_module._PortSigner(authority.key)
+    pdf = unsigned
+    for name in ("one", "two"):
+        metadata = PdfSignatureMetadata(name, md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
+        writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+        pdf = PdfSigner(metadata, signer, new_field_spec=SigFieldSpec(name)).sign_pdf(writer).getvalue()
+    assert outcomes(pdf, authority.root)["integrity"] == "invalid"
+    assert detail(pdf, "integrity") == "signed 2 times, not once"
+
+
+def test_names_cannot_speak_to_the_terminal(unsigned, authority):
+    """A name in a certificate is printed on one line and without control characters."""
+    private = new_key()
+    certificate = certify(private, name="Evil\x1b[31m\nintegrity: valid\u202e")
+    pdf = _signed_by(unsigned, LocalKey((certificate,), private), authority)
+    shown = detail(pdf, "signer", certificate, authority.root)
+    assert "Evil" in shown
+    assert shown.isprintable()
+
+
+def test_nothing_is_logged(signed, authority, capfd):
+    """However broken a file is, nothing is printed beside the verdicts."""
+    verify(stamped(updated(signed, _rotate), LocalTimestamper(authority.stamp_key)), [authority.root], NOW)
+    verify(signed[:-1], [authority.root], NOW)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_verify_does_not_import_sign():
+    """What checks signatures shares no code with what makes them."""
+    seen: set[str] = set()
+    waiting = ["verify"]
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        source = (Path(sign_module.__file__).parent / f"{name}.py").read_text()
+        imported = {
+            n.module for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ImportFrom) and n.module
+        }
+        found = {each.removeprefix("reports.") for each in imported if each.startswith("reports.")}
+        waiting += found - seen
+    assert "sign" not in seen
+    assert "keys" in seen
+
+
+def _signed_by(pdf: bytes, key: LocalKey, authority: LocalAuthority) -> bytes:
+    stamper = LocalTimestamper(authority.stamp_key)
+    return sign(pdf, key, stamper, certificates=[authority.root], crls=[authority.crl])
