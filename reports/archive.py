@@ -76,7 +76,12 @@ def archive(store: Store, receipt: Receipt, signed: bytes) -> Receipt:
 
 
 def receipt_of(
-    briefing: Briefing, unsigned: bytes, signed: bytes, *, digests: tuple[str, str], verdicts: Sequence[Verdict]
+    briefing: Briefing,
+    unsigned: bytes,
+    signed: bytes,
+    *,
+    digests: tuple[str, str],
+    verdicts: Sequence[Verdict],
 ) -> Receipt:
     """The receipt of a signed briefing; `digests` are those of its content and of its evidence."""
     first = briefing.parts[0] if briefing.parts else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,13 @@ class Resources:
                 f"{' or '.join(map(str, self.folders))}: add it there, or correct the template"
             )
         return path.read_bytes()
+
+    def digest(self) -> str:
+        """SHA-256 over the names and contents of all files of the folders, in hexadecimal."""
+        digest = hashlib.sha256()
+        for path in (path for folder in self.folders for path in sorted(folder.rglob("*")) if path.is_file()):
+            digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
 
 
 def _first(folders: Sequence[Path], name: str) -> Path | None:

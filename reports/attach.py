@@ -11,19 +11,30 @@ import hmac
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from reports import __version__
 from reports.compose import Briefing, Part
 from reports.figures import Figure
 from reports.group import Activity, Campaign, Tally
 from reports.query import Answer
-from reports.render import Attachment
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 _FORMULA = frozenset("=+-@\t\r")
 PREDICATE_TYPE = "urn:exhibit:evidence:v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file inside the PDF, with the relationship that it has to the pages (ISO 32000-2, 7.11.3)."""
+
+    name: str
+    data: bytes
+    media_type: str
+    relationship: Literal["Source", "Data", "Supplement"]
+    description: str
 
 
 def attachments(
@@ -46,9 +57,7 @@ def attachments(
             "Source",
             "The evidence objects and their digests, the questions asked of them and the digests of the answers",
         ),
-        Attachment(
-            "campaigns.csv", campaigns_csv(data), "text/csv", "Data", "The campaigns, one row each"
-        ),
+        Attachment("campaigns.csv", campaigns_csv(data), "text/csv", "Data", "The campaigns, one row each"),
         Attachment(
             "days.csv",
             days_csv(data),

@@ -6,13 +6,15 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pyhanko.pdf_utils.generic import DictionaryObject
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, cell, days_csv
+from reports.errors import ExhibitError
+from reports.evidence import EvidenceSource
+from reports.verify import Verdict
 
 REQUIRED = ("briefing.json", "evidence.json", "campaigns.csv", "days.csv")
 
@@ -24,15 +26,18 @@ class InconsistentError(Exception):
 def attached(pdf: bytes) -> dict[str, bytes]:
     """The files attached to a PDF, by name."""
     root = PdfFileReader(io.BytesIO(pdf)).root
-    tree = root.get("/Names", {}).get("/EmbeddedFiles", {})
-    return {str(name): spec["/EF"]["/F"].data for name, spec in _leaves(tree)}
+    tree = root["/Names"] if "/Names" in root else {}
+    files = _leaves(tree["/EmbeddedFiles"]) if "/EmbeddedFiles" in tree else ()
+    return {str(name): bytes(spec["/EF"]["/F"].data) for name, spec in files}
 
 
-def _leaves(node: DictionaryObject | Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    names = node.get("/Names", ())
-    yield from zip(names[::2], names[1::2], strict=False)
-    for kid in node.get("/Kids", ()):
-        yield from _leaves(kid)
+def _leaves(node: Any) -> Iterator[tuple[Any, Any]]:
+    # subscripts follow references, other ways to read pyHanko's objects do not
+    names = node["/Names"] if "/Names" in node else ()
+    yield from ((names[at], names[at + 1]) for at in range(0, len(names), 2))
+    kids = node["/Kids"] if "/Kids" in node else ()
+    for at in range(len(kids)):
+        yield from _leaves(kids[at])
 
 
 def check(files: Mapping[str, bytes]) -> str:
@@ -90,7 +95,9 @@ def _check_sums(activity: Mapping[str, Any]) -> None:
     for heading in ("by_day", "by_capability", "by_detector", "by_network", "by_country"):
         for column in ("exchanges", "detections"):
             if heading in activity and sum(t[column] for t in activity[heading]) != activity[column]:
-                raise InconsistentError(f"briefing.json: {column} of {name} {heading} do not add up to its total")
+                raise InconsistentError(
+                    f"briefing.json: {column} of {name} {heading} do not add up to its total"
+                )
     if "by_day" in activity and len(activity["by_day"]) != activity["active_days"]:
         raise InconsistentError(f"briefing.json: active_days of {name} is not the number of its days")
 
@@ -99,7 +106,10 @@ def _check_accounts(content: bytes, data: Mapping[str, Any]) -> None:
     rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
     for activity in _activities(data):
         of_it = [r for r in rows if r["campaign_id"] == cell(activity.get("campaign_id") or "")]
-        if len(of_it) != activity["accounts"] or sum(int(r["exchanges"]) for r in of_it) != activity["exchanges"]:
+        if (
+            len(of_it) != activity["accounts"]
+            or sum(int(r["exchanges"]) for r in of_it) != activity["exchanges"]
+        ):
             name = activity.get("campaign_id", "what is not attributed")
             raise InconsistentError(f"accounts.csv: the accounts of {name} do not add up to its totals")
 
@@ -112,4 +122,45 @@ def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> N
         raise InconsistentError("evidence.json is about another window than briefing.json")
     for question in predicate["questions"]:
         if hashlib.sha256(question["sql"].encode()).hexdigest() != question["sqlSha256"]:
-            raise InconsistentError(f"evidence.json: the digest of question {question['name']} does not fit its text")
+            raise InconsistentError(
+                f"evidence.json: the digest of question {question['name']} does not fit its text"
+            )
+
+
+def attachments_verdict(pdf: bytes) -> Verdict:
+    """The verdict `attachments`: whether the attached files agree with each other. Any bytes get one."""
+    return _judged("attachments", lambda: check(attached(pdf)))
+
+
+def evidence_verdict(pdf: bytes, source: EvidenceSource) -> Verdict:
+    """The verdict `evidence`: whether the objects that a briefing was computed from are there, unchanged."""
+    return _judged("evidence", lambda: _compare(_parsed(attached(pdf), "evidence.json")["subject"], source))
+
+
+def _judged(check_: str, judge: Callable[[], str]) -> Verdict:
+    try:
+        return Verdict(check_, "valid", judge())
+    except InconsistentError as error:
+        return Verdict(check_, "invalid", str(error))
+    except ExhibitError as error:
+        return Verdict(check_, "could not be checked", str(error))
+    except Exception as error:  # any bytes may come in, and parsers fail in as many ways
+        return Verdict(
+            check_, "could not be checked", f"the attachments cannot be read ({type(error).__name__})"
+        )
+
+
+def _compare(subjects: Sequence[Mapping[str, Any]], source: EvidenceSource) -> str:
+    present = {located.name: located for located in source.list()}
+    missing = [s["name"] for s in subjects if s["name"] not in present]
+    if missing:
+        raise InconsistentError(f"{missing[0]} is not there{_and_others(missing)}")
+    pinned = source.pin(present[s["name"]] for s in subjects)
+    changed = [o.name for s, o in zip(subjects, pinned, strict=True) if o.sha256 != s["digest"]["sha256"]]
+    if changed:
+        raise InconsistentError(f"{changed[0]} has changed{_and_others(changed)}")
+    return f"{len(subjects)} evidence objects are there, unchanged"
+
+
+def _and_others(names: Sequence[str]) -> str:
+    return f", and so for {len(names) - 1} others" if len(names) > 1 else ""

@@ -128,7 +128,8 @@ def hedged(hedge: str) -> Callable[[int], str]:
 
 def _rounded(value: int, digits: int, rounding: str) -> int:
     unit = 10 ** max(len(str(abs(value))) - digits, 0)
-    return int((Decimal(value) / unit).to_integral_value(rounding)) * unit
+    whole: Decimal = (Decimal(value) / unit).to_integral_value(rounding)
+    return int(whole) * int(unit)
 
 
 def _worded(value: int) -> str:

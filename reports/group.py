@@ -35,7 +35,7 @@ class DetectorVersion:
     version: str | None
     exchanges: int
     detections: int
-    by_band: tuple[int, int, int, int]
+    by_band: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ def _detectors(bands: Iterable[Row]) -> tuple[DetectorVersion, ...]:
             version,
             sum(r["exchanges"] for r in rows),
             sum(r["detections"] for r in rows),
-            tuple(sum(r["detections"] for r in rows if r["band"] == band) for band in range(4)),  # type: ignore[arg-type]
+            tuple(sum(r["detections"] for r in rows if r["band"] == band) for band in range(4)),
         )
         for (detector, version), rows in found.items()
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cryptography import x509
 
@@ -14,6 +14,7 @@ from reports.assets import Resources
 from reports.attach import as_json, briefing_data, statement
 from reports.collect import collect
 from reports.compose import Audience, Briefing, Settings, compose, evidence_digest, report_number
+from reports.contents import attachments_verdict
 from reports.errors import CheckFailed
 from reports.evidence import EvidenceSource
 from reports.group import group
@@ -63,11 +64,10 @@ class House:
     settling_days: int = 7
 
 
-def publish(request: Request, house: House, signing: Callable[[], Signing], now: Callable[[], datetime], progress: Progress) -> Receipt:
+def publish(request: Request, house: House, signing: Signing, progress: Progress) -> Receipt:
     """Publish a briefing and return its receipt; what was published before, unchanged, is not published again.
 
-    `signing` is called when there is something to sign. Raises the errors of `reports.errors`; the store holds
-    nothing new then.
+    Raises the errors of `reports.errors`; the store holds nothing new then.
     """
     progress("resolve", 0, 0)
     window = resolve(request.window, request.as_of)
@@ -92,14 +92,15 @@ def publish(request: Request, house: House, signing: Callable[[], Signing], now:
     progress("render", 0, 0)
     unsigned = render(briefing, house.resources, house.page_size, house.pseudonym_key)
     progress("sign", 0, 0)
-    means = signing()
-    signed = sign(unsigned, means.key, means.timestamper, certificates=means.trust, crls=means.crls)
+    signed = sign(unsigned, signing.key, signing.timestamper, certificates=signing.trust, crls=signing.crls)
     progress("verify", 0, 0)
-    verdicts = verify(signed, means.trust, now())
+    verdicts = (*verify(signed, signing.trust, datetime.now(UTC)), attachments_verdict(signed))
     _require_sound(verdicts)
     progress("archive", 0, 0)
     digests = (content, evidence_digest(evidence.objects))
-    return archive(house.store, receipt_of(briefing, unsigned, signed, digests=digests, verdicts=verdicts), signed)
+    return archive(
+        house.store, receipt_of(briefing, unsigned, signed, digests=digests, verdicts=verdicts), signed
+    )
 
 
 def content_digest(briefing: Briefing, house: House) -> str:
@@ -108,7 +109,10 @@ def content_digest(briefing: Briefing, house: House) -> str:
     for passing in ("edition", "supersedes", "as_of"):
         del said[passing]
     settings = briefing.settings
-    written = [m.model_dump(mode="json") for m in (settings.registry, settings.dataset, settings.issuer, settings.law)]
+    written = [
+        m.model_dump(mode="json")
+        for m in (settings.registry, settings.dataset, settings.issuer, settings.law)
+    ]
     made = [statement(briefing), written, briefing.settled, house.page_size, house.resources.digest()]
     return hashlib.sha256(as_json([said, made])).hexdigest()
 

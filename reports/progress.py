@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
+from typing import Never
 
 from tqdm import tqdm
+
+
+_SHAPE = "{desc:10} {bar:30} {n_fmt}/{total_fmt}"
 
 
 class Steps:
@@ -13,12 +17,14 @@ class Steps:
 
     def __init__(self) -> None:
         self._step = ""
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Never] | None = None
 
     def __enter__(self) -> Steps:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self._end_bar()
 
     def __call__(self, step: str, done: int, total: int) -> None:
@@ -32,10 +38,15 @@ class Steps:
             self._advance(done, total)
 
     def _advance(self, done: int, total: int) -> None:
-        if self._bar is None:
-            shape = "{desc:10} {bar:30} {n_fmt}/{total_fmt}" if total else "{desc}"
-            self._bar = tqdm(desc=self._step, total=total or None, bar_format=shape, leave=False, file=sys.stderr)
-        self._bar.update(done - self._bar.n)
+        bar = self._bar or tqdm(
+            desc=self._step,
+            total=total or None,
+            bar_format=_SHAPE if total else "{desc}",
+            leave=False,
+            file=sys.stderr,
+        )
+        bar.update(done - bar.n)
+        self._bar = bar
 
     def _end_bar(self) -> None:
         if self._bar is not None:

@@ -36,7 +36,10 @@ import pydyf  # type: ignore[import-untyped]
 
 from reports import __version__
 from reports.assets import Resources
+from reports.attach import Attachment, attachments
+from reports.compose import Briefing
 from reports.errors import InvalidSettings
+from reports.typeset import typeset
 
 _HERE = Path(__file__).parent
 _PAGE = _HERE / "page"
@@ -80,15 +83,18 @@ class DocumentMetadata:
     synthetic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file inside the PDF, with the relationship that it has to the pages (ISO 32000-2, 7.11.3)."""
-
-    name: str
-    data: bytes
-    media_type: str
-    relationship: Literal["Source", "Data", "Supplement"]
-    description: str
+def render(briefing: Briefing, resources: Resources, page_size: str, pseudonym_key: bytes) -> bytes:
+    """Render a briefing with its attachments; the same arguments and assets give the same bytes."""
+    html, ledger = typeset(briefing, resources, page_size)
+    files = attachments(briefing, tuple(ledger.figures.values()), pseudonym_key)
+    metadata = DocumentMetadata(
+        title=f"{briefing.title}, {briefing.window.first} to {briefing.window.last}",
+        identifier=f"{briefing.number}, edition {briefing.edition}",
+        issuer=briefing.settings.issuer.name,
+        as_of=briefing.as_of,
+        synthetic=briefing.synthetic,
+    )
+    return render_pdf(html, resources=resources, metadata=metadata, attachments=files)
 
 
 def render_pdf(
@@ -101,9 +107,7 @@ def render_pdf(
     warnings stay in its log.
     """
     fetcher = _Fetcher(resources)
-    attachments = sorted(
-        attachments, key=lambda attachment: attachment.name.encode()
-    )  # a name tree is sorted
+    attachments = sorted(attachments, key=lambda attachment: attachment.name.encode())  # as a name tree is
     with _strict(fetcher):
         fonts = FontConfiguration()
         names = ["fonts.css", *["synthetic.css"] * metadata.synthetic]

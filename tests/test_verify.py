@@ -361,8 +361,8 @@ def test_revocation(unsigned, authority, monkeypatch, days, expected):
 def _crl(root: x509.Certificate, key: Key, revoked: x509.Certificate, since: datetime) -> bytes:
     entry = x509.RevokedCertificateBuilder(revoked.serial_number, since).build()
     week = timedelta(days=7)
-    builder = x509.CertificateRevocationListBuilder(root.subject, NOW - week, NOW + week, [entry])
-    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
+    builder = x509.CertificateRevocationListBuilder(root.subject, NOW - week, NOW + week)
+    return builder.add_revoked_certificate(entry).sign(key, SHA256()).public_bytes(Encoding.DER)
 
 
 def test_two_signatures(unsigned, authority):

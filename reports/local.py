@@ -1,0 +1,113 @@
+"""The embedded default, put together: DuckDB over a folder, a local authority, a folder as the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from reports import pipeline
+from reports.archive import Receipt
+from reports.assets import TEMPLATES, Resources
+from reports.compose import Settings
+from reports.errors import InvalidRequest, InvalidSettings
+from reports.evidence import FolderEvidence
+from reports.keys import LocalAuthority, LocalKey, SigningKey, load_certificates
+from reports.pipeline import House, Progress, Request, Signing
+from reports.query_duckdb import DuckDBEngine
+from reports.registry import Dataset, Issuer, Law, Registry, parse
+from reports.store import FolderStore
+from reports.timestamp import HttpTimestamper, LocalTimestamper
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What may be chosen for a briefing on this machine.
+
+    `signing_key` is a PKCS #12 file, or a PEM file with the private key and its certificates; without one, the local
+    authority in `keys` signs. `trust` are files with the roots that readers will trust beside that authority's.
+    """
+
+    evidence: Path
+    out: Path
+    keys: Path
+    templates: Path | None = None
+    page_size: str = "letter"
+    settling_days: int = 7
+    signing_key: Path | None = None
+    passphrase: bytes | None = None
+    timestamp_url: str | None = None
+    trust: Sequence[Path] = ()
+
+
+def publish(request: Request, choices: Choices, progress: Progress) -> Receipt:
+    """Publish a briefing on this machine; nothing is written to `out` unless all went well."""
+    if choices.settling_days < 0:
+        raise InvalidRequest(f"--settling-days {choices.settling_days}: give a number of days, 0 or more")
+    source = FolderEvidence(choices.evidence)
+    resources = _resources(choices.templates)
+    settings = _settings(source, resources)
+    now = datetime.now(UTC)
+    authority = LocalAuthority.open(choices.keys, now)
+    house = House(
+        engine=DuckDBEngine(source),
+        source=source,
+        settings=settings,
+        resources=resources,
+        store=FolderStore(choices.out),
+        pseudonym_key=authority.pseudonym_key(),
+        page_size=choices.page_size,
+        settling_days=choices.settling_days,
+    )
+    return pipeline.publish(request, house, _signing(choices, authority, now), progress)
+
+
+def trusted(files: Sequence[Path]) -> tuple[x509.Certificate, ...]:
+    """The certificates in files, as PEM or DER."""
+    return tuple(certificate for file in files for certificate in load_certificates(file))
+
+
+def _resources(own: Path | None) -> Resources:
+    if own is None:
+        return Resources()
+    if not own.is_dir():
+        raise InvalidRequest(f"{own}: no such folder: name the one that holds your templates")
+    return Resources((own, TEMPLATES))
+
+
+def _settings(source: FolderEvidence, resources: Resources) -> Settings:
+    return Settings(
+        registry=parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
+        dataset=parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),
+        issuer=parse(Issuer, _yaml(resources, "issuer.yaml"), "issuer.yaml"),
+        law=parse(Law, _yaml(resources, "law.yaml"), "law.yaml"),
+    )
+
+
+def _yaml(resources: Resources, name: str) -> str:
+    try:
+        return resources.read(name).decode()
+    except UnicodeDecodeError:
+        raise InvalidSettings(f"{name} is not UTF-8 text: save it as UTF-8") from None
+
+
+def _signing(choices: Choices, authority: LocalAuthority, now: datetime) -> Signing:
+    key: SigningKey = authority.key
+    if choices.signing_key:
+        key = _own_key(choices.signing_key, choices.passphrase, now)
+    stamps = (
+        HttpTimestamper(choices.timestamp_url)
+        if choices.timestamp_url
+        else LocalTimestamper(authority.stamp_key)
+    )
+    own_root = key.chain[-1:] if choices.signing_key else ()
+    return Signing(key, stamps, (authority.root, *own_root, *trusted(choices.trust)), (authority.crl,))
+
+
+def _own_key(file: Path, passphrase: bytes | None, now: datetime) -> LocalKey:
+    if file.suffix.lower() in {".p12", ".pfx"}:
+        return LocalKey.from_pkcs12(file, passphrase or b"", now)
+    return LocalKey.from_pem(file, file, now, passphrase)
