@@ -16,7 +16,8 @@ NAMED = "last-week, last-month, last-quarter or last-N-days"
 class Window:
     """Whole UTC days, both ends included.
 
-    Printed and parsed as `first/last`, an ISO 8601 interval of calendar dates: `2026-04-22/2026-06-05` is 45 days.
+    Printed and parsed as `first/last`, an ISO 8601 interval of calendar dates: `2026-04-22/2026-06-05` is 45
+    days.
     """
 
     first: date
@@ -52,17 +53,15 @@ def resolve(text: str, as_of: datetime) -> Window:
         raise InvalidRequest(
             f"as-of {as_of.isoformat()} has no time zone: write it like 2026-06-20T12:00:00Z"
         )
-    today = as_of.astimezone(UTC).date()
     try:
-        window = _named(text, today) or _dated(text)
+        now = as_of.astimezone(UTC)
+        window = _named(text, now.date()) or _dated(text)
         _ = window.preceding
     except OverflowError:
-        raise InvalidRequest(f"window {text!r} reaches beyond the calendar: ask for fewer days") from None
-    if window.first > window.last:
-        raise InvalidRequest(f"window {text} is reversed: write {window.last}/{window.first}")
-    if window.last >= today:
+        raise InvalidRequest(f"window {text!r} reaches beyond the calendar: ask for other days") from None
+    if window.last >= now.date():
         raise InvalidRequest(
-            f"window {text} is not over at {as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: "
+            f"window {text} is not over at {now.isoformat(timespec='seconds')}: "
             f"its last day ends at midnight UTC after {window.last}"
         )
     return window
@@ -73,15 +72,18 @@ def _dated(text: str) -> Window:
     if match is None:
         raise InvalidRequest(f"{text!r} is not a window: write YYYY-MM-DD/YYYY-MM-DD, {NAMED}")
     try:
-        return Window(date.fromisoformat(match[1]), date.fromisoformat(match[2]))
+        window = Window(date.fromisoformat(match[1]), date.fromisoformat(match[2]))
     except ValueError:
         raise InvalidRequest(f"window {text} names a day that is not in the calendar") from None
+    if window.first > window.last:
+        raise InvalidRequest(f"window {text} is reversed: write {window.last}/{window.first}")
+    return window
 
 
 def _named(text: str, today: date) -> Window | None:
     if text in _NAMED:
         return _NAMED[text](today)
-    match = re.fullmatch(r"last-([1-9]\d{0,4})-days", text, re.ASCII)
+    match = re.fullmatch(r"last-([1-9]\d{0,8})-days", text, re.ASCII)
     return Window(today - timedelta(int(match[1])), today - timedelta(1)) if match else None
 
 

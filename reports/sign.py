@@ -37,8 +37,7 @@ from reports.timestamp import Timestamper
 # Without a place on the page: PDF/A wants it printable, PDF/UA wants it tagged or off the page.
 INVISIBLE = InvisSigSettings(set_print_flag=True, set_hidden_flag=False, box_out_of_bounds=True)
 
-# The store goes into the same revision as the time-stamp that covers it: nothing comes after the last
-# time-stamp.
+# The store goes into the revision of the time-stamp that covers it: nothing comes after that.
 STORE_FIRST = TimestampDSSContentSettings(include_vri=False, update_before_ts=True)
 
 
@@ -167,9 +166,10 @@ def _signer(key: SigningKey, timestamper: TimeStamper) -> PdfSigner:
 
 
 def _translated(error: BaseException) -> ExhibitError:
+    why = str(error).rstrip(".")
     if isinstance(error, InsufficientRevinfoError):
-        return Unavailable(f"{error}: try again later, or use a certificate whose issuer answers")
-    return InvalidSettings(f"{error}: use certificates that serve to sign and to time-stamp")
+        return Unavailable(f"{why}: try again later, or use a certificate whose issuer answers")
+    return InvalidSettings(f"{why}: use certificates that serve to sign and to time-stamp")
 
 
 class _Writer(IncrementalPdfFileWriter):
