@@ -1,7 +1,7 @@
-"""Step 8. A signed document goes into the store, and its receipt after it: the receipt is the commit.
+"""Step 8. A signed document goes into the store together with its receipt: the receipt is the commit.
 
-Both names carry the report's number, its edition and the digest of the unsigned document, so that a run that was
-killed between the two is completed by the next, and nothing is published twice.
+The name of a receipt says the report and the edition, so that an edition is published once; the name of a
+document ends with the digest of its bytes as well, so that no two documents share one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from reports import __version__
 from reports.compose import Briefing
@@ -22,11 +23,26 @@ RECEIPT = ".receipt.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What was published. Digests are SHA-256 in hexadecimal, sizes in bytes, instants RFC 3339 in UTC.
+class Bytes:
+    """What is known again by its SHA-256, in hexadecimal, and its size in bytes."""
 
-    `content_sha256` leaves out what changes from run to run: it is how the same content is known again. `unsigned`
-    are the first bytes of the document, before its signature.
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Bytes):
+    """A document in the store, under its name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was published. Digests are SHA-256 in hexadecimal, instants RFC 3339 in UTC.
+
+    `content_sha256` leaves out what changes from run to run: it is how the same content is known again.
+    `unsigned` are the first bytes of the document, before its signature.
     """
 
     report_number: str
@@ -36,11 +52,11 @@ class Receipt:
     window: dict[str, str]
     as_of: str
     synthetic: bool
-    document: dict[str, Any]
-    unsigned: dict[str, Any]
+    document: Document
+    unsigned: Bytes
     content_sha256: str
     evidence_sha256: str
-    verdicts: list[dict[str, str]]
+    verdicts: tuple[Verdict, ...]
     figures: dict[str, str]
     software: dict[str, str]
 
@@ -51,28 +67,38 @@ class Receipt:
 
     def json(self) -> str:
         """The receipt as it is stored and printed."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def latest(store: Store, number: str) -> Receipt | None:
-    """The receipt of the latest edition of a report, or None."""
-    receipts = [_read(store, name) for name in store.list(_stem(number)) if name.endswith(RECEIPT)]
+    """The receipt of the latest edition of a report, or None; raises `Unavailable` for an unreadable one."""
+    receipts = [_read(store, name) for name in store.list(f"{number}-") if name.endswith(RECEIPT)]
     return max(receipts, key=lambda receipt: receipt.edition, default=None)
 
 
-def document_name(briefing: Briefing, unsigned: bytes) -> str:
-    """What a briefing's document is called in the store."""
-    digest = hashlib.sha256(unsigned).hexdigest()
-    return f"{_stem(briefing.number)}{briefing.audience}-e{briefing.edition}-{digest[:12]}.pdf"
+def kept(store: Store, receipt: Receipt) -> Receipt:
+    """The receipt, if its document is as it was published; raises `Unavailable` where it is not."""
+    found = store.get(receipt.document.name)
+    if found is None or hashlib.sha256(found).hexdigest() != receipt.document.sha256:
+        raise Unavailable(
+            f"{receipt.document.name} is not what was published: restore it, or move it away with its receipt"
+        )
+    return receipt
 
 
 def archive(store: Store, receipt: Receipt, signed: bytes) -> Receipt:
-    """Keep a document and then its receipt; raises `Unavailable` where another run has taken the name meanwhile."""
-    name = receipt.document["name"]
-    if not store.put(name, signed) and store.get(name) != signed:
-        raise Unavailable(f"{name} was written by another run at the same time: run again")
-    store.put(name.removesuffix(".pdf") + RECEIPT, receipt.json().encode())
-    return receipt
+    """Keep a document and its receipt; returns the receipt that the store holds then.
+
+    Where another run has published the same content meanwhile, that is its receipt. Raises `Unavailable`
+    where the edition has another content.
+    """
+    name = f"{_stem(receipt.report_number, receipt.audience, receipt.edition)}{RECEIPT}"
+    if store.put({receipt.document.name: signed, name: receipt.json().encode()}):
+        return receipt
+    published = _read(store, name)
+    if published.content_sha256 != receipt.content_sha256:
+        raise Unavailable(f"{receipt.name} was published by another run at the same time: run again")
+    return kept(store, published)
 
 
 def receipt_of(
@@ -84,7 +110,9 @@ def receipt_of(
     verdicts: Sequence[Verdict],
 ) -> Receipt:
     """The receipt of a signed briefing; `digests` are those of its content and of its evidence."""
-    first = briefing.parts[0] if briefing.parts else None
+    first = briefing.parts[0] if briefing.parts else briefing.total
+    digest = hashlib.sha256(signed).hexdigest()
+    stem = _stem(briefing.number, briefing.audience, briefing.edition)
     return Receipt(
         report_number=briefing.number,
         edition=briefing.edition,
@@ -93,29 +121,27 @@ def receipt_of(
         window={"from": str(briefing.window.first), "to": str(briefing.window.last)},
         as_of=f"{briefing.as_of:%Y-%m-%dT%H:%M:%SZ}",
         synthetic=briefing.synthetic,
-        document={
-            "name": document_name(briefing, unsigned),
-            "sha256": hashlib.sha256(signed).hexdigest(),
-            "size": len(signed),
-        },
-        unsigned={"sha256": hashlib.sha256(unsigned).hexdigest(), "size": len(unsigned)},
+        document=Document(digest, len(signed), f"{stem}-{digest[:12]}.pdf"),
+        unsigned=Bytes(hashlib.sha256(unsigned).hexdigest(), len(unsigned)),
         content_sha256=digests[0],
         evidence_sha256=digests[1],
-        verdicts=[asdict(verdict) for verdict in verdicts],
+        verdicts=tuple(verdicts),
         figures={
-            "exchanges": str(first.exchanges.value if first else briefing.total.exchanges.value),
-            "accounts": str(first.accounts.value if first else briefing.total.accounts.value),
+            "exchanges": str(first.exchanges.value),
+            "accounts": str(first.accounts.value),
         },
         software={"name": "exhibit", "version": __version__},
     )
 
 
-def _stem(number: str) -> str:
-    return f"{number}-"
+def _stem(number: str, audience: str, edition: int) -> str:
+    return f"{number}-{audience}-e{edition}"
 
 
 def _read(store: Store, name: str) -> Receipt:
     try:
-        return Receipt(**json.loads(store.get(name) or b""))
-    except (ValueError, TypeError):
-        raise Unavailable(f"{name} is not a receipt that can be read: restore it, or move it away") from None
+        return TypeAdapter(Receipt).validate_json(store.get(name) or b"")
+    except ValidationError:
+        raise Unavailable(
+            f"{name} is not a receipt that can be read: restore it, or move it away with its document"
+        ) from None

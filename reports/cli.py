@@ -1,4 +1,9 @@
-"""The command line, and the composition root of the embedded default: the one place that builds the parts."""
+"""The command line: arguments to calls, errors to one line and an exit status.
+
+Each verb imports what it runs on itself: checking a file and asking for help need not wait for the rest.
+"""
+
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
@@ -6,14 +11,16 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from reports import __version__
 from reports.compose import AUDIENCES, Audience
-from reports.errors import ExhibitError, InvalidRequest
+from reports.errors import ExhibitError, InvalidRequest, Unavailable
 from reports.progress import Steps
 
 PASSPHRASE = "EXHIBIT_PASSPHRASE"  # noqa: S105 -- the name of a variable
@@ -28,27 +35,45 @@ CHOSEN = (
     "trust",
 )
 STATUS = """\
-exit status: 0 good; 1 checked and found wrong; 2 the request or the settings are wrong; 3 could not be checked
+exit status:
+  0  good
+  1  checked and found wrong
+  2  the request or the settings are wrong
+  3  could not be checked
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status."""
+    """Run the command line and return its exit status; 128 and the number of a signal where one ended it."""
     try:
         options = _parser().parse_args(arguments)
         return int(options.run(options))
     except ExhibitError as error:
-        print(f"exhibit: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_status
     except KeyboardInterrupt:
-        print("exhibit: interrupted; nothing was published", file=sys.stderr)
+        _complain("interrupted: run again")
         return 130
+    except BrokenPipeError:
+        return 141
+    except Exception as error:  # a bug, but neither a traceback nor "found wrong"
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+        _complain(f"internal error: {what}: please report it")
+        return Unavailable.exit_status
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line like everything else."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidRequest(f"{message}: see {self.prog} --help")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="exhibit",
-        description="Signed PDF briefings that their reader can check.",
+        description="Turn detection results into signed PDF briefings that their readers can check.",
         epilog=STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -60,70 +85,102 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_sample(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sample = verbs.add_parser("sample", help="write the sample evidence")
+def _add_sample(verbs: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Write the sample evidence: synthetic detections that re-enact published figures."
+    sample = verbs.add_parser("sample", help="write the sample evidence", description=text)
     sample.add_argument("folder", metavar="DIR", type=Path, help="a new or empty folder")
     sample.set_defaults(run=_sample)
 
 
-def _add_publish(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    publish = verbs.add_parser("publish", help="publish a briefing")
-    add = publish.add_argument
-    add(
+def _add_publish(verbs: argparse._SubParsersAction[_Parser]) -> None:
+    publish = verbs.add_parser(
+        "publish",
+        help="publish a signed briefing",
+        description="Publish a signed briefing, unless the same was published before.",
+    )
+    needed = publish.add_argument_group("what is asked for").add_argument
+    needed(
         "--evidence",
         metavar="DIR",
         type=Path,
         required=True,
         help="the folder that holds detections/ or ext/",
     )
-    add(
+    needed(
         "--window",
         metavar="W",
         required=True,
-        help="FIRST/LAST as YYYY-MM-DD, last-week, last-month, last-quarter or last-N-days",
+        help="FIRST/LAST as YYYY-MM-DD/YYYY-MM-DD, or last-week, last-month, last-quarter, last-N-days",
     )
-    add("--audience", metavar="A", required=True, help="lawmaker or regulator")
-    add("--out", metavar="DIR", type=Path, required=True, help="where the briefing and its receipt go")
-    add(
+    needed("--audience", metavar="A", required=True, help=" or ".join(AUDIENCES))
+    needed("--out", metavar="DIR", type=Path, required=True, help="where the briefing and its receipt go")
+    needed(
         "--as-of",
         metavar="INSTANT",
         help="the instant of the request, like 2026-06-20T12:00:00Z (default: now)",
     )
-    add(
-        "--keys",
-        metavar="DIR",
-        type=Path,
-        help="the local authority, made on first use (default: a folder of yours)",
+    needed(
+        "--settling-days",
+        metavar="N",
+        type=int,
+        default=7,
+        help="how many days after the window updates may land (default: 7)",
     )
-    add("--templates", metavar="DIR", type=Path, help="templates, issuer.yaml and law.yaml of your own")
-    add("--page-size", choices=("letter", "a4"), default="letter")
-    add("--settling-days", metavar="N", type=int, default=7, help="how late updates may land (default: 7)")
-    add(
-        "--signing-key",
-        metavar="FILE",
-        type=Path,
-        help=f"PKCS #12, or PEM with its chain; passphrase in {PASSPHRASE}",
-    )
-    add("--timestamp-url", metavar="URL", help="an RFC 3161 authority")
-    add(
-        "--trust",
-        metavar="CERT",
-        type=Path,
-        action="append",
-        default=[],
-        help="a root that readers will trust",
-    )
-    add("--json", action="store_true", help="print the receipt")
+    _add_look(publish)
+    _add_signing(publish)
+    publish.add_argument("--json", action="store_true", help="print the receipt and nothing else")
     publish.set_defaults(run=_publish)
 
 
-def _add_verify(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    verify = verbs.add_parser("verify", help="check a briefing")
-    verify.add_argument("file", metavar="FILE", type=Path)
-    verify.add_argument("--evidence", metavar="DIR", type=Path, help="check the evidence objects as well")
-    verify.add_argument(
-        "--trust", metavar="CERT", type=Path, action="append", default=[], help="the root that you trust"
+def _add_look(publish: argparse.ArgumentParser) -> None:
+    look = publish.add_argument_group("how it looks").add_argument
+    look(
+        "--templates",
+        metavar="DIR",
+        type=Path,
+        help="templates, style sheets, issuer.yaml and law.yaml of your own, in place of Exhibit's",
     )
+    look("--page-size", choices=("letter", "a4"), default="letter", help="default: letter")
+
+
+def _add_signing(publish: argparse.ArgumentParser) -> None:
+    group = publish.add_argument_group("who signs")
+    signing = group.add_argument
+    signing(
+        "--keys",
+        metavar="DIR",
+        type=Path,
+        help="an authority of your own, made on first use; readers trust its root.cert.pem (default: "
+        "exhibit/keys in $XDG_DATA_HOME or ~/.local/share)",
+    )
+    signing(
+        "--signing-key",
+        metavar="FILE",
+        type=Path,
+        help="sign with this key instead: PKCS #12 (.p12, .pfx), or PEM with its certificates; its "
+        f"passphrase is read from ${PASSPHRASE}",
+    )
+    signing("--timestamp-url", metavar="URL", help="ask this RFC 3161 time-stamp authority instead")
+    _add_trust(group, "a root that readers will trust, such as the time-stamp authority's; repeatable")
+
+
+def _add_trust(parser: argparse._ActionsContainer, text: str) -> None:
+    parser.add_argument("--trust", metavar="CERT", type=Path, action="append", default=[], help=text)
+
+
+def _add_verify(verbs: argparse._SubParsersAction[_Parser]) -> None:
+    verify = verbs.add_parser(
+        "verify",
+        help="check a briefing",
+        description="Check a briefing: its integrity, its signer, its time-stamp and its attachments.",
+        epilog=STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verify.add_argument("file", metavar="FILE", type=Path, help="the PDF")
+    verify.add_argument(
+        "--evidence", metavar="DIR", type=Path, help="check that the evidence is there, unchanged, as well"
+    )
+    _add_trust(verify, "the certificate that you trust, from whoever signs; repeatable")
     verify.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     verify.set_defaults(run=_verify)
 
@@ -133,7 +190,7 @@ def _sample(options: argparse.Namespace) -> int:
 
     with Steps() as steps:
         write_sample(options.folder, lambda done, total: steps("sample", done, total))
-    print(f"sample evidence: {options.folder}")
+    _say(f"sample evidence: {options.folder}")
     return 0
 
 
@@ -149,12 +206,15 @@ def _publish(options: argparse.Namespace) -> int:
     )
     with Steps() as steps:
         receipt = local.publish(request, choices, steps)
+    for verdict in receipt.verdicts:
+        if verdict.outcome != "valid":
+            _complain(f"{verdict.check} {verdict.outcome}: {verdict.detail}")
     if options.json:
-        print(receipt.json(), end="")
-        return 0
-    print(f"briefing:   {options.out / receipt.document['name']}")
-    print(f"exchanges:  {int(receipt.figures['exchanges']):,}")
-    print(f"accounts:   {int(receipt.figures['accounts']):,}")
+        _say(receipt.json().rstrip())
+    else:
+        _say(f"briefing:   {options.out / receipt.document.name}")
+        _say(f"exchanges:  {int(receipt.figures['exchanges']):,}")
+        _say(f"accounts:   {int(receipt.figures['accounts']):,}")
     return 0
 
 
@@ -170,10 +230,10 @@ def _verify(options: argparse.Namespace) -> int:
     if options.evidence:
         verdicts.append(evidence_verdict(pdf, FolderEvidence(options.evidence)))
     if options.json:
-        print(json.dumps({"file": str(options.file), "verdicts": [asdict(v) for v in verdicts]}, indent=2))
+        _say(json.dumps({"file": str(options.file), "verdicts": [asdict(v) for v in verdicts]}, indent=2))
     else:
         for verdict in verdicts:
-            print(f"{verdict.check + ':':13}{verdict.outcome:22}{verdict.detail}")
+            _say(f"{verdict.check + ':':13}{verdict.outcome:22}{verdict.detail}")
     outcomes = {verdict.outcome for verdict in verdicts}
     return 1 if "invalid" in outcomes else 3 if "could not be checked" in outcomes else 0
 
@@ -189,12 +249,12 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise InvalidRequest(f"{file} cannot be read: {error.strerror}") from None
+        raise InvalidRequest(f"{file} cannot be read ({error.strerror}): name a PDF file") from None
 
 
 def _own_keys() -> Path:
-    data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "exhibit" / "keys"
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return Path(data, "exhibit", "keys")
 
 
 def _instant(text: str | None) -> datetime:
@@ -202,15 +262,34 @@ def _instant(text: str | None) -> datetime:
         return datetime.now(UTC)
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InvalidRequest(
             f"--as-of {text!r} is not an instant: write it like 2026-06-20T12:00:00Z"
         ) from None
-    if instant.tzinfo is None:
-        raise InvalidRequest(f"--as-of {text!r} has no time zone: write it like 2026-06-20T12:00:00Z")
-    return instant.astimezone(UTC)
+    raise InvalidRequest(f"--as-of {text!r} has no time zone: write it like 2026-06-20T12:00:00Z")
 
 
 def _passphrase() -> bytes | None:
     value = os.environ.get(PASSPHRASE)
-    return None if value is None else value.encode()
+    return None if value is None else os.fsencode(value)
+
+
+def _say(text: str) -> None:
+    """Print a line, all of it: whatever the terminal cannot show is escaped, and a full disk is told."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except OSError as error:
+        # What Python still holds back would fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise Unavailable(f"the output cannot be written ({error.strerror}): send it elsewhere") from None
+
+
+def _complain(text: str) -> None:
+    """One line, whatever is quoted in it: nothing that a terminal would obey."""
+    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+    print(f"exhibit: {plain}", file=sys.stderr)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
 from reports import query
-from reports.errors import InvalidEvidence, Unavailable
+from reports.errors import InvalidEvidence, InvalidRequest, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
-from reports.query import Answer, QueryEngine
+from reports.query import Answer, QueryEngine, Question
 from reports.resolve import Window
 
 TRIES = 3
@@ -21,11 +21,13 @@ class Evidence:
     """What a briefing is made from.
 
     `objects` are all that was read: the window's, what landed for it later, and the days before it that it is
-    compared with. `gaps` are the days of the window on which no row of evidence has its activity.
+    compared with; `since` is the first day of them all. `gaps` are the days of the window on which no row of
+    evidence has its activity.
     """
 
     window: Window
     settling_days: int
+    since: date
     objects: tuple[EvidenceObject, ...]
     tallies: Answer
     history: Answer | None
@@ -44,50 +46,53 @@ def collect(
     settling_days: int,
     progress: Callable[[str, int, int], None],
 ) -> Evidence:
-    """Ask the questions about a window and pin the objects that answered them; digests are made beside the queries.
+    """Ask the questions about a window and pin the objects that answer them; digests are made meanwhile.
 
-    Raises `InvalidEvidence` where the evidence cannot be counted or the window holds none, and `Unavailable` where the
-    objects kept changing while they were read.
+    Raises `InvalidRequest` where the settling days reach beyond the calendar, `InvalidEvidence` where the
+    evidence cannot be counted or the window holds none, and `Unavailable` where the objects kept changing.
     """
+    question = _question(window, settling_days)
     for _ in range(TRIES):
         listed = source.list()
-        with ThreadPoolExecutor(1) as beside:
-            pinned = beside.submit(source.pin, _read(listed, window, settling_days))
-            tallies = engine.ask(query.tallies(window, settling_days), _named(progress, "tallies"))
-            history = _history(engine, listed, window, settling_days, progress)
+        since = min(o.day for o in listed)
+        try:
+            with ThreadPoolExecutor(1) as beside:
+                pinned = beside.submit(source.pin, _read(listed, question))
+                tallies = _ask(engine, question, progress)
+                gaps = _gaps(window, tallies, listed)
+                before = query.history(window, settling_days, since) if since < window.first else None
+                history = _ask(engine, before, progress) if before else None
             objects = pinned.result()
-        if source.list() == listed and [o.size for o in objects] == [
-            o.size for o in _read(listed, window, settling_days)
-        ]:
-            return Evidence(window, settling_days, objects, tallies, history, _gaps(window, tallies, listed))
+        except InvalidEvidence:
+            if source.list() == listed:
+                raise
+            continue
+        sizes = {o.name: o.size for o in listed}
+        if source.list() == listed and all(o.size == sizes[o.name] for o in objects):
+            return Evidence(window, settling_days, since, objects, tallies, history, gaps)
     raise Unavailable(
         f"the evidence changed while it was read, {TRIES} times over: wait until its delivery has ended"
     )
 
 
-def _named(progress: Callable[[str, int, int], None], name: str) -> query.Progress:
-    return lambda done, total: progress(name, done, total)
+def _question(window: Window, settling_days: int) -> Question:
+    try:
+        return query.tallies(window, settling_days)
+    except OverflowError:
+        raise InvalidRequest(f"{settling_days} settling days reach beyond the calendar: give fewer") from None
 
 
-def _read(listed: tuple[Located, ...], window: Window, settling_days: int) -> list[Located]:
-    settled = query.tallies(window, settling_days).delivered.last
-    return [o for o in listed if o.day <= (window.last if o.layout == "flat" else settled)]
+def _read(listed: Sequence[Located], question: Question) -> list[Located]:
+    """What is read for a question and for what came before: updates in the flat layout stay in their day."""
+    ends = {"flat": question.about.last, "ocsf": question.delivered.last}
+    return [o for o in listed if o.day <= ends[o.layout]]
 
 
-def _history(
-    engine: QueryEngine,
-    listed: tuple[Located, ...],
-    window: Window,
-    settling_days: int,
-    progress: Callable[[str, int, int], None],
-) -> Answer | None:
-    earliest = min(o.day for o in listed)
-    if earliest >= window.first:
-        return None
-    return engine.ask(query.history(window, settling_days, earliest), _named(progress, "history"))
+def _ask(engine: QueryEngine, question: Question, progress: Callable[[str, int, int], None]) -> Answer:
+    return engine.ask(question, lambda done, total: progress(question.name, done, total))
 
 
-def _gaps(window: Window, tallies: Answer, listed: tuple[Located, ...]) -> tuple[date, ...]:
+def _gaps(window: Window, tallies: Answer, listed: Sequence[Located]) -> tuple[date, ...]:
     present = {row["event_day"] for row in tallies.rows if row["heading"] == "day" and row["all_campaigns"]}
     if not present:
         days = [o.day for o in listed]

@@ -1,11 +1,11 @@
-"""Step 4. Window, evidence and campaigns become a briefing: what its pages say, every number with its source."""
+"""Step 4. Window, evidence and campaigns become a briefing: what the pages say, and whence each number."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from reports.resolve import Window
 Audience = Literal["lawmaker", "regulator"]
 AUDIENCES: tuple[Audience, ...] = ("lawmaker", "regulator")
 MOST_ROWS = 46
+MOST_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stretch of days of the chart, both ends included, with its exchanges and, if it is one day, its accounts."""
+    """A stretch of days, both ends included, with its exchanges and, if it is one day, its accounts."""
 
     first: date
     last: date
@@ -123,7 +124,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """Everything that the pages of a briefing say. `total` is over all campaigns and unattributed detections."""
+    """Everything that the pages of a briefing say.
+
+    `total` is over all campaigns and unattributed detections; `settled` is whether no update can land any more;
+    `comparable` is whether the evidence goes back over the whole preceding window.
+    """
 
     audience: Audience
     window: Window
@@ -149,10 +154,32 @@ class Briefing:
     gap_count: Quantity
     settling_days: Quantity
     settled: bool
+    comparable: bool
     campaign_count: Quantity
     object_count: Quantity
     evidence: Evidence
     campaigns: Campaigns
+
+    @property
+    def told(self) -> tuple[Part, ...]:
+        """The campaigns that the detailed sections are about: all of them, or the largest for a lawmaker."""
+        return self.parts[:MOST_TOLD] if self.audience == "lawmaker" else self.parts
+
+    @property
+    def untold(self) -> Quantity:
+        """How many campaigns the detailed sections leave out."""
+        return _count(
+            len(self.parts) - len(self.told), "campaigns", {"heading": "total", "campaigns": "others"}
+        )
+
+    @property
+    def techniques(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The ATLAS techniques on record, each with the names of the campaigns that used it."""
+        used: dict[str, list[str]] = {}
+        for part in self.told:
+            for technique in part.entry.techniques:
+                used.setdefault(technique, []).append(part.name)
+        return tuple((technique, tuple(names)) for technique, names in used.items())
 
     @property
     def daily(self) -> bool:
@@ -175,7 +202,7 @@ class Briefing:
         return "Model-distillation campaigns"
 
 
-def compose(
+def compose(  # noqa: PLR0913 -- all that a briefing is made from
     window: Window,
     evidence: Evidence,
     campaigns: Campaigns,
@@ -188,14 +215,14 @@ def compose(
 ) -> Briefing:
     """Compose a briefing for an audience; the same arguments give the same briefing.
 
-    Raises `InvalidSettings` where the registry names an element that the law does not have, or an operator in a text
-    although the naming rule withholds it.
+    Raises `InvalidSettings` where the registry names an element that the law does not have, or an operator in a
+    text although the naming rule withholds it.
     """
-    for campaign in campaigns.campaigns:
-        _check_withheld(campaign.entry)
+    _check_withheld(settings.registry)
     everything = Tally(None, campaigns.exchanges, campaigns.accounts, campaigns.detections)
     total = _line(everything, {"heading": "total"}, None)
     attributed = sum(c.activity.exchanges for c in campaigns.campaigns)
+    comparable = evidence.since <= window.preceding.first
     asked = {"window": str(window)}
     return Briefing(
         audience=audience,
@@ -205,7 +232,7 @@ def compose(
         edition=edition,
         supersedes=supersedes,
         settings=settings,
-        parts=tuple(_part(c, total) for c in campaigns.campaigns),
+        parts=tuple(_part(c, total, comparable) for c in campaigns.campaigns),
         unattributed=_unattributed(campaigns.unattributed, total),
         total=total,
         attributed=_count(attributed, "exchanges", {"heading": "total", "campaigns": "attributed"}),
@@ -224,7 +251,8 @@ def compose(
         gaps=evidence.gaps,
         gap_count=_count(len(evidence.gaps), "days", {"heading": "day", "absent": True}),
         settling_days=Quantity(evidence.settling_days, "days", "settings", {"setting": "settling_days"}),
-        settled=(as_of.date() - window.last).days > evidence.settling_days,
+        settled=(as_of.astimezone(UTC).date() - window.last).days > evidence.settling_days,
+        comparable=comparable,
         campaign_count=_count(len(campaigns.campaigns), "campaigns", {"heading": "total"}),
         object_count=Quantity(len(evidence.objects), "objects", "evidence", {"subjects": "all"}),
         evidence=evidence,
@@ -258,6 +286,10 @@ def _line(tally: Tally, row: Mapping[str, Any], whole: Quantity | None, question
     )
 
 
+def _share(part: Quantity, whole: Quantity) -> Quantity:
+    return part.per(whole) if whole.value else Quantity(Fraction(0), "share", part.question, part.row)
+
+
 def _lines(
     tallies: Iterable[Tally], row: Mapping[str, Any], heading: str, whole: Quantity
 ) -> tuple[Line, ...]:
@@ -270,7 +302,7 @@ def _plain(key: Any) -> Any:
     return str(key) if isinstance(key, date) else key
 
 
-def _part(campaign: Campaign, total: Line) -> Part:
+def _part(campaign: Campaign, total: Line, comparable: bool) -> Part:
     activity, row = campaign.activity, {"campaign_id": campaign.campaign_id}
     whole = _line(
         Tally(None, activity.exchanges, activity.accounts, activity.detections),
@@ -283,7 +315,7 @@ def _part(campaign: Campaign, total: Line) -> Part:
 
     before = _line(campaign.preceding, {**row, "window": "preceding"}, None, question="history")
     tokens = activity.output_tokens
-    largest = max(activity.by_capability, key=lambda t: t.exchanges)
+    largest = activity.by_capability[:3]
     return Part(
         campaign_id=campaign.campaign_id,
         name=campaign.entry.name,
@@ -298,7 +330,7 @@ def _part(campaign: Campaign, total: Line) -> Part:
         active_days=_count(activity.active_days, "active_days", {**row, "heading": "day"}),
         first_seen=activity.first_seen,
         last_seen=activity.last_seen,
-        share=whole.exchanges.per(total.exchanges) if total.exchanges.value else whole.exchanges,
+        share=_share(whole.exchanges, total.exchanges),
         by_day=lines(activity.by_day, "day"),
         by_capability=lines(activity.by_capability, "capability"),
         by_detector=lines(activity.by_detector, "detector"),
@@ -311,13 +343,15 @@ def _part(campaign: Campaign, total: Line) -> Part:
             activity.busiest_tenth, "share", "tallies", {**row, "heading": "account", "of": "busiest tenth"}
         ),
         concentration=Quantity(
-            Fraction(largest.exchanges, activity.exchanges) if activity.exchanges else Fraction(0),
+            Fraction(sum(t.exchanges for t in largest), activity.exchanges or 1),
             "share",
             "tallies",
-            {**row, "heading": "capability", "capability": largest.key},
+            {**row, "heading": "capability", "capabilities": [t.key for t in largest]},
         ),
         preceding=before,
-        growth=whole.exchanges.per(before.exchanges, "multiple") if before.exchanges.value else None,
+        growth=whole.exchanges.per(before.exchanges, "multiple")
+        if comparable and before.exchanges.value
+        else None,
         rank=Quantity(campaign.rank, "rank", "history", row),
         known=Quantity(campaign.known, "campaigns", "history", {"campaigns": "all on record"}),
         largest_on_record=campaign.largest_on_record,
@@ -392,12 +426,13 @@ def _findings(settings: Settings, campaigns: Sequence[Campaign]) -> tuple[Findin
     )
 
 
-def _check_withheld(entry: Entry) -> None:
-    if entry.operator is None or entry.printable_operator is not None:
-        return
-    for field, content in entry.model_dump(exclude={"operator"}).items():
-        if entry.operator.casefold() in str(content).casefold():
-            raise InvalidSettings(
-                f"campaigns.yaml: campaign {entry.campaign_id}: {field} names the operator, who is withheld: "
-                "record two approvers and at least moderate confidence, or reword it"
-            )
+def _check_withheld(registry: Registry) -> None:
+    """Refuse a text that names an operator whom nothing allows to be named."""
+    told = registry.model_dump(exclude={"campaigns": {"__all__": {"operator"}}})
+    printable = " ".join(e.printable_operator for e in registry.campaigns if e.printable_operator)
+    for entry in registry.campaigns:
+        if entry.operator is None or entry.printable_operator:
+            continue
+        place = None if _names(printable, entry.operator) else _naming(told, entry.operator)
+        own = entry.model_dump(exclude={"operator"})
+        place = _naming(own, entry.operator) or place

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -47,15 +46,12 @@ class Figure:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The figure as `briefing.json` lists it; a share is given as the nearest binary floating-point number."""
+        """The figure as `briefing.json` lists it; a share is the nearest binary floating-point number to it."""
         value = self.quantity.value
+        number = float(value) if isinstance(value, Fraction) else value
         return {
             "id": self.id,
-            "value": value
-            if isinstance(value, int)
-            else float(value)
-            if isinstance(value, Fraction)
-            else str(value),
+            "value": str(number) if isinstance(number, date) else number,
             "unit": self.quantity.unit,
             "printed": self.printed,
             "question": self.quantity.question,
@@ -82,15 +78,17 @@ def exact(value: int) -> str:
     return f"{value:,}"
 
 
-def more_than(value: int, digits: int = 3) -> str:
-    """Rounded down to `digits` significant digits: `more than 28.8 million`; an exact value is printed as it is."""
-    rounded = _rounded(value, digits, ROUND_FLOOR)
-    return _worded(value) if rounded == value else f"more than {_worded(rounded)}"
+def more_than(value: int | Fraction) -> str:
+    """Rounded down to three significant digits, or to a whole number: `more than 28.8 million`."""
+    unit = _unit(value, 3)
+    rounded = value // unit * unit
+    return _worded(rounded) if rounded == value else f"more than {_worded(rounded)}"
 
 
-def nearly(value: int, digits: int = 2) -> str:
-    """Rounded up to `digits` significant digits where that adds at most 2 %: `nearly 25,000`; else as `more_than`."""
-    rounded = _rounded(value, digits, ROUND_CEILING)
+def nearly(value: int) -> str:
+    """Rounded up to two significant digits where that adds at most 2 %: `nearly 25,000`; else as `more_than`."""
+    unit = _unit(value, 2)
+    rounded = -(-value // unit) * unit
     if rounded == value:
         return _worded(value)
     return f"nearly {_worded(rounded)}" if rounded - value <= value * _NEAR else more_than(value)
@@ -98,27 +96,13 @@ def nearly(value: int, digits: int = 2) -> str:
 
 def percent(share: Fraction) -> str:
     """A share in per cent, to one decimal: `about 98.8 %`; never rounded to nothing or to all."""
-    value = _decimal(share * 100)
-    rounded = value.quantize(Decimal("0.1"), ROUND_HALF_EVEN)
-    if Fraction(rounded) == share * 100:
-        return f"{_plain(rounded)} %"
-    if rounded in (0, 100):
-        return "less than 0.1 %" if rounded == 0 else "more than 99.9 %"
-    return f"about {rounded} %"
+    all_but = share < 1 and round(share * 1000) == 1000
+    return "more than 99.9 %" if all_but else f"{_to_a_tenth(share * 100)} %"
 
 
 def multiple(ratio: Fraction) -> str:
-    """A ratio of two counts: `about 3.2 times`, `more than 749 times`."""
-    if ratio.denominator == 1:
-        return f"{ratio.numerator:,} times"
-    if ratio >= 10:
-        return (
-            f"{more_than(int(ratio))} times"
-            if int(ratio) != _rounded(int(ratio), 3, ROUND_FLOOR)
-            else (f"more than {int(ratio):,} times")
-        )
-    rounded = _decimal(ratio).quantize(Decimal("0.1"), ROUND_HALF_EVEN)
-    return f"{_plain(rounded)} times" if Fraction(rounded) == ratio else f"about {rounded} times"
+    """A ratio of two counts: `about 3.2 times`, `more than 749 times`; never rounded to nothing."""
+    return f"{more_than(ratio) if ratio >= 10 else _to_a_tenth(ratio)} times"
 
 
 def hedged(hedge: str) -> Callable[[int], str]:
@@ -126,24 +110,24 @@ def hedged(hedge: str) -> Callable[[int], str]:
     return lambda value: _worded(value) if hedge == "exactly" else f"{hedge} {_worded(value)}"
 
 
-def _rounded(value: int, digits: int, rounding: str) -> int:
-    unit = 10 ** max(len(str(abs(value))) - digits, 0)
-    whole: Decimal = (Decimal(value) / unit).to_integral_value(rounding)
-    return int(whole) * int(unit)
+def _unit(value: int | Fraction, digits: int) -> int:
+    """What the last of `digits` significant digits counts: a power of ten, at least 1."""
+    return int(10 ** max(len(str(int(value))) - digits, 0))
 
 
 def _worded(value: int) -> str:
     """`28.8 million` where three decimals hold the value, else every digit."""
-    for scale, word in _SCALES:
-        if value >= scale and value % (scale // 1000) == 0:
-            return f"{_plain(Decimal(value) / scale)} {word}"
-    return exact(value)
+    scale, word = next((s for s in _SCALES if value >= s[0]), (1, ""))
+    thousandths, rest = divmod(value * 1000, scale)
+    if rest or not word:
+        return exact(value)
+    whole, part = divmod(thousandths, 1000)
+    return f"{whole:,}.{part:03}".rstrip("0").rstrip(".") + f" {word}"
 
 
-def _plain(value: Decimal) -> str:
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _decimal(value: Fraction) -> Decimal:
-    return Decimal(value.numerator) / Decimal(value.denominator)
+def _to_a_tenth(value: Fraction) -> str:
+    tenths = round(value * 10)
+    text = f"{tenths // 10}.{tenths % 10}"
+    if tenths == value * 10:
+        return text.removesuffix(".0")
+    return f"about {text}" if tenths else "less than 0.1"

@@ -29,7 +29,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class DetectorVersion:
-    """What a version of a detector found; `by_band` holds detections from the lowest confidence band to the highest."""
+    """What a version of a detector found; `by_band` holds detections by confidence, lowest band first."""
 
     detector: str
     version: str | None
@@ -95,8 +95,8 @@ class Activity:
 class Campaign:
     """A campaign of the window.
 
-    `preceding` is what the window of the same length before it held; `rank` is its place by exchanges among `known`
-    campaigns: those of the window, of all evidence before it, and of the registry's published figures.
+    `preceding` is what the window of the same length before it held; `rank` is its place by exchanges among
+    `known` campaigns: those of the window, of all evidence before it, and of the registry's published figures.
     """
 
     campaign_id: str
@@ -145,14 +145,16 @@ def group(evidence: Evidence, registry: Registry) -> Campaigns:
         campaigns=tuple(sorted(found, key=lambda c: (-c.activity.exchanges, c.campaign_id))),
         unattributed=activities.get(None),
         preceding=_preceding(history, None),
-        by_day=_tallies(_overall(rows["day"]), "event_day"),
-        by_confidence=_by_confidence(_all_of(rows["confidence"]), rows["account"]),
-        detectors=_detectors(_all_of(rows["confidence"])),
+        by_day=_by_day(r for r in rows["day"] if r["all_campaigns"] and r["standing"] == "tallied"),
+        by_confidence=_by_confidence(rows["confidence"], rows["account"]),
+        detectors=_detectors(rows["confidence"]),
         exchanges=total["exchanges"] if total else 0,
         accounts=total["accounts"] if total else 0,
         detections=total["detections"] if total else 0,
         standings={r["standing"]: r["detections"] for r in rows["total"] if r["all_campaigns"]},
-        each_account=tuple(_account(row) for row in rows["account"]),
+        each_account=tuple(
+            sorted(map(_account, rows["account"]), key=lambda a: (a.account_id, a.campaign_id or ""))
+        ),
     )
 
 
@@ -172,14 +174,6 @@ def _by_campaign(rows: Mapping[str, Sequence[Row]]) -> dict[str | None, dict[str
     return found
 
 
-def _overall(rows: Iterable[Row]) -> list[Row]:
-    return [r for r in rows if r["all_campaigns"] and r["standing"] == "tallied"]
-
-
-def _all_of(rows: Iterable[Row]) -> list[Row]:
-    return [r for r in rows if not r["all_campaigns"]]
-
-
 def _activity(rows: Mapping[str, Sequence[Row]]) -> Activity:
     total, bands = rows["total"][0], rows["confidence"]
     tokens = [r["output_tokens"] for r in bands if r["output_tokens"] is not None]
@@ -190,7 +184,7 @@ def _activity(rows: Mapping[str, Sequence[Row]]) -> Activity:
         output_tokens=sum(tokens) if tokens else None,
         first_seen=min(r["first_seen"] for r in bands),
         last_seen=max(r["last_seen"] for r in bands),
-        by_day=_tallies(rows["day"], "event_day"),
+        by_day=_by_day(rows["day"]),
         by_capability=_ranked(rows["capability"], "capability"),
         by_detector=_ranked(rows["detector"], "detector"),
         by_network=_ranked(rows["network"], "network"),
@@ -203,6 +197,10 @@ def _activity(rows: Mapping[str, Sequence[Row]]) -> Activity:
 
 def _tallies(rows: Iterable[Row], key: str) -> tuple[Tally, ...]:
     return tuple(Tally(r[key], r["exchanges"], r["accounts"], r["detections"]) for r in rows)
+
+
+def _by_day(rows: Iterable[Row]) -> tuple[Tally, ...]:
+    return tuple(sorted(_tallies(rows, "event_day"), key=lambda t: t.key))
 
 
 def _ranked(rows: Iterable[Row], key: str) -> tuple[Tally, ...]:
@@ -271,7 +269,7 @@ def _preceding(history: Iterable[Row], campaign_id: str | None) -> Tally:
 def _sizes(
     activities: Mapping[str | None, Activity], history: Iterable[Row], registry: Registry
 ) -> dict[str, int]:
-    """The largest size on record of each campaign: what evidence holds up to the window's end, or what was published."""
+    """The most exchanges on record of each campaign: up to the window's end in evidence, or published."""
     sizes: dict[str, int] = defaultdict(int)
     for row in history:
         if row["campaign_id"] is not None and row["all_days"]:
@@ -281,7 +279,7 @@ def _sizes(
             sizes[key] += activity.exchanges
     for entry in registry.campaigns:
         if entry.published:
-            sizes[entry.campaign_id] = max(sizes[entry.campaign_id], entry.published.exchanges)
+            sizes[entry.campaign_id] = max(sizes[entry.campaign_id], entry.published.most_exchanges)
     return sizes
 
 

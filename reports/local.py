@@ -20,15 +20,17 @@ from reports.pipeline import House, Progress, Request, Signing
 from reports.query_duckdb import DuckDBEngine
 from reports.registry import Dataset, Issuer, Law, Registry, parse
 from reports.store import FolderStore
-from reports.timestamp import HttpTimestamper, LocalTimestamper
+from reports.timestamp import HttpTimestamper, LocalTimestamper, Timestamper
+
+MOST_SETTLING_DAYS = 366
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What may be chosen for a briefing on this machine.
 
-    `signing_key` is a PKCS #12 file, or a PEM file with the private key and its certificates; without one, the local
-    authority in `keys` signs. `trust` are files with the roots that readers will trust beside that authority's.
+    `signing_key` is a PKCS #12 file, or a PEM file with the private key and its certificates; without one,
+    the local authority in `keys` signs. `trust` are files with the roots that readers will trust besides.
     """
 
     evidence: Path
@@ -45,9 +47,12 @@ class Choices:
 
 def publish(request: Request, choices: Choices, progress: Progress) -> Receipt:
     """Publish a briefing on this machine; nothing is written to `out` unless all went well."""
-    if choices.settling_days < 0:
-        raise InvalidRequest(f"--settling-days {choices.settling_days}: give a number of days, 0 or more")
+    if choices.settling_days not in range(MOST_SETTLING_DAYS + 1):
+        raise InvalidRequest(
+            f"--settling-days {choices.settling_days}: give a number of days, 0 to {MOST_SETTLING_DAYS}"
+        )
     source = FolderEvidence(choices.evidence)
+    store = FolderStore(choices.out)
     resources = _resources(choices.templates)
     settings = _settings(source, resources)
     now = datetime.now(UTC)
@@ -57,7 +62,7 @@ def publish(request: Request, choices: Choices, progress: Progress) -> Receipt:
         source=source,
         settings=settings,
         resources=resources,
-        store=FolderStore(choices.out),
+        store=store,
         pseudonym_key=authority.pseudonym_key(),
         page_size=choices.page_size,
         settling_days=choices.settling_days,
@@ -98,13 +103,17 @@ def _signing(choices: Choices, authority: LocalAuthority, now: datetime) -> Sign
     key: SigningKey = authority.key
     if choices.signing_key:
         key = _own_key(choices.signing_key, choices.passphrase, now)
-    stamps = (
-        HttpTimestamper(choices.timestamp_url)
-        if choices.timestamp_url
-        else LocalTimestamper(authority.stamp_key)
+    stamps: Timestamper = LocalTimestamper(authority.stamp_key)
+    if choices.timestamp_url:
+        stamps = HttpTimestamper(choices.timestamp_url)
+    local = (authority.root,) if not (choices.signing_key and choices.timestamp_url) else ()
+    return Signing(
+        key,
+        stamps,
+        trust=(*local, *key.chain[-1:], *trusted(choices.trust)),
+        crls=(authority.crl,) if local else (),
+        stranger=bool(choices.timestamp_url and not choices.trust),
     )
-    own_root = key.chain[-1:] if choices.signing_key else ()
-    return Signing(key, stamps, (authority.root, *own_root, *trusted(choices.trust)), (authority.crl,))
 
 
 def _own_key(file: Path, passphrase: bytes | None, now: datetime) -> LocalKey:

@@ -1,23 +1,30 @@
-"""Progress for people: a bar on a terminal, plain lines elsewhere, always on standard error."""
+"""Progress for people: steps and bars on a terminal, plain lines elsewhere, always on standard error."""
 
 from __future__ import annotations
 
 import sys
+import time
 from types import TracebackType
 from typing import Never
 
 from tqdm import tqdm
 
-
-_SHAPE = "{desc:10} {bar:30} {n_fmt}/{total_fmt}"
+QUIET_SECONDS = 5.0
+_BAR = "{desc} … {bar:30} {n_fmt}/{total_fmt}"
 
 
 class Steps:
-    """Shows the steps of the line as they begin; called with a step, and how much of how much of it is done."""
+    """Shows the steps of the line as they begin; called with a step, and how much of how much of it is done.
+
+    Off a terminal, the lines of the first seconds are held back until those are over or all is done: an error
+    that comes at once then stands alone.
+    """
 
     def __init__(self) -> None:
         self._step = ""
         self._bar: tqdm[Never] | None = None
+        self._held: list[str] = []
+        self._quiet_until = time.monotonic() + QUIET_SECONDS
 
     def __enter__(self) -> Steps:
         return self
@@ -26,27 +33,35 @@ class Steps:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self._end_bar()
+        if kind is None:
+            self._release()
 
     def __call__(self, step: str, done: int, total: int) -> None:
         """Show that `done` of `total` parts of a step are done."""
         if step != self._step:
             self._end_bar()
             self._step = step
-            if not sys.stderr.isatty():
-                print(f"{step} …", file=sys.stderr, flush=True)
-        if sys.stderr.isatty():
-            self._advance(done, total)
+            self._begin(step, total)
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+        elif time.monotonic() > self._quiet_until:
+            self._release()
 
-    def _advance(self, done: int, total: int) -> None:
-        bar = self._bar or tqdm(
-            desc=self._step,
-            total=total or None,
-            bar_format=_SHAPE if total else "{desc}",
-            leave=False,
-            file=sys.stderr,
-        )
-        bar.update(done - bar.n)
-        self._bar = bar
+    def _begin(self, step: str, total: int) -> None:
+        if not sys.stderr.isatty():
+            self._held.append(f"{step} …")
+        elif total > 1:
+            # Told a size, tqdm shows something on terminals of unknown size as well.
+            self._bar = tqdm(
+                desc=step, total=total, bar_format=_BAR, file=sys.stderr, ncols=79, nrows=24, miniters=1
+            )
+        else:
+            print(f"{step} …", file=sys.stderr, flush=True)
+
+    def _release(self) -> None:
+        for line in self._held:
+            print(line, file=sys.stderr, flush=True)
+        self._held.clear()
 
     def _end_bar(self) -> None:
         if self._bar is not None:

@@ -1,13 +1,17 @@
 """The settings that people write: the registry of campaigns, the dataset, the issuer and the law.
 
-YAML is parsed into pydantic models at this edge; every mistake becomes one line that names the file and the field.
+YAML is parsed into pydantic models at this edge; every mistake becomes one line of text that names the file,
+and the line or the field. Keys that repeat are refused, and so are
+aliases, with which a short file can stand for a very long one.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Literal, TypeVar
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -22,7 +26,8 @@ from pydantic import (
 
 from reports.errors import InvalidSettings
 
-CONFIDENCES = ("low", "moderate", "high")
+MOST_CHARACTERS = 4_000_000
+DEEPEST = 20
 # Words of estimative probability, with their percentages (Intelligence Community Directive 203)
 LIKELIHOODS = {
     "almost no chance": (1, 5),
@@ -42,27 +47,31 @@ TECHNIQUES = {
     "AML.T0048.004": "AI Intellectual Property Theft",
 }
 
-_CONFIDENCE_WORDS = re.compile(r"\b(low|moderate|high)[ -]confidence\b|\bconfiden(ce|t)\b", re.IGNORECASE)
+_CONFIDENCE_WORDS = re.compile(r"\bconfiden(ce|t|tly)\b", re.IGNORECASE)
 _LIKELIHOOD_WORDS = re.compile(
-    r"\balmost no chance\b|\b(un)?likely\b|\blikelihood\b|\beven chance\b|\balmost certain(ly)?\b|\bprobabl[ey]\b",
+    r"\b(un)?likely\b|\blikelihood\b|\bchances?\b|\bodds\b|\b(almost|nearly)\s+certain(ly|ty)?\b"
+    r"|\b(im)?probab(le|ly|ility)\b",
     re.IGNORECASE,
 )
+# A full stop ends a sentence unless a small letter follows, as after "e.g."; so does an empty line
+_BETWEEN_SENTENCES = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"'”’)]))\s+(?![a-z])|\n\s*\n")
 
 
 def _kept_apart(text: str) -> str:
     """Refuse a sentence that speaks of confidence and of likelihood (ICD 203, D.6.e.2.a)."""
-    for sentence in re.split(r"(?<=[.!?;])\s+|\n", text):
+    for sentence in _BETWEEN_SENTENCES.split(text):
         confidence, likelihood = _CONFIDENCE_WORDS.search(sentence), _LIKELIHOOD_WORDS.search(sentence)
         if confidence and likelihood:
             raise ValueError(
-                f"one sentence speaks of confidence ({confidence[0]!r}) and of likelihood ({likelihood[0]!r}): "
-                "write two sentences"
+                f"one sentence speaks of confidence ({confidence[0]!r}) and of likelihood "
+                f"({likelihood[0]!r}): write two sentences"
             )
     return text
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_kept_apart)]
 Identifier = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Count = Annotated[int, Field(ge=0, strict=True)]
 Hedge = Literal["more than", "nearly", "about", "exactly"]
 
 
@@ -97,7 +106,8 @@ class Attribution(_Strict):
     @property
     def may_name(self) -> bool:
         """Whether the operator may be printed: two different approvers and at least moderate confidence."""
-        return len({a.casefold() for a in self.approvals}) >= 2 and self.confidence != "low"
+        approvers = {"".join(approver.casefold().split()) for approver in self.approvals}
+        return len(approvers) >= 2 and self.confidence != "low"
 
 
 class Action(_Strict):
@@ -110,12 +120,19 @@ class Action(_Strict):
 class Published(_Strict):
     """Figures published earlier, printed as they were, with their source."""
 
-    exchanges: Annotated[int, Field(ge=0)]
+    exchanges: Count
     exchanges_hedge: Hedge = "exactly"
-    accounts: Annotated[int, Field(ge=0)] | None = None
+    accounts: Count | None = None
     accounts_hedge: Hedge = "exactly"
     disclosed: dt.date
     source: Text
+
+    @property
+    def most_exchanges(self) -> int:
+        """The most exchanges that the figure can stand for, if its last digit other than 0 was rounded."""
+        digits = str(self.exchanges)
+        unit = int(10 ** (len(digits) - len(digits.rstrip("0"))))
+        return self.exchanges + (unit if self.exchanges_hedge in ("more than", "about") else 0)
 
 
 class Entry(_Strict):
@@ -146,28 +163,39 @@ class Entry(_Strict):
         return self.operator if self.attribution and self.attribution.may_name else None
 
 
+class KnownDetector(_Strict):
+    """What is known of a detector, whatever its version."""
+
+    name: Identifier
+    strengths: tuple[Text, ...] = ()
+    weaknesses: tuple[Text, ...] = ()
+
+
 class Registry(_Strict):
-    """`campaigns.yaml`: the campaigns that analysts keep, and what is asked of the reader."""
+    """`campaigns.yaml`: the campaigns that analysts keep, their detectors, and what is asked of the reader."""
 
     campaigns: tuple[Entry, ...] = ()
+    detectors: tuple[KnownDetector, ...] = ()
     requests: tuple[Text, ...] = ()
 
     @model_validator(mode="after")
     def _once_each(self) -> Registry:
-        seen: set[str] = set()
-        for entry in self.campaigns:
-            if entry.campaign_id in seen:
-                raise ValueError(f"campaign {entry.campaign_id!r} is listed twice: merge its entries")
-            seen.add(entry.campaign_id)
+        twice = _repeated(entry.campaign_id for entry in self.campaigns)
+        if twice is not None:
+            raise ValueError(f"campaign {twice!r} is listed twice: merge its entries")
+        twice = _repeated(known.name for known in self.detectors)
+        if twice is not None:
+            raise ValueError(f"detector {twice!r} is listed twice: merge its entries")
         return self
 
     def entry(self, campaign_id: str) -> Entry:
         """A campaign's entry; one that has none goes by its id."""
-        return next((e for e in self.campaigns if e.campaign_id == campaign_id), _unlisted(campaign_id))
+        unlisted = Entry.model_construct(campaign_id=campaign_id, name=campaign_id)
+        return next((e for e in self.campaigns if e.campaign_id == campaign_id), unlisted)
 
-
-def _unlisted(campaign_id: str) -> Entry:
-    return Entry.model_construct(campaign_id=campaign_id, name=campaign_id)
+    def detector(self, name: str) -> KnownDetector:
+        """What is known of a detector; of one that has no entry, nothing."""
+        return next((d for d in self.detectors if d.name == name), KnownDetector.model_construct(name=name))
 
 
 class Dataset(_Strict):
@@ -196,12 +224,22 @@ class Issuer(_Strict):
 
 
 class Element(_Strict):
-    """An element of a law: what it asks for, and which tallies or registry entries bear on it."""
+    """An element of a law, in its own words and in plain ones; what `excludes` takes conduct out of it."""
 
     id: Identifier
     text: Text
     plain: Text
     excludes: bool = False
+
+
+class Required(_Strict):
+    """Something that a law wants assessed, and the section of a regulator's briefing that answers it; None is a gap."""
+
+    id: Identifier
+    text: Text
+    answered_by: (
+        Literal["scale", "targeted", "methods", "who", "law", "actions", "detection", "sensitivity"] | None
+    ) = None
 
 
 class Law(_Strict):
@@ -211,6 +249,43 @@ class Law(_Strict):
     status: Text
     title: Text
     elements: tuple[Element, ...]
+    assessment_title: Text = "What has to be assessed, and where this briefing answers it"
+    assessment: tuple[Required, ...] = ()
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Law:
+        twice = _repeated(element.id for element in self.elements)
+        if twice is not None:
+            raise ValueError(f"element {twice!r} is listed twice: give each an id of its own")
+        return self
+
+
+def _repeated(ids: Iterable[str]) -> str | None:
+    counts = Counter(ids)
+    return next((each for each, count in counts.items() if count > 1), None)
+
+
+_FastestLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may have been built without C
+
+
+class _Loader(_FastestLoader):  # type: ignore[misc]
+    """Values that are impossible and keys that repeat are errors with a line, like errors of syntax."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # 2026-02-30, or a number that is too long
+            raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        keys: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in keys:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value!r} is there twice", problem_mark=key.start_mark
+                )
+            keys.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 Model = TypeVar("Model", bound=_Strict)
@@ -219,28 +294,51 @@ Model = TypeVar("Model", bound=_Strict)
 def parse(model: type[Model], text: str | None, file: str) -> Model:
     """Parse a YAML settings file; None stands for a file that is not there.
 
-    Raises `InvalidSettings` naming the file and the line of a syntax error, or the field that is unknown or wrong.
+    Raises `InvalidSettings` naming the file, and the line of a syntax error or the field that is unknown or
+    wrong; a file of more than `MOST_CHARACTERS` is refused unread.
     """
-    try:
-        content = yaml.safe_load(text) if text is not None else {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise InvalidSettings(f"{file}{where}: not YAML: {getattr(error, 'problem', error)}") from None
-    if content is None:
-        content = {}
+    content = _loaded(text or "", file) or {}
     if not isinstance(content, dict):
         raise InvalidSettings(f"{file}: expected keys and values, found {type(content).__name__}")
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise InvalidSettings(f"{file}: {_first(error, model)}") from None
+        raise InvalidSettings(f"{file}: {_first(error)}") from None
 
 
-def _first(error: ValidationError, model: type[_Strict]) -> str:
-    details = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in details["loc"]) or "the file"
-    if details["type"] == "extra_forbidden":
-        return f"{field}: unknown key: remove it, or correct its spelling"
-    message = details["msg"].removeprefix("Value error, ")
-    return f"{field}: {message}" if details["type"] == "missing" or details["loc"] else message
+def _loaded(text: str, file: str) -> Any:
+    if len(text) > MOST_CHARACTERS:
+        raise InvalidSettings(f"{file} is longer than {MOST_CHARACTERS:,} characters: shorten it")
+    try:
+        _check_events(text)
+        return yaml.load(text, _Loader)  # noqa: S506 -- a safe loader, made stricter
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise InvalidSettings(
+            f"{file}{where}: cannot be read as YAML: {getattr(error, 'problem', error)}"
+        ) from None
+
+
+def _check_events(text: str) -> None:
+    """Refuse aliases, and nesting that would exhaust the stack: libyaml ends the process then."""
+    depth = 0
+    for event in yaml.parse(text, _FastestLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
+            problem = "nested too deeply" if depth > DEEPEST else "an alias: write its value out"
+            mark: Any = event.start_mark
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake, with the path of its field."""
+    details = error.errors(include_url=False, include_input=False)[0]
+    field = ", ".join(f"item {part + 1}" if isinstance(part, int) else part for part in details["loc"])
+    message = {
+        "extra_forbidden": "unknown key: remove it, or correct its spelling",
+        "invalid_key": "a key that is not text: put it in quotes",
+        "missing": "missing: add it",
+        "string_type": "not text: put it in quotes",
+    }.get(details["type"], details["msg"].removeprefix("Value error, "))
+    return f"{field}: {message}" if field else message

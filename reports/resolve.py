@@ -61,7 +61,7 @@ def resolve(text: str, as_of: datetime) -> Window:
         raise InvalidRequest(f"window {text!r} reaches beyond the calendar: ask for other days") from None
     if window.last >= now.date():
         raise InvalidRequest(
-            f"window {text} is not over at {now.isoformat(timespec='seconds')}: "
+            f"window {text} is not over at {now:%Y-%m-%dT%H:%M:%SZ}: "
             f"its last day ends at midnight UTC after {window.last}"
         )
     return window

@@ -4,84 +4,127 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from reports.errors import InvalidRequest, Unavailable
 
-_UNFINISHED = ".exhibit-"
+_ASIDE = ".exhibit-"
+_DECIDED = f"{_ASIDE}decided"
 
 
 class Store(Protocol):
     """Port: create-only put, get, list."""
 
-    def put(self, name: str, content: bytes) -> bool:
-        """Keep `content` under a name that is not taken, all of it or nothing; False where the name is taken."""
+    def put(self, documents: Mapping[str, bytes]) -> bool:
+        """Keep documents under their names, all of them or none; False where a name is taken.
+
+        They appear in their order: whoever finds the last finds all. Raises `Unavailable` where the store
+        cannot be written.
+        """
 
     def get(self, name: str) -> bytes | None:
-        """What is kept under a name, or None."""
+        """What is kept under a name, or None. Raises `Unavailable` where the store cannot be read."""
 
     def list(self, prefix: str) -> tuple[str, ...]:
-        """The names that start with `prefix`, in order."""
+        """The names that start with `prefix`, in order. Raises `Unavailable` as `get` does."""
 
 
 class FolderStore:
-    """A folder as the store.
+    """A folder as the store, for one writer at a time; others wait.
 
-    A document is written aside, flushed to the disk and then linked to its name, which fails if the name is taken:
-    nobody ever sees half of one. What a killed run left unfinished is removed by the next.
+    Documents are written into a hidden folder, flushed to the disk, and that folder is renamed: the decision.
+    Then they move to their names. What a killed run had not decided the next one removes, and what it had
+    decided the next one completes; so nobody ever sees half of a document, and nobody has to clean up.
     """
 
     def __init__(self, folder: Path) -> None:
-        if folder.exists() and not folder.is_dir():
-            raise InvalidRequest(f"{folder} is not a folder: name one that briefings can be written to")
+        """Raise `InvalidRequest` for what is not a folder, or one that cannot be made or written."""
+        place = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
+        if not place.is_dir():
+            raise InvalidRequest(f"{place} is not a folder: name one that briefings can be written to")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise InvalidRequest(f"{place} cannot be written: name a folder that briefings can be written to")
         self.folder = folder
 
-    def put(self, name: str, content: bytes) -> bool:
-        """Keep `content` under a name that is not taken; raises `Unavailable` where the folder cannot be written."""
-        try:
+    def put(self, documents: Mapping[str, bytes]) -> bool:
+        """Keep documents as `Store.put` says; the folder is made if it is not there."""
+        with self._translated("written"):
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._alone():
-                return self._put(name, content)
-        except OSError as error:
-            raise Unavailable(f"{self.folder / name} cannot be written: {error.strerror}") from None
-
-    def _put(self, name: str, content: bytes) -> bool:
-        aside = self.folder / f"{_UNFINISHED}{name}"
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(aside, self.folder / name)
-        except FileExistsError:
-            return False
-        finally:
-            aside.unlink()
+                if any(os.path.lexists(self.folder / name) for name in documents):
+                    return False
+                self._decide(documents)
         return True
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One writer at a time; what an earlier one left unfinished goes."""
-        directory = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX)
-            for unfinished in self.folder.glob(f"{_UNFINISHED}*"):
-                unfinished.unlink()
-            yield
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
     def get(self, name: str) -> bytes | None:
         """What is kept under a name, or None."""
-        try:
-            return (self.folder / name).read_bytes()
-        except FileNotFoundError:
-            return None
+        place = self.folder / name
+        with self._translated("read"):
+            return place.read_bytes() if os.path.lexists(place) else None
 
     def list(self, prefix: str) -> tuple[str, ...]:
-        """The names that start with `prefix`, in order."""
-        return tuple(sorted(path.name for path in self.folder.glob("*") if path.name.startswith(prefix)))
+        """The names that start with `prefix`, in order, after completing what a killed run had decided."""
+        with self._translated("read"):
+            names = self._names()
+            if any(name.startswith(_ASIDE) for name in names):
+                with self._alone():
+                    pass
+                names = self._names()
+        return tuple(sorted(n for n in names if n.startswith(prefix) and not n.startswith(_ASIDE)))
+
+    def _names(self) -> frozenset[str]:
+        return frozenset(os.listdir(self.folder) if self.folder.exists() else ())
+
+    @contextmanager
+    def _translated(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unavailable(f"{self.folder} cannot be {verb} ({error.strerror}): run again") from None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        directory = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            self._settle()
+            try:
+                yield
+            finally:
+                self._settle()
+                os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def _decide(self, documents: Mapping[str, bytes]) -> None:
+        aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=self.folder))
+        for place, (name, content) in enumerate(documents.items()):
+            with (aside / f"{place:03}{name}").open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        _flush(aside)
+        aside.rename(self.folder / _DECIDED)
+        _flush(self.folder)
+
+    def _settle(self) -> None:
+        decided = self.folder / _DECIDED
+        if decided.exists():
+            for file in sorted(decided.iterdir()):
+                file.rename(self.folder / file.name[3:])
+            decided.rmdir()
+        for undecided in self.folder.glob(f"{_ASIDE}*"):
+            shutil.rmtree(undecided)
+
+
+def _flush(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

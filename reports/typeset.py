@@ -22,10 +22,13 @@ from reports.compose import Briefing, Line, evidence_digest
 from reports.errors import InvalidSettings
 from reports.figures import Ledger, Quantity
 from reports.fonts import printable
-from reports.registry import LIKELIHOODS, TECHNIQUES
+from reports.group import Tally
+from reports.registry import TECHNIQUES
+from reports.resolve import Window
 
 PAGE_SIZES = ("letter", "a4")
 LABEL_LENGTH = 120
+LEGEND_LENGTH = 44
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -49,13 +52,12 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
         "language": "en",
         "title": briefing.title,
         "page_size": page_size,
-        "running_title": f"{briefing.title}, {briefing.window.first} to {briefing.window.last}",
+        "running_title": f"{briefing.title}, {short_span(briefing.window)}",
         "number": briefing.number,
         "marking": {"class": issuer.marking.removeprefix("TLP:").lower().replace("+", "-"), "label": issuer.marking},
         "colours": issuer.colours,
         "evidence_digest": evidence_digest(briefing.evidence.objects),
         "techniques": TECHNIQUES,
-        "likelihoods": LIKELIHOODS,
         "charts": _charts(briefing, resources, ledger),
     }
     try:
@@ -106,7 +108,7 @@ def _filters(ledger: Ledger) -> dict[str, Callable[..., Any]]:
         "words": lambda text: printable(text.replace("_", " "), LABEL_LENGTH),
         "batch_columns": _columns,
         "day": day,
-        "short_day": lambda value: f"{value.day}{_NO_BREAK}{value:%b}",
+        "short_day": _short_day,
         "instant": instant,
     }
 
@@ -118,8 +120,8 @@ def _print(ledger: Ledger, quantity: Quantity, text: str) -> Printed:
 
 
 def _columns(rows: Sequence[Any]) -> list[Sequence[Any]]:
-    """Rows set in three columns, read downwards."""
-    height = -(-len(rows) // 3)
+    """Rows set in four columns, read downwards."""
+    height = -(-len(rows) // 4)
     return [rows[at : at + height] for at in range(0, len(rows), height)]
 
 
@@ -132,6 +134,17 @@ def day(value: date) -> str:
     return f"{value.day}{_NO_BREAK}{value:%B}{_NO_BREAK}{value.year}"
 
 
+def short_span(window: Window) -> str:
+    """A window as a running head has room for it: `22 Apr to 5 Jun 2026`."""
+    first, last = window.first, window.last
+    year = f"{_NO_BREAK}{first.year}" if first.year != last.year else ""
+    return f"{_short_day(first)}{year} to {_short_day(last)}{_NO_BREAK}{last.year}"
+
+
+def _short_day(value: date) -> str:
+    return f"{value.day}{_NO_BREAK}{value:%b}"
+
+
 def instant(value: datetime) -> str:
     """An instant as pages print it, to the minute: `22 April 2026, 00:37 UTC`; a naive one is UTC."""
     utc = value if value.tzinfo is None else value.astimezone(UTC)
@@ -139,32 +152,40 @@ def instant(value: datetime) -> str:
 
 
 def _charts(briefing: Briefing, resources: Resources, ledger: Ledger) -> dict[str, str]:
-    """The charts as `data:` URLs, by name; a briefing without detections has none."""
+    """The charts as `data:` URLs, by name; a briefing without exchanges has none."""
     if not briefing.total.exchanges.value:
         return {}
     periods = briefing.periods
-    series = chart.fold(
-        [chart.Series(part.name, _by_period(briefing, part.by_day)) for part in briefing.parts], 3, "All others"
-    )
 
     def show(name: str, value: int) -> str:
-        row = {"chart": chart.DAYS, "mark": name}
-        text = figures.exact(value)
-        ledger.record(Quantity(value, "exchanges", "tallies" if name == "peak" else "chart", row), text)
-        return text
+        mark = Quantity(value, "exchanges", "chart", {"chart": chart.DAYS, "mark": name})
+        peak = next(p.exchanges for p in periods if p.exchanges.value == value) if name == "peak" else mark
+        return ledger.record(peak, figures.exact(value)).printed
 
-    if not series:
-        return {}
-    data = chart.by_day(
-        [p.first for p in periods], series, show, [p.first for p in periods if p.gap]
-    )
-    drawn = chart.draw(chart.DAYS, data, resources=resources)
+    starts = [period.first for period in periods]
+    data = chart.by_day(starts, _series(briefing), show, [period.first for period in periods if period.gap])
+    accent = briefing.settings.issuer.colours.get("accent", chart.PALETTE[0])
+    drawn = chart.draw(chart.DAYS, data, resources=resources, colours=(accent, *chart.PALETTE[1:]))
     return {"days": chart.data_uri(drawn)}
 
 
-def _by_period(briefing: Briefing, by_day: tuple[Line, ...]) -> list[int]:
-    found = {line.key: int(line.exchanges.value) for line in by_day}  # type: ignore[arg-type]
+def _series(briefing: Briefing) -> list[chart.Series]:
+    """The three largest campaigns, the others, and what is attributed to none: together all that was detected."""
+    found = [
+        chart.Series(printable(c.entry.name, LEGEND_LENGTH), _by_period(briefing, c.activity.by_day))
+        for c in briefing.campaigns.campaigns
+    ]
+    series = chart.fold(found, 3, "All other campaigns")
+    outside = briefing.campaigns.unattributed
+    if outside:
+        series.append(chart.Series("Not attributed", _by_period(briefing, outside.by_day)))
+    return series
+
+
+def _by_period(briefing: Briefing, by_day: Sequence[Tally]) -> list[int]:
+    """The exchanges of each period of the chart."""
+    found = {tally.key: tally.exchanges for tally in by_day}
     return [
-        sum(found.get(d, 0) for d in briefing.window.days if period.first <= d <= period.last)
+        sum(found.get(day, 0) for day in briefing.window.days if period.first <= day <= period.last)
         for period in briefing.periods
     ]

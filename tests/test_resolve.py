@@ -1,5 +1,6 @@
 """Step 1: the words of a request become a window of whole UTC days."""
 
+import contextlib
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -12,7 +13,7 @@ from reports.resolve import Window, resolve
 NOON = datetime(2026, 6, 20, 12, tzinfo=UTC)
 DAYS = st.dates(date(1000, 1, 1), date(9000, 1, 1))
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-INSTANTS = st.datetimes(datetime(1000, 1, 1), datetime(9000, 1, 1), timezones=ZONES)  # noqa: DTZ001
+INSTANTS = st.datetimes(datetime(1000, 1, 1), datetime(9000, 1, 1), timezones=ZONES)
 
 
 def window(first: str, last: str) -> Window:
@@ -47,14 +48,14 @@ def test_a_named_window_is_the_last_one_that_is_over(name: str, as_of: datetime)
     assert found.first <= found.last < today
     following = found.last + timedelta(1)
     if name == "last-week":
-        assert (0, 7) == (found.first.weekday(), len(found))
+        assert (found.first.weekday(), len(found)) == (0, 7)
         assert following + timedelta(7) > today
     elif name == "last-month":
-        assert (1, 1) == (found.first.day, following.day)
+        assert (found.first.day, following.day) == (1, 1)
         assert (found.first.year, found.first.month) == (found.last.year, found.last.month)
         assert (following.year, following.month) == (today.year, today.month)
     elif name == "last-quarter":
-        assert (1, 1, 1) == (found.first.day, following.day, found.first.month % 3)
+        assert (found.first.day, following.day, found.first.month % 3) == (1, 1, 1)
         assert len(found) in (90, 91, 92)
         assert following.month <= today.month < following.month + 3
     else:
@@ -88,7 +89,7 @@ def test_boundaries_are_midnights_in_utc(text: str, as_of: str, expected: Window
     [
         ("2026-06-05/2026-04-22", "is reversed: write 2026-04-22/2026-06-05"),
         ("2026-06-05/2026-06-04", "is reversed: write 2026-06-04/2026-06-05"),
-        ("2026-06-01/2026-06-20", "is not over at 2026-06-20T12:00:00+00:00"),
+        ("2026-06-01/2026-06-20", "is not over at 2026-06-20T12:00:00Z: its last day"),
         ("9999-01-01/9999-12-31", "is not over"),
         ("2026-02-29/2026-03-01", "not in the calendar"),
         ("0000-01-01/0001-01-01", "not in the calendar"),
@@ -125,15 +126,13 @@ def test_garbage_is_never_a_window(text: str) -> None:
 @given(st.from_regex(r"\A\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d\Z"))
 def test_what_looks_like_a_window_is_one_or_is_refused(text: str) -> None:
     """Nothing but a window or InvalidRequest comes out, whatever the digits."""
-    try:
+    with contextlib.suppress(InvalidRequest):
         assert text == str(resolve(text, NOON))
-    except InvalidRequest:
-        pass
 
 
 def test_a_window_may_be_long() -> None:
     """Centuries are a window too, if the calendar holds them."""
-    assert 99_999 == len(resolve("last-99999-days", NOON))
+    assert len(resolve("last-99999-days", NOON)) == 99_999
 
 
 def test_an_instant_without_a_zone_is_refused() -> None:

@@ -1,0 +1,123 @@
+"""Measure the claims and print a table.
+
+Every figure is a ratio of two things measured in turn in this run, each in a process of its own, as the median of
+several pairs; seconds differ from machine to machine, ratios much less so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import data
+from benchmarks.measure import Run, measure
+
+WINDOW = "2026-04-22/2026-06-05"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim, with what was measured for it and the most that it may be."""
+
+    text: str
+    measured: float
+    bound: float
+    note: str = ""
+
+    def __str__(self) -> str:
+        verdict = "holds" if self.measured <= self.bound else "DOES NOT HOLD"
+        return f"{self.text:62} {self.measured:8.2f}   at most {self.bound:5.2f}   {verdict:14} {self.note}"
+
+
+def main() -> int:
+    """Print the table; the exit status is 1 if a claim does not hold."""
+    options = _options()
+    options.cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="exhibit-bench-") as scratch:
+        claims = []
+        for claim in _claims(options.cache, Path(scratch), options.rows, options.pairs):
+            print(claim, flush=True)
+            claims.append(claim)
+    return int(any(claim.measured > claim.bound for claim in claims))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rows", type=int, default=28_800_000, help="exchange-level rows of the large window")
+    parser.add_argument("--pairs", type=int, default=3, help="how often each pair is measured")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"), help="where the data is kept")
+    return parser.parse_args()
+
+
+def _claims(cache: Path, scratch: Path, rows: int, pairs: int) -> Iterator[Claim]:
+    large, small = data.exchanges(cache, rows), data.exchanges(cache, rows // 10)
+    yield from _large(large, small, scratch, pairs)
+    yield from _sample(data.sample(cache), scratch, pairs)
+
+
+def _large(large: Path, small: Path, scratch: Path, pairs: int) -> Iterator[Claim]:
+    scans, tallies = _in_turn(pairs, lambda: measure("scan", large), lambda: measure("tallies", large, WINDOW))
+    ratio = _ratio(tallies, scans)
+    seconds = f"{_median(tallies):.1f} s against {_median(scans):.1f} s"
+    yield Claim("all tallies / one plain scan", ratio, 10, seconds)
+    peak = max(run.peak_mib for run in tallies)
+    published = [_published(large, scratch / f"large{n}") for n in range(pairs)]
+    html = _html(large, scratch)
+    renders = [measure("render", html) for _ in range(pairs)]
+    whole = _median(tallies) + _median(renders)
+    yield Claim(
+        "publish / all tallies and a bare rendering of its HTML",
+        _median(published) / whole,
+        1.25,
+        f"{_median(published):.1f} s against {whole:.1f} s",
+    )
+    peak = max(peak, *(run.peak_mib for run in published))
+    yield Claim("peak memory of publish, in GiB", peak / 1024, 2)
+    fewer = [measure("tallies", small, WINDOW) for _ in range(pairs)]
+    yield Claim("tallies of ten times the rows / ten times the tallies", _median(tallies) / (10 * _median(fewer)), 1)
+
+
+def _sample(sample: Path, scratch: Path, pairs: int) -> Iterator[Claim]:
+    html = _html(sample, scratch)
+    _published(sample, scratch / "warm")
+    bare, published = _in_turn(
+        2 * pairs + 1, lambda: measure("bare", html), _numbered(lambda n: _published(sample, scratch / f"sample{n}"))
+    )
+    seconds = f"{_median(published):.2f} s against {_median(bare):.2f} s"
+    yield Claim("sample: publish / importing and rendering its HTML alone", _ratio(published, bare), 1.3, seconds)
+
+
+def _published(evidence: Path, out: Path) -> Run:
+    return measure("publish", evidence, WINDOW, out, out.parent / "keys")
+
+
+def _html(evidence: Path, scratch: Path) -> Path:
+    html = scratch / f"{evidence.name}.html"
+    measure("html", evidence, WINDOW, html)
+    return html
+
+
+def _numbered(act: Callable[[int], Run]) -> Callable[[], Run]:
+    numbers = iter(range(1000))
+    return lambda: act(next(numbers))
+
+
+def _in_turn(pairs: int, one: Callable[[], Run], other: Callable[[], Run]) -> tuple[list[Run], list[Run]]:
+    runs = [(one(), other()) for _ in range(pairs)]
+    return [a for a, _ in runs], [b for _, b in runs]
+
+
+def _ratio(runs: list[Run], units: list[Run]) -> float:
+    return statistics.median(run.seconds / unit.seconds for run, unit in zip(runs, units, strict=True))
+
+
+def _median(runs: list[Run]) -> float:
+    return statistics.median(run.seconds for run in runs)
+
+
+sys.exit(main())

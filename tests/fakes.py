@@ -1,0 +1,204 @@
+"""A query engine and an evidence source in memory, plain enough to be read at a glance."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from reports import query
+from reports.evidence import EvidenceObject, Located, locate
+from reports.query import Answer, Progress, Question, Row
+
+COUNTED = ("new", "in_progress", "resolved")
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A row of the flat layout."""
+
+    detection_id: str
+    account_id: str
+    campaign_id: str | None
+    first_seen: datetime
+    last_seen: datetime
+    exchange_count: int
+    confidence: float = 0.9
+    output_tokens: int | None = None
+    capability: str | None = None
+    detector: str = "prompts"
+    detector_version: str | None = None
+    network: str | None = None
+    country: str | None = None
+    status: str = "new"
+    revised_at: datetime = datetime(2026, 6, 6)
+
+    @property
+    def event_day(self) -> date:
+        """The UTC day of the activity."""
+        return self.first_seen.date()
+
+    @property
+    def band(self) -> int:
+        """How many of the thresholds 0.5, 0.7 and 0.9 the confidence reaches."""
+        return sum(self.confidence >= threshold for threshold in (0.5, 0.7, 0.9))
+
+
+@dataclass
+class FakeEngine:
+    """Answers questions about detections in memory as the SQL does, and remembers what it was asked."""
+
+    detections: Iterable[Detection]
+    asked: list[Question] = field(default_factory=list)
+
+    def ask(self, question: Question, progress: Progress) -> Answer:
+        """Answer exactly."""
+        self.asked.append(question)
+        progress(1, 1)
+        rows = {"tallies": _tallies, "history": _history}[question.name](
+            _standings(d for d in self.detections if d.event_day in question.about), question
+        )
+        sql = query.statement(question.name, "flat")
+        return Answer(question.name, sql, question.parameters, "fake", "1", None, query.ordered(rows))
+
+
+@dataclass
+class FakeSource:
+    """Holds objects in memory: `deliveries` are its contents at each listing, of which the last one stays."""
+
+    deliveries: Sequence[Mapping[str, bytes]]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    pinned: list[str] = field(default_factory=list)
+    listings: int = 0
+
+    def list(self) -> tuple[Located, ...]:
+        """Every object, in the order of the names."""
+        contents = self.deliveries[min(self.listings, len(self.deliveries) - 1)]
+        self.listings += 1
+        located = (locate(name, len(content)) for name, content in sorted(contents.items()))
+        return tuple(o for o in located if o)
+
+    def pin(self, objects: Iterable[Located]) -> tuple[EvidenceObject, ...]:
+        """Digest the objects as they are after the latest listing."""
+        contents = self.deliveries[min(self.listings - 1, len(self.deliveries) - 1)]
+        names = [o.name for o in objects]
+        self.pinned = names
+        return tuple(
+            EvidenceObject(name, hashlib.sha256(contents[name]).hexdigest(), len(contents[name]))
+            for name in names
+        )
+
+    def text(self, name: str) -> str | None:
+        """A settings file, or None."""
+        return self.settings.get(name)
+
+
+def source_of(detections: Iterable[Detection]) -> FakeSource:
+    """A source with an object for each day that there are detections of."""
+    days = sorted({d.event_day for d in detections})
+    return FakeSource([{f"detections/event_day={day}/part.jsonl": str(day).encode() for day in days}])
+
+
+def _standings(delivered: Iterable[Detection]) -> dict[str, list[Detection]]:
+    revisions: dict[tuple[date, str], list[Detection]] = defaultdict(list)
+    for detection in delivered:
+        revisions[detection.event_day, detection.detection_id].append(detection)
+    standings: dict[str, list[Detection]] = defaultdict(list)
+    for of_id in revisions.values():
+        *superseded, latest = sorted(of_id, key=lambda d: d.revised_at)
+        standings["superseded"] += superseded
+        standings["tallied" if latest.status in COUNTED else "excluded"].append(latest)
+    return standings
+
+
+def _tallies(standings: Mapping[str, Sequence[Detection]], _: Question) -> list[Row]:
+    rows = []
+    for standing, of_standing in standings.items():
+        for heading, by in (("total", ()), ("day", ("event_day",))):
+            rows += _rows(of_standing, by, heading=heading, standing=standing, all_campaigns=True)
+    for heading, by in {
+        "total": (),
+        "account": ("account_id",),
+        "day": ("event_day",),
+        "country": ("country",),
+        "network": ("network",),
+        "capability": ("capability",),
+        "detector": ("detector",),
+        "detector_version": ("detector", "detector_version"),
+        "confidence": ("detector", "detector_version", "band"),
+    }.items():
+        rows += _rows(
+            standings["tallied"],
+            ("campaign_id", *by),
+            heading=heading,
+            standing="tallied",
+            all_campaigns=False,
+        )
+    return rows
+
+
+def _rows(detections: Sequence[Detection], by: Sequence[str], **constants: Any) -> list[Row]:
+    return [_row(group, keys, **constants) for keys, group in _grouped(detections, by)]
+
+
+def _row(group: Sequence[Detection], keys: Mapping[str, Any], *, heading: str, **constants: Any) -> Row:
+    days = {d.event_day for d in group}
+    tokens = [d.output_tokens for d in group if d.output_tokens is not None]
+    only = _only(heading)
+    return {
+        "heading": heading,
+        **constants,
+        **dict.fromkeys(("campaign_id", "account_id", "event_day", "country", "network", "capability")),
+        **dict.fromkeys(("detector", "detector_version", "band")),
+        **keys,
+        "detections": len(group),
+        "exchanges": sum(d.exchange_count for d in group),
+        "accounts": 0 if heading == "confidence" else len({d.account_id for d in group}),
+        "active_days": only("account", len(days)),
+        "first_day": only("account", min(days)),
+        "last_day": only("account", max(days)),
+        "highest_band": only("account", max(d.band for d in group)),
+        "output_tokens": only("confidence", sum(tokens) if tokens else None),
+        "first_seen": only("confidence", min(d.first_seen for d in group)),
+        "last_seen": only("confidence", max(d.last_seen for d in group)),
+    }
+
+
+def _only(heading: str) -> Callable[[str, Any], Any]:
+    return lambda wanted, value: value if heading == wanted else None
+
+
+def _history(standings: Mapping[str, Sequence[Detection]], question: Question) -> list[Row]:
+    start = date.fromisoformat(question.leading[0])
+    rows = []
+    for all_days in (True, False):
+        for by in ((), ("campaign_id",)):
+            rows += [
+                {
+                    "standing": "tallied",
+                    "campaign_id": keys.get("campaign_id"),
+                    "all_campaigns": not by,
+                    "all_days": all_days,
+                    "preceding": None if all_days else preceding,
+                    "detections": len(group),
+                    "exchanges": sum(d.exchange_count for d in group),
+                    "accounts": len({d.account_id for d in group}),
+                }
+                for preceding in ((None,) if all_days else (True, False))
+                for keys, group in _grouped(
+                    [d for d in standings["tallied"] if all_days or (d.event_day >= start) == preceding], by
+                )
+            ]
+    return rows
+
+
+def _grouped(
+    detections: Sequence[Detection], by: Sequence[str]
+) -> list[tuple[dict[str, Any], list[Detection]]]:
+    groups: dict[tuple[Any, ...], list[Detection]] = defaultdict(list)
+    for detection in detections:
+        groups[tuple(getattr(detection, key) for key in by)].append(detection)
+    return [(dict(zip(by, keys, strict=True)), group) for keys, group in groups.items()]

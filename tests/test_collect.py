@@ -1,0 +1,190 @@
+"""Step 2: a window's evidence, pinned and counted."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from reports.collect import TRIES, Evidence, collect
+from reports.errors import InvalidEvidence, InvalidRequest, Unavailable
+from reports.evidence import FolderEvidence
+from reports.query import Answer, Progress, Question
+from reports.resolve import Window
+from tests.fakes import Detection, FakeEngine, FakeSource, source_of
+
+WINDOW = Window(date(2026, 5, 1), date(2026, 5, 4))
+
+
+def detection(day: date, **fields: object) -> Detection:
+    """A detection of one exchange at noon of a day."""
+    noon = datetime(day.year, day.month, day.day, 12)
+    values: dict[str, object] = {"detection_id": f"d-{day}", "account_id": "a", "campaign_id": "A", **fields}
+    return Detection(first_seen=noon, last_seen=noon, exchange_count=1, **values)  # type: ignore[arg-type]
+
+
+DAILY = [detection(WINDOW.first + timedelta(n)) for n in range(-6, 8)]
+
+
+def quiet(_: str, __: int, ___: int) -> None:
+    """Nobody is told."""
+
+
+def collected(detections: list[Detection], source: FakeSource | None = None) -> Evidence:
+    """The window's evidence among some detections."""
+    return collect(WINDOW, FakeEngine(detections), source or source_of(detections), 2, quiet)
+
+
+def objects(days: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Objects of the flat layout, by day."""
+    return {f"detections/event_day={day}/part.csv": content for day, content in days.items()}
+
+
+def test_the_objects_are_all_that_was_read_and_no_others() -> None:
+    """Days before the window are pinned, for it is compared with them; days after it are not."""
+    evidence = collected(DAILY)
+    days = [WINDOW.first + timedelta(n) for n in range(-6, 4)]
+    assert [o.name for o in evidence.objects] == [f"detections/event_day={day}/part.jsonl" for day in days]
+    assert evidence.since == days[0]
+
+
+def test_updates_of_ocsf_are_pinned_until_they_settle() -> None:
+    """Partitions up to two days after the window hold updates, if settling takes two days."""
+    names = [f"ext/s/region=r/accountId=1/eventDay=202605{day:02}/f.parquet" for day in range(1, 10)]
+    source = FakeSource([dict.fromkeys(names, b"x")])
+    assert [o.name for o in collected(DAILY, source).objects] == names[:6]
+
+
+def test_history_is_asked_about_the_days_before() -> None:
+    """From the first day of evidence to the day before the window."""
+    engine = FakeEngine(DAILY)
+    evidence = collect(WINDOW, engine, source_of(DAILY), 2, quiet)
+    assert [question.name for question in engine.asked] == ["tallies", "history"]
+    assert engine.asked[0].about == WINDOW
+    assert engine.asked[1].about == Window(WINDOW.first - timedelta(6), WINDOW.first - timedelta(1))
+    assert [answer.question for answer in evidence.answers] == ["tallies", "history"]
+
+
+def test_history_is_not_asked_where_there_is_none() -> None:
+    """Without days before the window there is nothing to compare with."""
+    engine = FakeEngine(DAILY[6:])
+    evidence = collect(WINDOW, engine, source_of(DAILY[6:]), 2, quiet)
+    assert [question.name for question in engine.asked] == ["tallies"]
+    assert evidence.history is None
+    assert [answer.question for answer in evidence.answers] == ["tallies"]
+
+
+def test_days_without_evidence_are_gaps() -> None:
+    """A day is a gap where nothing was delivered, or nothing in what was delivered happened on it."""
+    assert collected(DAILY).gaps == ()
+    some = [d for d in DAILY if d.event_day not in (date(2026, 5, 2), date(2026, 5, 4))]
+    assert collected(some, source_of(DAILY)).gaps == (date(2026, 5, 2), date(2026, 5, 4))
+
+
+def test_a_day_of_excluded_detections_is_no_gap() -> None:
+    """What was delivered and does not count is evidence that the day was looked at."""
+    suppressed = [detection(WINDOW.first + timedelta(n), status="suppressed") for n in range(4)]
+    assert collected(suppressed).gaps == ()
+
+
+def test_a_window_without_evidence_is_refused() -> None:
+    """The message says for which days there is some."""
+    before = [d for d in DAILY if d.event_day < WINDOW.first]
+    with pytest.raises(
+        InvalidEvidence, match="empty of evidence: there are objects for 2026-04-25 to 2026-04-30"
+    ):
+        collected(before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"2026-05-01": b"longer"},
+        {"2026-05-01": b"one", "2026-05-02": b"another"},
+        {},
+    ],
+)
+def test_evidence_that_changes_once_is_read_again(change: dict[str, bytes]) -> None:
+    """An object that grew, came or went while it was read starts the reading over."""
+    after = objects({"2026-05-03": b"stays", **change})
+    source = FakeSource([objects({"2026-05-01": b"one", "2026-05-03": b"stays"}), after])
+    engine = FakeEngine(DAILY)
+    evidence = collect(WINDOW, engine, source, 2, quiet)
+    assert [question.name for question in engine.asked] == ["tallies", "tallies"]
+    assert [o.name for o in evidence.objects] == sorted(after)
+    assert {o.name: o.size for o in evidence.objects} == {
+        name: len(content) for name, content in after.items()
+    }
+
+
+def test_evidence_that_keeps_changing_is_given_up() -> None:
+    """After three readings, something has to be waited for."""
+    source = FakeSource([objects({"2026-05-01": b"x" * n}) for n in range(20)])
+    engine = FakeEngine(DAILY)
+    with pytest.raises(Unavailable, match="3 times over: wait"):
+        collect(WINDOW, engine, source, 2, quiet)
+    assert len(engine.asked) == TRIES
+
+
+def test_an_object_that_grew_between_listing_and_pinning_is_noticed() -> None:
+    """The size that was digested is the size that was listed."""
+
+    class Growing(FakeSource):
+        def list(self) -> tuple[object, ...]:  # type: ignore[override]
+            self.listings = 0
+            return super().list()
+
+        def pin(self, located: object) -> tuple[object, ...]:  # type: ignore[override]
+            self.listings = 2
+            return super().pin(located)  # type: ignore[arg-type]
+
+    source = Growing([objects({"2026-05-01": b"x"}), objects({"2026-05-01": b"longer"})])
+    with pytest.raises(Unavailable):
+        collected(DAILY, source)
+
+
+class Failing(FakeEngine):
+    """Finds the evidence unreadable the first time."""
+
+    def ask(self, question: Question, progress: Progress) -> Answer:
+        """Fail once."""
+        if self.asked:
+            return super().ask(question, progress)
+        self.asked.append(question)
+        raise InvalidEvidence("part.csv: truncated")
+
+
+def test_an_object_that_is_read_while_it_is_written_is_read_again() -> None:
+    """A truncated object is no error if it was complete a moment later."""
+    source = FakeSource([objects({"2026-05-01": b"x"}), objects({"2026-05-01": b"complete"})])
+    assert collect(WINDOW, Failing(DAILY), source, 2, quiet).objects[0].size == len(b"complete")
+
+
+def test_unreadable_evidence_that_stays_as_it_is_is_refused() -> None:
+    """An error of an engine is passed on if nothing changed."""
+    with pytest.raises(InvalidEvidence, match="truncated"):
+        collect(WINDOW, Failing(DAILY), source_of(DAILY), 2, quiet)
+
+
+def test_settling_days_stay_in_the_calendar() -> None:
+    """A number of days that no date can be made of is refused."""
+    with pytest.raises(InvalidRequest, match="999999999 settling days"):
+        collect(WINDOW, FakeEngine(DAILY), source_of(DAILY), 999_999_999, quiet)
+
+
+def test_progress_names_the_question() -> None:
+    """Whoever watches sees which question is being answered."""
+    told: list[tuple[str, int, int]] = []
+    collect(WINDOW, FakeEngine(DAILY), source_of(DAILY), 2, lambda *step: told.append(step))
+    assert told == [("tallies", 1, 1), ("history", 1, 1)]
+
+
+def test_a_folder_is_a_source(tmp_path: object) -> None:
+    """What the fake source does, a folder does."""
+    root = tmp_path / "evidence"  # type: ignore[operator]
+    for name, content in objects({"2026-05-01": b"one", "2026-05-03": b"other"}).items():
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_bytes(content)
+    fake = FakeSource([objects({"2026-05-01": b"one", "2026-05-03": b"other"})])
+    folder = FolderEvidence(root)
+    assert folder.list() == fake.list()
+    assert folder.pin(folder.list()) == fake.pin(fake.list())

@@ -1,0 +1,321 @@
+"""The documentation: its links, its commands and its examples are true."""
+
+import contextlib
+import csv
+import inspect
+import io
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from packaging.requirements import Requirement
+from pydantic import BaseModel
+
+from reports import raw, registry
+from reports.assets import TEMPLATES
+from reports.cli import main
+from reports.collect import collect
+from reports.contents import attached
+from reports.errors import ExhibitError
+from reports.evidence import FolderEvidence
+from reports.figures import Ledger
+from reports.group import group
+from reports.query_duckdb import DuckDBEngine
+from reports.registry import Registry, parse
+from reports.resolve import Window
+from reports.typeset import _filters
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=str)
+MODELS = {
+    name.removesuffix(".yaml"): model
+    for name, model in {
+        "campaigns.yaml": registry.Registry,
+        "dataset.yaml": registry.Dataset,
+        "issuer.yaml": registry.Issuer,
+        "law.yaml": registry.Law,
+    }.items()
+}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a command of the documentation printed, and the files inside the PDF that it left."""
+
+    printed: str
+    folder: Path
+    files: dict[str, bytes]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return json.loads(self.files["briefing.json"])
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return [body for found, body in FENCE.findall(text) if found == language]
+
+
+def block(name: str, language: str, containing: str) -> str:
+    """The one block of a page that contains a text."""
+    (found,) = [body for body in blocks(page(name), language) if containing in body]
+    return found
+
+
+def named(text: str) -> set[str]:
+    """What a page sets in code: `like this`, alone or in a list; blocks do not count."""
+    return {
+        word
+        for code in re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
+        for word in (code, *re.split(r"[^\w.-]+", code))
+    }
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def run(line: str, folder: Path) -> str:
+    """Run one `exhibit …` line of the documentation in a folder; returns what it printed."""
+    words = shlex.split(line.removeprefix(".venv/bin/"))[1:]
+    words = [str(next(iter(folder.glob(word)))) if "*" in word else word for word in words]
+    out = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        assert main(words) == 0, line
+    return re.sub(r"-[0-9a-f]{12}\.pdf", "-….pdf", out.getvalue())
+
+
+def commands(text: str) -> list[str]:
+    """The `exhibit …` lines of a shell block, continued lines joined."""
+    joined = text.replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.startswith(".venv/bin/exhibit ")]
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """The README's example, as a newcomer would run it: its files written, then its two commands."""
+    folder = tmp_path_factory.mktemp("readme")
+    subprocess.run(["sh", "-eu"], input=block("README.md", "sh", "<<"), text=True, cwd=folder, check=True)
+    published, verified = commands(block("README.md", "sh", "--evidence mine"))
+    printed = run(published, folder) + run(verified, folder)
+    (pdf,) = (folder / "out").glob("*.pdf")
+    return Published(printed, folder, attached(pdf.read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def complete(first_run: Published) -> Published:
+    """The same evidence for a regulator, with each complete settings example of the documentation."""
+    folder = first_run.folder
+    (folder / "house").mkdir()
+    for model, place in (("campaigns", "mine"), ("dataset", "mine"), ("issuer", "house"), ("law", "house")):
+        (folder / place / f"{model}.yaml").write_text(settings_example(model), "utf-8")
+    (folder / "house" / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+    (line,) = commands(block("docs/settings.md", "sh", "--templates house"))
+    printed = run(line, folder)
+    (pdf,) = (folder / "out").glob("*regulator*.pdf")
+    return Published(printed, folder, attached(pdf.read_bytes()))
+
+
+def settings_example(model: str) -> str:
+    return block("docs/settings.md", "yaml", f"# {model}.yaml\n")
+
+
+def keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from keys(each)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    """Every relative link of a page names a file that exists and, if any, a heading of it."""
+    for link in LINK.findall(FENCE.sub("", path.read_text("utf-8"))):
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", FENCE.sub("", target.read_text("utf-8")), re.MULTILINE)
+            assert anchor in map(slug, headings), link
+
+
+def test_every_page_can_be_reached() -> None:
+    """A reader of the README can come to every page by following links."""
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        path = waiting.pop()
+        reached.add(path)
+        linked = {(path.parent / link.partition("#")[0]).resolve() for link in LINK.findall(path.read_text("utf-8"))}
+        waiting += [each for each in linked if each.suffix == ".md" and each.is_file() and each not in reached]
+    assert set() == set(PAGES) - reached
+
+
+def test_make_targets_exist() -> None:
+    """Every `make` command that a page names is one of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = {t for path in PAGES for t in re.findall(r"(?:`|^\$? ?)make ([a-z]+)", path.read_text("utf-8"), re.M)}
+    assert {"briefing", "test"} <= used
+    assert set() == used - targets
+
+
+@pytest.mark.parametrize("verb", ["", "sample", "publish", "verify"])
+def test_help_is_as_printed(verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The help of each verb stands in the documentation as it is printed, but for line breaks of Python's release."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as end:
+        main([*verb.split(), "--help"])
+    usage = f"usage: exhibit {verb}".rstrip() + " ["
+    candidates = [b for b in blocks(page("docs/command-line.md"), "text") if b.startswith(usage)]
+    shown = [b.split() for b in candidates if verb or " VERB " in b or True][0 if verb else 0]
+    assert end.value.code == 0
+    assert capsys.readouterr().out.split() == shown
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_examples_parse(path: Path) -> None:
+    """YAML examples are settings that are accepted, JSON examples are JSON, and so is each line of JSON Lines."""
+    text = path.read_text("utf-8")
+    for body in blocks(text, "yaml"):
+        name = re.match(r"# (\w+)\.yaml\n", body)
+        assert name, f"the first line of an example is a comment with the name of its file: {body[:60]}"
+        parse(MODELS[name[1]], body, name[0])
+    for body in [*blocks(text, "json"), *(line for b in blocks(text, "jsonl") for line in b.splitlines())]:
+        json.loads(body)
+
+
+def test_readme_example_prints_what_it_says(first_run: Published) -> None:
+    """The README shows what its commands print, line by line."""
+    shown = block("README.md", "text", "out/EX-")
+    instant = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+    assert instant.sub("…", shown).split() == instant.sub("…", first_run.printed).split()
+
+
+def test_readme_example_is_published_whole(first_run: Published) -> None:
+    """The README's rows add up to what it says of them: a revision counts once, an unattributed row apart."""
+    (campaign,) = first_run.data["campaigns"]
+    assert (campaign["exchanges"], campaign["accounts"], campaign["detections"]) == (1240, 2, 2)
+    assert first_run.data["unattributed"]["exchanges"] == 35
+    assert first_run.data["delivered"] == {"tallied": 3, "superseded": 1}
+
+
+def test_receipt_example_is_a_figure(first_run: Published) -> None:
+    """The receipt that the documentation shows is one that the README's example has."""
+    shown = json.loads(block("docs/inside-the-pdf.md", "json", '"printed"'))
+    assert re.fullmatch(r"F\d+", shown.pop("id"))
+    assert shown in [{k: v for k, v in figure.items() if k != "id"} for figure in first_run.data["figures"]]
+
+
+def test_query_example_agrees(first_run: Published) -> None:
+    """The query by which a reader computes totals again gives what briefing.json says."""
+    query = block("docs/checking.md", "sql", "revised_at").replace("detections/", f"{first_run.folder}/mine/detections/")
+    totals = duckdb.sql(query).fetchall()
+    data = first_run.data
+    said = [(c["campaign_id"], c["exchanges"], c["accounts"]) for c in data["campaigns"]]
+    said.append((None, data["unattributed"]["exchanges"], data["unattributed"]["accounts"]))
+    assert sorted(said, key=str) == sorted(totals, key=str)
+
+
+def test_complete_settings_are_published(complete: Published) -> None:
+    """The complete examples of settings work together: an operator is named, the law's elements have evidence."""
+    (campaign,) = complete.data["campaigns"]
+    example = parse(Registry, settings_example("campaigns"), "campaigns.yaml").campaigns[0]
+    assert campaign["operator"] == example.operator
+    assert complete.data["synthetic"] is True
+    assert any(element["evidence"] for element in complete.data["law"]["elements"])
+
+
+def test_attached_files_are_explained(complete: Published) -> None:
+    """Each attached file, each key of the JSON ones and each column of the tables has its place on the page."""
+    words = named(page("docs/inside-the-pdf.md"))
+    assert set() == set(complete.files) - words
+    for name, content in complete.files.items():
+        found = set(keys(json.loads(content))) if name.endswith(".json") else set(next(csv.reader([content.decode()])))
+        assert set() == {key for key in found if not key.isspace()} - words, name
+
+
+def test_verdicts_are_explained(first_run: Published) -> None:
+    """Each check that `exhibit verify` prints has its place on the page about checking."""
+    checks = set(re.findall(r"^([a-z-]+): +valid", first_run.printed, re.MULTILINE))
+    assert checks
+    assert set() == {*checks, "evidence"} - named(page("docs/checking.md"))
+
+
+def test_every_setting_is_explained() -> None:
+    """Each key of each settings file is in the page about settings."""
+    models = [m for _, m in inspect.getmembers(registry, inspect.isclass) if issubclass(m, BaseModel)]
+    fields = {field for model in models for field in model.model_fields}
+    assert len(fields) > 30
+    assert set() == fields - named(page("docs/settings.md"))
+
+
+def test_every_column_is_explained() -> None:
+    """Each column of both layouts is in the page about evidence."""
+    words = named(page("docs/evidence.md"))
+    assert set() == {column.name for column in (*raw.FLAT, *raw.OCSF)} - words
+
+
+def test_ocsf_example_is_counted(tmp_path: Path) -> None:
+    """The OCSF example of the documentation is read, and says what the page says of it."""
+    example = block("docs/evidence.md", "json", "class_uid")
+    folder = tmp_path / "ext/detector/region=eu-west-1/accountId=111122223333/eventDay=20260502"
+    folder.mkdir(parents=True)
+    (folder / "part-1.jsonl").write_text(json.dumps(json.loads(example)))
+    source, window = FolderEvidence(tmp_path), Window(date(2026, 5, 1), date(2026, 5, 1))
+    evidence = collect(window, DuckDBEngine(source), source, 7, lambda *_: None)
+    (campaign,) = group(evidence, Registry()).campaigns
+    assert (campaign.campaign_id, campaign.activity.exchanges) == ("C-1", 420)
+    assert campaign.activity.by_confidence[-1].detections == 1
+
+
+def test_every_template_is_explained() -> None:
+    """Each template, style sheet, section and chart, each filter and each block is in the page for designers."""
+    text = page("docs/templates.md")
+    files = {path.name for path in TEMPLATES.rglob("*") if path.is_file()}
+    in_base = set(re.findall(r"{% block (\w+)", (TEMPLATES / "base.html").read_text("utf-8")))
+    assert {"base.html", "body"} <= files | in_base
+    assert set() == (files | in_base | set(_filters(Ledger()))) - named(text)
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """Whatever pyproject.toml asks for is in the decision about dependencies, and nothing else is."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"].values()
+    asked = [*project["project"]["dependencies"], *(line for lines in extras for line in lines)]
+    declared = {Requirement(line).name for line in [*asked, *project["build-system"]["requires"]]}
+    rows = re.findall(r"^\| ([^|]+) \|", page("docs/decisions/0001-dependencies.md"), re.MULTILINE)
+    assert declared == {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def test_decisions_have_one_form() -> None:
+    """A decision has a number, a context, what was decided and what follows from it."""
+    decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [int(path.name[:4]) for path in decisions] == list(range(1, len(decisions) + 1))
+    for path in decisions:
+        text = path.read_text("utf-8")
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], path.name
+        assert text.startswith(f"# {int(path.name[:4])}. "), path.name
+
+
+def test_exit_statuses_are_explained() -> None:
+    """The exit statuses of the errors are those of the page about the command line."""
+    def statuses(error: type[ExhibitError]) -> Iterator[int]:
+        yield error.exit_status
+        for each in error.__subclasses__():
+            yield from statuses(each)
+
+    table = re.findall(r"^\| (\d) \|", page("docs/command-line.md"), re.MULTILINE)
+    assert {0, *statuses(ExhibitError)} == {int(status) for status in table}

@@ -1,0 +1,284 @@
+"""The settings that people write, and the mistakes that they make in them."""
+
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import yaml
+
+from reports.assets import TEMPLATES
+from reports.errors import InvalidSettings
+from reports.registry import (
+    LIKELIHOODS,
+    MOST_CHARACTERS,
+    Attribution,
+    Dataset,
+    Issuer,
+    Law,
+    Registry,
+    parse,
+)
+
+APART = [
+    "We have high confidence that it is likely.",
+    "It is almost certain (high confidence) that one operator ran them.",
+    "Confidence is high; it is very likely one operator.",
+    "Confidence is high and\nit is likely one operator.",
+    "We are confident, e.g. because of metadata, that this was probably one operator.",
+    "It is UNLIKELY, with Moderate Confidence, to be research.",
+    "Our confidence in the even chance is low.",
+    "The likelihood is high, and so is our confidence",
+    "We judge with confidence the odds to be even.",
+    "With high confidence, nearly\n  certain.",
+    "A high probability, confidently stated.",
+]
+TOGETHER = [
+    "Confidence is high. It is almost certain that one operator ran them.",
+    "It is likely one operator.\nConfidence in this is moderate.",
+    "Is it likely? Our confidence is low.",
+    "“Confidence is high.” It is likely one operator.",
+    "Confidence is high, because sources agree",
+    "Confidence is high\n\nIt is likely one operator",
+    "Confidential customers are the likely source.",
+    "A challenge is likely.",
+]
+
+
+def registry(entry: dict[str, Any]) -> str:
+    """A registry with one entry, as YAML."""
+    return yaml.safe_dump({"campaigns": [{"campaign_id": "A", "name": "Campaign A", **entry}]})
+
+
+def refusal(model: Any, text: str) -> str:
+    """The message that refuses a file."""
+    with pytest.raises(InvalidSettings) as refused:
+        parse(model, text, "campaigns.yaml")
+    message = str(refused.value)
+    assert message.startswith("campaigns.yaml")
+    assert "\n" not in message
+    assert len(message) < 400
+    return message
+
+
+def test_only_an_id_and_a_name_are_required() -> None:
+    """A registry may be empty, absent, or hold the least about a campaign."""
+    assert Registry() == parse(Registry, None, "campaigns.yaml") == parse(Registry, "", "campaigns.yaml")
+    entry = parse(Registry, registry({}), "campaigns.yaml").entry("A")
+    assert (entry.name, entry.printable_operator) == ("Campaign A", None)
+
+
+def test_a_campaign_without_an_entry_goes_by_its_id() -> None:
+    """A campaign that analysts have not written up yet is printed all the same."""
+    assert Registry().entry("AC-1").name == "AC-1"
+
+
+def test_a_file_with_a_byte_order_mark_is_read() -> None:
+    """Some editors put one in front."""
+    assert parse(Dataset, "\ufeffsynthetic: true\n", "dataset.yaml").synthetic
+
+
+def test_data_is_synthetic_only_if_it_says_so() -> None:
+    """An absent dataset.yaml, or one that is silent, describes real data."""
+    assert not parse(Dataset, None, "dataset.yaml").synthetic
+    assert parse(Dataset, "synthetic: yes", "dataset.yaml").synthetic
+
+
+@pytest.mark.parametrize("file", ["issuer.yaml", "law.yaml"])
+def test_the_files_that_come_with_the_templates_parse(file: str) -> None:
+    """What a new installation starts from is in order."""
+    assert parse({"issuer.yaml": Issuer, "law.yaml": Law}[file], (TEMPLATES / file).read_text("utf-8"), file)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("campaigns:\n  - campaign_id: A\n   name: B\n", "line 3: cannot be read as YAML"),
+        ("campaigns: [\n", "line 2: cannot be read as YAML"),
+        ("campaigns: []\n---\ncampaigns: []\n", "line 2: cannot be read as YAML"),
+        (
+            "a: !!python/object:os.system x\n",
+            "line 1: cannot be read as YAML: could not determine a constructor",
+        ),
+        ("a: \0\n", "cannot be read as YAML"),
+        ("requests: []\nrequests: []\n", "line 2: cannot be read as YAML: 'requests' is there twice"),
+        (
+            "campaigns:\n- campaign_id: A\n  name: B\n  law: {A: x, A: y}\n",
+            "line 4: cannot be read as YAML: 'A' is there twice",
+        ),
+        ("x: &x {a: 1}\ny:\n  <<: *x\n", "line 3: cannot be read as YAML: an alias"),
+        ("x: [2026-02-30]\n", "line 1: cannot be read as YAML: day"),
+        (f"x: {'9' * 5000}\n", "line 1: cannot be read as YAML: Exceeds the limit"),
+        ("? [a]\n: b\n", "line 1: cannot be read as YAML: found unhashable key"),
+        ("[" * 100_000, "line 1: cannot be read as YAML: nested too deeply"),
+        ("- campaigns\n", "expected keys and values, found list"),
+        ("campaigns\n", "expected keys and values, found str"),
+        ("#" * (MOST_CHARACTERS + 1), "longer than 4,000,000 characters"),
+    ],
+)
+def test_what_is_not_yaml_is_refused_with_its_line(text: str, problem: str) -> None:
+    """The message names the file, the line and what is wrong there."""
+    assert problem in refusal(Registry, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("campaign: []\n", "campaign: unknown key"),
+        (registry({"operater": "x"}), "campaigns, item 1, operater: unknown key"),
+        (
+            registry({"attribution": {"confidence": "high", "aproval": []}}),
+            "campaigns, item 1, attribution, aproval: unknown key",
+        ),
+        ("campaigns:\n- campaign_id: A\n", "campaigns, item 1, name: missing"),
+        (
+            "campaigns:\n- {campaign_id: 42, name: B}\n",
+            "campaigns, item 1, campaign_id: not text: put it in quotes",
+        ),
+        ("campaigns:\n- {campaign_id: 2026-01-01, name: B}\n", "campaign_id: not text"),
+        ("campaigns:\n- {campaign_id: A, name: yes}\n", "campaigns, item 1, name: not text"),
+        ("campaigns:\n- {campaign_id: A, name: 12:30}\n", "campaigns, item 1, name: not text"),
+        (
+            "campaigns:\n- {campaign_id: ' ', name: B}\n",
+            "campaign_id: String should have at least 1 character",
+        ),
+        ("campaigns:\n- {campaign_id: A, name: B, law: {1: x}}\n", "[key]: not text"),
+        ("true: x\n", "put it in quotes"),
+        (
+            registry({"attribution": {"confidence": "certain"}}),
+            "attribution, confidence: Input should be 'low'",
+        ),
+        (
+            registry({"attribution": {"confidence": "high", "likelihood": "maybe"}}),
+            "attribution: likelihood 'maybe' is not one of almost no chance",
+        ),
+        (registry({"techniques": ["T1566"]}), "'T1566' is not an ATLAS technique"),
+        (
+            registry({"actions": [{"date": "soon", "action": "x"}]}),
+            "actions, item 1, date: Input should be a valid date",
+        ),
+        *(
+            (
+                registry({"published": {"exchanges": n, "disclosed": "2026-02-23", "source": "x"}}),
+                "exchanges: Input",
+            )
+            for n in (-1, 1.5, True, "13,000,000", None)
+        ),
+        (
+            registry(
+                {
+                    "published": {
+                        "exchanges": 1,
+                        "exchanges_hedge": "over",
+                        "disclosed": "2026-02-23",
+                        "source": "x",
+                    }
+                }
+            ),
+            "exchanges_hedge: Input should be 'more than'",
+        ),
+        (
+            "campaigns:\n- {campaign_id: A, name: B}\n- {campaign_id: A, name: C}\n",
+            "campaign 'A' is listed twice",
+        ),
+        ("campaigns:\n- {campaign_id: A, name: B}\n- {campaign_id: ' A ', name: C}\n", "'A' is listed twice"),
+    ],
+)
+def test_a_wrong_field_is_refused_with_its_path(text: str, problem: str) -> None:
+    """The message names the file, the field and what is wrong with it."""
+    assert problem in refusal(Registry, text)
+
+
+def test_an_element_of_a_law_is_listed_once() -> None:
+    """Two elements with one id would share their evidence."""
+    element = {"id": "A", "text": "x", "plain": "x"}
+    law = {"citation": "x", "status": "x", "title": "x", "elements": [element, dict(element)]}
+    assert "element 'A' is listed twice" in refusal(Law, yaml.safe_dump(law))
+
+
+def test_an_alias_bomb_is_refused() -> None:
+    """Lists of lists of lists, each ten times the one before, are not unfolded."""
+    names = "abcdefghijklmnopqrstuvwxyz"
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]" for before, name in pairwise(names)]
+    assert "line 2: cannot be read as YAML: an alias" in refusal(Registry, "\n".join(lines))
+
+
+def test_dates_are_days() -> None:
+    """A day may be written with or without quotes."""
+    for day in (date(2026, 2, 23), "2026-02-23"):
+        entry = parse(
+            Registry, registry({"actions": [{"date": day, "action": "x"}]}), "campaigns.yaml"
+        ).entry("A")
+        assert date(2026, 2, 23) == entry.actions[0].date
+
+
+@pytest.mark.parametrize("sentence", APART)
+def test_confidence_and_likelihood_never_share_a_sentence(sentence: str) -> None:
+    """However it is phrased, and in whatever field."""
+    for entry in (
+        {"attribution": {"confidence": "high", "likelihood_statement": sentence}},
+        {"attribution": {"confidence": "high", "basis": ["x", sentence]}},
+        {"response": sentence},
+        {"law": {"A": sentence}},
+    ):
+        assert "write two sentences" in refusal(Registry, registry(entry))
+
+
+@pytest.mark.parametrize("sentences", TOGETHER)
+def test_confidence_and_likelihood_may_follow_one_another(sentences: str) -> None:
+    """Two sentences may stand in one field."""
+    entry = {"attribution": {"confidence": "high", "confidence_statement": sentences}}
+    assert parse(Registry, registry(entry), "campaigns.yaml").entry("A").attribution
+
+
+@pytest.mark.parametrize("words", LIKELIHOODS)
+def test_every_word_of_estimative_probability_is_known(words: str) -> None:
+    """Each of the seven degrees is accepted as a likelihood, and refused beside confidence."""
+    assert words == Attribution(confidence="low", likelihood=words).likelihood
+    assert "write two sentences" in refusal(Registry, registry({"response": f"With confidence: {words}."}))
+
+
+@pytest.mark.parametrize(
+    ("confidence", "approvals", "named"),
+    [
+        ("high", ["general counsel", "head of threat intelligence"], True),
+        ("moderate", ["a", "b"], True),
+        ("low", ["a", "b"], False),
+        ("high", ["a"], False),
+        ("high", [], False),
+        ("high", ["General Counsel", "general counsel"], False),
+        ("high", ["general counsel", " general  counsel\t"], False),
+        ("high", ["GeneralCounsel", "general counsel"], False),
+        ("high", ["Straße", "STRASSE"], False),
+        ("high", ["a", "a", "b"], True),
+    ],
+)
+def test_a_name_takes_two_approvers_and_moderate_confidence(
+    confidence: str, approvals: list[str], named: bool
+) -> None:
+    """The same approver written otherwise is still the same."""
+    entry = {"operator": "Example Trading", "attribution": {"confidence": confidence, "approvals": approvals}}
+    found = parse(Registry, registry(entry), "campaigns.yaml").entry("A")
+    assert ("Example Trading" if named else None) == found.printable_operator
+
+
+def test_an_operator_without_an_attribution_is_withheld() -> None:
+    """Nobody has approved the name yet."""
+    found = parse(Registry, registry({"operator": "Example Trading"}), "campaigns.yaml").entry("A")
+    assert found.printable_operator is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name: X\ncolours: {accent: red}\n", "colours, accent: String should match"),
+        ("name: X\ncolours: {accent: '#12436d; x: url(//host)'}\n", "colours, accent: String should match"),
+        ('name: X\ncolours: {accent: "#12436d\\n"}\n', "colours, accent: String should match"),
+        ("name: X\nmarking: TLP:WHITE\n", "marking: Input should be 'TLP:CLEAR'"),
+        ("name: X\naddressee: {senator: y}\n", "addressee, senator"),
+    ],
+)
+def test_a_letterhead_is_refused_where_it_is_wrong(text: str, problem: str) -> None:
+    """Colours are six hexadecimal digits, markings those of TLP 2.0."""
+    assert problem in refusal(Issuer, text)
