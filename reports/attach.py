@@ -250,13 +250,12 @@ def accounts_csv(briefing: Briefing, pseudonym_key: bytes) -> bytes:
             a.campaign_id or "",
             a.exchanges,
             a.detections,
-            a.active_days,
             str(a.first_day),
             str(a.last_day),
         ]
         for a in briefing.campaigns.each_account
     )
-    columns = ("account", "campaign_id", "exchanges", "detections", "active_days", "first_day", "last_day")
+    columns = ("account", "campaign_id", "exchanges", "detections", "first_day", "last_day")
     return _csv(columns, rows)
 
 

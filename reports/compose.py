@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fractions import Fraction
@@ -427,12 +428,34 @@ def _findings(settings: Settings, campaigns: Sequence[Campaign]) -> tuple[Findin
 
 
 def _check_withheld(registry: Registry) -> None:
-    """Refuse a text that names an operator whom nothing allows to be named."""
-    told = registry.model_dump(exclude={"campaigns": {"__all__": {"operator"}}})
-    printable = " ".join(e.printable_operator for e in registry.campaigns if e.printable_operator)
+    """Refuse a text that names a withheld operator, unless it is about one of that name who is printed."""
+    texts = list(_texts(registry))
     for entry in registry.campaigns:
         if entry.operator is None or entry.printable_operator:
             continue
-        place = None if _names(printable, entry.operator) else _naming(told, entry.operator)
-        own = entry.model_dump(exclude={"operator"})
-        place = _naming(own, entry.operator) or place
+        named = re.compile(rf"(?<![a-z0-9]){re.escape(_folded(entry.operator))}(?![a-z0-9])")
+        printed = any(named.search(_folded(e.printable_operator or "")) for e in registry.campaigns)
+        for campaign_id, place, text in texts:
+            if named.search(text) and (campaign_id == entry.campaign_id or not printed):
+                raise InvalidSettings(
+                    f"campaigns.yaml: {place} names the operator of {entry.campaign_id}, who is withheld: "
+                    "record two approvers and at least moderate confidence, or reword it"
+                )
+
+
+def _texts(registry: Registry) -> Iterator[tuple[str | None, str, str]]:
+    """The texts of a registry but the operators: of which campaign, in which place, in which words."""
+    for entry in registry.campaigns:
+        for field, content in entry.model_dump(exclude={"operator"}).items():
+            yield entry.campaign_id, f"campaign {entry.campaign_id}: {field}", _folded(content)
+    for field, content in registry.model_dump(exclude={"campaigns"}).items():
+        yield None, field, _folded(content)
+
+
+def _folded(content: Any) -> str:
+    """All that a setting says, whatever its capitals and spaces."""
+    if isinstance(content, Mapping):
+        content = [*content, *content.values()]
+    if isinstance(content, list | tuple):
+        return "\n".join(map(_folded, content))
+    return " ".join(str(content).casefold().split())

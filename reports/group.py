@@ -46,7 +46,6 @@ class Account:
     campaign_id: str | None
     exchanges: int
     detections: int
-    active_days: int
     first_day: date
     last_day: date
 
@@ -251,7 +250,6 @@ def _account(row: Row) -> Account:
         row["campaign_id"],
         row["exchanges"],
         row["detections"],
-        row["active_days"],
         row["first_day"],
         row["last_day"],
     )

@@ -100,8 +100,8 @@ def text(name: str) -> str:
 
 
 def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Rows in the order of their values, column by column, nulls last: the same whatever engine gave them."""
-    return tuple(sorted(rows, key=lambda row: [(value is None, value) for value in row.values()]))
+    """Rows in the order of their values as text: the same whatever engine gave them."""
+    return tuple(sorted(rows, key=lambda row: [str(value) for value in row.values()]))
 
 
 def statement(name: str, layout: Layout) -> str:

@@ -1,14 +1,15 @@
 """Adapter: DuckDB in this process, over a folder of evidence.
 
-It runs the very SQL files that Athena runs, transpiled, with three liberties that change how the answer is reached and
+It runs the very SQL files that Athena runs, transpiled, with four liberties that change how the answer is reached and
 not what it is:
 
 - The flat layout is read in batches of whole days. Revisions stay in their day and cells add up over days, so memory
   holds one batch and the cells, never the window.
-- Where every object is Parquet, headings are grouped by their place in a dictionary instead of by their text, and get
-  their text back at the end.
 - Within a batch, ids that were delivered once need no ranking. Only ids whose hash repeats go through the window
   function of `latest.sql`; all the others are its place 1 by definition.
+- Grouping sets are taken apart into one query each, with only the aggregates that the set asks for.
+- Much Parquet is grouped by numbers: headings by their place in a dictionary, accounts by their hash, once it is known
+  that no two have the same. They get their text back at the end.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import sqlglot
@@ -29,12 +31,15 @@ from reports import diagnose, query, raw
 from reports.evidence import FolderEvidence, Layout, Located
 from reports.query import Answer, Progress, Question
 
-BATCH_BYTES = 12_000_000
+BATCH_BYTES = 80_000_000
 MEMORY_LIMIT = "1200MB"
 LONGEST_DICTIONARY = 500
 HEADINGS = ("campaign_id", "capability", "detector", "detector_version", "network", "country")
 
-Dictionaries = Mapping[str, tuple[str, ...]]
+STANDINGS = ("tallied", "superseded", "excluded", "unsound")
+KEPT = ("standing", "event_day", "account_id", *HEADINGS, "exchange_count", "output_tokens", "first_seen", "last_seen")
+
+Dictionaries = Mapping[str, Mapping[int, str]]
 
 
 class DuckDBEngine:
@@ -61,7 +66,7 @@ class DuckDBEngine:
                     progress(done, len(batches))
                     _Batch(con, self.evidence.root, batch, dictionaries).append_cells(question)
                 rows = (
-                    _rows(con, " union all ".join(_grouping_sets(f"{question.name}.sql")), dictionaries)
+                    _rows(con, f"{question.name}.sql", dictionaries)
                     if batches
                     else ()
                 )
@@ -104,7 +109,7 @@ def _grouping_sets(name: str) -> tuple[str, ...]:
 
     DuckDB computes every aggregate for every set; here `grouping()` becomes a number, so that the others fold away.
     """
-    whole = sqlglot.parse_one(_duckdb(name), read="duckdb")
+    whole = cast(exp.Select, sqlglot.parse_one(_duckdb(name), read="duckdb"))
     sets = whole.args["group"].expressions
     if not isinstance(sets[0], exp.GroupingSets):
         return (whole.sql("duckdb"),)
@@ -143,6 +148,7 @@ def _connection(root: Path, spill: str) -> Iterator[duckdb.DuckDBPyConnection]:
     )
     try:
         con.execute(f"set allowed_directories = [{raw.quoted(str(root))}, {raw.quoted(spill)}]")
+        con.execute(f"create type standing as enum {STANDINGS}")
         con.execute("set enable_external_access = false; set TimeZone = 'UTC'; set lock_configuration = true")
         yield con
     finally:
@@ -154,40 +160,64 @@ def _duckdb(name: str) -> str:
     return sqlglot.transpile(query.text(name), read="trino", write="duckdb", comments=False)[0]
 
 
-def _dictionaries(con: duckdb.DuckDBPyConnection, root: Path, located: Sequence[Located]) -> Dictionaries:
-    """The distinct texts of each heading, where reading them costs next to nothing and there are not too many."""
-    if (
-        any((o.layout, o.format) != ("flat", "parquet") for o in located)
-        or sum(o.size for o in located) < BATCH_BYTES
-    ):
+def _dictionaries(
+    con: duckdb.DuckDBPyConnection, root: Path, located: Sequence[Located]
+) -> Dictionaries:
+    """The text behind each number that stands for one, by column; empty where grouping by text is quick enough."""
+    if any((o.layout, o.format) != ("flat", "parquet") for o in located):
+        return {}
+    if sum(o.size for o in located) < BATCH_BYTES:
         return {}
     table = raw.source(root, "flat", "parquet", located)
-    found = {}
-    for heading in HEADINGS:
-        distinct = con.execute(
-            f"select distinct {heading} from {table} limit {LONGEST_DICTIONARY + 1}"
-        ).fetchall()
-        if len(distinct) <= LONGEST_DICTIONARY:
-            found[heading] = tuple(sorted(text for (text,) in distinct if text))
-    return found
+    found = {heading: _places(con, heading, table) for heading in HEADINGS}
+    accounts = con.execute(f"select distinct hash(account_id), account_id from {table}").fetchall()
+    hashes = dict(accounts)
+    if len(hashes) == len(accounts) and all(hashes.values()):  # an account without an id is for `latest.sql` to refuse
+        found["account_id"] = hashes
+    return {column: texts for column, texts in found.items() if texts}
 
 
-def _rows(con: duckdb.DuckDBPyConnection, sql: str, dictionaries: Dictionaries) -> tuple[query.Row, ...]:
-    cursor = con.execute(sql)
+def _places(con: duckdb.DuckDBPyConnection, heading: str, table: str) -> dict[int, str]:
+    distinct = con.execute(f"select distinct {heading} from {table} limit {LONGEST_DICTIONARY + 1}").fetchall()
+    texts = sorted(text for (text,) in distinct if text)
+    return dict(enumerate(texts, 1)) if len(distinct) <= LONGEST_DICTIONARY else {}
+
+
+def _rows(con: duckdb.DuckDBPyConnection, name: str, dictionaries: Dictionaries) -> tuple[query.Row, ...]:
+    cursor = con.execute(" union all ".join(_grouping_sets(name)))
     names = [column[0] for column in cursor.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    for heading, texts in dictionaries.items():
+    for column, texts in dictionaries.items():
         for row in rows:
-            if row.get(heading) is not None:
-                row[heading] = texts[row[heading] - 1]
+            if row.get(column) is not None:
+                row[column] = texts[row[column]]
     return query.ordered(rows)
 
 
-def _heading(name: str, dictionaries: Dictionaries) -> str:
-    """A heading's place in its dictionary, else its text; an empty text is none."""
-    if name not in dictionaries:
-        return f"nullif({name}, '')"
-    return f"list_position([{', '.join(map(raw.quoted, dictionaries[name]))}]::varchar[], {name})::usmallint"
+def _number(column: str, dictionaries: Dictionaries) -> str:
+    """The number that stands for a column's text, else the text; an empty text is none."""
+    if column not in dictionaries:
+        return f"nullif({column}, '')"
+    if column == "account_id":
+        return "hash(account_id)"
+    texts = ", ".join(raw.quoted(text) for text in dictionaries[column].values())
+    return f"list_position([{texts}]::varchar[], {column})::usmallint"
+
+
+@cache
+def _latest() -> str:
+    """`latest.sql`, with standings as values of the type `standing`, which take a byte each."""
+    sql = _duckdb("latest.sql")
+    for word, standing in itertools.product(("THEN", "ELSE"), STANDINGS):
+        sql = sql.replace(f"{word} '{standing}'", f"{word} '{standing}'::standing")
+    return sql
+
+
+@cache
+def _unranked() -> str:
+    """`latest.sql` for ids that were delivered once: each row's place is 1."""
+    tree = sqlglot.parse_one(_latest(), read="duckdb")
+    return tree.transform(lambda n: exp.Literal.number(1) if isinstance(n, exp.Window) else n).sql("duckdb")
 
 
 class _Batch:
@@ -206,9 +236,9 @@ class _Batch:
         for relation in ("detections", "flat", "ocsf"):
             self._drop(relation)
         con.execute(f"create temp {kind} {self.layout} as {raw.relation(con, root, objects)}")
+        numbers = ", ".join(f"{_number(c, dictionaries)} as {c}" for c in ("account_id", *HEADINGS))
         mapped = _duckdb(f"views/{self.layout}.sql")
-        headings = ", ".join(f"{_heading(name, dictionaries)} as {name}" for name in HEADINGS)
-        con.execute(f"create temp view detections as select * replace ({headings}) from ({mapped})")
+        con.execute(f"create temp view detections as select * replace ({numbers}) from ({mapped})")
 
     def _drop(self, relation: str) -> None:
         found = self.con.execute(
@@ -219,27 +249,24 @@ class _Batch:
 
     def append_cells(self, question: Question) -> None:
         """Add this batch's cells to the relation `cells`."""
-        latest = self._latest()
+        self._resolve(question.parameters[:2])
         sets = _grouping_sets(f"{question.name}.cells.sql")
         exists = self.con.execute("select 1 from duckdb_tables() where table_name = 'cells'").fetchone()
         into = "insert into cells" if exists else "create temp table cells as"
-        delivered, about = question.parameters[:2], question.parameters[2:]
-        self.con.execute(
-            f"{into} with latest as not materialized ({latest}) {' union all '.join(sets)}",
-            delivered * latest.count("delivered_day BETWEEN") + about * len(sets),
-        )
+        self.con.execute(f"{into} {' union all '.join(sets)}", question.parameters[2:] * len(sets))
 
-    def _latest(self) -> str:
-        """`latest.sql`, ranking only the ids that may occur more than once: those whose hash does."""
+    def _resolve(self, delivered: Sequence[str]) -> None:
+        """Make the relation `latest`, ranking only the ids that may occur more than once: those whose hash does."""
         identity = "hash(revised_within, detection_id)"
+        kept = f"select {identity} as id, {', '.join(KEPT)}, confidence from"
+        self.con.execute("drop table if exists latest")
+        self.con.execute(f"create temp table latest as {kept} ({_unranked()})", delivered)
         self.con.execute(
-            f"create or replace temp table repeated as select {identity} as id from detections "
-            "group by 1 having count(*) > 1"
+            "create or replace temp table repeated as select id from latest group by id having count(*) > 1"
         )
-        ranked = sqlglot.parse_one(_duckdb("latest.sql"), read="duckdb")
-        some = self.con.execute("select 1 from repeated limit 1").fetchone()
-        single = ranked.transform(lambda n: exp.Literal.number(1) if isinstance(n, exp.Window) else n)
-        if not some:
-            return single.sql("duckdb")
-        among = sqlglot.condition(f"{identity} in (from repeated)", dialect="duckdb")
-        return single.where(exp.not_(among)).sql("duckdb") + " union all " + ranked.where(among).sql("duckdb")
+        if self.con.execute("select 1 from repeated limit 1").fetchone():
+            among = f"FROM (select * from detections where {identity} in (from repeated))"
+            self.con.execute("delete from latest where id in (from repeated)")
+            self.con.execute(
+                f"insert into latest {kept} ({_latest().replace('FROM detections', among)})", delivered
+            )

@@ -157,7 +157,6 @@ def _row(group: Sequence[Detection], keys: Mapping[str, Any], *, heading: str, *
         "detections": len(group),
         "exchanges": sum(d.exchange_count for d in group),
         "accounts": 0 if heading == "confidence" else len({d.account_id for d in group}),
-        "active_days": only("account", len(days)),
         "first_day": only("account", min(days)),
         "last_day": only("account", max(days)),
         "highest_band": only("account", max(d.band for d in group)),

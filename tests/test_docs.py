@@ -36,14 +36,11 @@ from reports.typeset import _filters
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=str)
-MODELS = {
-    name.removesuffix(".yaml"): model
-    for name, model in {
-        "campaigns.yaml": registry.Registry,
-        "dataset.yaml": registry.Dataset,
-        "issuer.yaml": registry.Issuer,
-        "law.yaml": registry.Law,
-    }.items()
+MODELS: dict[str, type[BaseModel]] = {
+    "campaigns": registry.Registry,
+    "dataset": registry.Dataset,
+    "issuer": registry.Issuer,
+    "law": registry.Law,
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -96,7 +93,7 @@ def run(line: str, folder: Path) -> str:
     out = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
         assert main(words) == 0, line
-    return re.sub(r"-[0-9a-f]{12}\.pdf", "-….pdf", out.getvalue())
+    return out.getvalue()
 
 
 def commands(text: str) -> list[str]:
@@ -178,11 +175,10 @@ def test_help_is_as_printed(verb: str, capsys: pytest.CaptureFixture[str], monke
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as end:
         main([*verb.split(), "--help"])
-    usage = f"usage: exhibit {verb}".rstrip() + " ["
-    candidates = [b for b in blocks(page("docs/command-line.md"), "text") if b.startswith(usage)]
-    shown = [b.split() for b in candidates if verb or " VERB " in b or True][0 if verb else 0]
+    usage = f"usage: exhibit {verb}".rstrip()
+    (shown,) = [b for b in blocks(page("docs/command-line.md"), "text") if b.startswith(f"{usage} [")]
     assert end.value.code == 0
-    assert capsys.readouterr().out.split() == shown
+    assert capsys.readouterr().out.split() == shown.split()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -198,10 +194,9 @@ def test_examples_parse(path: Path) -> None:
 
 
 def test_readme_example_prints_what_it_says(first_run: Published) -> None:
-    """The README shows what its commands print, line by line."""
+    """The README shows what its commands print, line by line; `…` stands for what differs from run to run."""
     shown = block("README.md", "text", "out/EX-")
-    instant = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-    assert instant.sub("…", shown).split() == instant.sub("…", first_run.printed).split()
+    assert re.fullmatch(re.escape(shown).replace("…", ".*"), first_run.printed), first_run.printed
 
 
 def test_readme_example_is_published_whole(first_run: Published) -> None:

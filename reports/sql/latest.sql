@@ -5,7 +5,7 @@ select
     *,
     case
         when not coalesce(
-            detection_id <> '' and account_id <> '' and detector is not null and revised_at is not null
+            detection_id <> '' and account_id is not null and detector is not null and revised_at is not null
             and event_day is not null and last_seen >= first_seen and exchange_count >= 0
             and coalesce(output_tokens, 0) >= 0 and confidence between 0 and 1,
             false
