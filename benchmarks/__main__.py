@@ -48,9 +48,13 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, default=28_800_000, help="exchange-level rows of the large window")
+    parser.add_argument(
+        "--rows", type=int, default=28_800_000, help="exchange-level rows of the large window"
+    )
     parser.add_argument("--pairs", type=int, default=3, help="how often each pair is measured")
-    parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"), help="where the data is kept")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".cache/benchmarks"), help="where the data is kept"
+    )
     return parser.parse_args()
 
 
@@ -61,14 +65,16 @@ def _claims(cache: Path, scratch: Path, rows: int, pairs: int) -> Iterator[Claim
 
 
 def _large(large: Path, small: Path, scratch: Path, pairs: int) -> Iterator[Claim]:
-    scans, tallies = _in_turn(pairs, lambda: measure("scan", large), lambda: measure("tallies", large, WINDOW))
+    scans, tallies = _in_turn(
+        pairs, lambda: measure("scan", large), lambda: measure("tallies", large, WINDOW)
+    )
     ratio = _ratio(tallies, scans)
     seconds = f"{_median(tallies):.1f} s against {_median(scans):.1f} s"
     yield Claim("all tallies / one plain scan", ratio, 10, seconds)
     peak = max(run.peak_mib for run in tallies)
     published = [_published(large, scratch / f"large{n}") for n in range(pairs)]
     html = _html(large, scratch)
-    renders = [measure("render", html) for _ in range(pairs)]
+    renders = [measure("rendering", html) for _ in range(pairs)]
     whole = _median(tallies) + _median(renders)
     yield Claim(
         "publish / all tallies and a bare rendering of its HTML",
@@ -79,17 +85,23 @@ def _large(large: Path, small: Path, scratch: Path, pairs: int) -> Iterator[Clai
     peak = max(peak, *(run.peak_mib for run in published))
     yield Claim("peak memory of publish, in GiB", peak / 1024, 2)
     fewer = [measure("tallies", small, WINDOW) for _ in range(pairs)]
-    yield Claim("tallies of ten times the rows / ten times the tallies", _median(tallies) / (10 * _median(fewer)), 1)
+    yield Claim(
+        "tallies of ten times the rows / ten times the tallies", _median(tallies) / (10 * _median(fewer)), 1
+    )
 
 
 def _sample(sample: Path, scratch: Path, pairs: int) -> Iterator[Claim]:
     html = _html(sample, scratch)
     _published(sample, scratch / "warm")
     bare, published = _in_turn(
-        2 * pairs + 1, lambda: measure("bare", html), _numbered(lambda n: _published(sample, scratch / f"sample{n}"))
+        2 * pairs + 1,
+        lambda: measure("bare", html),
+        _numbered(lambda n: _published(sample, scratch / f"sample{n}")),
     )
     seconds = f"{_median(published):.2f} s against {_median(bare):.2f} s"
-    yield Claim("sample: publish / importing and rendering its HTML alone", _ratio(published, bare), 1.3, seconds)
+    yield Claim(
+        "sample: publish / importing and rendering its HTML alone", _ratio(published, bare), 1.3, seconds
+    )
 
 
 def _published(evidence: Path, out: Path) -> Run:

@@ -10,16 +10,16 @@ deliveries as (
     union all select *, 1 from exchanges where i % 300 = 7
 ),
 timed as (
-    select *, $day::timestamp + to_seconds(i * 86400 // $rows) as at, a % 24871 as account from deliveries
+    select *, $day::timestamp + to_seconds(i * 86400 // $rows) as seen, a % 24871 as account from deliveries
 )
 select
     id as detection_id,
-    at + interval (revision) day + interval 1 hour as revised_at,
+    seen + to_days(revision::int) + interval 1 hour as revised_at,
     case when revision = 1 and b % 10 = 0 then 'suppressed' else 'new' end as status,
     'acct-' || lpad(account::varchar, 6, '0') as account_id,
     case when b % 31 > 0 then 'AC-2026-04' end as campaign_id,
-    at as first_seen,
-    at + to_seconds(b % 90) as last_seen,
+    seen as first_seen,
+    seen + to_seconds(b % 90) as last_seen,
     1::bigint as exchange_count,
     200 + b % 4000 as output_tokens,
     ['software_engineering', 'agentic_reasoning', 'long_duration_task_management'][1 + b % 3] as capability,

@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 AS_OF = datetime(2026, 6, 20, 12, tzinfo=UTC)
 
@@ -46,14 +47,17 @@ def publish(evidence: str, window: str, out: str, keys: str) -> None:
 
 
 def html(evidence: str, window: str, file: str) -> None:
-    """Write the HTML that `publish` renders, for the bare rendering to be given the same."""
-    from reports import local  # noqa: PLC0415
+    """Publish, and keep the HTML that was rendered, for the bare rendering to be given the same."""
+    import reports.render  # noqa: PLC0415
 
-    briefing = local.composed(Path(evidence), window, "lawmaker", AS_OF)
-    from reports.assets import Resources  # noqa: PLC0415
-    from reports.typeset import typeset  # noqa: PLC0415
+    render_pdf = reports.render.render_pdf
 
-    Path(file).write_text(typeset(briefing, Resources(), "letter")[0])
+    def keeping(text: str, **rest: Any) -> bytes:
+        Path(file).write_text(text)
+        return render_pdf(text, **rest)
+
+    reports.render.render_pdf = keeping
+    publish(evidence, window, f"{file}.out", f"{file}.keys")
 
 
 def bare(file: str) -> None:
@@ -63,7 +67,7 @@ def bare(file: str) -> None:
     _write_pdf(file)
 
 
-def render(file: str) -> None:
+def rendering(file: str) -> None:
     """Render HTML with bare WeasyPrint, without the time of importing it."""
     import reports.render  # noqa: F401, PLC0415 -- sets up fontconfig, as it does for `publish`
 
@@ -73,12 +77,27 @@ def render(file: str) -> None:
 
 
 def _write_pdf(file: str) -> None:
-    from weasyprint import HTML  # noqa: PLC0415
+    from weasyprint import CSS, HTML  # noqa: PLC0415
+    from weasyprint.text.fonts import FontConfiguration  # noqa: PLC0415
+    from weasyprint.urls import URLFetcher, URLFetcherResponse  # noqa: PLC0415
 
-    from reports.assets import TEMPLATES  # noqa: PLC0415
+    from reports.assets import Resources  # noqa: PLC0415
+    from reports.render import _BASE, _PAGE  # noqa: PLC0415
 
-    HTML(filename=file, base_url=f"{TEMPLATES}/").write_pdf(pdf_variant="pdf/a-3a")
+    class Fetcher(URLFetcher):  # type: ignore[misc]
+        def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
+            if not url.startswith(_BASE):
+                return super().fetch(url, headers)
+            kind = {"Content-Type": "text/css"} if url.endswith(".css") else {}
+            return URLFetcherResponse(url, Resources().read(url.removeprefix(_BASE)), kind)
 
+    fonts, place = FontConfiguration(), {"base_url": _BASE, "url_fetcher": Fetcher()}
+    sheet = CSS(string=(_PAGE / "fonts.css").read_text(), font_config=fonts, **place)
+    page = HTML(string=Path(file).read_text(), **place)
+    page.write_pdf(pdf_variant="pdf/a-3a", stylesheets=[sheet], font_config=fonts)
+
+
+WORK = {work.__name__: work for work in (scan, tallies, publish, html, bare, rendering)}
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]](*sys.argv[2:])
+    WORK[sys.argv[1]](*sys.argv[2:])

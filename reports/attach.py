@@ -10,19 +10,19 @@ import hashlib
 import hmac
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from reports import __version__
-from reports.compose import Briefing, Part
+from reports.compose import Briefing, Part, Settings
 from reports.figures import Figure
-from reports.group import Activity, Campaign, Tally
+from reports.group import THRESHOLDS, Activity, Campaign, Tally
 from reports.query import Answer
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-_FORMULA = frozenset("=+-@\t\r")
 PREDICATE_TYPE = "urn:exhibit:evidence:v1"
 
 
@@ -55,7 +55,7 @@ def attachments(
             as_json(statement(briefing)),
             "application/vnd.in-toto+json",
             "Source",
-            "The evidence objects and their digests, the questions asked of them and the digests of the answers",
+            "The evidence objects and their digests, the questions asked of them, the digests of the answers",
         ),
         Attachment("campaigns.csv", campaigns_csv(data), "text/csv", "Data", "The campaigns, one row each"),
         Attachment(
@@ -104,9 +104,7 @@ def briefing_data(briefing: Briefing, figures: Iterable[Figure]) -> dict[str, An
             {**_identity(part), **activity_data(campaign.activity), **_context(campaign)}
             for part, campaign in zip(briefing.parts, briefing.campaigns.campaigns, strict=True)
         ],
-        "unattributed": activity_data(briefing.campaigns.unattributed)
-        if briefing.campaigns.unattributed
-        else {"exchanges": 0, "accounts": 0, "detections": 0},
+        "unattributed": activity_data(briefing.campaigns.unattributed),
         "delivered": dict(briefing.campaigns.standings),
         "gaps": [str(day) for day in briefing.gaps],
         "settling_days": briefing.evidence.settling_days,
@@ -153,8 +151,10 @@ def _context(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def activity_data(activity: Activity) -> dict[str, Any]:
-    """Totals and tallies of one campaign, or of what is attributed to none."""
+def activity_data(activity: Activity | None) -> dict[str, Any]:
+    """Totals and tallies of one campaign, or of what is attributed to none; None stands for no detections."""
+    if activity is None:
+        return _NOTHING
     return {
         "exchanges": activity.exchanges,
         "accounts": activity.accounts,
@@ -184,6 +184,14 @@ def _keyed(key: str, tallies: Iterable[Tally]) -> list[dict[str, Any]]:
     ]
 
 
+_NOTHING: dict[str, Any] = {
+    **{"exchanges": 0, "accounts": 0, "detections": 0, "output_tokens": None},
+    **{"first_seen": None, "last_seen": None, "active_days": 0},
+    **{f"by_{heading}": [] for heading in ("day", "capability", "detector", "network", "country")},
+    "by_confidence": _keyed("confidence", (Tally(threshold, 0, 0, 0) for threshold in THRESHOLDS)),
+}
+
+
 def statement(briefing: Briefing) -> dict[str, Any]:
     """`evidence.json`: an in-toto Statement v1 about the evidence objects."""
     evidence = briefing.evidence
@@ -202,9 +210,30 @@ def statement(briefing: Briefing) -> dict[str, Any]:
             "window": {"from": str(evidence.window.first), "to": str(evidence.window.last)},
             "settlingDays": evidence.settling_days,
             "questions": [_asked(answer) for answer in evidence.answers],
+            "settings": _settings(briefing.settings),
             "software": {"name": "exhibit", "version": __version__},
         },
     }
+
+
+def _settings(settings: Settings) -> list[dict[str, Any]]:
+    """The settings that were in force, each with the SHA-256 of its JSON: keys sorted, no spaces, UTF-8."""
+    models = {
+        "campaigns.yaml": settings.registry,
+        "dataset.yaml": settings.dataset,
+        "issuer.yaml": settings.issuer,
+        "law.yaml": settings.law,
+    }
+    written = {
+        name: json.dumps(
+            model.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
+        for name, model in models.items()
+    }
+    return [
+        {"name": name, "digest": {"sha256": hashlib.sha256(text.encode()).hexdigest()}}
+        for name, text in written.items()
+    ]
 
 
 def _asked(answer: Answer) -> dict[str, Any]:
@@ -222,7 +251,7 @@ def _asked(answer: Answer) -> dict[str, Any]:
 
 
 def campaigns_csv(data: Mapping[str, Any]) -> bytes:
-    """One row a campaign of `briefing.json`; unattributed detections have an empty `campaign_id`."""
+    """One row a campaign of `briefing.json`; what is attributed to none has an empty `campaign_id`."""
     columns = (
         *("campaign_id", "name", "exchanges", "accounts", "detections", "output_tokens"),
         *("first_seen", "last_seen", "active_days"),
@@ -232,12 +261,12 @@ def campaigns_csv(data: Mapping[str, Any]) -> bytes:
 
 
 def days_csv(data: Mapping[str, Any]) -> bytes:
-    """One row a campaign and event day of `briefing.json`; unattributed detections have an empty `campaign_id`."""
+    """One row a campaign and event day of `briefing.json`; `campaign_id` is empty for what has none."""
     columns = ("day", "campaign_id", "exchanges", "accounts", "detections")
     rows = [
         {"campaign_id": activity.get("campaign_id"), **tally}
         for activity in (*data["campaigns"], data["unattributed"])
-        for tally in activity.get("by_day", ())
+        for tally in activity["by_day"]
     ]
     return _csv(columns, ([row[column] for column in columns] for row in rows))
 
@@ -274,9 +303,8 @@ def _csv(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> bytes:
 
 def cell(value: Any) -> Any:
     """A cell that a spreadsheet takes as text: what would start a formula gets an apostrophe in front."""
-    if isinstance(value, str) and (value.lstrip()[:1] in _FORMULA or value[:1] in _FORMULA) and value:
-        return "'" + value
-    return value
+    starts = isinstance(value, str) and re.match(r"[\t\r\n]|\s*[=+@\-＝＋－＠]", value)
+    return f"'{value}" if starts else value
 
 
 def instant(time: datetime) -> str:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,22 +47,45 @@ exit status:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; 128 and the number of a signal where one ended it."""
+    with _signals() as signals:
+        try:
+            options = _parser().parse_args(arguments)
+            return int(options.run(options))
+        except (Exception, KeyboardInterrupt) as error:
+            if signals:
+                _complain("interrupted: run again")
+                return 128 + signals[0]
+            return _failed(error)
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Interrupt on SIGTERM as on SIGINT, and note which came: DuckDB makes an error of its own of them."""
+    caught: list[int] = []
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        caught.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        options = _parser().parse_args(arguments)
-        return int(options.run(options))
-    except ExhibitError as error:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _failed(error: BaseException) -> int:
+    if isinstance(error, ExhibitError):
         _complain(str(error))
         return error.exit_status
-    except KeyboardInterrupt:
-        _complain("interrupted: run again")
-        return 130
-    except BrokenPipeError:
-        return 141
-    except Exception as error:  # a bug, but neither a traceback nor "found wrong"
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        what = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
-        _complain(f"internal error: {what}: please report it")
-        return Unavailable.exit_status
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    # A bug: neither a traceback nor the status of "found wrong".
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+    _complain(f"internal error: {what}: please report it")
+    return Unavailable.exit_status
 
 
 class _Parser(argparse.ArgumentParser):

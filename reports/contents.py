@@ -6,17 +6,19 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, cell, days_csv
+from reports.compose import AUDIENCES
 from reports.errors import ExhibitError
 from reports.evidence import EvidenceSource
 from reports.verify import Verdict
 
 REQUIRED = ("briefing.json", "evidence.json", "campaigns.csv", "days.csv")
+HEADINGS = ("by_day", "by_capability", "by_detector", "by_network", "by_country")
 
 
 class InconsistentError(Exception):
@@ -24,64 +26,101 @@ class InconsistentError(Exception):
 
 
 def attached(pdf: bytes) -> dict[str, bytes]:
-    """The files attached to a PDF, by name."""
+    """The files attached to a PDF, by name; raises `InconsistentError` for two of one name."""
     root = PdfFileReader(io.BytesIO(pdf)).root
-    tree = root["/Names"] if "/Names" in root else {}
-    files = _leaves(tree["/EmbeddedFiles"]) if "/EmbeddedFiles" in tree else ()
-    return {str(name): bytes(spec["/EF"]["/F"].data) for name, spec in files}
+    tree = _entry(root, "/Names")
+    leaves = _leaves(tree["/EmbeddedFiles"]) if "/EmbeddedFiles" in tree else ()
+    files = [(str(name), bytes(spec["/EF"]["/F"].data)) for name, spec in leaves]
+    if len(dict(files)) < len(files):
+        raise InconsistentError("two attachments have the same name")
+    return dict(files)
 
 
 def _leaves(node: Any) -> Iterator[tuple[Any, Any]]:
-    # subscripts follow references, other ways to read pyHanko's objects do not
-    names = node["/Names"] if "/Names" in node else ()
+    names, kids = _entry(node, "/Names"), _entry(node, "/Kids")
     yield from ((names[at], names[at + 1]) for at in range(0, len(names), 2))
-    kids = node["/Kids"] if "/Kids" in node else ()
     for at in range(len(kids)):
         yield from _leaves(kids[at])
+
+
+def _entry(node: Any, name: str) -> Any:
+    # subscripts follow references, other ways to read pyHanko's objects do not
+    return node[name] if name in node else ()  # noqa: SIM401
 
 
 def check(files: Mapping[str, bytes]) -> str:
     """Check that attachments agree with each other; returns what was checked, in one line.
 
     1. The files of the audience are there, and no `accounts.csv` where it does not belong.
-    2. The tallies of each campaign add up to its totals.
+    2. The tallies of each campaign add up to its totals, and the campaigns to those of all; days are days of
+       the window, and no gaps.
     3. `campaigns.csv` and `days.csv` say what `briefing.json` says.
-    4. `accounts.csv` has a row for each account of each campaign, and their exchanges add up.
+    4. `accounts.csv` has a row for each account of each campaign, and they add up.
     5. `evidence.json` is about the same window, and each question's digest fits its text.
+    6. Each figure that was taken from the tallies has the value that is there.
 
     Raises `InconsistentError`.
     """
-    data = _parsed(files, "briefing.json")
-    statement = _parsed(files, "evidence.json")
+    try:
+        return _check(files, _parsed(files, "briefing.json"), _parsed(files, "evidence.json"))
+    except (LookupError, TypeError, ValueError, AttributeError, csv.Error) as error:
+        raise InconsistentError(
+            f"the attachments lack their form ({type(error).__name__}: {error})"
+        ) from None
+
+
+def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mapping[str, Any]) -> str:
+    # 1.
     _check_files(files, data)
+    # 2.
+    _check_days(data)
     for activity in _activities(data):
         _check_sums(activity)
+    _check_whole(data)
+    # 3.
     for name, make in (("campaigns.csv", campaigns_csv), ("days.csv", days_csv)):
         if files[name] != make(data):
             raise InconsistentError(f"{name} differs from briefing.json")
+    # 4.
     if "accounts.csv" in files:
         _check_accounts(files["accounts.csv"], data)
+    # 5.
     _check_statement(statement, data)
-    objects = len(statement["subject"])
-    return f"{len(files)} attachments agree with each other; {len(data['figures'])} figures, {objects} evidence objects"
+    # 6.
+    for figure in data["figures"]:
+        _check_figure(figure, data)
+    figures, objects = len(data["figures"]), len(statement["subject"])
+    return f"{len(files)} attachments agree with each other; {figures} figures, {objects} evidence objects"
 
 
 def _parsed(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     if name not in files:
         raise InconsistentError(f"{name} is missing")
     try:
-        data = json.loads(files[name])
-    except ValueError:
+        data = json.loads(files[name], object_pairs_hook=_once_each, parse_constant=_no_number)
+    except (ValueError, RecursionError):
         raise InconsistentError(f"{name} is not JSON") from None
     if not isinstance(data, dict):
         raise InconsistentError(f"{name} is not a JSON object")
     return data
 
 
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key is there twice")
+    return dict(pairs)
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is not a number")
+
+
 def _check_files(files: Mapping[str, bytes], data: Mapping[str, Any]) -> None:
     missing = [name for name in REQUIRED if name not in files]
     if missing:
         raise InconsistentError(f"{missing[0]} is missing")
+    if data["audience"] not in AUDIENCES:
+        raise InconsistentError(f"briefing.json: audience {data['audience']!r} is not known")
     if ("accounts.csv" in files) != (data["audience"] == "regulator"):
         raise InconsistentError(f"accounts.csv does not fit a briefing for the audience {data['audience']}")
 
@@ -90,28 +129,59 @@ def _activities(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*data["campaigns"], data["unattributed"]]
 
 
+def _called(activity: Mapping[str, Any]) -> str:
+    return f"campaign {activity['campaign_id']}" if "campaign_id" in activity else "what is not attributed"
+
+
+def _check_days(data: Mapping[str, Any]) -> None:
+    first, last = data["window"]["from"], data["window"]["to"]
+    for tallied in (data, *_activities(data)):
+        days = [tally["day"] for tally in tallied["by_day"]]
+        if days != sorted(set(days)) or any(not first <= day <= last or day in data["gaps"] for day in days):
+            raise InconsistentError("briefing.json: by_day is not made of days of the window")
+
+
 def _check_sums(activity: Mapping[str, Any]) -> None:
-    name = activity.get("campaign_id", "what is not attributed")
-    for heading in ("by_day", "by_capability", "by_detector", "by_network", "by_country"):
+    for heading in HEADINGS:
         for column in ("exchanges", "detections"):
-            if heading in activity and sum(t[column] for t in activity[heading]) != activity[column]:
+            if sum(tally[column] for tally in activity[heading]) != activity[column]:
                 raise InconsistentError(
-                    f"briefing.json: {column} of {name} {heading} do not add up to its total"
+                    f"briefing.json: {column} of {_called(activity)} {heading} do not add up to its total"
                 )
-    if "by_day" in activity and len(activity["by_day"]) != activity["active_days"]:
-        raise InconsistentError(f"briefing.json: active_days of {name} is not the number of its days")
+    if len(activity["by_day"]) != activity["active_days"]:
+        raise InconsistentError(
+            f"briefing.json: active_days of {_called(activity)} is not the number of its days"
+        )
+
+
+def _check_whole(data: Mapping[str, Any]) -> None:
+    for column in ("exchanges", "detections"):
+        for parts in (_activities(data), data["by_day"]):
+            if sum(part[column] for part in parts) != data[column]:
+                raise InconsistentError(f"briefing.json: {column} do not add up to the total of all")
 
 
 def _check_accounts(content: bytes, data: Mapping[str, Any]) -> None:
-    rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    rows = list(csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True))
+    by_campaign: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        by_campaign.setdefault(row["campaign_id"], []).append(row)
     for activity in _activities(data):
-        of_it = [r for r in rows if r["campaign_id"] == cell(activity.get("campaign_id") or "")]
-        if (
-            len(of_it) != activity["accounts"]
-            or sum(int(r["exchanges"]) for r in of_it) != activity["exchanges"]
-        ):
-            name = activity.get("campaign_id", "what is not attributed")
-            raise InconsistentError(f"accounts.csv: the accounts of {name} do not add up to its totals")
+        of_it = by_campaign.pop(cell(activity.get("campaign_id") or ""), [])
+        told = (
+            len({row["account"] for row in of_it}),
+            *(_sum(of_it, c) for c in ("exchanges", "detections")),
+        )
+        if told != (activity["accounts"], activity["exchanges"], activity["detections"]):
+            raise InconsistentError(
+                f"accounts.csv: the accounts of {_called(activity)} do not add up to its totals"
+            )
+    if by_campaign or len({row["account"] for row in rows}) != data["accounts"]:
+        raise InconsistentError("accounts.csv has accounts that briefing.json does not count")
+
+
+def _sum(rows: Iterable[Mapping[str, str]], column: str) -> int:
+    return sum(int(row[column]) for row in rows)
 
 
 def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> None:
@@ -125,6 +195,29 @@ def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> N
             raise InconsistentError(
                 f"evidence.json: the digest of question {question['name']} does not fit its text"
             )
+
+
+def _check_figure(figure: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    told = _told(figure["row"], data) if figure["question"] == "tallies" else None
+    if told is not None and told != figure["value"]:
+        raise InconsistentError(f"briefing.json: figure {figure['id']} is not the value of its row, {told}")
+
+
+def _told(row: Mapping[str, Any], data: Mapping[str, Any]) -> int | float | None:
+    """What `briefing.json` has for a figure's row; None for rows that it only has in figures."""
+    if "ratio" in row:
+        part, whole = (_told(each, data) for each in row["ratio"])
+        return part / whole if part is not None and whole else None
+    of: Mapping[str, Any] = data
+    if "campaign_id" in row:
+        of = next(a for a in _activities(data) if a.get("campaign_id") == row["campaign_id"])
+    heading, told = row.get("heading", ""), None
+    if heading == "total" and row.keys() - {"campaign_id"} == {"heading", "column"}:
+        told = of.get(row["column"])
+    elif heading in row:
+        tallies = (tally for tally in of.get(f"by_{heading}", ()) if tally[heading] == row[heading])
+        told = next((tally[row["column"]] for tally in tallies), None)
+    return told if isinstance(told, int) else None
 
 
 def attachments_verdict(pdf: bytes) -> Verdict:

@@ -8,7 +8,7 @@
     │   └── InvalidSettings           registry, dataset, issuer, law, template, key or certificate
     └── Unavailable        exit 3   could not be checked: an authority or a store did not answer
 
-A message is one line: what is wrong, where (file, row, column or field), and what to do.
+A message is one printable line: what is wrong, where (file, row, column or field), and what to do.
 """
 
 
@@ -18,7 +18,8 @@ class ExhibitError(Exception):
     exit_status = 3
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split())
+        super().__init__("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line))
 
 
 class CheckFailed(ExhibitError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +91,11 @@ def _format(name: str) -> str:
     )
 
 
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):  # a layout that is not there
+        raise error
+
+
 class FolderEvidence:
     """Evidence in a folder; it is read, never written to."""
 
@@ -99,8 +105,17 @@ class FolderEvidence:
         self.root = root
 
     def list(self) -> tuple[Located, ...]:
-        """Every evidence object, in the order of the names; `InvalidEvidence` where neither layout is present."""
-        found = tuple(sorted(self._walk()))
+        """Every evidence object, in the order of the names.
+
+        Raises `InvalidEvidence` where neither layout is present, and for what is in its place but cannot be read,
+        leads out of the folder or would be left out unnoticed.
+        """
+        try:
+            found = tuple(sorted(o for o in map(self._located, self._paths()) if o))
+        except OSError as error:
+            raise InvalidEvidence(
+                f"{error.filename}: cannot be read: {error.strerror}: allow it, or deliver it again"
+            ) from None
         if not found:
             raise InvalidEvidence(
                 f"{self.root}: neither layout is present: expected detections/event_day=YYYY-MM-DD/* "
@@ -108,13 +123,36 @@ class FolderEvidence:
             )
         return found
 
-    def _walk(self) -> Iterator[Located]:
-        for top in ("detections", "ext"):
-            for path in (self.root / top).rglob("*"):
-                if path.is_file():
-                    located = locate(path.relative_to(self.root).as_posix(), path.stat().st_size)
-                    if located:
-                        yield located
+    def _paths(self) -> Iterator[Path]:
+        """All but the folders that are walked into; an empty folder in an object's place is not one of those."""
+        for top in (self.root / "detections", self.root / "ext"):
+            if top.is_symlink():
+                yield top
+            for folder, folders, files in os.walk(top, onerror=_refuse):
+                yield from (Path(folder, name) for name in files)
+                for path in (Path(folder, name) for name in folders):
+                    if path.is_symlink() or (path.name.endswith(tuple(FORMATS)) and not any(path.iterdir())):
+                        yield path
+
+    def _located(self, path: Path) -> Located | None:
+        name = path.relative_to(self.root).as_posix()
+        if path.name.startswith((".", "_")):
+            return None
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise InvalidEvidence(f"{name!a}: its name is not UTF-8: rename it")
+        if problem := self._problem(path):
+            raise InvalidEvidence(f"{name}: {problem}: put the object itself there, or take it away")
+        return locate(name, path.stat().st_size)
+
+    def _problem(self, path: Path) -> str | None:
+        if not path.is_symlink():
+            return "is an empty folder" if path.is_dir() else None if path.is_file() else "is not a file"
+        target = Path(os.path.realpath(path))
+        if not target.exists():
+            return "is a link that leads nowhere"
+        if not target.is_relative_to(os.path.realpath(self.root)):
+            return "is a link that leads out of the evidence folder"
+        return None if target.is_file() else "is a link to a folder"
 
     def pin(self, objects: Iterable[Located]) -> tuple[EvidenceObject, ...]:
         """Digest objects as they are now, in the order given, on all cores."""

@@ -30,7 +30,7 @@ class Quantity:
     row: Mapping[str, Any]
 
     def per(self, whole: Quantity, unit: str = "share") -> Quantity:
-        """This quantity as a share or a multiple of another; `whole` must not be zero."""
+        """The quantity as a share or a multiple of another; `whole` must not be zero."""
         assert isinstance(self.value, int) and isinstance(whole.value, int)  # noqa: S101, PT018 -- counts only
         row = {"ratio": [dict(self.row), dict(whole.row)]}
         return Quantity(Fraction(self.value, whole.value), unit, self.question, row)

@@ -95,7 +95,7 @@ class Campaign:
     """A campaign of the window.
 
     `preceding` is what the window of the same length before it held; `rank` is its place by exchanges among
-    `known` campaigns: those of the window, of all evidence before it, and of the registry's published figures.
+    `known` campaigns: those of the window, of all evidence before it, and of the registry's publications.
     """
 
     campaign_id: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -263,23 +263,34 @@ def _member(directory: Path, name: str, root: x509.Certificate, now: datetime) -
 
 
 def _make(directory: Path, now: datetime) -> None:
-    """Fill a folder beside the one asked for, and rename it: what a crash leaves there, nothing reads."""
+    """Fill a folder beside the one asked for, and rename it; what a killed run left there goes with the next."""
+    directory = directory.absolute()
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+        parent = os.open(directory.parent, os.O_RDONLY)
     except OSError as error:
         raise InvalidSettings(f"{directory} cannot be made: {error.strerror}") from None
+    beside = directory.parent / f".{directory.name}.unfinished"
     try:
-        for name, content in _new_authority(now).items():
-            _write_private(beside / name, content)
-        beside.rename(directory)
-    except OSError as error:
+        fcntl.flock(parent, fcntl.LOCK_EX)
+        shutil.rmtree(beside, ignore_errors=True)
         if not (directory / "root.cert.pem").exists():
-            raise InvalidSettings(
-                f"{directory} cannot become a folder of keys ({error.strerror}): name a new or empty folder"
-            ) from None
+            _fill(beside, now)
+            beside.rename(directory)
+            os.fsync(parent)
+    except OSError as error:
+        raise InvalidSettings(
+            f"{directory} cannot become a folder of keys ({error.strerror}): name a new or empty folder"
+        ) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+        os.close(parent)
+
+
+def _fill(folder: Path, now: datetime) -> None:
+    folder.mkdir(mode=0o700)
+    for name, content in _new_authority(now).items():
+        _write_private(folder / name, content)
 
 
 def _write_private(file: Path, content: bytes) -> None:

@@ -12,7 +12,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, cached_property
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,7 +44,7 @@ class Question:
         return (*map(str, ends), *self.leading, str(self.about.first), str(self.about.last))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """The rows of a question, and what has to be known to get them again."""
 
@@ -55,18 +56,16 @@ class Answer:
     execution_id: str | None
     rows: tuple[Row, ...]
 
-    @property
+    @cached_property
     def sql_sha256(self) -> str:
         """Digest of the statement's text, in hexadecimal."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
-    @property
+    @cached_property
     def result_sha256(self) -> str:
-        """Digest of the rows as JSON (keys sorted, one row a line, instants and days in ISO 8601), in hexadecimal."""
-        digest = hashlib.sha256()
-        for row in self.rows:
-            digest.update(json.dumps(row, sort_keys=True, default=str, ensure_ascii=False).encode() + b"\n")
-        return digest.hexdigest()
+        """Digest of the rows as JSON (one array, keys in their order, instants and days in ISO 8601), in hexadecimal."""
+        rows = json.dumps(self.rows, default=str, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(rows.encode()).hexdigest()
 
 
 class QueryEngine(Protocol):
@@ -100,14 +99,17 @@ def text(name: str) -> str:
 
 
 def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Rows in the order of their values as text: the same whatever engine gave them."""
-    return tuple(sorted(rows, key=lambda row: [str(value) for value in row.values()]))
+    """Rows in the order of their values, column by column, nulls last: the same whatever engine gave them."""
+    rows = tuple(rows)
+    columns = [column for column in zip(*(row.values() for row in rows), strict=True) if any(v is not None for v in column)]
+    keys = [[(v is None, v) for v in column] if None in column else column for column in columns]
+    return tuple(rows[place] for *_, place in sorted(zip(*keys, range(len(rows)), strict=True)))
 
 
-def statement(name: str, layout: Layout) -> str:
-    """A question as one statement over the raw relation of a layout, in Trino's dialect."""
+def statement(name: str, *layouts: Layout) -> str:
+    """A question as one statement over the raw relations of layouts, in Trino's dialect."""
     parts = {
-        "detections": text(f"views/{layout}.sql"),
+        "detections": "\nunion all\n".join(text(f"views/{layout}.sql") for layout in layouts),
         "latest": text("latest.sql"),
         "cells": text(f"{name}.cells.sql"),
     }

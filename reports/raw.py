@@ -1,80 +1,287 @@
 """The raw relations `flat` and `ocsf`, as DuckDB reads them from evidence objects of any format.
 
-Types are those of the layout, whatever the format: an integer stays exact, an instant is UTC, a string is text. What
-does not convert raises a DuckDB error, which `diagnose` turns into the object, the row, the column and the value.
+Objects are read in groups of one format and one schema, and each column is turned into its layout's type whatever the
+object's own is: an integer stays exact, an instant is UTC, a string is text. What does not convert raises a DuckDB
+error, for which `diagnose` finds the object, the row, the column and the value.
 """
 
 from __future__ import annotations
 
+import csv
 import itertools
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
+from duckdb.sqltypes import VARCHAR
 
+from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
 
-_INTEGERS = (
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "UTINYINT",
-    "USMALLINT",
-    "UINTEGER",
-    "UBIGINT",
-    "HUGEINT",
+Type = Any  # DuckDB's own description of a type; its stubs do not tell the types with children from the others
+
+INTEGERS = {"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint"}
+NUMBERS = INTEGERS | {"hugeint", "uhugeint", "decimal", "double"}
+INSTANTS = {"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "date"}
+
+_WHOLE = "[+-]?[0-9]+([.]0*)?"
+_NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
+_INSTANT = (
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a layout: its name, its canonical DuckDB type, and whether a row must have a value."""
+    """A column of a layout, by its path in a row (`finding_info.types[0]`), and its type.
+
+    `text`, `integer` (64 bits), `number` (a double), `instant` (a timestamp in UTC), or `milliseconds` since 1970 (an
+    integer, or a timestamp of the object's own).
+    """
 
     name: str
     type: str
-    required: bool = False
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        """The names and places (from 0) that lead to it."""
+        steps = re.findall(r"([^.\[\]]+)|\[(\d+)\]", self.name)
+        return tuple(name or int(place) for name, place in steps)
 
 
 FLAT = (
-    Column("detection_id", "VARCHAR", True),
-    Column("revised_at", "TIMESTAMP", True),
-    Column("status", "VARCHAR", True),
-    Column("account_id", "VARCHAR", True),
-    Column("campaign_id", "VARCHAR"),
-    Column("first_seen", "TIMESTAMP", True),
-    Column("last_seen", "TIMESTAMP", True),
-    Column("exchange_count", "BIGINT", True),
-    Column("output_tokens", "BIGINT"),
-    Column("capability", "VARCHAR"),
-    Column("detector", "VARCHAR", True),
-    Column("detector_version", "VARCHAR"),
-    Column("confidence", "DOUBLE", True),
-    Column("network", "VARCHAR"),
-    Column("country", "VARCHAR"),
+    Column("detection_id", "text"),
+    Column("revised_at", "instant"),
+    Column("status", "text"),
+    Column("account_id", "text"),
+    Column("campaign_id", "text"),
+    Column("first_seen", "instant"),
+    Column("last_seen", "instant"),
+    Column("exchange_count", "integer"),
+    Column("output_tokens", "integer"),
+    Column("capability", "text"),
+    Column("detector", "text"),
+    Column("detector_version", "text"),
+    Column("confidence", "number"),
+    Column("network", "text"),
+    Column("country", "text"),
 )
 
 OCSF = (
-    Column("class_uid", "INTEGER", True),
-    Column("status_id", "INTEGER", True),
-    Column("time", "BIGINT", True),
-    Column("start_time", "BIGINT"),
-    Column("end_time", "BIGINT"),
-    Column("count", "BIGINT", True),
-    Column("confidence_score", "DOUBLE", True),
-    Column(
-        "finding_info",
-        "STRUCT(uid VARCHAR, modified_time BIGINT, first_seen_time BIGINT, last_seen_time BIGINT, "
-        'analytic STRUCT("name" VARCHAR, "version" VARCHAR), types VARCHAR[])',
-        True,
-    ),
-    Column("evidences", 'STRUCT(actor STRUCT("user" STRUCT(uid VARCHAR)))[]', True),
-    Column("unmapped", "MAP(VARCHAR, VARCHAR)"),
+    Column("class_uid", "integer"),
+    Column("status_id", "integer"),
+    Column("time", "milliseconds"),
+    Column("start_time", "milliseconds"),
+    Column("end_time", "milliseconds"),
+    Column("count", "integer"),
+    Column("confidence_score", "number"),
+    Column("finding_info.uid", "text"),
+    Column("finding_info.modified_time", "milliseconds"),
+    Column("finding_info.first_seen_time", "milliseconds"),
+    Column("finding_info.last_seen_time", "milliseconds"),
+    Column("finding_info.analytic.name", "text"),
+    Column("finding_info.analytic.version", "text"),
+    Column("finding_info.types[0]", "text"),
+    Column("evidences[0].actor.user.uid", "text"),
+    Column("unmapped.campaign_id", "text"),
+    Column("unmapped.output_tokens", "integer"),
+    Column("unmapped.network", "text"),
+    Column("unmapped.country", "text"),
 )
 
 COLUMNS: dict[Layout, tuple[Column, ...]] = {"flat": FLAT, "ocsf": OCSF}
-_PARTITION: dict[Layout, str] = {"flat": "event_day", "ocsf": "eventDay"}
+_TOP = {layout: tuple(dict.fromkeys(str(c.path[0]) for c in columns)) for layout, columns in COLUMNS.items()}
+_SQL_TYPES = {
+    "text": "varchar",
+    "integer": "bigint",
+    "number": "double",
+    "instant": "timestamp",
+    "milliseconds": "bigint",
+}
+# The partition's day as the layout's own column, from an object's path below the root
+_PARTITION: dict[Layout, tuple[str, str]] = {
+    "flat": ("event_day", "/event_day=([^/]+)/"),
+    "ocsf": ("eventday", "(?i)/accountid=[^/]+/eventday=([^/]+)/"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Objects of one format and one schema: the table function that reads them, and its columns' types."""
+
+    layout: Layout
+    table: str
+    types: Mapping[str, Type]
+
+    def value(self, column: Column) -> str:
+        """The expression of a column in its canonical type; null where the objects do not have it."""
+        found = self.find(column)
+        return _CONVERT[column.type](*found) if found else f"null::{_SQL_TYPES[column.type]}"
+
+    def find(self, column: Column) -> tuple[str, Type] | None:
+        """The expression of a column as it is, and its type; None where the objects do not have it."""
+        if column.name in self.types:
+            return identifier(column.name), self.types[column.name]
+        top, *inner = column.path
+        return _step(identifier(str(top)), self.types[str(top)], inner) if top in self.types else None
+
+    @property
+    def among(self) -> str:
+        """The condition on the rows that are this layout's: other classes of OCSF share its folders, and may differ."""
+        if self.layout == "flat":
+            return "true"
+        found = self.find(OCSF[0])
+        missing = f"cast('missing' || coalesce({found[0] if found else 'null'}::varchar, '') as bigint)"
+        return f"coalesce({self.value(OCSF[0])}, {missing}) = 2004"
+
+
+@contextmanager
+def connection(
+    root: Path, spill: str, memory_limit: str, *, in_order: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that can read below `root` and write below `spill`, and nothing else.
+
+    With `in_order` it reads rows in the order of the objects, on one core.
+    """
+    con = duckdb.connect(
+        config={
+            "memory_limit": memory_limit,
+            "temp_directory": spill,
+            "preserve_insertion_order": in_order,
+            **({"threads": 1} if in_order else {}),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    try:
+        allowed = ", ".join(quoted(path) for path in (str(root), _literal(str(root)), spill))
+        con.execute(f"set allowed_directories = [{allowed}]")
+        con.execute("set enable_external_access = false; set TimeZone = 'UTC'; set lock_configuration = true")
+        yield con
+    finally:
+        con.close()
+
+
+def relation(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> str:
+    """The SELECT that reads objects of one layout as its raw relation, under an absolute `root`.
+
+    Every column is in its canonical type, and null where an object does not have it.
+    """
+    layout = objects[0].layout
+    parts = [_select(source, root) for source in sources(con, root, objects)]
+    return " union all ".join(parts or [_select(Source(layout, "(select '' as \"$path\" limit 0)", {}), root)])
+
+
+def _select(source: Source, root: Path) -> str:
+    tree: dict[str | int, Any] = {}
+    for column in COLUMNS[source.layout]:
+        node = tree
+        for step in column.path[:-1]:
+            node = node.setdefault(step, {})
+        node[column.path[-1]] = source.value(column)
+    day, pattern = _PARTITION[source.layout]
+    columns = [
+        f"regexp_extract(substr(\"$path\", {len(str(root)) + 1}), {quoted(pattern)}, 1) as {day}",
+        *(f"{_nested(node)} as {identifier(str(name))}" for name, node in tree.items()),
+    ]
+    return f"select {', '.join(columns)} from {source.table} where {source.among}"
+
+
+def _nested(node: str | dict[str | int, Any]) -> str:
+    if isinstance(node, str):
+        return node
+    if 0 in node:
+        return f"[{_nested(node[0])}]"
+    return "{" + ", ".join(f"{quoted(str(name))}: {_nested(inner)}" for name, inner in node.items()) + "}"
+
+
+def sources(con: duckdb.DuckDBPyConnection, root: Path, objects: Iterable[Located]) -> Iterator[Source]:
+    """Objects of one layout, grouped by format and schema; those of text formats that are empty hold no row."""
+    by_format = sorted(objects, key=lambda o: (o.format, o.name))
+    for format_, of_format in itertools.groupby(by_format, lambda o: o.format):
+        yield from _SOURCES[format_](con, root, list(of_format))
+
+
+def _parquet(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> Iterator[Source]:
+    schemas = con.execute(
+        "select list(file order by file) from (select file_name as file, list((name, duckdb_type, num_children) "
+        f"order by column_id) as schema from parquet_schema({_files(root, objects)}) group by 1) group by schema"
+    ).fetchall()
+    for (files,) in schemas:
+        table = _table("read_parquet", listed(map(_literal, files)))
+        described = con.sql(f"from {table}")
+        types = dict(zip(described.columns, described.types, strict=True))
+        yield Source(objects[0].layout, table, types)
+
+
+def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> Iterator[Source]:
+    """All of JSON as text: what is nested is taken from its text, so that a row's shape is its own affair."""
+    layout = objects[0].layout
+    present = [o for o in objects if o.size or o.name.endswith(".gz")]
+    if present:
+        types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in _TOP[layout])
+        options = f", format = 'newline_delimited', records = true, columns = {{{types}}}"
+        table = _table("read_json", _files(root, present), options)
+        yield Source(layout, table, dict.fromkeys(_TOP[layout], VARCHAR))
+
+
+def _csv(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> Iterator[Source]:
+    """The header is read here, for nothing to be guessed: columns of other names are read, and left."""
+    layout = objects[0].layout
+    headers = {o: header(root, o) for o in objects if o.size}
+    for names in sorted(set(headers.values())):
+        files = _files(root, [o for o in objects if headers.get(o) == names])
+        columns = [name if name in _wanted(layout) else f" {place}" for place, name in enumerate(names)]
+        types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in columns)
+        options = (
+            f", columns = {{{types}}}, auto_detect = false, header = true, nullstr = '', delim = ',', quote = '\"', "
+            "escape = '\"'"
+        )
+        yield Source(layout, _table("read_csv", files, options), dict.fromkeys(columns, VARCHAR))
+
+
+def header(root: Path, located: Located) -> tuple[str, ...]:
+    """The names of a CSV object's columns; raises `InvalidEvidence` where none is the layout's, or one is there twice."""
+    try:
+        with (root / located.name).open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            names = tuple(next(csv.reader(file, strict=True), ()))
+    except (OSError, csv.Error) as error:
+        raise InvalidEvidence(f"{located.name}: line 1 is no CSV header: {error}") from None
+    wanted = _wanted(located.layout)
+    if wanted.isdisjoint(names):
+        raise InvalidEvidence(f"{located.name}: line 1 names no column of the layout: put a CSV header there")
+    for name in sorted(wanted):
+        if names.count(name) > 1:
+            raise InvalidEvidence(f"{located.name}: column {name} is there twice: keep one of them")
+    return names
+
+
+def _wanted(layout: Layout) -> set[str]:
+    return {*_TOP[layout], *(column.name for column in COLUMNS[layout])}
+
+
+_SOURCES: dict[str, Callable[[duckdb.DuckDBPyConnection, Path, Sequence[Located]], Iterator[Source]]] = {
+    "parquet": _parquet,
+    "json": _json,
+    "csv": _csv,
+}
+
+
+def _table(function: str, files: str, options: str = "") -> str:
+    return f"{function}({files}, filename = '$path', hive_partitioning = false{options})"
+
+
+def _files(root: Path, objects: Iterable[Located]) -> str:
+    return listed(_literal(str(root / o.name)) for o in objects)
+
+
+def _literal(path: str) -> str:
+    """A path that stands for itself alone, though it may hold the characters of a pattern."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
 
 
 def quoted(text: str) -> str:
@@ -82,54 +289,9 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def relation(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> str:
-    """The SELECT that reads objects of one layout as its raw relation, every column in its canonical type.
-
-    Columns that no object has are null. Objects of several formats are put together by `union all`.
-    """
-    layout = objects[0].layout
-    by_format = sorted((o for o in objects if o.size), key=lambda o: o.format)
-    parts = [
-        select(con, layout, source(root, layout, format_, tuple(of_format)))
-        for format_, of_format in itertools.groupby(by_format, lambda o: o.format)
-    ]
-    return " union all ".join(parts) or select(
-        con, layout, '(select null as "$path", null as event_day) limit 0'
-    )
-
-
-def source(root: Path, layout: Layout, format_: str, objects: Sequence[Located]) -> str:
-    """The table function that reads objects of one format, with `$path` and the partition's day as columns."""
-    files = "[" + ", ".join(quoted(str(root / o.name)) for o in objects) + "]"
-    common = (
-        f"{files}, filename = '$path', hive_partitioning = true, "
-        f"hive_types = {{'{_PARTITION[layout]}': VARCHAR}}, hive_types_autocast = false, union_by_name = true"
-    )
-    return {"parquet": _parquet, "csv": _csv, "json": _json}[format_](common, layout)
-
-
-def _parquet(common: str, _: Layout) -> str:
-    return f"read_parquet({common})"
-
-
-def _csv(common: str, _: Layout) -> str:
-    return f"read_csv({common}, all_varchar = true, header = true, delim = ',', quote = '\"', nullstr = '')"
-
-
-def _json(common: str, layout: Layout) -> str:
-    types = ", ".join(
-        f"{quoted(c.name)}: {quoted('VARCHAR' if layout == 'flat' else c.type)}" for c in COLUMNS[layout]
-    )
-    return f"read_json({common}, format = 'newline_delimited', columns = {{{types}}})"
-
-
-def select(con: duckdb.DuckDBPyConnection, layout: Layout, table: str) -> str:
-    """The SELECT that gives a table function's columns their canonical types."""
-    present = {
-        name.lower(): type_ for name, type_, *_ in con.execute(f"describe select * from {table}").fetchall()
-    }
-    columns = [f"{canonical(c, present.get(c.name))} as {identifier(c.name)}" for c in COLUMNS[layout]]
-    return f'select "$path", {_PARTITION[layout]}, {", ".join(columns)} from {table}'
+def listed(texts: Iterable[str]) -> str:
+    """Strings as an SQL list."""
+    return f"[{', '.join(map(quoted, texts))}]"
 
 
 def identifier(name: str) -> str:
@@ -137,39 +299,66 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def canonical(column: Column, type_: str | None) -> str:
-    """The expression that turns a column of a source's type into its canonical type."""
-    if type_ is None:
-        return f"null::{column.type}"
-    if type_ == column.type:
-        return identifier(column.name)
-    return _CONVERT.get(column.type, _cast)(column, type_)
+def _step(value: str, type_: Type, path: Sequence[str | int]) -> tuple[str, Type] | None:
+    """Follow a path into a value of a type: through structs, maps, lists, and JSON kept as text."""
+    if not path:
+        return value, type_
+    if type_.id == "varchar":
+        return f"json_extract_string({value}, {quoted(_json_path(path))})", VARCHAR
+    step, *rest = path
+    children = dict(type_.children) if type_.id in {"struct", "map", "list"} else {}
+    if type_.id == "struct" and step in children:
+        return _step(f"struct_extract({value}, {quoted(str(step))})", children[step], rest)
+    if type_.id == "map" and isinstance(step, str):
+        return _step(f"{value}[{quoted(step)}]", children["value"], rest)
+    if type_.id == "list" and isinstance(step, int):
+        return _step(f"{value}[{step + 1}]", children["child"], rest)
+    return None
 
 
-def _cast(column: Column, _: str) -> str:
-    return f"{identifier(column.name)}::{column.type}"
+def _json_path(path: Sequence[str | int]) -> str:
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in path)
 
 
-def _integer(column: Column, type_: str) -> str:
-    name = identifier(column.name)
-    if type_ in _INTEGERS:
-        return f"{name}::{column.type}"
-    whole = f"regexp_full_match(trim({name}::varchar), '[+-]?[0-9]+([.]0*)?')"
-    return (
-        f"case when {name} is null then null when {whole} then {name}::{column.type} "
-        f"else error('not a whole number: ' || {name}::varchar) end"
-    )
+def _text(value: str, type_: Type) -> str:
+    if type_.id == "varchar":
+        return value
+    return f"decode({value})" if type_.id == "blob" else f"{value}::varchar"
 
 
-def _instant(column: Column, type_: str) -> str:
-    name = identifier(column.name)
-    return (
-        f"{name}::timestamp" if type_.startswith("TIMESTAMP") else f"{name}::varchar::timestamptz::timestamp"
-    )
+def _integer(value: str, type_: Type) -> str:
+    return f"{value}::bigint" if type_.id in INTEGERS else f"{_matching(value, _WHOLE)}::bigint"
 
 
-_CONVERT: dict[str, Callable[[Column, str], str]] = {
-    "BIGINT": _integer,
-    "INTEGER": _integer,
-    "TIMESTAMP": _instant,
+def _number(value: str, type_: Type) -> str:
+    """A number as a double; a single-precision one is the decimal that it is written as."""
+    return f"{value}::double" if type_.id in NUMBERS else f"{_matching(value, _NUMBER)}::double"
+
+
+def _instant(value: str, type_: Type) -> str:
+    if type_.id in INSTANTS:
+        return value if type_.id == "timestamp" else f"{value}::timestamp"
+    if str(type_).upper().startswith("TIMESTAMP"):
+        return f"make_timestamp(epoch_us({value}::timestamptz))"  # a cast would go by the calendar, row by row
+    return f"make_timestamp(epoch_us({_matching(value, _INSTANT)}::timestamptz))"
+
+
+def _milliseconds(value: str, type_: Type) -> str:
+    if str(type_).upper().startswith("TIMESTAMP"):
+        return f"epoch_ms({_instant(value, type_)})"
+    return _integer(value, type_)
+
+
+_CONVERT: dict[str, Callable[[str, Type], str]] = {
+    "text": _text,
+    "integer": _integer,
+    "number": _number,
+    "instant": _instant,
+    "milliseconds": _milliseconds,
 }
+
+
+def _matching(value: str, pattern: str) -> str:
+    """A value's text where it matches, without spaces around it, else a text that no cast takes."""
+    text = f"trim({value}::varchar)"
+    return f"case when regexp_full_match({text}, {quoted(pattern)}) then {text} else '!' || {text} end"

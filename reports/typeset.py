@@ -28,7 +28,7 @@ from reports.resolve import Window
 
 PAGE_SIZES = ("letter", "a4")
 LABEL_LENGTH = 120
-LEGEND_LENGTH = 44
+LEGEND_LENGTH = 38
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -65,7 +65,7 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
     except jinja2.TemplateSyntaxError as error:
         raise InvalidSettings(f"template {error.name}, line {error.lineno}: {error.message}") from None
     except jinja2.TemplateNotFound as error:
-        raise InvalidSettings(f"template {error.message}: no such template in the templates folders") from None
+        raise InvalidSettings(f"template {error.name}: no such template in the templates folders") from None
     except InvalidSettings:
         raise
     except Exception as error:  # whatever a template's expressions run into
@@ -107,6 +107,8 @@ def _filters(ledger: Ledger) -> dict[str, Callable[..., Any]]:
         "prose": printable,
         "words": lambda text: printable(text.replace("_", " "), LABEL_LENGTH),
         "batch_columns": _columns,
+        "considered": lambda alternative: f"{alternative.explanation} {alternative.assessment}",
+        "dated": lambda action: f"{day(action.date)}: {action.action}",
         "day": day,
         "short_day": _short_day,
         "instant": instant,

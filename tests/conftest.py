@@ -1,5 +1,6 @@
 """Fixtures that every test file can ask for."""
 
 from tests.pki import authority, network, signed, unsigned
+from tests.publishing import golden, sample_briefings
 
-__all__ = ["authority", "network", "signed", "unsigned"]
+__all__ = ["authority", "golden", "network", "sample_briefings", "signed", "unsigned"]

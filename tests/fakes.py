@@ -1,4 +1,4 @@
-"""A query engine and an evidence source in memory, plain enough to be read at a glance."""
+"""A query engine and an evidence source in memory, and briefings made with them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from reports import query
+from reports.collect import collect
+from reports.compose import Audience, Briefing, Settings, compose
 from reports.evidence import EvidenceObject, Located, locate
+from reports.group import group
 from reports.query import Answer, Progress, Question, Row
+from reports.registry import Dataset, Element, Entry, Issuer, Law, Registry
+from reports.resolve import Window
 
 COUNTED = ("new", "in_progress", "resolved")
 
@@ -58,9 +63,7 @@ class FakeEngine:
         """Answer exactly."""
         self.asked.append(question)
         progress(1, 1)
-        rows = {"tallies": _tallies, "history": _history}[question.name](
-            _standings(d for d in self.detections if d.event_day in question.about), question
-        )
+        rows = rows_of(question, _standings(d for d in self.detections if d.event_day in question.about))
         sql = query.statement(question.name, "flat")
         return Answer(question.name, sql, question.parameters, "fake", "1", None, query.ordered(rows))
 
@@ -100,6 +103,11 @@ def source_of(detections: Iterable[Detection]) -> FakeSource:
     """A source with an object for each day that there are detections of."""
     days = sorted({d.event_day for d in detections})
     return FakeSource([{f"detections/event_day={day}/part.jsonl": str(day).encode() for day in days}])
+
+
+def rows_of(question: Question, standings: Mapping[str, Sequence[Detection]]) -> list[Row]:
+    """The rows that answer a question, from what became of each detection that it is about."""
+    return {"tallies": _tallies, "history": _history}[question.name](standings, question)
 
 
 def _standings(delivered: Iterable[Detection]) -> dict[str, list[Detection]]:
@@ -201,3 +209,32 @@ def _grouped(
     for detection in detections:
         groups[tuple(getattr(detection, key) for key in by)].append(detection)
     return [(dict(zip(by, keys, strict=True)), group) for keys, group in groups.items()]
+
+
+LAW = Law(
+    citation="H.R. 8283",
+    status="as introduced",
+    title="elements",
+    elements=(
+        Element(id="A", text="text A", plain="plain A"),
+        Element(id="B", text="text B", plain="plain B"),
+    ),
+)
+
+
+def settings_of(*entries: Entry, synthetic: bool = True) -> Settings:
+    """Settings with some registry entries."""
+    return Settings(
+        Registry(campaigns=entries), Dataset(synthetic=synthetic), Issuer(name="Example Lab"), LAW
+    )
+
+
+def composed(
+    detections: Sequence[Detection], window: Window, audience: Audience = "lawmaker", *entries: Entry
+) -> Briefing:
+    """The briefing of some detections, a fortnight after the window."""
+    settings = settings_of(*entries)
+    evidence = collect(window, FakeEngine(detections), source_of(detections), 7, lambda *_: None)
+    as_of = datetime.combine(window.last + timedelta(14), time(), UTC)
+    campaigns = group(evidence, settings.registry)
+    return compose(window, evidence, campaigns, audience, settings=settings, as_of=as_of)

@@ -17,10 +17,11 @@ from typing import Any
 
 import duckdb
 import pytest
+import sqlglot
 from packaging.requirements import Requirement
 from pydantic import BaseModel
 
-from reports import raw, registry
+from reports import query, raw, registry
 from reports.assets import TEMPLATES
 from reports.cli import main
 from reports.collect import collect
@@ -78,8 +79,15 @@ def named(text: str) -> set[str]:
     return {
         word
         for code in re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
-        for word in (code, *re.split(r"[^\w.-]+", code))
+        for word in (code, *re.split(r"[^\w.-]+", code), *re.split(r"\W+", code))
     }
+
+
+def section(text: str, heading: str) -> str:
+    """The part of a page under a heading of the second level."""
+    return re.split(r"^## ", text, flags=re.MULTILINE)[
+        1 + re.findall(r"^## (.+)$", text, re.MULTILINE).index(heading)
+    ]
 
 
 def slug(heading: str) -> str:
@@ -90,9 +98,10 @@ def run(line: str, folder: Path) -> str:
     """Run one `exhibit …` line of the documentation in a folder; returns what it printed."""
     words = shlex.split(line.removeprefix(".venv/bin/"))[1:]
     words = [str(next(iter(folder.glob(word)))) if "*" in word else word for word in words]
-    out = io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        assert main(words) == 0, line
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main(words)
+    assert status == 0, err.getvalue()
     return out.getvalue()
 
 
@@ -120,7 +129,9 @@ def complete(first_run: Published) -> Published:
     (folder / "house").mkdir()
     for model, place in (("campaigns", "mine"), ("dataset", "mine"), ("issuer", "house"), ("law", "house")):
         (folder / place / f"{model}.yaml").write_text(settings_example(model), "utf-8")
-    (folder / "house" / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+    (folder / "house" / "logo.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    )
     (line,) = commands(block("docs/settings.md", "sh", "--templates house"))
     printed = run(line, folder)
     (pdf,) = (folder / "out").glob("*regulator*.pdf")
@@ -156,21 +167,29 @@ def test_every_page_can_be_reached() -> None:
     while waiting:
         path = waiting.pop()
         reached.add(path)
-        linked = {(path.parent / link.partition("#")[0]).resolve() for link in LINK.findall(path.read_text("utf-8"))}
-        waiting += [each for each in linked if each.suffix == ".md" and each.is_file() and each not in reached]
+        linked = {
+            (path.parent / link.partition("#")[0]).resolve() for link in LINK.findall(path.read_text("utf-8"))
+        }
+        waiting += [
+            each for each in linked if each.suffix == ".md" and each.is_file() and each not in reached
+        ]
     assert set() == set(PAGES) - reached
 
 
 def test_make_targets_exist() -> None:
     """Every `make` command that a page names is one of the Makefile."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    used = {t for path in PAGES for t in re.findall(r"(?:`|^\$? ?)make ([a-z]+)", path.read_text("utf-8"), re.M)}
+    used = {
+        t for path in PAGES for t in re.findall(r"(?:`|^\$? ?)make ([a-z]+)", path.read_text("utf-8"), re.M)
+    }
     assert {"briefing", "test"} <= used
     assert set() == used - targets
 
 
 @pytest.mark.parametrize("verb", ["", "sample", "publish", "verify"])
-def test_help_is_as_printed(verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_is_as_printed(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The help of each verb stands in the documentation as it is printed, but for line breaks of Python's release."""
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as end:
@@ -216,8 +235,8 @@ def test_receipt_example_is_a_figure(first_run: Published) -> None:
 
 def test_query_example_agrees(first_run: Published) -> None:
     """The query by which a reader computes totals again gives what briefing.json says."""
-    query = block("docs/checking.md", "sql", "revised_at").replace("detections/", f"{first_run.folder}/mine/detections/")
-    totals = duckdb.sql(query).fetchall()
+    plain = block("docs/checking.md", "sql", "revised_at")
+    totals = duckdb.sql(plain.replace("detections/", f"{first_run.folder}/mine/detections/")).fetchall()
     data = first_run.data
     said = [(c["campaign_id"], c["exchanges"], c["accounts"]) for c in data["campaigns"]]
     said.append((None, data["unattributed"]["exchanges"], data["unattributed"]["accounts"]))
@@ -235,11 +254,21 @@ def test_complete_settings_are_published(complete: Published) -> None:
 
 def test_attached_files_are_explained(complete: Published) -> None:
     """Each attached file, each key of the JSON ones and each column of the tables has its place on the page."""
-    words = named(page("docs/inside-the-pdf.md"))
-    assert set() == set(complete.files) - words
+    text = page("docs/inside-the-pdf.md")
+    figures, tables = named(section(text, "Figures and receipts")), named(section(text, "The tables"))
+    assert set() == set(complete.files) - named(text)
     for name, content in complete.files.items():
-        found = set(keys(json.loads(content))) if name.endswith(".json") else set(next(csv.reader([content.decode()])))
-        assert set() == {key for key in found if not key.isspace()} - words, name
+        if name.endswith(".json"):
+            found, words = set(keys(json.loads(content))), named(section(text, name)) | figures
+        else:
+            found, words = set(next(csv.reader(io.StringIO(content.decode())))), tables
+        assert set() == found - words, name
+
+
+def test_the_receipt_is_explained(first_run: Published) -> None:
+    """Each key of a receipt has its place on the page about the command line."""
+    (receipt,) = (first_run.folder / "out").glob("*lawmaker*.json")
+    assert set() == set(keys(json.loads(receipt.read_text()))) - named(page("docs/command-line.md"))
 
 
 def test_verdicts_are_explained(first_run: Published) -> None:
@@ -258,9 +287,17 @@ def test_every_setting_is_explained() -> None:
 
 
 def test_every_column_is_explained() -> None:
-    """Each column of both layouts is in the page about evidence."""
-    words = named(page("docs/evidence.md"))
-    assert set() == {column.name for column in (*raw.FLAT, *raw.OCSF)} - words
+    """Each column of both layouts is in the page about evidence, and those that a view adds are listed there."""
+    text = page("docs/evidence.md")
+    views = {
+        path.stem: sqlglot.parse_one(path.read_text("utf-8"), read="trino")
+        for path in (query.SQL / "views").iterdir()
+    }
+    own = {column for view in views.values() for column in view.named_selects} - {
+        column.name for column in raw.FLAT
+    }
+    assert set() == {column.name for column in (*raw.FLAT, *raw.OCSF)} - named(text)
+    assert own == set(re.findall(r"^\| `(\w+)` \|", section(text, "A schema of your own"), re.MULTILINE))
 
 
 def test_ocsf_example_is_counted(tmp_path: Path) -> None:
@@ -297,16 +334,19 @@ def test_every_dependency_has_its_reason() -> None:
 
 def test_decisions_have_one_form() -> None:
     """A decision has a number, a context, what was decided and what follows from it."""
-    decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    decisions = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
     assert [int(path.name[:4]) for path in decisions] == list(range(1, len(decisions) + 1))
     for path in decisions:
         text = path.read_text("utf-8")
-        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], path.name
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], (
+            path.name
+        )
         assert text.startswith(f"# {int(path.name[:4])}. "), path.name
 
 
 def test_exit_statuses_are_explained() -> None:
     """The exit statuses of the errors are those of the page about the command line."""
+
     def statuses(error: type[ExhibitError]) -> Iterator[int]:
         yield error.exit_status
         for each in error.__subclasses__():

@@ -173,6 +173,16 @@ def test_thresholds_count_what_reaches_them(delivered: list[Detection]) -> None:
             assert as_dict(campaign.activity.by_confidence)[t] == totals(mine)
 
 
+def test_an_account_reaches_a_threshold_with_any_of_its_detections() -> None:
+    """Whichever campaign the detection belongs to, the account is counted once."""
+    rows = [
+        detection("A", 1, confidence=0.95),
+        detection("B", 1, confidence=0.2),
+        detection(None, 1, confidence=0.6),
+    ]
+    assert as_dict(grouped(rows).by_confidence) == {0.5: (2, 1, 2), 0.7: (1, 1, 1), 0.9: (1, 1, 1)}
+
+
 @SOME
 @given(deliveries())
 def test_the_preceding_window_is_compared_with(delivered: list[Detection]) -> None:

@@ -221,14 +221,15 @@ def test_authority_does_not_touch_other_folders(tmp_path):
     ):
         LocalAuthority.open(tmp_path, NOW)
     assert [each.name for each in tmp_path.iterdir()] == ["photo.jpg"]
-    assert not list(tmp_path.parent.glob(f".{tmp_path.name}-*"))
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
 
 
 def test_authority_in_an_empty_folder(tmp_path):
     """An empty folder is filled, whatever a run that was killed left beside it."""
-    (tmp_path / ".keys-killed").mkdir()
+    (tmp_path / ".keys.unfinished").mkdir()
     (tmp_path / "keys").mkdir()
     assert LocalAuthority.open(tmp_path / "keys", NOW).directory == tmp_path / "keys"
+    assert [each.name for each in tmp_path.iterdir()] == ["keys"]
 
 
 def test_authority_under_a_file(tmp_path):

@@ -6,8 +6,10 @@ select
     case
         when not coalesce(
             detection_id <> '' and account_id is not null and detector is not null and revised_at is not null
-            and event_day is not null and last_seen >= first_seen and exchange_count >= 0
-            and coalesce(output_tokens, 0) >= 0 and confidence between 0 and 1,
+            and status in ('new', 'in_progress', 'resolved', 'suppressed', 'deleted')
+            and first_seen >= timestamp '1970-01-01 00:00:00' and last_seen < timestamp '9999-01-01 00:00:00'
+            and last_seen >= first_seen and exchange_count >= 0 and coalesce(output_tokens, 0) >= 0
+            and confidence between 0 and 1,
             false
         ) then 'unsound'
         when row_number() over (
@@ -16,9 +18,8 @@ select
                 revised_at desc, status, exchange_count desc, account_id, campaign_id, first_seen, last_seen,
                 output_tokens, capability, detector, detector_version, confidence, network, country
         ) > 1 then 'superseded'
-        when status = 'new' or status = 'in_progress' or status = 'resolved' then 'tallied'
         when status = 'suppressed' or status = 'deleted' then 'excluded'
-        else 'unsound'
+        else 'tallied'
     end as standing
 from detections
 where delivered_day between cast(? as date) and cast(? as date)

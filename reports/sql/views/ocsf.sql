@@ -2,7 +2,6 @@
 -- A finding's time is when it was made, not when the activity happened, and its updates land in later partitions:
 -- so the event day comes from the activity, and an id is resolved over all partitions that are read.
 select
-    "$path" as object,
     cast(date_parse(eventday, '%Y%m%d') as date) as delivered_day,
     date '1970-01-01' as revised_within,
     cast(
@@ -21,7 +20,7 @@ select
         when 5 then 'resolved' -- archived: closed, and still counted
         when 6 then 'deleted'
     end as status,
-    element_at(evidences, 1).actor.user.uid as account_id,
+    nullif(element_at(evidences, 1).actor.user.uid, '') as account_id,
     nullif(element_at(unmapped, 'campaign_id'), '') as campaign_id,
     date_add(
         'millisecond', coalesce(start_time, finding_info.first_seen_time), timestamp '1970-01-01 00:00:00'
@@ -30,9 +29,9 @@ select
         'millisecond', coalesce(end_time, finding_info.last_seen_time), timestamp '1970-01-01 00:00:00'
     ) as last_seen,
     "count" as exchange_count,
-    cast(nullif(element_at(unmapped, 'output_tokens'), '') as bigint) as output_tokens,
+    cast(element_at(unmapped, 'output_tokens') as bigint) as output_tokens,
     nullif(element_at(finding_info.types, 1), '') as capability,
-    finding_info.analytic.name as detector,
+    nullif(finding_info.analytic.name, '') as detector,
     nullif(finding_info.analytic.version, '') as detector_version,
     cast(confidence_score as double) / 100 as confidence,
     nullif(element_at(unmapped, 'network'), '') as network,

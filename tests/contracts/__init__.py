@@ -1,0 +1,5 @@
+"""One suite a port, run over every adapter: its tests are imported beside a fixture that opens the adapter."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.contracts.query_engine", "tests.contracts.store")

@@ -1,0 +1,57 @@
+"""What every `Store` does. The fixture `open_store` opens the same store again and again, empty at first."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from reports.store import Store
+
+OpenStore = Callable[[], Store]
+
+
+def test_kept_as_put(open_store: OpenStore) -> None:
+    """Documents are found again under their names, byte for byte."""
+    documents = {"a.pdf": bytes(range(256)) * 4096, "a.json": b"", "b é.json": b"{}\r\n"}
+    assert open_store().put(documents)
+    assert {name: open_store().get(name) for name in documents} == documents
+
+
+def test_nothing_there(open_store: OpenStore) -> None:
+    """A store that nothing was put into holds nothing."""
+    assert open_store().get("a.pdf") is None
+    assert open_store().list("") == ()
+
+
+def test_listed_in_order(open_store: OpenStore) -> None:
+    """Names are listed by their beginning, in order, and an exact name counts as one."""
+    for name in ("b-2", "a-2", "a-10", "a", "A-1"):
+        assert open_store().put({name: b"x"})
+    assert open_store().list("a") == ("a", "a-10", "a-2")
+    assert open_store().list("") == ("A-1", "a", "a-10", "a-2", "b-2")
+    assert open_store().list("c") == ()
+
+
+@pytest.mark.parametrize("order", [("new", "taken"), ("taken", "new")])
+def test_all_or_none(open_store: OpenStore, order: tuple[str, str]) -> None:
+    """Where one name is taken nothing is put, and what is there stays."""
+    assert open_store().put({"taken": b"first"})
+    assert not open_store().put(dict.fromkeys(order, b"second"))
+    assert open_store().list("") == ("taken",)
+    assert open_store().get("taken") == b"first"
+
+
+def test_same_again(open_store: OpenStore) -> None:
+    """A name is taken whatever it holds, the same bytes included."""
+    assert open_store().put({"a": b"x"})
+    assert not open_store().put({"a": b"x"})
+
+
+def test_many_writers(open_store: OpenStore) -> None:
+    """Of many who put different documents under one last name at once, one does, and all of its own are there."""
+    groups = [{f"{n}.pdf": b"%d" % n, "receipt": b"of %d" % n} for n in range(8)]
+    with ThreadPoolExecutor(len(groups)) as pool:
+        done = list(pool.map(lambda documents: open_store().put(documents), groups))
+    (winner,) = [n for n, put in enumerate(done) if put]
+    assert open_store().list("") == (f"{winner}.pdf", "receipt")
+    assert open_store().get("receipt") == b"of %d" % winner

@@ -1,0 +1,168 @@
+"""The line as a whole: what is published again, as which edition, and that its bytes are always the same."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from reports.cli import main
+from reports.contents import attached
+from reports.keys import LocalAuthority
+from tests.pki import Network, certify, new_key
+from tests.publishing import GOLDEN, Published, arguments, exhibit, expected, publish
+
+NAMING = expected("naming")["request"]
+
+
+@pytest.fixture
+def evidence(tmp_path: Path) -> Path:
+    """Evidence that a test may change."""
+    return Path(shutil.copytree(GOLDEN / "naming", tmp_path / "evidence"))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def state(folder: Path) -> dict[str, tuple[int, int]]:
+    """Each file with its inode and when it was last written."""
+    return {each.name: (each.stat().st_ino, each.stat().st_mtime_ns) for each in folder.iterdir()}
+
+
+def receipts(out: Path) -> list[dict[str, object]]:
+    found = [json.loads(path.read_text()) for path in out.glob("*.receipt.json")]
+    return sorted(found, key=lambda receipt: receipt["edition"])
+
+
+@pytest.mark.parametrize("later", [{}, {"as_of": "2027-01-01T00:00:00Z"}])
+def test_not_published_twice(
+    golden: dict[str, Published],
+    authority: LocalAuthority,
+    capsys: pytest.CaptureFixture[str],
+    later: Mapping[str, str],
+) -> None:
+    """The same request again, or at a later instant, gives the same receipt and writes nothing."""
+    first, request = golden["revisions"], {**expected("revisions")["request"], **later}
+    before = state(first.folder)
+    publish(GOLDEN / "revisions", first.folder, authority.directory, request, ["--json"])
+    assert json.loads(capsys.readouterr().out) == first.receipt
+    assert state(first.folder) == before
+
+
+def test_editions(
+    evidence: Path, out: Path, authority: LocalAuthority, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Changed evidence or a changed registry makes another edition, which names the one it supersedes; so does
+    going back, and the latest counts."""
+    row = evidence / "detections" / "event_day=2026-05-01" / "part.jsonl"
+    registry = evidence / "campaigns.yaml"
+    original, renamed = row.read_text(), registry.read_text().replace("Campaign South", "Campaign West")
+
+    def run() -> None:
+        assert main(arguments(evidence, out, authority.directory, NAMING)) == 0
+
+    run()
+    row.write_text(original.replace("28814637", "28814638"))
+    run()
+    registry.write_text(renamed)
+    run()
+    row.write_text(original)
+    run()
+    run()
+    number = "EX-20260501-20260501-L"
+    (last,) = out.glob("*-e4-*.pdf")
+    assert json.loads(attached(last.read_bytes())["briefing.json"])["supersedes"] == f"{number} edition 3"
+    assert [(r["edition"], r["supersedes"]) for r in receipts(out)] == [
+        (1, None),
+        (2, f"{number} edition 1"),
+        (3, f"{number} edition 2"),
+        (4, f"{number} edition 3"),
+    ]
+    assert len(list(out.glob("*.pdf"))) == 4
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("briefing:")]
+    assert printed[-1] == printed[-2] == f"briefing:   {last}"
+
+
+def test_same_bytes(golden: dict[str, Published], tmp_path: Path, authority: LocalAuthority) -> None:
+    """The unsigned bytes do not depend on process, folder, path, clock, zone, locale or order of delivery."""
+    copied = tmp_path / "a place" / "elsewhere"
+    for file in sorted((f for f in (GOLDEN / "revisions").rglob("*") if f.is_file()), reverse=True):
+        place = copied / file.relative_to(GOLDEN / "revisions")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(file.read_bytes())
+    request, keys = expected("revisions")["request"], authority.directory
+    runs = [
+        ("elsewhere/", copied.parent, {"PYTHONHASHSEED": "1", "TZ": "Asia/Kathmandu", "LC_ALL": "C"}),
+        (
+            os.path.relpath(GOLDEN / "revisions", tmp_path),
+            tmp_path,
+            {"PYTHONHASHSEED": "2", "TZ": "America/St_Johns", "LC_ALL": "tr_TR.UTF-8", "LANG": "de_DE"},
+        ),
+    ]
+    processes = [
+        exhibit(arguments(path, tmp_path / f"out {n}", keys, request), cwd, environment)
+        for n, (path, cwd, environment) in enumerate(runs)
+    ]
+    for n, process in enumerate(processes):
+        _, complaint = process.communicate()
+        assert process.returncode == 0, complaint
+        assert Published(tmp_path / f"out {n}").unsigned == golden["revisions"].unsigned
+
+
+def test_order_of_rows(
+    golden: dict[str, Published], tmp_path: Path, out: Path, authority: LocalAuthority
+) -> None:
+    """The data do not depend on the order of the rows in the objects, nor on how they are spread over them."""
+    evidence = tmp_path / "evidence"
+    for folder in sorted((GOLDEN / "revisions" / "detections").iterdir()):
+        lines = [line for file in folder.glob("*.jsonl") for line in file.read_text().splitlines()]
+        place = evidence / "detections" / folder.name
+        place.mkdir(parents=True)
+        for n, line in enumerate(reversed(lines)):
+            (place / f"{n}.jsonl").write_text(line + "\n")
+        for file in folder.glob("*.csv"):
+            head, *rows = file.read_text().splitlines()
+            (place / "rows.csv").write_text("\n".join([head, *reversed(rows), ""]))
+    found = publish(evidence, out, authority.directory, expected("revisions")["request"]).briefing
+    known = golden["revisions"].briefing
+    assert {name: found[name] for name in found if name != "figures"} == {
+        name: known[name] for name in known if name != "figures"
+    }
+
+
+def test_two_at_once(tmp_path: Path, out: Path, authority: LocalAuthority) -> None:
+    """Two runs at once publish once, and both say what was published."""
+    instants = ("2026-05-20T00:00:00Z", "2026-05-21T00:00:00Z")
+    request = expected("quiet")["request"]
+    running = [
+        exhibit(
+            [*arguments(GOLDEN / "quiet", out, authority.directory, {**request, "as_of": instant}), "--json"]
+        )
+        for instant in instants
+    ]
+    answers = [process.communicate() for process in running]
+    assert [process.returncode for process in running] == [0, 0], answers
+    published = Published(out)
+    assert [json.loads(printed) for printed, _ in answers] == [published.receipt] * 2
+    assert len(os.listdir(out)) == 2
+
+
+def test_nothing_invalid_is_archived(
+    tmp_path: Path, out: Path, authority: LocalAuthority, network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A briefing that the named roots do not vouch for in full is not published."""
+    stranger = tmp_path / "stranger.pem"
+    stranger.write_bytes(certify(new_key()).public_bytes(Encoding.PEM))
+    request = {
+        **expected("quiet")["request"],
+        "timestamp_url": network.timestamper.url,
+        "trust": str(stranger),
+    }
+    assert main(arguments(GOLDEN / "quiet", out, authority.directory, request)) == 1
+    assert "the briefing was not published: its time-stamp is not valid" in capsys.readouterr().err
+    assert not out.exists()

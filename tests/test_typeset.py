@@ -1,0 +1,574 @@
+"""Step 5, first half: the pages of a briefing, as their reader sees them."""
+
+import html as markup
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from reports import registry
+from reports.assets import TEMPLATES, Resources
+from reports.attach import attachments
+from reports.collect import Evidence, collect
+from reports.compose import Audience, Briefing, Settings, compose
+from reports.errors import InvalidSettings
+from reports.evidence import FolderEvidence
+from reports.figures import Ledger
+from reports.group import group
+from reports.query_duckdb import DuckDBEngine
+from reports.registry import Action, Alternative, Attribution, Dataset, Entry, Issuer, Law, Registry, parse
+from reports.render import DocumentMetadata, render_pdf
+from reports.resolve import Window
+from reports.sample import write_sample
+from reports.typeset import PAGE_SIZES, typeset
+from tests.fakes import Detection, FakeEngine, source_of
+from tests.tools import needs
+
+pytestmark = needs("pdftotext")
+
+WINDOW = Window(date(2026, 4, 22), date(2026, 6, 5))
+OURS = Resources()
+LAW = parse(Law, OURS.read("law.yaml").decode(), "law.yaml")
+AUDIENCES: tuple[Audience, ...] = ("lawmaker", "regulator")
+CAPABILITIES = ("software_engineering", "agentic_reasoning", "long_duration_task_management", "vision")
+MARGIN = 16 * 72 / 25.4
+
+
+def settings(registry: Registry, synthetic: bool = True, **issuer: Any) -> Settings:
+    return Settings(registry, Dataset(synthetic=synthetic), Issuer(**issuer), LAW)
+
+
+def detections(campaigns: Sequence[str | None], days: int = 45, **columns: Any) -> list[Detection]:
+    """Three detections a campaign and day, of numbers with many different digits."""
+    return [
+        Detection(
+            f"{campaign}.{day}.{n}",
+            f"account {campaign}.{(day + n) % 7}",
+            campaign,
+            (at := datetime.combine(WINDOW.first + timedelta(day), time(12))),
+            at + timedelta(hours=1),
+            (day * 7919 + n * 104729 + 15485863) // (order + 1) % 999983,
+            **{
+                "confidence": (0.4, 0.6, 0.8, 0.95)[(day + n) % 4],
+                "capability": CAPABILITIES[(day * n + order) % 4],
+                "network": f"network {'abc'[n]}",
+                "country": ("SG", "US", "DE")[n],
+                **columns,
+            },
+        )
+        for order, campaign in enumerate(campaigns)
+        for day in range(days)
+        for n in range(3)
+    ]
+
+
+def brief(
+    delivered: Sequence[Detection] | Evidence, settings: Settings, audience: Audience = "lawmaker"
+) -> Briefing:
+    if not isinstance(delivered, Evidence):
+        source = source_of(delivered)
+        delivered = collect(WINDOW, FakeEngine(delivered), source, 7, lambda *_: None)
+    as_of = datetime(2026, 6, 20, 12, tzinfo=UTC)
+    return compose(
+        WINDOW,
+        delivered,
+        group(delivered, settings.registry),
+        audience,
+        settings=settings,
+        as_of=as_of,
+    )
+
+
+def pages(html: str, resources: Resources = OURS) -> bytes:
+    about = DocumentMetadata("x", "x", "x", datetime(2026, 6, 20, tzinfo=UTC), synthetic=True)
+    return render_pdf(html, resources=resources, metadata=about)
+
+
+def text_of(pdf: bytes, *options: str) -> str:
+    run = subprocess.run(["pdftotext", *options, "-", "-"], input=pdf, capture_output=True, check=True)
+    return run.stdout.decode()
+
+
+def flat(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def page_count(pdf: bytes) -> int:
+    return text_of(pdf).count("\f")
+
+
+def seen(html: str) -> str:
+    """What a page's HTML says, without its markup."""
+    body = re.sub(r"<head>.*?</head>|src=\"[^\"]*\"", "", html, flags=re.DOTALL)
+    return flat(markup.unescape(re.sub(r"<[^>]*>", " ", body)))
+
+
+def full_entry(campaign_id: str, name: str, **fields: Any) -> Entry:
+    """An entry as long as an analyst would write one."""
+    alternative = Alternative(
+        explanation="Resellers pass on the traffic of many unrelated customers.",
+        assessment="Rejected for most of it, because unrelated customers do not send prompts of one structure.",
+    )
+    attribution = Attribution(
+        confidence="high",
+        likelihood="almost certain",
+        confidence_statement=(
+            "Confidence is high, because several detectors that work independently of one another agree, and "
+            "request metadata and shared infrastructure point the same way."
+        ),
+        likelihood_statement="It is almost certain that the operator ran these accounts in order to train a model.",
+        basis=("Accounts that appeared unrelated sent prompts of the same structure within minutes.",) * 4,
+        alternatives=(alternative,) * 3,
+        approvals=("head of threat intelligence", "general counsel"),
+    )
+    entry: dict[str, Any] = {
+        "operator": "operators affiliated with Example and its research division",
+        "attribution": attribution,
+        "techniques": ("AML.T0008.005", "AML.T0021", "AML.T0040", "AML.T0024.002", "AML.T0005.001"),
+        "methods": (
+            "Accounts were opened in bulk with misrepresented identities and reached the service by proxies.",
+        )
+        * 4,
+        "actions": (Action(date=date(2026, 5, 12), action="A wave of accounts of its network was suspended."),)
+        * 4,
+        "response": "No answer of the operator is on record.",
+        "law": {
+            element.id: "Accounts were opened with misrepresented identities." for element in LAW.elements[:4]
+        },
+    }
+    return Entry(campaign_id=campaign_id, name=name, **{**entry, **fields})
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Settings]:
+    folder = tmp_path_factory.mktemp("typeset") / "sample"
+    write_sample(folder)
+    source = FolderEvidence(folder)
+    evidence = collect(WINDOW, DuckDBEngine(source), source, 7, lambda *_: None)
+    written = Settings(
+        parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
+        parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),
+        parse(Issuer, OURS.read("issuer.yaml").decode(), "issuer.yaml"),
+        LAW,
+    )
+    return evidence, written
+
+
+Set = tuple[Briefing, str, Ledger, bytes]
+
+
+@pytest.fixture(scope="session")
+def sets(sample: tuple[Evidence, Settings]) -> Mapping[str, Set]:
+    """The sample's briefings, by audience: what was composed, its HTML, its ledger and its pages."""
+    found = {}
+    for audience in AUDIENCES:
+        briefing = brief(*sample, audience)
+        html, ledger = typeset(briefing, OURS, "letter")
+        found[audience] = (briefing, html, ledger, pages(html))
+    return found
+
+
+# Figures
+
+
+def unrecorded(briefing: Briefing, ledger: Ledger, pdf: bytes) -> list[str]:
+    """The numbers on the pages that are neither in the ledger nor of a kind that is no figure."""
+    text = flat(text_of(pdf).replace("\f", " "))
+    for known in _not_figures(briefing):
+        text = re.sub(known, " ", text)
+    printed_ones = sorted({figure.printed for figure in ledger.figures.values()}, key=len, reverse=True)
+    for printed in printed_ones:
+        text = re.sub(rf"(?<![\d.,]){re.escape(flat(printed))}(?!\d|[.,]\d)", " ", text)
+    for detector in briefing.detectors:
+        text = text.replace(f"{detector.name}, {detector.version}", " ")
+    return re.findall(r"\S*\d\S*", text)
+
+
+def _not_figures(briefing: Briefing) -> list[str]:
+    month = r"(January|February|March|April|May|June|July|August|September|October|November|December)"
+    short = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+    evidence, written = briefing.evidence, briefing.settings
+    return [
+        *(_in_pieces(text) for text in sorted(_prose(written.registry), key=len, reverse=True)),
+        *map(re.escape, map(flat, sorted(_prose(written.law) | _prose(written.dataset), key=len, reverse=True))),
+        *(_in_pieces(o.name) for o in evidence.objects),
+        r"\b([0-9a-f] ?){64}\b",  # digests
+        r"\d\d:\d\d UTC",
+        rf"\b\d{{1,2}} {month} \d{{4}}",
+        rf"\b\d{{1,2}} ({month}|{short})( \d{{4}})?\b",
+        r"AML\.T\d{4}(\.\d{3})?",
+        rf"{briefing.number}|SHA-256|sha256sum|Directive 203",
+        r"Receipt F\d+",
+        r"Page \d+ of \d+",
+        r"(\. ){3,}\d+",  # the contents list
+        *(re.escape(f"{a.engine} {a.engine_version}") for a in evidence.answers),
+    ]
+
+
+def _prose(settings: Any) -> set[str]:
+    """The texts with digits that people wrote."""
+    found = re.findall(r'"((?:[^"\\]|\\.)*)"', settings.model_dump_json())
+    return {json.loads(f'"{text}"') for text in found if re.search(r"\d", text)}
+
+
+def _in_pieces(text: str) -> str:
+    """A text wherever its lines end."""
+    return r"(?<!\w)" + " ?".join(map(re.escape, re.sub(r"\s", "", text))) + r"(?!\w)"
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_every_number_on_the_pages_is_in_the_ledger(sets: Mapping[str, Set], audience: str) -> None:
+    """Whatever remains without dates, ids, digests, citations, page numbers and prose was printed by a filter."""
+    briefing, _, ledger, pdf = sets[audience]
+
+    assert unrecorded(briefing, ledger, pdf) == []
+
+
+def test_a_number_that_no_filter_printed_is_found(tmp_path: Path) -> None:
+    """The test above fails for a template that prints a raw number."""
+    (tmp_path / "sections").mkdir()
+    (tmp_path / "sections" / "glossary.html").write_text("<p>{{ briefing.total.exchanges.value + 1 }}</p>")
+    briefing = brief(detections(["c"]), settings(Registry()))
+    html, ledger = typeset(briefing, Resources((tmp_path, TEMPLATES)), "letter")
+
+    assert unrecorded(briefing, ledger, pages(html)) == [str(briefing.total.exchanges.value + 1)]
+
+
+def test_a_number_of_the_chart_is_in_the_ledger(sets: Mapping[str, Set]) -> None:
+    """The peak of the chart is the figure of the day table; the axis has its marks in the ledger."""
+    briefing, _, ledger, _ = sets["lawmaker"]
+    peak = max(briefing.periods, key=lambda p: p.exchanges.value)
+    of_chart = [f for f in ledger.figures.values() if f.quantity.question == "chart"]
+
+    assert ledger.record(peak.exchanges, f"{peak.exchanges.value:,}").id in {
+        f.id for f in ledger.figures.values() if f.quantity.question == "tallies"
+    }
+    assert [f.quantity.row["mark"] for f in of_chart] == [f"axis.{n}" for n in range(len(of_chart))]
+
+
+def test_the_receipt_of_a_key_figure_is_its_id(sets: Mapping[str, Set]) -> None:
+    """A reader who looks a receipt up in briefing.json finds the figure beside which it stands."""
+    _, html, ledger, _ = sets["lawmaker"]
+    found = re.findall(r'<p class="value">(.*?)</p>.*?Receipt (F\d+)', html)
+    printed = {figure.id: figure.printed for figure in ledger.figures.values()}
+
+    assert len(found) == 4
+    assert [printed[receipt] for _, receipt in found] == [flat(value) for value, _ in found]
+
+
+# What the pages say
+
+
+def test_the_first_page_hedges_as_the_published_figures_do(sets: Mapping[str, Set]) -> None:
+    """A reader of page 1 alone has the bottom line, the campaigns and the chart."""
+    first = flat(text_of(sets["lawmaker"][3]).split("\f")[0])
+
+    for text in (
+        "more than 28.8 million exchanges",
+        "nearly 25,000 accounts",
+        "operators affiliated with Alibaba and its AI research division, Qwen",
+        "Campaigns in the window",
+        "Exchanges by day and campaign",
+        "EX-20260422-20260605-L, edition 1",
+    ):
+        assert text in first
+
+
+def test_sections_are_those_of_the_audience(sets: Mapping[str, Set]) -> None:
+    """In order, and the contents list of the regulator's names each."""
+    lawmaker, regulator = (re.findall(r"<h2 id=\"(.*?)\">(.*?)</h2>", sets[a][1]) for a in AUDIENCES)
+    listed = re.findall(r'<a href="#(.*?)">(.*?)</a></li>', sets["regulator"][1])
+
+    common = ["bottom-line", "key-figures", "scale", "targeted", "methods", "who", "law", "actions"]
+    assert [id_ for id_, _ in lawmaker] == [*common, "requests", "sensitivity", "evidence", "glossary"]
+    assert listed == [heading for heading in regulator if heading[0] != "contents"]
+    more = ["detection", "sensitivity", "counting", "completeness", "evidence", "glossary"]
+    assert [id_ for id_, _ in listed] == [*common, *more]
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_likelihood_and_confidence_never_share_a_sentence(sets: Mapping[str, Set], audience: str) -> None:
+    """As a reader finds sentences: by paragraphs, items, cells and full stops."""
+    body = re.sub(r"<head>.*?</head>", "", sets[audience][1], flags=re.DOTALL)
+    blocks = re.split(r"</?(?:p|li|td|th|dd|dt|div|h\d|caption|ul|section|tr)\b[^>]*>", body)
+    texts = [flat(markup.unescape(re.sub(r"<[^>]*>", "", block))) for block in blocks]
+    sentences = [sentence for text in texts for sentence in registry._BETWEEN_SENTENCES.split(text)]
+    of_likelihood = [s for s in sentences if registry._LIKELIHOOD_WORDS.search(s)]
+
+    assert any("almost certain" in s for s in of_likelihood)
+    assert any("Confidence is high" in s for s in sentences)
+    assert not [s for s in of_likelihood if registry._CONFIDENCE_WORDS.search(s)]
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_an_element_without_evidence_is_a_gap(sets: Mapping[str, Set], audience: str) -> None:
+    """The sample has nothing on the development timeline, and its pages say so."""
+    row = re.search(r'<th scope="row">B.iv</th>.*?</tr>', sets[audience][1], re.DOTALL)
+
+    assert row is not None
+    assert "Gap: no evidence" in seen(row[0])
+
+
+def test_what_the_law_wants_assessed_is_answered_or_a_gap(sets: Mapping[str, Set]) -> None:
+    """Each item leads to a section that is there, or is printed as a gap."""
+    html = sets["regulator"][1]
+    for item in LAW.assessment:
+        row = re.search(rf"{re.escape(item.text)}</th>(.*?)</tr>", html)
+        assert row is not None
+        assert (f'href="#{item.answered_by}"' if item.answered_by else "Gap:") in row[1]
+        assert item.answered_by is None or f'<h2 id="{item.answered_by}">' in html
+
+
+def test_weaknesses_of_detectors_are_those_on_record() -> None:
+    """A detector that the registry does not know has none recorded."""
+    known = registry.KnownDetector(name="prompts", weaknesses=("Misses what is reworded.",))
+    delivered = [*detections(["c"], 2), *detections(["d"], 2, detector="unknown")]
+    html, _ = typeset(
+        brief(delivered, settings(Registry(detectors=(known,))), "regulator"), OURS, "letter"
+    )
+
+    assert "prompts none recorded Misses what is reworded." in seen(html)
+    assert "unknown none recorded none recorded" in seen(html)
+
+
+def test_a_withheld_operator_is_nowhere() -> None:
+    """Neither on a page nor in an attached file, while its attribution is told."""
+    attribution = Attribution(confidence="high", basis=("Shared hosts.",), approvals=("one person",))
+    entry = Entry(campaign_id="c", name="Campaign A", operator="Zyxwv Holdings", attribution=attribution)
+    for audience in AUDIENCES:
+        briefing = brief(detections(["c"]), settings(Registry(campaigns=(entry,))), audience)
+        html, ledger = typeset(briefing, OURS, "letter")
+        files = attachments(briefing, tuple(ledger.figures.values()), b"key")
+        text = text_of(pages(html)) + "".join(file.data.decode() for file in files)
+
+        assert "Zyxwv" not in html + text
+        assert "operator withheld" in html
+        assert "Shared hosts." in html
+
+
+def test_the_largest_on_record_only_if_true(sample: tuple[Evidence, Settings]) -> None:
+    """A larger published campaign makes it second, and no page calls it the largest."""
+    evidence, written = sample
+    larger = written.registry.entry("AC-2026-01")
+    assert larger.published is not None
+    published = larger.published.model_copy(update={"exchanges": 30_000_000})
+    entries = [
+        entry.model_copy(update={"published": published}) if entry is larger else entry
+        for entry in written.registry.campaigns
+    ]
+    changed = Settings(
+        written.registry.model_copy(update={"campaigns": tuple(entries)}),
+        written.dataset,
+        written.issuer,
+        written.law,
+    )
+    true, false = (typeset(brief(evidence, s), OURS, "letter")[0] for s in (written, changed))
+
+    assert seen(true).count("the largest of the 5 campaigns on record") == 2
+    assert "the largest of" not in seen(false)
+    assert "it is number 2 of the 5 campaigns on record" in seen(false)
+
+
+def test_a_campaign_is_new_only_if_the_evidence_covers_the_window_before() -> None:
+    """Without older evidence, nothing is said of the window before."""
+    html, _ = typeset(brief(detections(["c"]), settings(Registry())), OURS, "letter")
+
+    assert "not seen in the window before" not in seen(html)
+    assert "evidence covers part of it" in seen(html)
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_a_window_without_campaigns_has_its_pages(audience: Audience) -> None:
+    """What is detected and attributed to none is told as such."""
+    html, _ = typeset(brief(detections([None]), settings(Registry()), audience), OURS, "a4")
+
+    assert pages(html)
+    assert "no detection was attributed to a campaign" in seen(html)
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_a_window_in_which_nothing_counts_has_its_pages(audience: Audience) -> None:
+    """There is no chart of nothing."""
+    delivered = detections(["c"], 3, status="suppressed")
+    html, _ = typeset(brief(delivered, settings(Registry()), audience), OURS, "a4")
+
+    assert "<img" not in html
+    assert pages(html)
+
+
+# Text from outside
+
+HOSTILE = (
+    "<script>alert('x')</script>",
+    "{{ 7*7 }}{% raw %}",
+    "bidi \u202e\u2066 override",
+    "control \x00\x07\x1b characters",
+    "A name of ten thousand characters " * 300,
+    "=cmd|'/c calc'!A1",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_hostile_text_is_printed_as_text(audience: Audience, text: str) -> None:
+    """Wherever it comes from: ids, networks, capabilities, detectors, names and prose."""
+    delivered = [
+        *detections([text], 2, network=text, capability=text, detector=text, detector_version=text),
+        *detections(["c"], 2),
+    ]
+    entry = Entry(campaign_id="c", name=text, methods=(text,), response=text)
+    html, _ = typeset(
+        brief(delivered, settings(Registry(campaigns=(entry,)), name=text), audience), OURS, "letter"
+    )
+    shown = flat(text_of(pages(html)))
+
+    assert "<script" not in html
+    assert "\u202e" not in html
+    start = flat(text)[:20].strip()
+    shown_as = {"bidi": "bidi [U+202E][U+2066] override", "control": "control [U+0000][U+0007][U+001B]"}
+    assert shown_as.get(text.split()[0], start) in shown
+
+
+# The page
+
+
+@pytest.mark.parametrize("size", PAGE_SIZES)
+def test_a_lawmaker_gets_the_sample_on_four_pages(sample: tuple[Evidence, Settings], size: str) -> None:
+    """On either size of paper."""
+    assert page_count(pages(typeset(brief(*sample), OURS, size)[0])) <= 4
+
+
+@pytest.mark.parametrize("count", [3, 4, 5])
+@pytest.mark.parametrize("size", PAGE_SIZES)
+def test_five_campaigns_in_full_have_room_on_four_pages(tmp_path: Path, size: str, count: int) -> None:
+    """With a full entry each, a letterhead, a signatory and requests."""
+    (tmp_path / "logo.svg").write_text(LOGO)
+    ids = [f"c{n}" for n in range(count)]
+    entries = tuple(full_entry(id_, f"Campaign {id_}") for id_ in ids)
+    asked = ("Let providers share indicators of such campaigns with each other and with government.",) * 4
+    written = settings(
+        Registry(campaigns=entries, requests=asked),
+        logo="logo.svg",
+        unit="Trust and Safety",
+        address=("Street", "Place"),
+        contact="someone@example.org",
+        signatory="Head of Trust and Safety",
+        addressee={"lawmaker": "The Committee on Foreign Affairs"},
+    )
+    resources = Resources((tmp_path, TEMPLATES))
+    html, _ = typeset(brief(detections([*ids, None]), written), resources, size)
+    pdf = pages(html, resources)
+
+    assert page_count(pdf) <= 4
+    assert misplaced(pdf) == []
+    assert seen(html).count("Rejected for most of it") == 3 * count
+
+
+def test_of_many_campaigns_the_largest_are_told_and_the_others_counted() -> None:
+    """A lawmaker is told in detail of five; the number of the others is a figure."""
+    html, ledger = typeset(
+        brief(detections([f"c{n}" for n in range(7)], 3), settings(Registry())), OURS, "letter"
+    )
+
+    assert "the other 2 campaigns are in the table and in briefing.json" in seen(html)
+    assert html.count(": operator not known") == 5
+    assert any(f.quantity.row.get("campaigns") == "others" for f in ledger.figures.values())
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_nothing_overflows_with_sixty_campaigns_and_long_ids(audience: Audience) -> None:
+    """No word lies beyond the margins or on another word."""
+    ids = [f"{n:02}_{'campaign' * 5}"[:40] for n in range(60)]
+    delivered = [d for n, id_ in enumerate(ids) for d in detections([id_], 1 + n % 2, network=id_ * 2)]
+    html, _ = typeset(brief(delivered, settings(Registry()), audience), OURS, "letter")
+    pdf = pages(html)
+
+    assert misplaced(pdf) == []
+    assert all(id_ in re.sub(r"\s", "", text_of(pdf)) for id_ in ids)
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_nothing_overflows_in_the_sample(sets: Mapping[str, Set], audience: str) -> None:
+    """No word lies beyond the margins or on another word."""
+    assert misplaced(sets[audience][3]) == []
+
+
+def test_a_word_beyond_the_margin_is_found() -> None:
+    """The tests above fail for a page that overflows, and for words on one another."""
+    style = '<link rel="stylesheet" href="briefing.css"><link rel="stylesheet" href="letter.css">'
+    wide = f'<html lang="en">{style}<p style="white-space: nowrap">{"word " * 99}'
+    stacked = f'<html lang="en">{style}<p>below<p style="margin-top: -1.9em">above'
+
+    assert misplaced(pages(wide))
+    assert misplaced(pages(stacked)) == ["below/above"]
+
+
+def misplaced(pdf: bytes) -> list[str]:
+    """The words that lie beyond the margins left and right, or on another word."""
+    run = subprocess.run(
+        ["pdftotext", "-bbox", "-", "-"], input=pdf, capture_output=True, check=True
+    ).stdout.decode()
+    found = []
+    for page in ET.fromstring(run).iter("{http://www.w3.org/1999/xhtml}page"):  # noqa: S314 -- poppler's own
+        words = [(w.text or "", *(float(w.attrib[k]) for k in ("xMin", "yMin", "xMax", "yMax"))) for w in page]
+        right = float(page.attrib["width"]) - MARGIN + 1
+        found += [text for text, left, _, end, _ in words if left < MARGIN - 1 or end > right]
+        found += [f"{a[0]}/{b[0]}" for a, b in combinations(words, 2) if _on(a, b)]
+    return found
+
+
+def _on(a: tuple[str, float, float, float, float], b: tuple[str, float, float, float, float]) -> bool:
+    near = abs((a[2] + a[4]) - (b[2] + b[4])) < 5
+    return near and min(a[3], b[3]) - max(a[1], b[1]) > 1
+
+
+# Templates of others
+
+LOGO = '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40"><rect width="120" height="40"/></svg>'
+
+
+def test_an_organisation_has_its_own_letterhead(tmp_path: Path) -> None:
+    """Logo, issuer and colours are on the pages, and one section is replaced, from its folder."""
+    (tmp_path / "logo.svg").write_text(LOGO)
+    (tmp_path / "sections").mkdir()
+    (tmp_path / "sections" / "glossary.html").write_text("<p>No glossary of {{ issuer.name }}.</p>")
+    written = settings(
+        Registry(), name="Example Lab", logo="logo.svg", logo_alt="A lab", colours={"accent": "#a1b2c3"}
+    )
+    resources = Resources((tmp_path, TEMPLATES))
+    html, _ = typeset(brief(detections(["c"]), written), resources, "letter")
+    pdf = pages(html, resources)
+
+    assert "--accent: #a1b2c3;" in html
+    assert 'alt="A lab"' in html
+    assert "No glossary of Example Lab." in flat(text_of(pdf))
+    assert "Proxy network" not in text_of(pdf)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("who.html", "<p>\n{% if %}", "who.html, line 2"),
+        ("who.html", "<p>\n\n{{ nothing.at_all }}", "who.html, line 3: 'nothing' is undefined"),
+        ("who.html", "{{ briefing.total.exchanges | no_such_filter }}", "who.html, line 1"),
+        ("who.html", "\n{{ 1 / 0 }}", "who.html, line 2: division by zero"),
+        ("who.html", "{{ ''.__class__.__mro__ }}", "who.html, line 1: .*unsafe"),
+        ("who.html", "{% include 'gone.html' %}", "gone.html: no such template"),
+    ],
+)
+def test_a_bad_template_is_named(tmp_path: Path, name: str, content: str, said: str) -> None:
+    """With its line, in an error of one line."""
+    (tmp_path / "sections").mkdir()
+    (tmp_path / "sections" / name).write_text(content)
+    briefing = brief(detections(["c"], 2), settings(Registry()))
+
+    with pytest.raises(InvalidSettings, match=said) as caught:
+        typeset(briefing, Resources((tmp_path, TEMPLATES)), "letter")
+    assert "\n" not in str(caught.value)
