@@ -1,12 +1,12 @@
 """What is wrong with evidence that could not be counted: the first fault, by object, row and column.
 
-It runs only after a question failed and takes its time: object by object in the order of their names, each is read
+It runs only after a question failed, and takes its time: object by object in the order of their names, each is read
 again by itself, in order and on one core, until a fault is found:
 
-1. the object opens, and is what its suffix says (every line of JSON Lines an object);
+1. the object opens and is what its suffix says, every line of it;
 2. the columns that its layout requires are there;
 3. every value converts;
-4. every row keeps the rules of its layout, which are those of `latest.sql` in the words of the layout.
+4. every row keeps the rules of `latest.sql`, said in the words of its layout.
 """
 
 from __future__ import annotations
@@ -16,94 +16,129 @@ import json
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, cast
 
 import duckdb
 
 from reports import raw
 from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
-from reports.raw import Column, Source, identifier, quoted
+from reports.raw import Column, Source, identifier
 
 MEMORY_LIMIT = "500MB"
 LONGEST_LINE = 2**25
+CHUNK = 2**20
 SHOWN = 60
 ADVICE = "correct it and deliver the object again"
 FORMATS = {"parquet": "Parquet", "json": "JSON Lines", "csv": "CSV"}
-LAST_MILLISECOND = 253_370_764_799_999  # of the year 9998: later instants are placeholders, not times
-
-NOT_A = {
-    "text": "is no text",
-    "integer": "is no whole number of 64 bits",
-    "number": "is no number",
-    "instant": "is no instant like 2026-05-01T12:00:00Z",
-    "milliseconds": "is no instant in milliseconds since 1970",
+DAMAGE = {
+    "text": "no text",
+    "integer": "no whole number of 64 bits",
+    "number": "no number",
+    "instant": "no instant like 2026-05-01T12:00:00Z",
+    "milliseconds": "no instant from 1970 to 9998 in milliseconds",
 }
+MILLISECONDS = (0, 253_370_764_799_999)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What must not be true of a row, as SQL over the columns of its layout, and how to say it of the column `name`."""
+    """A rule about a column, or about the first of several that has a value.
 
-    name: str
+    `broken` is SQL over the columns of the layout, true where a row breaks the rule; `saying` is said of the value.
+    """
+
+    columns: tuple[str, ...]
     broken: str
     saying: str
 
 
-def _required(*names: str) -> Rule:
-    """One of the columns has a value; the first of them is named."""
-    broken = " and ".join(f"coalesce({identifier(name)}::varchar, '') = ''" for name in names)
-    return Rule(" or ".join(names), broken, "is empty, but every detection has one")
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong: the column, what to say of it, and its place: the row (from 1), its detection and the value."""
+
+    column: str
+    saying: str
+    row: int
+    detection: str | None
+    value: str | None
 
 
-def _at_least_0(name: str) -> Rule:
-    return Rule(name, f"{identifier(name)} < 0", "is below 0")
+def _required(*columns: str) -> Rule:
+    empty = " and ".join(f"coalesce({identifier(name)}::varchar, '') = ''" for name in columns)
+    return Rule(columns, empty, "is empty")
 
 
-RULES: dict[Layout, tuple[Rule, ...]] = {
+def _from_0(column: str) -> Rule:
+    return Rule((column,), f"{identifier(column)} < 0", "is below 0")
+
+
+REQUIRED: Mapping[Layout, tuple[Rule, ...]] = {
     "flat": (
-        *map(_required, ("detection_id", "revised_at", "status", "account_id", "first_seen", "last_seen")),
-        *map(_required, ("exchange_count", "detector", "confidence")),
+        _required("detection_id"),
+        _required("revised_at"),
+        _required("status"),
+        _required("account_id"),
+        _required("first_seen"),
+        _required("last_seen"),
+        _required("exchange_count"),
+        _required("detector"),
+        _required("confidence"),
+    ),
+    "ocsf": (
+        _required("class_uid"),
+        _required("finding_info.uid"),
+        _required("time", "finding_info.modified_time"),
+        _required("status_id"),
+        _required("evidences[0].actor.user.uid"),
+        _required("start_time", "finding_info.first_seen_time"),
+        _required("end_time", "finding_info.last_seen_time"),
+        _required("count"),
+        _required("finding_info.analytic.name"),
+        _required("confidence_score"),
+    ),
+}
+RULES: Mapping[Layout, tuple[Rule, ...]] = {
+    "flat": (
+        *REQUIRED["flat"],
         Rule(
-            "status",
+            ("status",),
             "status not in ('new', 'in_progress', 'resolved', 'suppressed', 'deleted')",
             "is none of new, in_progress, resolved, suppressed, deleted",
         ),
-        Rule("first_seen", "first_seen < timestamp '1970-01-01'", "is before 1970"),
-        Rule("last_seen", "last_seen >= timestamp '9999-01-01'", "is after 9998"),
-        Rule("last_seen", "last_seen < first_seen", "is before first_seen"),
-        *map(_at_least_0, ("exchange_count", "output_tokens")),
-        Rule("confidence", "not confidence between 0 and 1", "is not between 0 and 1"),
+        Rule(("first_seen",), "first_seen < timestamp '1970-01-01'", "is before 1970"),
+        Rule(("last_seen",), "last_seen >= timestamp '9999-01-01'", "is after 9998"),
+        Rule(("last_seen",), "last_seen < first_seen", "is before first_seen"),
+        _from_0("exchange_count"),
+        _from_0("output_tokens"),
+        Rule(("confidence",), "not confidence between 0 and 1", "is not between 0 and 1"),
     ),
     "ocsf": (
-        *map(_required, ("finding_info.uid", "status_id", "evidences[0].actor.user.uid")),
-        _required("time", "finding_info.modified_time"),
-        _required("start_time", "finding_info.first_seen_time"),
-        _required("end_time", "finding_info.last_seen_time"),
-        *map(_required, ("count", "finding_info.analytic.name", "confidence_score")),
-        Rule("status_id", "status_id not between 1 and 6", "is none of 1 to 6"),
+        *REQUIRED["ocsf"],
+        Rule(("status_id",), "status_id not between 1 and 6", "is none of 1, 2, 3, 4, 5, 6"),
         Rule(
-            "end_time or finding_info.last_seen_time",
+            ("end_time", "finding_info.last_seen_time"),
             'coalesce(end_time, "finding_info.last_seen_time") < coalesce(start_time, "finding_info.first_seen_time")',
-            "is before the start",
+            "is before start_time or finding_info.first_seen_time",
         ),
-        *map(_at_least_0, ("count", "unmapped.output_tokens")),
-        Rule("confidence_score", "not confidence_score between 0 and 100", "is not between 0 and 100"),
+        _from_0("count"),
+        _from_0("unmapped.output_tokens"),
+        Rule(("confidence_score",), "not confidence_score between 0 and 100", "is not between 0 and 100"),
     ),
 }
-IDENTITY: dict[Layout, Column] = {"flat": raw.FLAT[0], "ocsf": Column("finding_info.uid", "text")}
+NAMES = {column.name: column for column in (*raw.FLAT, *raw.OCSF)}
+IDENTITY: Mapping[Layout, Column] = {"flat": NAMES["detection_id"], "ocsf": NAMES["finding_info.uid"]}
 
 
 def explain(
     root: Path, located: Sequence[Located], error: duckdb.Error | InvalidEvidence | None
 ) -> InvalidEvidence:
-    """The error to raise after a question about objects failed: with an error, or for rows that break a rule.
+    """The error to raise after a question about some objects failed: with an error, or for rows that are unsound.
 
-    It names the object, the row or line, the detection's id, the column and the value of the first fault, as far as
-    there are such; where no fault is found in any one object, all of them and what DuckDB said. Memory holds one
+    It tells the first fault, and where no object has one by itself, what DuckDB said of them all. Memory holds one
     batch of rows, or one line.
     """
     root = root.absolute()
@@ -120,16 +155,15 @@ def explain(
                 return _unreadable(o, FORMATS[o.format], _said(fault, root))
     if isinstance(error, InvalidEvidence):
         return error
-    names = f"{located[0].name}" + (f" and {len(located) - 1} more objects" if len(located) > 1 else "")
-    said = _said(error, root) if error else "a row breaks a rule of its layout"
-    return InvalidEvidence(f"{names}: cannot be counted together: {said}: deliver them in one form")
+    said = _said(error, root) if error else "a row is unsound"
+    others = f" and {len(located) - 1} more" if len(located) > 1 else ""
+    return InvalidEvidence(f"{located[0].name}{others}: cannot be counted: {said}: deliver the objects again")
 
 
 def _examine(con: duckdb.DuckDBPyConnection, root: Path, o: Located) -> None:
-    """Raise `InvalidEvidence` for the first fault of an object, or the error of DuckDB that cannot read it."""
+    """Raise `InvalidEvidence` for an object's first fault, or the error of DuckDB where it cannot be read."""
     try:
-        with (root / o.name).open("rb") as file:
-            file.read(1)
+        (root / o.name).open("rb").close()
     except OSError as error:
         raise _unreadable(o, "a file", f"{error.strerror}") from None
     if o.format == "json":
@@ -137,85 +171,170 @@ def _examine(con: duckdb.DuckDBPyConnection, root: Path, o: Located) -> None:
     for source in raw.sources(con, root, [o]):
         if o.format == "csv":
             _check_csv(con, root, o, source)
-        found = _missing(con, o, source) or _unconverted(con, source) or _broken(con, source)
-        if found:
-            _refuse(root, o, found)
+        _check_columns(con, o, source)
+        if fault := _unconverted(con, source) or _broken(con, source):
+            raise InvalidEvidence(f"{o.name}: {_place(root, o, fault)}: {_wrong(fault)}: {ADVICE}")
 
 
 def _unreadable(o: Located, form: str, why: str) -> InvalidEvidence:
     return InvalidEvidence(f"{o.name}: cannot be read as {form}: {why}: deliver the object again")
 
 
+def _said(error: object, root: Path) -> str:
+    """What DuckDB said, in one line, without the kind of error and the folder."""
+    line = next(iter(str(error).splitlines()), "")
+    return shown(re.sub(r"^[\w ]+ Error: ", "", line).replace(f"{root}/", ""), 200)
+
+
+def shown(text: str, most: int = SHOWN) -> str:
+    """Text that is safe to show: what is not printable is escaped, what is longer than `most` is cut."""
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: most + 1])
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+
+
 def _check_lines(root: Path, o: Located) -> None:
     try:
-        for number, line in _lines(root, o):
+        for number, line in _lines(root / o.name):
             if problem := _line_problem(line):
                 raise InvalidEvidence(f"{o.name}: line {number} {problem}: {ADVICE}")
     except (EOFError, OSError, zlib.error) as error:
-        raise _unreadable(o, "gzip", shown(error)) from None
+        raise _unreadable(o, "gzip", shown(str(error))) from None
 
 
-def _lines(root: Path, o: Located) -> Iterator[tuple[int, bytes]]:
-    """The lines that hold a row, with their numbers from 1."""
-    with _opened(root / o.name) as file:
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that hold a row, with their numbers; a line that is too long comes in parts."""
+    with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
-            if content := line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").strip():
-                yield number, content
-
-
-def _opened(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+            if row := line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").strip():
+                yield number, row
 
 
 def _line_problem(line: bytes) -> str | None:
+    if len(line) >= LONGEST_LINE:
+        return f"is longer than {LONGEST_LINE} bytes"
     try:
         row = json.loads(line.decode(), parse_int=str, parse_float=str)
     except UnicodeDecodeError:
         return "is not UTF-8"
     except json.JSONDecodeError as error:
-        where = f"{error.msg} at column {error.colno}"
-        return f"is longer than {LONGEST_LINE} bytes" if len(line) >= LONGEST_LINE else f"is not JSON ({where})"
+        return f"is not JSON: {error.msg} at character {error.colno}"
     except RecursionError:
-        return "is nested too deep"
-    return None if isinstance(row, dict) else f"is JSON but no object: {shown(line.decode())!r}"
+        return "is not JSON that can be read: it is nested too deep"
+    return None if isinstance(row, dict) else f"is not a JSON object: {shown(line.decode())}"
 
 
 def _check_csv(con: duckdb.DuckDBPyConnection, root: Path, o: Located, source: Source) -> None:
-    """Raise `InvalidEvidence` for the first line that is not CSV; what DuckDB numbers are rows, lines are counted."""
-    con.execute(f"select count(columns(*)) from {source.table.removesuffix(')')}, store_rejects = true)")
+    table = f"{source.table.removesuffix(')')}, store_rejects = true)"
+    con.execute(f"select count(columns(*)) from {table}")
     rejected = con.execute(
-        "select line_byte_position, error_message from reject_errors order by 1 limit 1"
+        "select line_byte_position - 1, error_message from reject_errors order by 1 limit 1"
     ).fetchone()
     if rejected:
-        position, problem = rejected
-        with (root / o.name).open("rb") as file:
-            number = 1 + sum(file.read(min(2**20, position - 1 - at)).count(b"\n") for at in range(0, position - 1, 2**20))
-        raise InvalidEvidence(f"{o.name}: line {number} is not CSV: {_said(problem, root)}: {ADVICE}")
+        line = 1 + _newlines(root / o.name, rejected[0])
+        raise InvalidEvidence(f"{o.name}: line {line} is not CSV: {_said(rejected[1], root)}: {ADVICE}")
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault of a column: in a row, numbered from 1, with its id and the value, or of the whole object."""
-
-    column: str
-    saying: str
-    row: int | None = None
-    identity: str | None = None
-    value: str | None = None
+def _newlines(path: Path, end: int) -> int:
+    """How many lines end in the first bytes of a file; DuckDB numbers rows, which may span lines."""
+    with path.open("rb") as file:
+        return sum(file.read(min(CHUNK, end - at)).count(b"\n") for at in range(0, end, CHUNK))
 
 
-def _missing(con: duckdb.DuckDBPyConnection, o: Located, source: Source) -> Fault | None:
-    """A required column that an object with rows does not have; in JSON Lines, that no row has."""
-    columns = {column.name: column for column in raw.COLUMNS[source.layout]}
-    required = [rule.name.split(" or ") for rule in RULES[source.layout] if rule == _required(*rule.name.split(" or "))]
-    for names in (["class_uid"], *required) if source.layout == "ocsf" else required:
-        found = [f for f in (source.find(columns[name]) for name in names) if f]
-        having = " or ".join(f"try({value}) is not null" for value, _ in found)
+def _check_columns(con: duckdb.DuckDBPyConnection, o: Located, source: Source) -> None:
+    """Raise `InvalidEvidence` for a required column that is not there; in JSON Lines, that no row has."""
+    rows = f"from {source.table} where {_among(source)}"
+    if not con.execute(f"select 1 {rows} limit 1").fetchone():
+        return
+    for rule in REQUIRED[source.layout]:
+        found = [value for name in rule.columns if (value := _as_it_is(source, NAMES[name]))]
         if found and o.format != "json":
             continue
-        rows = f"from {source.table} where {_ours(source)}"
-        if con.execute(f"select 1 {rows} limit 1").fetchone() and not (
-            found and con.execute(f"select 1 {rows} and ({having}) limit 1").fetchone()
+        if (
+            not found
+            or not con.execute(
+                f"select 1 {rows} and coalesce({', '.join(found)}) is not null limit 1"
+            ).fetchone()
         ):
-            return Fault(" or ".join(names), "is a required column that is missing")
-    return None
+            raise InvalidEvidence(
+                f"{o.name}: required column {' or '.join(rule.columns)} is missing: {ADVICE}"
+            )
+
+
+def _among(source: Source) -> str:
+    """The condition on a layout's rows, and on those of which it cannot be told."""
+    return f"coalesce(try({source.among}), true)"
+
+
+def _as_it_is(source: Source, column: Column) -> str | None:
+    """The expression of the start of a column's text; where the way to it is broken, of what is there instead."""
+    found = source.find(column)
+    if found is None:
+        return None
+    top = column.name if column.name in source.types else str(column.path[0])
+    return f"coalesce(try(left({found[0]}::varchar, {SHOWN + 1})), try(left({identifier(top)}::varchar, {SHOWN + 1})))"
+
+
+def _unconverted(con: duckdb.DuckDBPyConnection, source: Source) -> Fault | None:
+    """The first value that is not of its column's type."""
+    columns = [(c, value) for c in raw.COLUMNS[source.layout] if (value := _as_it_is(source, c))]
+    rules = [
+        Rule((column.name,), _not_converting(source, column), f"is {DAMAGE[column.type]}")
+        for column, _ in columns
+    ]
+    identity = _as_it_is(source, IDENTITY[source.layout])
+    rows = f"{_numbered(source)} where {_among(source)}"
+    return _first(con, rows, rules, [value for _, value in columns], identity or "null")
+
+
+def _not_converting(source: Source, column: Column) -> str:
+    value = source.among if column.name == "class_uid" else source.value(column)
+    failing = f"try({{'value': {value}}}) is null"
+    if column.type == "milliseconds":
+        return f"({failing} or try({value}) not between {MILLISECONDS[0]} and {MILLISECONDS[1]})"
+    return failing
+
+
+def _broken(con: duckdb.DuckDBPyConnection, source: Source) -> Fault | None:
+    """The first row that breaks a rule; all its values convert."""
+    columns = ", ".join(f"{source.value(c)} as {identifier(c.name)}" for c in raw.COLUMNS[source.layout])
+    rows = f'(select "$row", {columns} from {_numbered(source)} where {source.among})'
+    rules = RULES[source.layout]
+    values = [f"coalesce({', '.join(map(identifier, rule.columns))})::varchar" for rule in rules]
+    return _first(con, f"{rows} where true", rules, values, identifier(IDENTITY[source.layout].name))
+
+
+def _numbered(source: Source) -> str:
+    return f'(select row_number() over () as "$row", * from {source.table})'
+
+
+def _first(
+    con: duckdb.DuckDBPyConnection, rows: str, rules: Sequence[Rule], values: Sequence[str], detection: str
+) -> Fault | None:
+    """The first of some rows that breaks a rule, and the first rule that it breaks."""
+    broken = [f"coalesce({rule.broken}, false)" for rule in rules]
+    found = con.execute(
+        f'select "$row", {detection}, [{", ".join(broken)}], [{", ".join(values)}] '
+        f"from {rows} and ({' or '.join(broken)}) limit 1"
+    ).fetchone()
+    if found is None:
+        return None
+    row, identity, which, shown_values = found
+    place = which.index(True)
+    return Fault(" or ".join(rules[place].columns), rules[place].saying, row, identity, shown_values[place])
+
+
+def _place(root: Path, o: Located, fault: Fault) -> str:
+    """The line of JSON Lines, else the row, and the detection."""
+    number, unit = fault.row, "row"
+    if o.format == "json":
+        rows = enumerate((line for line, _ in _lines(root / o.name)), 1)
+        number, unit = next(line for row, line in rows if row == fault.row), "line"
+    return f"{unit} {number}" + (f" (detection {shown(fault.detection)})" if fault.detection else "")
+
+
+def _wrong(fault: Fault) -> str:
+    return (
+        f"{fault.column} {fault.saying}"
+        if not fault.value
+        else f"{fault.column} {shown(fault.value)!r} {fault.saying}"
+    )

@@ -37,7 +37,7 @@ class Located:
 
 @dataclass(frozen=True, slots=True, order=True)
 class EvidenceObject:
-    """An evidence object, pinned: `size` in bytes, `sha256` in hexadecimal, `version` where the store keeps versions."""
+    """An evidence object, pinned: `size` in bytes, `sha256` in hexadecimal, `version` where a store keeps versions."""
 
     name: str
     sha256: str
@@ -73,7 +73,7 @@ def locate(name: str, size: int) -> Located | None:
 
 def _day(name: str, text: str, form: str) -> date:
     try:
-        day = datetime.strptime(text, form).date()  # noqa: DTZ007 -- a partition is a UTC day, not an instant
+        day = datetime.strptime(text, form).date()
     except ValueError:
         day = None
     if day is None or day.strftime(form) != text:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache, cached_property
@@ -63,8 +63,9 @@ class Answer:
 
     @cached_property
     def result_sha256(self) -> str:
-        """Digest of the rows as JSON (one array, keys in their order, instants and days in ISO 8601), in hexadecimal."""
-        rows = json.dumps(self.rows, default=str, ensure_ascii=False, separators=(",", ":"))
+        """Digest of the rows as one JSON array (keys in their order, days and instants in ISO 8601), in hexadecimal."""
+        isoformat = methodcaller("isoformat")
+        rows = json.dumps(self.rows, default=isoformat, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(rows.encode()).hexdigest()
 
 
@@ -101,9 +102,14 @@ def text(name: str) -> str:
 def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
     """Rows in the order of their values, column by column, nulls last: the same whatever engine gave them."""
     rows = tuple(rows)
-    columns = [column for column in zip(*(row.values() for row in rows), strict=True) if any(v is not None for v in column)]
-    keys = [[(v is None, v) for v in column] if None in column else column for column in columns]
-    return tuple(rows[place] for *_, place in sorted(zip(*keys, range(len(rows)), strict=True)))
+    columns = zip(*(row.values() for row in rows), strict=True)
+    keys = [_nulls_last(column) for column in columns if any(value is not None for value in column)]
+    places = sorted(zip(*keys, range(len(rows)), strict=True))
+    return tuple(rows[place] for *_, place in places)
+
+
+def _nulls_last(column: Sequence[Any]) -> Sequence[Any]:
+    return [(value is None, value) for value in column] if None in column else column
 
 
 def statement(name: str, *layouts: Layout) -> str:

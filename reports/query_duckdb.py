@@ -168,7 +168,8 @@ def _resolve(con: duckdb.DuckDBPyConnection, detections: str, delivered: Sequenc
     con.execute(f"create or replace temp table latest as {every} {kept} ({dialect.latest(ranked=False)})", delivered)
     con.execute("create or replace temp table repeated as select id from latest group by id having count(*) > 1")
     if con.execute("select 1 from repeated limit 1").fetchone():
-        among = f"with detections as not materialized (select * from ({detections}) where {identity} in (from repeated))"
+        some = f"select * from ({detections}) where {identity} in (from repeated)"
+        among = f"with detections as not materialized ({some})"
         con.execute("delete from latest where id in (from repeated)")
         con.execute(f"insert into latest {among} {kept} ({dialect.latest(ranked=True)})", delivered)
 

@@ -22,7 +22,9 @@ from duckdb.sqltypes import VARCHAR
 from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
 
-Type = Any  # DuckDB's own description of a type; its stubs do not tell the types with children from the others
+Type = (
+    Any  # DuckDB's own description of a type; its stubs do not tell the types with children from the others
+)
 
 INTEGERS = {"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint"}
 NUMBERS = INTEGERS | {"hugeint", "uhugeint", "decimal", "double"}
@@ -31,7 +33,8 @@ INSTANTS = {"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "date"}
 _WHOLE = "[+-]?[0-9]+([.]0*)?"
 _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _INSTANT = (
-    "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    "([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
 )
 
 
@@ -173,7 +176,9 @@ def relation(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Locat
     """
     layout = objects[0].layout
     parts = [_select(source, root) for source in sources(con, root, objects)]
-    return " union all ".join(parts or [_select(Source(layout, "(select '' as \"$path\" limit 0)", {}), root)])
+    return " union all ".join(
+        parts or [_select(Source(layout, "(select '' as \"$path\" limit 0)", {}), root)]
+    )
 
 
 def _select(source: Source, root: Path) -> str:
@@ -185,7 +190,7 @@ def _select(source: Source, root: Path) -> str:
         node[column.path[-1]] = source.value(column)
     day, pattern = _PARTITION[source.layout]
     columns = [
-        f"regexp_extract(substr(\"$path\", {len(str(root)) + 1}), {quoted(pattern)}, 1) as {day}",
+        f'regexp_extract(substr("$path", {len(str(root)) + 1}), {quoted(pattern)}, 1) as {day}',
         *(f"{_nested(node)} as {identifier(str(name))}" for name, node in tree.items()),
     ]
     return f"select {', '.join(columns)} from {source.table} where {source.among}"
@@ -245,7 +250,7 @@ def _csv(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located])
 
 
 def header(root: Path, located: Located) -> tuple[str, ...]:
-    """The names of a CSV object's columns; raises `InvalidEvidence` where none is the layout's, or one is there twice."""
+    """The names of a CSV object's columns; raises `InvalidEvidence` where none is the layout's, or one is twice."""
     try:
         with (root / located.name).open(encoding="utf-8-sig", errors="replace", newline="") as file:
             names = tuple(next(csv.reader(file, strict=True), ()))
@@ -339,7 +344,9 @@ def _instant(value: str, type_: Type) -> str:
     if type_.id in INSTANTS:
         return value if type_.id == "timestamp" else f"{value}::timestamp"
     if str(type_).upper().startswith("TIMESTAMP"):
-        return f"make_timestamp(epoch_us({value}::timestamptz))"  # a cast would go by the calendar, row by row
+        return (
+            f"make_timestamp(epoch_us({value}::timestamptz))"  # a cast would go by the calendar, row by row
+        )
     return f"make_timestamp(epoch_us({_matching(value, _INSTANT)}::timestamptz))"
 
 

@@ -6,7 +6,7 @@ The filters are the only way for a number to get onto a page, and each records w
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -44,7 +44,7 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
     Raises `InvalidSettings` for a template that does not parse or cannot be filled, naming it and the line.
     """
     ledger = Ledger()
-    environment = _environment(resources, _filters(ledger))
+    environment = environment_of(resources, _filters(ledger))
     issuer = briefing.settings.issuer
     context = {
         "briefing": briefing,
@@ -58,10 +58,15 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
         "colours": issuer.colours,
         "evidence_digest": evidence_digest(briefing.evidence.objects),
         "techniques": TECHNIQUES,
-        "charts": _charts(briefing, resources, ledger),
+        "charts": _charts(briefing, environment, ledger),
     }
+    return fill(environment, f"{briefing.audience}.html", context), ledger
+
+
+def fill(environment: jinja2.Environment, name: str, context: Mapping[str, Any]) -> str:
+    """Fill a template; raises `InvalidSettings` naming it and the line where that cannot be done."""
     try:
-        return environment.get_template(f"{briefing.audience}.html").render(context), ledger
+        return environment.get_template(name).render(context)
     except jinja2.TemplateSyntaxError as error:
         raise InvalidSettings(f"template {error.name}, line {error.lineno}: {error.message}") from None
     except jinja2.TemplateNotFound as error:
@@ -72,12 +77,19 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
         raise InvalidSettings(f"template {_place(error)}: {error}") from None
 
 
+def draw(environment: jinja2.Environment, data: chart.Data, colours: Sequence[str] = chart.PALETTE) -> str:
+    """Draw `DAYS`; colours are given to series in order, and start again after the last."""
+    return fill(environment, chart.DAYS, {**data, "colours": colours})
+
+
 def _place(error: Exception) -> str:
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith((".html", "<template>"))]
+    ours = (".html", ".svg", "<template>")
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(ours)]
     return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "of this audience"
 
 
-def _environment(resources: Resources, filters: dict[str, Callable[..., Any]]) -> jinja2.Environment:
+def environment_of(resources: Resources, filters: Mapping[str, Callable[..., Any]]) -> jinja2.Environment:
+    """Where templates are found, and what they may do: nothing but print, with everything escaped."""
     environment = ImmutableSandboxedEnvironment(
         loader=jinja2.FileSystemLoader(resources.folders),
         autoescape=True,
@@ -153,7 +165,7 @@ def instant(value: datetime) -> str:
     return f"{day(utc.date())}, {utc:%H:%M}{_NO_BREAK}UTC"
 
 
-def _charts(briefing: Briefing, resources: Resources, ledger: Ledger) -> dict[str, str]:
+def _charts(briefing: Briefing, environment: jinja2.Environment, ledger: Ledger) -> dict[str, str]:
     """The charts as `data:` URLs, by name; a briefing without exchanges has none."""
     if not briefing.total.exchanges.value:
         return {}
@@ -167,8 +179,7 @@ def _charts(briefing: Briefing, resources: Resources, ledger: Ledger) -> dict[st
     starts = [period.first for period in periods]
     data = chart.by_day(starts, _series(briefing), show, [period.first for period in periods if period.gap])
     accent = briefing.settings.issuer.colours.get("accent", chart.PALETTE[0])
-    drawn = chart.draw(chart.DAYS, data, resources=resources, colours=(accent, *chart.PALETTE[1:]))
-    return {"days": chart.data_uri(drawn)}
+    return {"days": chart.data_uri(draw(environment, data, (accent, *chart.PALETTE[1:])))}
 
 
 def _series(briefing: Briefing) -> list[chart.Series]:

@@ -1,4 +1,3 @@
-import json
 from base64 import b64decode
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -10,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports import typeset
 from reports.assets import TEMPLATES, Resources
-from reports.chart import DAYS, PALETTE, RANKS, Data, Series, by_day, by_rank, data_uri, draw, fold, ticks
+from reports.chart import DAYS, PALETTE, Data, Series, by_day, data_uri, fold, ticks
 from reports.errors import InvalidSettings
 from reports.render import DocumentMetadata, render_pdf
 
@@ -23,9 +23,25 @@ def printed(id_: str, value: int) -> str:
     return f"{id_}={value}"
 
 
+def draw(data: Data, *, resources: Resources = OURS, colours: Sequence[str] = PALETTE) -> str:
+    return typeset.draw(typeset.environment_of(resources, {}), data, colours)
+
+
 def texts(svg: str) -> list[str]:
     root = ET.fromstring(svg)  # noqa: S314
     return ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def own(folder: Path, spec: str) -> Resources:
+    (folder / DAYS).parent.mkdir()
+    (folder / DAYS).write_text(spec)
+    return Resources((folder, TEMPLATES))
+
+
+def on_a_page(svg: str) -> bytes:
+    about = DocumentMetadata("x", "x", "x", datetime(2026, 6, 20, tzinfo=UTC))
+    page = f'<html lang="en"><body><img alt="x" src="{data_uri(svg)}">'
+    return render_pdf(page, resources=OURS, metadata=about)
 
 
 def wave(name: str, height: int, days: Sequence[date] = WINDOW) -> Series:
@@ -43,24 +59,17 @@ def daily(count: int = 2, days: Sequence[date] = WINDOW) -> Data:
 
 def test_same_drawing_each_time() -> None:
     """The same rows give the same SVG."""
-    assert draw(DAYS, daily(), resources=OURS) == draw(DAYS, daily(), resources=OURS)
+    assert draw(daily()) == draw(daily())
 
 
 def test_days_print_only_what_was_given() -> None:
     """Each text of the daily chart is a name, a date, or a number that its caller printed."""
     data = daily()
-    shown = texts(draw(DAYS, data, resources=OURS))
+    shown = texts(draw(data))
 
-    names = {row["series"] for row in data["cells"]}
+    names = set(data["names"])
     labels = {row["label"] for name in ("ticks", "dates", "notes") for row in data[name]}
     assert sorted(shown) == sorted(map(str, names | labels))
-
-
-def test_ranks_print_only_what_was_given() -> None:
-    """Each text of the bar chart is a name or a number that its caller printed."""
-    svg = draw(RANKS, by_rank([("a <b> & {{ c }}", 30), ("d", 20)], printed), resources=OURS)
-
-    assert sorted(texts(svg)) == ["a <b> & {{ c }}", "bar.0=30", "bar.1=20", "d"]
 
 
 @pytest.mark.parametrize("days", [1, 7, 45, 92, 366])
@@ -71,12 +80,12 @@ def test_any_window_can_be_drawn(days: int, count: int) -> None:
     data = daily(count, window)
 
     assert 1 <= len(data["dates"]) <= 9
-    assert draw(DAYS, data, resources=OURS).startswith("<svg")
+    assert draw(data).startswith("<svg")
 
 
 def test_nothing_at_all_can_be_drawn() -> None:
     """Days without a single exchange are an empty frame, not an error."""
-    svg = draw(DAYS, by_day(WINDOW, [Series("Exchanges", [0] * 45)], printed), resources=OURS)
+    svg = draw(by_day(WINDOW, [Series("Exchanges", [0] * 45)], printed))
 
     assert "axis.0=0" in texts(svg)
 
@@ -93,13 +102,13 @@ def test_gaps_are_drawn() -> None:
     assert [row["index"] for row in daily()["gaps"]] == [44]
     without = by_day(WINDOW, [wave("a", 1)], printed)
     with_gap = by_day(WINDOW, [wave("a", 1)], printed, gaps={WINDOW[3]})
-    assert draw(DAYS, without, resources=OURS) != draw(DAYS, with_gap, resources=OURS)
+    assert draw(without) != draw(with_gap)
 
 
 def test_colours_follow_the_order_of_the_series() -> None:
     """The first series has the first colour, whatever their names."""
     data = by_day(WINDOW, [wave("zebra", 9), wave("ant", 1)], printed)
-    svg = draw(DAYS, data, resources=OURS, colours=("#010203", "#040506"))
+    svg = draw(data, colours=("#010203", "#040506"))
 
     assert svg.index("#010203") < svg.index("#040506")
     assert texts(svg).index("zebra") < texts(svg).index("ant")
@@ -107,15 +116,8 @@ def test_colours_follow_the_order_of_the_series() -> None:
 
 
 def test_pages_show_charts(caplog: pytest.LogCaptureFixture) -> None:
-    """A page can hold each chart; WeasyPrint has nothing to warn about."""
-    images = "".join(
-        f'<img alt="x" src="{data_uri(draw(spec, data, resources=OURS))}">'
-        for spec, data in ((DAYS, daily()), (RANKS, by_rank([("a", 1)], printed)))
-    )
-    about = DocumentMetadata("x", "x", "x", datetime(2026, 6, 20, tzinfo=UTC))
-    page = f'<html lang="en"><body>{images}'
-
-    assert render_pdf(page, resources=OURS, metadata=about).startswith(b"%PDF-")
+    """A page can hold the chart; WeasyPrint has nothing to warn about."""
+    assert on_a_page(draw(daily())).startswith(b"%PDF-")
     assert not caplog.records
 
 
@@ -131,31 +133,33 @@ def test_data_uri_holds_the_drawing() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "said"),
-    [
-        ("{", "not JSON"),
-        ("[]", "JSON object"),
-        ("{}", "Invalid specification"),
-        ('{"layer": 3}', "does not take"),
-        ('{"data": {"url": "https://example.org/x.json"}, "mark": "bar"}', "URL"),
-        ('{"layer": [{"data": {"url": "file:///etc/hostname"}, "mark": "bar"}]}', "URL"),
-    ],
+    [("<svg>\n{% for %}", "line 2"), ("<svg>\n\n{{ nothing }}", "line 3"), ("<svg>{{ 1 / 0 }}", "line 1")],
 )
 def test_a_bad_spec_is_named(tmp_path: Path, spec: str, said: str) -> None:
-    """A spec that cannot be used is an error of one line that names the file."""
-    (tmp_path / "bad.vl.json").write_text(spec)
-
-    with pytest.raises(InvalidSettings, match=rf"^chart bad\.vl\.json.*{said}") as caught:
-        draw("bad.vl.json", {}, resources=Resources((tmp_path,)))
+    """A drawing that cannot be filled is an error of one line that names the file and the line."""
+    with pytest.raises(InvalidSettings, match=rf"days\.svg, {said}") as caught:
+        draw(daily(), resources=own(tmp_path, spec))
     assert "\n" not in str(caught.value)
 
 
-def test_an_organisation_has_its_own_specs(tmp_path: Path) -> None:
-    """A spec in an organisation's folder stands in for Exhibit's."""
-    spec = json.loads(OURS.read(DAYS)) | {"background": "#abcdef"}
-    (tmp_path / "charts").mkdir()
-    (tmp_path / DAYS).write_text(json.dumps(spec))
+@pytest.mark.parametrize("url", ["https://example.org/x.png", "file:///etc/hostname"])
+def test_a_drawing_fetches_nothing(tmp_path: Path, url: str) -> None:
+    """An image that a drawing asks for at an address is refused, by name."""
+    image = f'<image href="{url}" width="9" height="9"/>'
+    spec = f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">{image}</svg>'
+    with pytest.raises(InvalidSettings, match=url):
+        on_a_page(draw(daily(), resources=own(tmp_path, spec)))
 
-    assert "#abcdef" in draw(DAYS, daily(), resources=Resources((tmp_path, TEMPLATES)))
+
+def test_hostile_names_are_text() -> None:
+    """Names with markup or braces in them are drawn as they stand."""
+    name = '</text><script>&{{ 7 * 7 }}"'
+    assert name in texts(draw(by_day(WINDOW, [wave(name, 3)], printed)))
+
+
+def test_an_organisation_has_its_own_specs(tmp_path: Path) -> None:
+    """A drawing in an organisation's folder stands in for Exhibit's."""
+    assert draw(daily(), resources=own(tmp_path, "<svg>{{ names[0] }}</svg>")) == "<svg>Campaign 0</svg>"
 
 
 # Rows

@@ -55,16 +55,19 @@ def test_not_published_twice(
 
 
 def test_editions(
-    evidence: Path, out: Path, authority: LocalAuthority, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, evidence: Path, out: Path, authority: LocalAuthority, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Changed evidence or a changed registry makes another edition, which names the one it supersedes; so does
-    going back, and the latest counts."""
+    """Changed evidence, registry or settings make another edition, which names the one it supersedes."""
     row = evidence / "detections" / "event_day=2026-05-01" / "part.jsonl"
     registry = evidence / "campaigns.yaml"
     original, renamed = row.read_text(), registry.read_text().replace("Campaign South", "Campaign West")
 
-    def run() -> None:
-        assert main(arguments(evidence, out, authority.directory, NAMING)) == 0
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "issuer.yaml").write_text("name: Another issuer\n")
+
+    def run(**change: str) -> None:
+        assert main(arguments(evidence, out, authority.directory, {**NAMING, **change})) == 0
 
     run()
     row.write_text(original.replace("28814637", "28814638"))
@@ -72,8 +75,8 @@ def test_editions(
     registry.write_text(renamed)
     run()
     row.write_text(original)
-    run()
-    run()
+    run(templates=str(own))
+    run(templates=str(own))
     number = "EX-20260501-20260501-L"
     (last,) = out.glob("*-e4-*.pdf")
     assert json.loads(attached(last.read_bytes())["briefing.json"])["supersedes"] == f"{number} edition 3"
@@ -86,6 +89,31 @@ def test_editions(
     assert len(list(out.glob("*.pdf"))) == 4
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("briefing:")]
     assert printed[-1] == printed[-2] == f"briefing:   {last}"
+
+
+def test_back_to_what_was_said_before(evidence: Path, out: Path, authority: LocalAuthority) -> None:
+    """What an earlier edition said, and the latest does not, is another edition."""
+    dataset = evidence / "dataset.yaml"
+    for text in ("title: One\n", "title: Two\n", "title: One\n"):
+        dataset.write_text(text)
+        assert main(arguments(evidence, out, authority.directory, NAMING)) == 0
+    first, _, third = receipts(out)
+    assert first["content_sha256"] == third["content_sha256"]
+    assert third["supersedes"] == "EX-20260501-20260501-L edition 2"
+
+
+def test_document_is_gone(
+    golden: dict[str, Published],
+    tmp_path: Path,
+    authority: LocalAuthority,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A receipt whose document is gone is not passed off as published."""
+    out = Path(shutil.copytree(golden["quiet"].folder, tmp_path / "out"))
+    (out / golden["quiet"].pdf.name).unlink()
+    request = expected("quiet")["request"]
+    assert main(arguments(GOLDEN / "quiet", out, authority.directory, request)) == 3
+    assert f"{golden['quiet'].pdf.name} is not what was published: restore it" in capsys.readouterr().err
 
 
 def test_same_bytes(golden: dict[str, Published], tmp_path: Path, authority: LocalAuthority) -> None:
