@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,7 +18,9 @@ from reports import __version__
 from reports.compose import Briefing
 from reports.errors import Unavailable
 from reports.store import Store
-from reports.verify import Verdict
+
+if TYPE_CHECKING:
+    from reports.verify import Verdict  # which loads pyHanko
 
 RECEIPT = ".receipt.json"
 
@@ -56,7 +59,7 @@ class Receipt:
     unsigned: Bytes
     content_sha256: str
     evidence_sha256: str
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[dict[str, str], ...]
     figures: dict[str, str]
     software: dict[str, str]
 
@@ -125,7 +128,7 @@ def receipt_of(
         unsigned=Bytes(hashlib.sha256(unsigned).hexdigest(), len(unsigned)),
         content_sha256=digests[0],
         evidence_sha256=digests[1],
-        verdicts=tuple(verdicts),
+        verdicts=tuple(asdict(verdict) for verdict in verdicts),
         figures={
             "exchanges": str(first.exchanges.value),
             "accounts": str(first.accounts.value),

@@ -77,7 +77,7 @@ def ticks(highest: int) -> list[int]:
 
 def _stacked(series: Sequence[Series]) -> list[Mapping[str, int]]:
     bases = [0] * len(series[0].values)
-    bars = []
+    bars: list[Mapping[str, int]] = []
     for number, each in enumerate(series):
         for index, value in enumerate(each.values):
             bars.append({"index": index, "base": bases[index], "value": value, "series": number})

@@ -232,8 +232,8 @@ def _publish(options: argparse.Namespace) -> int:
     with Steps() as steps:
         receipt = local.publish(request, choices, steps)
     for verdict in receipt.verdicts:
-        if verdict.outcome != "valid":
-            _complain(f"{verdict.check} {verdict.outcome}: {verdict.detail}")
+        if verdict["outcome"] != "valid":
+            _complain(f"{verdict['check']} {verdict['outcome']}: {verdict['detail']}")
     if options.json:
         _say(receipt.json().rstrip())
     else:

@@ -12,6 +12,7 @@ again by itself, in order and on one core, until a fault is found:
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import re
 import tempfile
@@ -29,12 +30,17 @@ from reports.evidence import Layout, Located
 from reports.raw import Column, Source, identifier
 
 MEMORY_LIMIT = "500MB"
+AS_WRITTEN: Mapping[str, bool | int | str] = {
+    "threads": 1,
+    "preserve_insertion_order": True,
+    "disabled_optimizers": "common_subexpressions",  # one that is shared is evaluated outside of `try`
+}
 LONGEST_LINE = 2**25
 CHUNK = 2**20
 SHOWN = 60
 ADVICE = "correct it and deliver the object again"
 FORMATS = {"parquet": "Parquet", "json": "JSON Lines", "csv": "CSV"}
-DAMAGE = {
+UNFIT = {
     "text": "no text",
     "integer": "no whole number of 64 bits",
     "number": "no number",
@@ -69,7 +75,7 @@ class Fault:
 
 def _required(*columns: str) -> Rule:
     empty = " and ".join(f"coalesce({identifier(name)}::varchar, '') = ''" for name in columns)
-    return Rule(columns, empty, "is empty")
+    return Rule(columns, empty, "")
 
 
 def _from_0(column: str) -> Rule:
@@ -144,7 +150,7 @@ def explain(
     root = root.absolute()
     with (
         tempfile.TemporaryDirectory(prefix="exhibit-") as spill,
-        raw.connection(root, spill, MEMORY_LIMIT, in_order=True) as con,
+        raw.connection(root, spill, MEMORY_LIMIT, **AS_WRITTEN) as con,
     ):
         for o in sorted(located):
             try:
@@ -225,7 +231,7 @@ def _line_problem(line: bytes) -> str | None:
 
 def _check_csv(con: duckdb.DuckDBPyConnection, root: Path, o: Located, source: Source) -> None:
     table = f"{source.table.removesuffix(')')}, store_rejects = true)"
-    con.execute(f"select count(columns(*)) from {table}")
+    con.execute(f"select count(columns(*)) from {table}").fetchall()
     rejected = con.execute(
         "select line_byte_position - 1, error_message from reject_errors order by 1 limit 1"
     ).fetchone()
@@ -242,22 +248,17 @@ def _newlines(path: Path, end: int) -> int:
 
 def _check_columns(con: duckdb.DuckDBPyConnection, o: Located, source: Source) -> None:
     """Raise `InvalidEvidence` for a required column that is not there; in JSON Lines, that no row has."""
-    rows = f"from {source.table} where {_among(source)}"
-    if not con.execute(f"select 1 {rows} limit 1").fetchone():
-        return
+
+    def any_row(condition: str) -> bool:
+        rows = f"from {source.table} where {_among(source)} and {condition}"
+        return con.execute(f"select 1 {rows} limit 1").fetchone() is not None
+
     for rule in REQUIRED[source.layout]:
         found = [value for name in rule.columns if (value := _as_it_is(source, NAMES[name]))]
-        if found and o.format != "json":
-            continue
-        if (
-            not found
-            or not con.execute(
-                f"select 1 {rows} and coalesce({', '.join(found)}) is not null limit 1"
-            ).fetchone()
-        ):
-            raise InvalidEvidence(
-                f"{o.name}: required column {' or '.join(rule.columns)} is missing: {ADVICE}"
-            )
+        there = found and (o.format != "json" or any_row(f"coalesce({', '.join(found)}) is not null"))
+        if not there and any_row("true"):
+            column = " or ".join(rule.columns)
+            raise InvalidEvidence(f"{o.name}: required column {column} is missing: {ADVICE}")
 
 
 def _among(source: Source) -> str:
@@ -271,14 +272,15 @@ def _as_it_is(source: Source, column: Column) -> str | None:
     if found is None:
         return None
     top = column.name if column.name in source.types else str(column.path[0])
-    return f"coalesce(try(left({found[0]}::varchar, {SHOWN + 1})), try(left({identifier(top)}::varchar, {SHOWN + 1})))"
+    texts = [f"{{'text': left({value}::varchar, {SHOWN + 1})}}" for value in (found[0], identifier(top))]
+    return f"coalesce(try({texts[0]}), {texts[1]}).text"
 
 
 def _unconverted(con: duckdb.DuckDBPyConnection, source: Source) -> Fault | None:
     """The first value that is not of its column's type."""
     columns = [(c, value) for c in raw.COLUMNS[source.layout] if (value := _as_it_is(source, c))]
     rules = [
-        Rule((column.name,), _not_converting(source, column), f"is {DAMAGE[column.type]}")
+        Rule((column.name,), _not_converting(source, column), f"is {UNFIT[column.type]}")
         for column, _ in columns
     ]
     identity = _as_it_is(source, IDENTITY[source.layout])
@@ -287,7 +289,7 @@ def _unconverted(con: duckdb.DuckDBPyConnection, source: Source) -> Fault | None
 
 
 def _not_converting(source: Source, column: Column) -> str:
-    value = source.among if column.name == "class_uid" else source.value(column)
+    value = source.value(column)
     failing = f"try({{'value': {value}}}) is null"
     if column.type == "milliseconds":
         return f"({failing} or try({value}) not between {MILLISECONDS[0]} and {MILLISECONDS[1]})"
@@ -296,11 +298,18 @@ def _not_converting(source: Source, column: Column) -> str:
 
 def _broken(con: duckdb.DuckDBPyConnection, source: Source) -> Fault | None:
     """The first row that breaks a rule; all its values convert."""
-    columns = ", ".join(f"{source.value(c)} as {identifier(c.name)}" for c in raw.COLUMNS[source.layout])
-    rows = f'(select "$row", {columns} from {_numbered(source)} where {source.among})'
+    columns = ", ".join(
+        f"{source.value(c)} as {identifier(c.name)}, {_as_it_is(source, c) or 'null'} as {_text_of(c.name)}"
+        for c in raw.COLUMNS[source.layout]
+    )
+    rows = f'(select "$row", {columns} from {_numbered(source)} where {source.among}) where true'
     rules = RULES[source.layout]
-    values = [f"coalesce({', '.join(map(identifier, rule.columns))})::varchar" for rule in rules]
-    return _first(con, f"{rows} where true", rules, values, identifier(IDENTITY[source.layout].name))
+    values = [f"coalesce({', '.join(map(_text_of, rule.columns))})" for rule in rules]
+    return _first(con, rows, rules, values, _text_of(IDENTITY[source.layout].name))
+
+
+def _text_of(name: str) -> str:
+    return identifier(f"{name} as it is")
 
 
 def _numbered(source: Source) -> str:
@@ -325,16 +334,13 @@ def _first(
 
 def _place(root: Path, o: Located, fault: Fault) -> str:
     """The line of JSON Lines, else the row, and the detection."""
-    number, unit = fault.row, "row"
+    place = f"row {fault.row}"
     if o.format == "json":
-        rows = enumerate((line for line, _ in _lines(root / o.name)), 1)
-        number, unit = next(line for row, line in rows if row == fault.row), "line"
-    return f"{unit} {number}" + (f" (detection {shown(fault.detection)})" if fault.detection else "")
+        lines = (number for number, _ in _lines(root / o.name))
+        place = f"line {next(itertools.islice(lines, fault.row - 1, None), fault.row)}"
+    return place + (f" (detection {shown(fault.detection)})" if fault.detection else "")
 
 
 def _wrong(fault: Fault) -> str:
-    return (
-        f"{fault.column} {fault.saying}"
-        if not fault.value
-        else f"{fault.column} {shown(fault.value)!r} {fault.saying}"
-    )
+    said = f"'{shown(fault.value)}' {fault.saying}" if fault.value else "is empty"
+    return f"{fault.column} {said}"

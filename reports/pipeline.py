@@ -1,11 +1,18 @@
-"""The line, from request to receipt: one function, whoever calls it."""
+"""The line, from request to receipt: one function, whoever calls it.
+
+What renders, signs and verifies takes half a second to load. It is loaded beside the queries, which leave the
+interpreter alone while the engine works: hence the imports within functions.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 
@@ -14,18 +21,19 @@ from reports.assets import Resources
 from reports.attach import as_json, briefing_data, statement
 from reports.collect import collect
 from reports.compose import Audience, Briefing, Settings, compose, evidence_digest, report_number
-from reports.contents import attachments_verdict
 from reports.errors import CheckFailed
 from reports.evidence import EvidenceSource
 from reports.group import group
 from reports.keys import SigningKey
 from reports.query import QueryEngine
-from reports.render import render
 from reports.resolve import resolve
-from reports.sign import sign
 from reports.store import Store
 from reports.timestamp import Timestamper
-from reports.verify import Verdict, verify
+
+if TYPE_CHECKING:
+    from reports.verify import Verdict
+
+LATER = ("reports.render", "reports.sign", "reports.contents")
 
 Progress = Callable[[str, int, int], None]
 """Told the step, and how much of how much of it is done; 0 of 0 where that is not known."""
@@ -76,7 +84,9 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     progress("resolve", 0, 0)
     window = resolve(request.window, request.as_of)
     before = latest(house.store, report_number(window, request.audience))
-    evidence = collect(window, house.engine, house.source, house.settling_days, progress)
+    with ThreadPoolExecutor(1) as beside:
+        beside.map(import_module, LATER)
+        evidence = collect(window, house.engine, house.source, house.settling_days, progress)
     progress("group", 0, 0)
     campaigns = group(evidence, house.settings.registry)
     progress("compose", 0, 0)
@@ -93,6 +103,9 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     content = content_digest(briefing, house)
     if before and before.content_sha256 == content:
         return kept(house.store, before)
+    from reports.render import render  # noqa: PLC0415
+    from reports.sign import sign  # noqa: PLC0415
+
     progress("render", 0, 0)
     unsigned = render(briefing, house.resources, house.page_size, house.pseudonym_key)
     progress("sign", 0, 0)
@@ -125,6 +138,9 @@ def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
 
     What a time-stamp authority is worth whose root nobody told cannot be checked: that is left to the reader.
     """
+    from reports.contents import attachments_verdict  # noqa: PLC0415
+    from reports.verify import verify  # noqa: PLC0415
+
     now = datetime.now(UTC)
     integrity, signer, stamp = verify(signed, signing.trust, now)
     if signing.stranger and stamp.outcome == "invalid":

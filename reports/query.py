@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache, cached_property
-from operator import methodcaller
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,8 +63,7 @@ class Answer:
     @cached_property
     def result_sha256(self) -> str:
         """Digest of the rows as one JSON array (keys in their order, days and instants in ISO 8601), in hexadecimal."""
-        isoformat = methodcaller("isoformat")
-        rows = json.dumps(self.rows, default=isoformat, ensure_ascii=False, separators=(",", ":"))
+        rows = json.dumps(self.rows, default=str, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(rows.encode()).hexdigest()
 
 
@@ -109,7 +107,10 @@ def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def _nulls_last(column: Sequence[Any]) -> Sequence[Any]:
-    return [(value is None, value) for value in column] if None in column else column
+    if None not in column:
+        return column
+    places = {value: place for place, value in enumerate(sorted(set(column) - {None}))}
+    return [places.get(value, len(places)) for value in column]
 
 
 def statement(name: str, *layouts: Layout) -> str:

@@ -63,7 +63,9 @@ class DuckDBEngine:
         try:
             rows = self._rows(question, located, progress)
         except duckdb.OutOfMemoryException as error:
-            raise Unavailable(f"question {question.name}: DuckDB ran out of memory or disk: {error}") from None
+            raise Unavailable(
+                f"question {question.name}: DuckDB ran out of memory or disk: {error}"
+            ) from None
         except (duckdb.Error, InvalidEvidence) as error:
             raise diagnose.explain(self.evidence.root, located, error) from None
         if any(row.get("standing") == "unsound" for row in rows):
@@ -113,15 +115,19 @@ def _batches(located: Sequence[Located]) -> Iterator[list[Located]]:
 def _dictionaries(con: duckdb.DuckDBPyConnection, root: Path, located: Sequence[Located]) -> Dictionaries:
     """The text behind each number that stands for one, by column; empty where grouping by text is quick enough."""
     parquet = all((o.layout, o.format) == ("flat", "parquet") for o in located)
-    if not parquet or sum(o.size for o in located) < BATCH_BYTES:
+    if not located or not parquet or sum(o.size for o in located) < BATCH_BYTES:
         return {}
     flat = raw.relation(con, root, located)
-    found = {heading: _places(con, heading, flat) for heading in HEADINGS} | {"account_id": _hashes(con, flat)}
+    found = {heading: _places(con, heading, flat) for heading in HEADINGS} | {
+        "account_id": _hashes(con, flat)
+    }
     return {column: texts for column, texts in found.items() if texts}
 
 
 def _places(con: duckdb.DuckDBPyConnection, heading: str, flat: str) -> dict[int, str]:
-    distinct = con.execute(f"select distinct {heading} from ({flat}) limit {LONGEST_DICTIONARY + 1}").fetchall()
+    distinct = con.execute(
+        f"select distinct {heading} from ({flat}) limit {LONGEST_DICTIONARY + 1}"
+    ).fetchall()
     texts = sorted(text for (text,) in distinct if text)
     return dict(enumerate(texts, 1)) if len(distinct) <= LONGEST_DICTIONARY else {}
 
@@ -165,8 +171,12 @@ def _resolve(con: duckdb.DuckDBPyConnection, detections: str, delivered: Sequenc
     identity = "hash(revised_within, detection_id)"
     kept = f"select {identity} as id, {account} as account_id, {', '.join(KEPT)} from"
     every = f"with detections as not materialized ({detections})"
-    con.execute(f"create or replace temp table latest as {every} {kept} ({dialect.latest(ranked=False)})", delivered)
-    con.execute("create or replace temp table repeated as select id from latest group by id having count(*) > 1")
+    con.execute(
+        f"create or replace temp table latest as {every} {kept} ({dialect.latest(ranked=False)})", delivered
+    )
+    con.execute(
+        "create or replace temp table repeated as select id from latest group by id having count(*) > 1"
+    )
     if con.execute("select 1 from repeated limit 1").fetchone():
         some = f"select * from ({detections}) where {identity} in (from repeated)"
         among = f"with detections as not materialized ({some})"
@@ -174,7 +184,9 @@ def _resolve(con: duckdb.DuckDBPyConnection, detections: str, delivered: Sequenc
         con.execute(f"insert into latest {among} {kept} ({dialect.latest(ranked=True)})", delivered)
 
 
-def _totals(con: duckdb.DuckDBPyConnection, question: Question, dictionaries: Dictionaries) -> tuple[Row, ...]:
+def _totals(
+    con: duckdb.DuckDBPyConnection, question: Question, dictionaries: Dictionaries
+) -> tuple[Row, ...]:
     cursor = con.execute(" union all ".join(dialect.grouping_sets(f"{question.name}.sql")))
     names = [column[0] for column in cursor.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -28,7 +28,8 @@ Type = (
 
 INTEGERS = {"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint"}
 NUMBERS = INTEGERS | {"hugeint", "uhugeint", "decimal", "double"}
-INSTANTS = {"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "date"}
+INSTANTS = {"timestamp", "timestamp_s", "timestamp_ms", "date"}
+FINE = {"TIMESTAMP_NS", "TIMESTAMPTZ_NS"}
 
 _WHOLE = "[+-]?[0-9]+([.]0*)?"
 _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
@@ -96,6 +97,7 @@ OCSF = (
     Column("unmapped.country", "text"),
 )
 
+CLASS = OCSF[0]
 COLUMNS: dict[Layout, tuple[Column, ...]] = {"flat": FLAT, "ocsf": OCSF}
 _TOP = {layout: tuple(dict.fromkeys(str(c.path[0]) for c in columns)) for layout, columns in COLUMNS.items()}
 _SQL_TYPES = {
@@ -121,43 +123,41 @@ class Source:
     types: Mapping[str, Type]
 
     def value(self, column: Column) -> str:
-        """The expression of a column in its canonical type; null where the objects do not have it."""
+        """The expression of a column in its canonical type; null where the objects do not have it.
+
+        A row of OCSF that does not tell its class is an error, for it would be passed over unnoticed.
+        """
         found = self.find(column)
-        return _CONVERT[column.type](*found) if found else f"null::{_SQL_TYPES[column.type]}"
+        value = _CONVERT[column.type](*found) if found else f"null::{_SQL_TYPES[column.type]}"
+        if column is not CLASS:
+            return value
+        missing = f"'missing' || coalesce({found[0] if found else 'null'}::varchar, '')"
+        return f"coalesce({value}, cast({missing} as bigint))"
 
     def find(self, column: Column) -> tuple[str, Type] | None:
-        """The expression of a column as it is, and its type; None where the objects do not have it."""
-        if column.name in self.types:
-            return identifier(column.name), self.types[column.name]
-        top, *inner = column.path
+        """The expression of a column as it is, and its type; None where the objects do not have it, or nulls alone."""
+        top, *inner = (column.name,) if column.name in self.types else column.path
         return _step(identifier(str(top)), self.types[str(top)], inner) if top in self.types else None
 
     @property
     def among(self) -> str:
         """The condition on the rows that are this layout's: other classes of OCSF share its folders, and may differ."""
-        if self.layout == "flat":
-            return "true"
-        found = self.find(OCSF[0])
-        missing = f"cast('missing' || coalesce({found[0] if found else 'null'}::varchar, '') as bigint)"
-        return f"coalesce({self.value(OCSF[0])}, {missing}) = 2004"
+        return "true" if self.layout == "flat" else f"{self.value(CLASS)} = 2004"
 
 
 @contextmanager
 def connection(
-    root: Path, spill: str, memory_limit: str, *, in_order: bool = False
+    root: Path, spill: str, memory_limit: str, **settings: bool | int | str
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory that can read below `root` and write below `spill`, and nothing else.
-
-    With `in_order` it reads rows in the order of the objects, on one core.
-    """
+    """A database in memory that can read below `root` and write below `spill`, and nothing else."""
     con = duckdb.connect(
         config={
             "memory_limit": memory_limit,
             "temp_directory": spill,
-            "preserve_insertion_order": in_order,
-            **({"threads": 1} if in_order else {}),
+            "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
+            **settings,
         }
     )
     try:
@@ -227,11 +227,13 @@ def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]
     """All of JSON as text: what is nested is taken from its text, so that a row's shape is its own affair."""
     layout = objects[0].layout
     present = [o for o in objects if o.size or o.name.endswith(".gz")]
-    if present:
-        types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in _TOP[layout])
-        options = f", format = 'newline_delimited', records = true, columns = {{{types}}}"
-        table = _table("read_json", _files(root, present), options)
-        yield Source(layout, table, dict.fromkeys(_TOP[layout], VARCHAR))
+    types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in _TOP[layout])
+    options = f"format = 'newline_delimited', records = true, columns = {{{types}}}"
+    for compression in ("none", "gzip"):  # told, for DuckDB takes what follows a `?` for no part of the name
+        alike = [o for o in present if o.name.endswith(".gz") == (compression == "gzip")]
+        if alike:
+            table = _table("read_json", _files(root, alike), f", {options}, compression = '{compression}'")
+            yield Source(layout, table, dict.fromkeys(_TOP[layout], VARCHAR))
 
 
 def _csv(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> Iterator[Source]:
@@ -244,7 +246,7 @@ def _csv(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located])
         types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in columns)
         options = (
             f", columns = {{{types}}}, auto_detect = false, header = true, nullstr = '', delim = ',', quote = '\"', "
-            "escape = '\"'"
+            "escape = '\"', compression = 'none'"
         )
         yield Source(layout, _table("read_csv", files, options), dict.fromkeys(columns, VARCHAR))
 
@@ -307,7 +309,8 @@ def identifier(name: str) -> str:
 def _step(value: str, type_: Type, path: Sequence[str | int]) -> tuple[str, Type] | None:
     """Follow a path into a value of a type: through structs, maps, lists, and JSON kept as text."""
     if not path:
-        return value, type_
+        # DuckDB cannot take nulls of no type out of a struct
+        return None if type_.id == "null" else (value, type_)
     if type_.id == "varchar":
         return f"json_extract_string({value}, {quoted(_json_path(path))})", VARCHAR
     step, *rest = path
@@ -336,17 +339,25 @@ def _integer(value: str, type_: Type) -> str:
 
 
 def _number(value: str, type_: Type) -> str:
-    """A number as a double; a single-precision one is the decimal that it is written as."""
+    """A number as a double; a single-precision one is the decimal that it is written as.
+
+    NaN is refused here, for the statistics of Parquet leave it out, and comparisons go by them.
+    """
+    if type_.id == "double":
+        return f"case when isnan({value}) then ('!' || {value}::varchar)::double else {value} end"
     return f"{value}::double" if type_.id in NUMBERS else f"{_matching(value, _NUMBER)}::double"
 
 
 def _instant(value: str, type_: Type) -> str:
+    if str(type_).upper().endswith("_NS"):
+        return f"make_timestamp(epoch_ns({value}) // 1000)"  # a cast would round up, at midnight into the next day
+    """A timestamp in UTC; what is finer than a microsecond is cut, as in text."""
+    if str(type_).upper() in FINE:
+        return f"make_timestamp(epoch_ns({value}) // 1000)"
     if type_.id in INSTANTS:
         return value if type_.id == "timestamp" else f"{value}::timestamp"
-    if str(type_).upper().startswith("TIMESTAMP"):
-        return (
-            f"make_timestamp(epoch_us({value}::timestamptz))"  # a cast would go by the calendar, row by row
-        )
+    if str(type_).upper().startswith("TIMESTAMP"):  # with a zone: a cast would go by the calendar, row by row
+        return f"make_timestamp(epoch_us({value}))"
     return f"make_timestamp(epoch_us({_matching(value, _INSTANT)}::timestamptz))"
 
 

@@ -28,7 +28,7 @@ from reports.resolve import Window
 
 PAGE_SIZES = ("letter", "a4")
 LABEL_LENGTH = 120
-LEGEND_LENGTH = 38
+LEGEND_LENGTH = 32
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -54,7 +54,10 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
         "page_size": page_size,
         "running_title": f"{briefing.title}, {short_span(briefing.window)}",
         "number": briefing.number,
-        "marking": {"class": issuer.marking.removeprefix("TLP:").lower().replace("+", "-"), "label": issuer.marking},
+        "marking": {
+            "class": issuer.marking.removeprefix("TLP:").lower().replace("+", "-"),
+            "label": issuer.marking,
+        },
         "colours": issuer.colours,
         "evidence_digest": evidence_digest(briefing.evidence.objects),
         "techniques": TECHNIQUES,

@@ -50,7 +50,9 @@ def finding(detection: Detection, index: int = 0) -> Record:
     seen = dict(zip(("first_seen_time", "last_seen_time", "modified_time"), times, strict=True))
     dated = dict(zip(("start_time", "end_time", "time"), times, strict=True))
     second = index % 2
-    unmapped = {name: getattr(detection, name) for name in ("campaign_id", "output_tokens", "network", "country")}
+    unmapped = {
+        name: getattr(detection, name) for name in ("campaign_id", "output_tokens", "network", "country")
+    }
     return {
         "class_uid": 2004,
         "activity_id": 1 + second,
@@ -87,7 +89,9 @@ def _schema(records: Sequence[Record]) -> pa.Schema | None:
     if "unmapped" not in records[0]:
         return FLAT if set(FLAT.names) == set(records[0]) else None
     found = pa.Table.from_pylist(list(records)).schema
-    return found.set(found.get_field_index("unmapped"), pa.field("unmapped", pa.map_(pa.string(), pa.string())))
+    return found.set(
+        found.get_field_index("unmapped"), pa.field("unmapped", pa.map_(pa.string(), pa.string()))
+    )
 
 
 _INTEGERS = dict.fromkeys(("exchange_count", "output_tokens"), pa.int64())

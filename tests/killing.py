@@ -1,7 +1,7 @@
 """Runs a function in processes of its own, each killed at another of its calls to the operating system.
 
-`python -m tests.killing FUNCTION FOLDER`: FUNCTION gets a folder of its own, FOLDER/1 for the process that is
-killed right before its first call, and so on until one comes to its end.
+`python -m tests.killing FUNCTION FOLDER STEP`: FUNCTION gets a folder of its own, FOLDER/1 for the process that is
+killed right before its first call, and so on, every STEP calls, until one comes to its end.
 """
 
 import io
@@ -65,8 +65,8 @@ def killed(function: Callable[[Path], None], folder: Path, place: int) -> bool:
 
 
 if __name__ == "__main__":
-    _, name, folder = sys.argv
-    for place in count(1):
+    _, name, folder, step = sys.argv
+    for place in count(1, int(step)):
         own = Path(folder, str(place))
         own.mkdir(parents=True)
         if not killed(globals()[name], own, place):

@@ -10,7 +10,6 @@ import pytest
 from reports.archive import Bytes, Document, Receipt, archive, kept, latest
 from reports.errors import Unavailable
 from reports.store import FolderStore
-from reports.verify import Verdict
 
 NUMBER = "EX-20260501-20260507-L"
 SIGNED = b"%PDF signed"
@@ -30,7 +29,7 @@ def receipt(edition: int = 1, content: str = "content", signed: bytes = SIGNED) 
         unsigned=Bytes(hashlib.sha256(b"%PDF").hexdigest(), 4),
         content_sha256=content,
         evidence_sha256="evidence",
-        verdicts=(Verdict("integrity", "valid", "nothing was changed"),),
+        verdicts=({"check": "integrity", "outcome": "valid", "detail": "nothing was changed"},),
         figures={"exchanges": "1", "accounts": "1"},
         software={"name": "exhibit", "version": "0"},
     )
@@ -61,7 +60,7 @@ def test_names(store: FolderStore) -> None:
 
 def test_receipt_is_ascii(store: FolderStore) -> None:
     """A receipt prints wherever it is printed, whatever a certificate calls itself."""
-    named = dataclasses.replace(receipt(), verdicts=(Verdict("signer", "valid", "signed by CN=Zoë"),))
+    named = dataclasses.replace(receipt(), verdicts=({"detail": "signed by CN=Zoë"},))
     assert named.json().isascii()
     archive(store, named, SIGNED)
     assert latest(store, NUMBER) == named

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from reports.assets import TEMPLATES
 from reports.cli import main
 from reports.contents import attached
 from reports.keys import LocalAuthority
@@ -57,49 +58,34 @@ def test_not_published_twice(
 def test_editions(
     tmp_path: Path, evidence: Path, out: Path, authority: LocalAuthority, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Changed evidence, registry or settings make another edition, which names the one it supersedes."""
-    row = evidence / "detections" / "event_day=2026-05-01" / "part.jsonl"
-    registry = evidence / "campaigns.yaml"
-    original, renamed = row.read_text(), registry.read_text().replace("Campaign South", "Campaign West")
-
+    """Changed evidence, settings or templates make another edition, which names the one it supersedes."""
+    row, dataset = next(evidence.rglob("event_day=2026-05-01/part.jsonl")), evidence / "dataset.yaml"
+    contents = row.read_text(), dataset.read_text()
     own = tmp_path / "own"
     own.mkdir()
-    (own / "issuer.yaml").write_text("name: Another issuer\n")
+    (own / "letter.css").write_text((TEMPLATES / "letter.css").read_text() + "/* Ours. */\n")
 
     def run(**change: str) -> None:
         assert main(arguments(evidence, out, authority.directory, {**NAMING, **change})) == 0
 
     run()
-    row.write_text(original.replace("28814637", "28814638"))
+    row.write_text(contents[0].replace("28814637", "28814638"))
     run()
-    registry.write_text(renamed)
+    row.write_text(contents[0])
+    dataset.write_text("synthetic: false\n")
     run()
-    row.write_text(original)
+    dataset.write_text(contents[1])
+    run()
     run(templates=str(own))
     run(templates=str(own))
-    number = "EX-20260501-20260501-L"
-    (last,) = out.glob("*-e4-*.pdf")
-    assert json.loads(attached(last.read_bytes())["briefing.json"])["supersedes"] == f"{number} edition 3"
-    assert [(r["edition"], r["supersedes"]) for r in receipts(out)] == [
-        (1, None),
-        (2, f"{number} edition 1"),
-        (3, f"{number} edition 2"),
-        (4, f"{number} edition 3"),
-    ]
-    assert len(list(out.glob("*.pdf"))) == 4
+    names = [f"EX-20260501-20260501-L edition {edition}" for edition in range(1, 6)]
+    assert [receipt["supersedes"] for receipt in receipts(out)] == [None, *names[:4]]
+    assert len({receipt["content_sha256"] for receipt in receipts(out)}) == 4
+    assert len(list(out.glob("*.pdf"))) == 5
+    (last,) = out.glob("*-e5-*.pdf")
+    assert json.loads(attached(last.read_bytes())["briefing.json"])["supersedes"] == names[3]
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("briefing:")]
     assert printed[-1] == printed[-2] == f"briefing:   {last}"
-
-
-def test_back_to_what_was_said_before(evidence: Path, out: Path, authority: LocalAuthority) -> None:
-    """What an earlier edition said, and the latest does not, is another edition."""
-    dataset = evidence / "dataset.yaml"
-    for text in ("title: One\n", "title: Two\n", "title: One\n"):
-        dataset.write_text(text)
-        assert main(arguments(evidence, out, authority.directory, NAMING)) == 0
-    first, _, third = receipts(out)
-    assert first["content_sha256"] == third["content_sha256"]
-    assert third["supersedes"] == "EX-20260501-20260501-L edition 2"
 
 
 def test_document_is_gone(

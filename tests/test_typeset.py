@@ -6,13 +6,14 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import combinations
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
+import reports.sample
 from reports import registry
 from reports.assets import TEMPLATES, Resources
 from reports.attach import attachments
@@ -23,19 +24,21 @@ from reports.evidence import FolderEvidence
 from reports.figures import Ledger
 from reports.group import group
 from reports.query_duckdb import DuckDBEngine
-from reports.registry import Action, Alternative, Attribution, Dataset, Entry, Issuer, Law, Registry, parse
+from reports.registry import Attribution, Dataset, Entry, Issuer, Law, Registry, parse
 from reports.render import DocumentMetadata, render_pdf
 from reports.resolve import Window
 from reports.sample import write_sample
 from reports.typeset import PAGE_SIZES, typeset
+from tests.conformance import validate
 from tests.fakes import Detection, FakeEngine, source_of
-from tests.tools import needs
+from tests.tools import needs, needs_verapdf
 
 pytestmark = needs("pdftotext")
 
 WINDOW = Window(date(2026, 4, 22), date(2026, 6, 5))
 OURS = Resources()
 LAW = parse(Law, OURS.read("law.yaml").decode(), "law.yaml")
+SAMPLE = Path(reports.sample.__file__).parent
 AUDIENCES: tuple[Audience, ...] = ("lawmaker", "regulator")
 CAPABILITIES = ("software_engineering", "agentic_reasoning", "long_duration_task_management", "vision")
 MARGIN = 16 * 72 / 25.4
@@ -110,40 +113,14 @@ def seen(html: str) -> str:
     return flat(markup.unescape(re.sub(r"<[^>]*>", " ", body)))
 
 
-def full_entry(campaign_id: str, name: str, **fields: Any) -> Entry:
-    """An entry as long as an analyst would write one."""
-    alternative = Alternative(
-        explanation="Resellers pass on the traffic of many unrelated customers.",
-        assessment="Rejected for most of it, because unrelated customers do not send prompts of one structure.",
-    )
-    attribution = Attribution(
-        confidence="high",
-        likelihood="almost certain",
-        confidence_statement=(
-            "Confidence is high, because several detectors that work independently of one another agree, and "
-            "request metadata and shared infrastructure point the same way."
-        ),
-        likelihood_statement="It is almost certain that the operator ran these accounts in order to train a model.",
-        basis=("Accounts that appeared unrelated sent prompts of the same structure within minutes.",) * 4,
-        alternatives=(alternative,) * 3,
-        approvals=("head of threat intelligence", "general counsel"),
-    )
-    entry: dict[str, Any] = {
-        "operator": "operators affiliated with Example and its research division",
-        "attribution": attribution,
-        "techniques": ("AML.T0008.005", "AML.T0021", "AML.T0040", "AML.T0024.002", "AML.T0005.001"),
-        "methods": (
-            "Accounts were opened in bulk with misrepresented identities and reached the service by proxies.",
-        )
-        * 4,
-        "actions": (Action(date=date(2026, 5, 12), action="A wave of accounts of its network was suspended."),)
-        * 4,
-        "response": "No answer of the operator is on record.",
-        "law": {
-            element.id: "Accounts were opened with misrepresented identities." for element in LAW.elements[:4]
-        },
-    }
-    return Entry(campaign_id=campaign_id, name=name, **{**entry, **fields})
+def in_full(count: int) -> Registry:
+    """A registry of campaigns that each have as much on record as the sample's first."""
+    written = parse(Registry, (SAMPLE / "campaigns.yaml").read_text(), "campaigns.yaml")
+    first = written.campaigns[0]
+    entries = [
+        first.model_copy(update={"campaign_id": f"c{n}", "name": f"Campaign {n}"}) for n in range(count)
+    ]
+    return written.model_copy(update={"campaigns": (*entries, *written.campaigns[2:])})
 
 
 @pytest.fixture(scope="session")
@@ -197,7 +174,9 @@ def _not_figures(briefing: Briefing) -> list[str]:
     evidence, written = briefing.evidence, briefing.settings
     return [
         *(_in_pieces(text) for text in sorted(_prose(written.registry), key=len, reverse=True)),
-        *map(re.escape, map(flat, sorted(_prose(written.law) | _prose(written.dataset), key=len, reverse=True))),
+        *map(
+            re.escape, map(flat, sorted(_prose(written.law) | _prose(written.dataset), key=len, reverse=True))
+        ),
         *(_in_pieces(o.name) for o in evidence.objects),
         r"\b([0-9a-f] ?){64}\b",  # digests
         r"\d\d:\d\d UTC",
@@ -330,12 +309,23 @@ def test_weaknesses_of_detectors_are_those_on_record() -> None:
     """A detector that the registry does not know has none recorded."""
     known = registry.KnownDetector(name="prompts", weaknesses=("Misses what is reworded.",))
     delivered = [*detections(["c"], 2), *detections(["d"], 2, detector="unknown")]
-    html, _ = typeset(
-        brief(delivered, settings(Registry(detectors=(known,))), "regulator"), OURS, "letter"
-    )
+    html, _ = typeset(brief(delivered, settings(Registry(detectors=(known,))), "regulator"), OURS, "letter")
 
     assert "prompts none recorded Misses what is reworded." in seen(html)
     assert "unknown none recorded none recorded" in seen(html)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("detectors: [{name: a}, {name: a}]", "detector 'a' is listed twice"),
+        ("detectors: [{name: a, weakness: b}]", "weakness: unknown key"),
+    ],
+)
+def test_a_mistake_about_a_detector_is_named(text: str, said: str) -> None:
+    """With the file and what to do."""
+    with pytest.raises(InvalidSettings, match=rf"^campaigns\.yaml: .*{said}"):
+        parse(Registry, text, "campaigns.yaml")
 
 
 def test_a_withheld_operator_is_nowhere() -> None:
@@ -410,51 +400,56 @@ HOSTILE = (
     "{{ 7*7 }}{% raw %}",
     "bidi \u202e\u2066 override",
     "control \x00\x07\x1b characters",
-    "A name of ten thousand characters " * 300,
     "=cmd|'/c calc'!A1",
+    "A name of ten thousand characters " * 300,
 )
 
 
-@pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("audience", AUDIENCES)
-def test_hostile_text_is_printed_as_text(audience: Audience, text: str) -> None:
+def test_hostile_text_is_printed_as_text(audience: Audience) -> None:
     """Wherever it comes from: ids, networks, capabilities, detectors, names and prose."""
     delivered = [
-        *detections([text], 2, network=text, capability=text, detector=text, detector_version=text),
-        *detections(["c"], 2),
+        d
+        for text in HOSTILE
+        for d in detections([text], 2, network=text, capability=text, detector=text, detector_version=text)
     ]
-    entry = Entry(campaign_id="c", name=text, methods=(text,), response=text)
-    html, _ = typeset(
-        brief(delivered, settings(Registry(campaigns=(entry,)), name=text), audience), OURS, "letter"
-    )
+    entries = [Entry(campaign_id=text, name=text, methods=(text,), response=text) for text in HOSTILE[1:]]
+    written = settings(Registry(campaigns=tuple(entries)), name=HOSTILE[0])
+    html, _ = typeset(brief(delivered, written, audience), OURS, "letter")
     shown = flat(text_of(pages(html)))
 
     assert "<script" not in html
     assert "\u202e" not in html
-    start = flat(text)[:20].strip()
-    shown_as = {"bidi": "bidi [U+202E][U+2066] override", "control": "control [U+0000][U+0007][U+001B]"}
-    assert shown_as.get(text.split()[0], start) in shown
+    for text in (
+        "<script>alert('x')</script>",
+        "{{ 7*7 }}{% raw %}",
+        "bidi [U+202E][U+2066] override",
+        "control [U+0000][U+0007][U+001B] characters",
+        "=cmd|'/c calc'!A1",
+        "A name of ten thousand characters A name",
+    ):
+        assert text in shown
 
 
 # The page
 
 
-@pytest.mark.parametrize("size", PAGE_SIZES)
-def test_a_lawmaker_gets_the_sample_on_four_pages(sample: tuple[Evidence, Settings], size: str) -> None:
+def test_a_lawmaker_gets_the_sample_on_four_pages(sets: Mapping[str, Set]) -> None:
     """On either size of paper."""
-    assert page_count(pages(typeset(brief(*sample), OURS, size)[0])) <= 4
+    briefing, _, _, pdf = sets["lawmaker"]
+
+    assert page_count(pdf) <= 4
+    assert page_count(pages(typeset(briefing, OURS, "a4")[0])) <= 4
 
 
-@pytest.mark.parametrize("count", [3, 4, 5])
+@pytest.mark.parametrize("count", [3, 5])
 @pytest.mark.parametrize("size", PAGE_SIZES)
 def test_five_campaigns_in_full_have_room_on_four_pages(tmp_path: Path, size: str, count: int) -> None:
     """With a full entry each, a letterhead, a signatory and requests."""
     (tmp_path / "logo.svg").write_text(LOGO)
     ids = [f"c{n}" for n in range(count)]
-    entries = tuple(full_entry(id_, f"Campaign {id_}") for id_ in ids)
-    asked = ("Let providers share indicators of such campaigns with each other and with government.",) * 4
     written = settings(
-        Registry(campaigns=entries, requests=asked),
+        in_full(count),
         logo="logo.svg",
         unit="Trust and Safety",
         address=("Street", "Place"),
@@ -468,7 +463,18 @@ def test_five_campaigns_in_full_have_room_on_four_pages(tmp_path: Path, size: st
 
     assert page_count(pdf) <= 4
     assert misplaced(pdf) == []
-    assert seen(html).count("Rejected for most of it") == 3 * count
+    assert seen(html).count("Rejected for most of the traffic") == count
+
+
+@needs_verapdf()
+def test_paragraphs_that_run_on_are_accessible(tmp_path: Path) -> None:
+    """What is set close to save room is still tagged as PDF/UA-1 wants it."""
+    delivered = detections([f"c{n}" for n in range(5)])
+    html, _ = typeset(brief(delivered, settings(in_full(5))), OURS, "letter")
+    (tmp_path / "close.pdf").write_bytes(pages(html))
+
+    assert 'class="closer run-on"' in html
+    assert {v.broken for v in validate([tmp_path / "close.pdf"])} == {()}
 
 
 def test_of_many_campaigns_the_largest_are_told_and_the_others_counted() -> None:
@@ -491,7 +497,7 @@ def test_nothing_overflows_with_sixty_campaigns_and_long_ids(audience: Audience)
     pdf = pages(html)
 
     assert misplaced(pdf) == []
-    assert all(id_ in re.sub(r"\s", "", text_of(pdf)) for id_ in ids)
+    assert not set(ids) - set(re.findall(r"\d\d_[a-z]{37}", re.sub(r"\s", "", text_of(pdf))))
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
@@ -507,7 +513,7 @@ def test_a_word_beyond_the_margin_is_found() -> None:
     stacked = f'<html lang="en">{style}<p>below<p style="margin-top: -1.9em">above'
 
     assert misplaced(pages(wide))
-    assert misplaced(pages(stacked)) == ["below/above"]
+    assert misplaced(pages(stacked)) in (["below/above"], ["above/below"])
 
 
 def misplaced(pdf: bytes) -> list[str]:
@@ -517,16 +523,25 @@ def misplaced(pdf: bytes) -> list[str]:
     ).stdout.decode()
     found = []
     for page in ET.fromstring(run).iter("{http://www.w3.org/1999/xhtml}page"):  # noqa: S314 -- poppler's own
-        words = [(w.text or "", *(float(w.attrib[k]) for k in ("xMin", "yMin", "xMax", "yMax"))) for w in page]
+        words = [
+            (w.text or "", *(float(w.attrib[k]) for k in ("xMin", "yMin", "xMax", "yMax"))) for w in page
+        ]
         right = float(page.attrib["width"]) - MARGIN + 1
         found += [text for text, left, _, end, _ in words if left < MARGIN - 1 or end > right]
-        found += [f"{a[0]}/{b[0]}" for a, b in combinations(words, 2) if _on(a, b)]
+        found += [f"{a[0]}/{b[0]}" for a, b in pairwise(sorted(words, key=_line)) if _on(a, b)]
     return found
 
 
-def _on(a: tuple[str, float, float, float, float], b: tuple[str, float, float, float, float]) -> bool:
-    near = abs((a[2] + a[4]) - (b[2] + b[4])) < 5
-    return near and min(a[3], b[3]) - max(a[1], b[1]) > 1
+Word = tuple[str, float, float, float, float]
+
+
+def _line(word: Word) -> tuple[int, float]:
+    """The line that a word is on, to a third of its height, and its place there."""
+    return round((word[2] + word[4]) / 6), word[1]
+
+
+def _on(a: Word, b: Word) -> bool:
+    return _line(a)[0] == _line(b)[0] and a[3] - b[1] > 1
 
 
 # Templates of others

@@ -4,14 +4,9 @@
 select
     cast(date_parse(eventday, '%Y%m%d') as date) as delivered_day,
     date '1970-01-01' as revised_within,
-    cast(
-        date_add(
-            'millisecond', coalesce(start_time, finding_info.first_seen_time), timestamp '1970-01-01 00:00:00'
-        ) as date
-    ) as event_day,
+    cast(first_seen as date) as event_day,
     finding_info.uid as detection_id,
-    date_add('millisecond', coalesce(finding_info.modified_time, "time"), timestamp '1970-01-01 00:00:00')
-        as revised_at,
+    revised_at,
     case status_id
         when 1 then 'new'
         when 2 then 'in_progress'
@@ -20,14 +15,10 @@ select
         when 5 then 'resolved' -- archived: closed, and still counted
         when 6 then 'deleted'
     end as status,
-    nullif(element_at(evidences, 1).actor.user.uid, '') as account_id,
+    element_at(evidences, 1).actor.user.uid as account_id,
     nullif(element_at(unmapped, 'campaign_id'), '') as campaign_id,
-    date_add(
-        'millisecond', coalesce(start_time, finding_info.first_seen_time), timestamp '1970-01-01 00:00:00'
-    ) as first_seen,
-    date_add(
-        'millisecond', coalesce(end_time, finding_info.last_seen_time), timestamp '1970-01-01 00:00:00'
-    ) as last_seen,
+    first_seen,
+    last_seen,
     "count" as exchange_count,
     cast(element_at(unmapped, 'output_tokens') as bigint) as output_tokens,
     nullif(element_at(finding_info.types, 1), '') as capability,
@@ -36,5 +27,32 @@ select
     cast(confidence_score as double) / 100 as confidence,
     nullif(element_at(unmapped, 'network'), '') as network,
     nullif(element_at(unmapped, 'country'), '') as country
-from ocsf
-where class_uid = 2004
+from (
+    -- Milliseconds since 1970 are more than date_add takes at once: days first, then the rest of them
+    select
+        *,
+        date_add(
+            'millisecond',
+            made % 86400000,
+            date_add('day', (made - made % 86400000) / 86400000, timestamp '1970-01-01 00:00:00.000')
+        ) as revised_at,
+        date_add(
+            'millisecond',
+            began % 86400000,
+            date_add('day', (began - began % 86400000) / 86400000, timestamp '1970-01-01 00:00:00.000')
+        ) as first_seen,
+        date_add(
+            'millisecond',
+            ended % 86400000,
+            date_add('day', (ended - ended % 86400000) / 86400000, timestamp '1970-01-01 00:00:00.000')
+        ) as last_seen
+    from (
+        select
+            *,
+            coalesce(finding_info.modified_time, "time") as made,
+            coalesce(start_time, finding_info.first_seen_time) as began,
+            coalesce(end_time, finding_info.last_seen_time) as ended
+        from ocsf
+        where class_uid = 2004
+    ) as dated
+) as findings
