@@ -29,7 +29,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
 import pydyf  # type: ignore[import-untyped]
