@@ -39,8 +39,10 @@ class Resources:
     def digest(self) -> str:
         """SHA-256 over the names and contents of all files of the folders, in hexadecimal."""
         digest = hashlib.sha256()
-        for path in (path for folder in self.folders for path in sorted(folder.rglob("*")) if path.is_file()):
-            digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        for folder in self.folders:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                name = path.relative_to(folder).as_posix()
+                digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
 
