@@ -358,7 +358,7 @@ def test_own_sheets_are_understood(size: str, caplog: pytest.LogCaptureFixture) 
 # Typography
 
 WIDTH = {"letter": 612.0, "a4": 595.28}
-MARGIN = 22 * 72 / 25.4
+MARGIN = 16 * 72 / 25.4
 
 
 def words(pdf: bytes) -> list[tuple[float, float]]:
