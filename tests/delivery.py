@@ -45,7 +45,10 @@ def milliseconds(instant: datetime) -> int:
 
 
 def finding(detection: Detection, index: int = 0) -> Record:
-    """An OCSF Detection Finding; every other one dates itself and its activity in the fields of the second choice."""
+    """An OCSF Detection Finding; every other one dates itself and its activity in the fields of the second choice.
+
+    Where there are both, those of the second choice would mislead: they go the other way, or lie in 1970.
+    """
     times = [milliseconds(t) for t in (detection.first_seen, detection.last_seen, detection.revised_at)]
     seen = dict(zip(("first_seen_time", "last_seen_time", "modified_time"), times, strict=True))
     dated = dict(zip(("start_time", "end_time", "time"), times, strict=True))
@@ -57,7 +60,9 @@ def finding(detection: Detection, index: int = 0) -> Record:
         "class_uid": 2004,
         "activity_id": 1 + second,
         "status_id": STATUS_IDS[detection.status],
-        **(dict(dated, start_time=None, end_time=None) if second else dict(dated, time=times[2] + 99)),
+        **(
+            dict(dated, start_time=None, end_time=None) if second else dict(dated, time=4 * 10**12 - times[2])
+        ),
         "count": detection.exchange_count,
         "confidence_score": round(detection.confidence * 100),
         "finding_info": {

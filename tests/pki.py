@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from weasyprint import HTML
 
+from reports.assets import Resources
 from reports.keys import LocalAuthority, LocalKey
+from reports.render import DocumentMetadata, render_pdf
 from reports.sign import sign
 from reports.timestamp import HttpTimestamper, LocalTimestamper
 
@@ -76,7 +77,8 @@ def sign_locally(pdf: bytes, authority: LocalAuthority) -> bytes:
 
 @pytest.fixture(scope="session")
 def unsigned() -> bytes:
-    return HTML(string=PAGE).write_pdf(pdf_variant="pdf/a-3a")
+    about = DocumentMetadata("Briefing", "EX-1", "Somebody", NOW)
+    return render_pdf(PAGE, resources=Resources(), metadata=about)
 
 
 @pytest.fixture(scope="session")

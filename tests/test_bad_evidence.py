@@ -519,6 +519,7 @@ def test_what_may_not_be_read_is_named(unprivileged: Path, forbidden: str) -> No
         message = refusal(unprivileged)
     (unprivileged / forbidden).chmod(0o755)  # to be cleared away
     assert forbidden in message
+    assert "cannot be read" in message
     assert "Permission denied" in message
 
 
