@@ -25,7 +25,7 @@ def exchanges(cache: Path, rows: int) -> Path:
 def _write(folder: Path, rows: int) -> None:
     sql = Path(__file__).with_name("detections.sql").read_text()
     with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
+        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
         for day in (FIRST + timedelta(n) for n in range(DAYS)):
             partition = folder / f"detections/event_day={day}"
             partition.mkdir(parents=True)

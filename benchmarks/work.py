@@ -16,6 +16,7 @@ def scan(evidence: str) -> None:
     import duckdb  # noqa: PLC0415
 
     con = duckdb.connect()
+    con.execute("set enable_progress_bar = false")
     start = time.perf_counter()
     con.execute(
         "select campaign_id, count(*), sum(exchange_count), count(distinct account_id) "

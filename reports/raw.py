@@ -163,7 +163,10 @@ def connection(
     try:
         allowed = ", ".join(quoted(path) for path in (str(root), _literal(str(root)), spill))
         con.execute(f"set allowed_directories = [{allowed}]")
-        con.execute("set enable_external_access = false; set TimeZone = 'UTC'; set lock_configuration = true")
+        con.execute(
+            "set enable_progress_bar = false; set enable_external_access = false; set TimeZone = 'UTC'"
+        )
+        con.execute("set lock_configuration = true")
         yield con
     finally:
         con.close()

@@ -662,3 +662,9 @@ def test_updates_of_the_flat_layout_stay_in_their_day() -> None:
             if query_duckdb._is_read(Located("", layout, day, "json", 1), QUESTIONS[0])  # type: ignore[arg-type]
         ]
         assert (min(read), max(read)) == (WINDOW.first, last)
+
+
+def test_the_engine_prints_nothing_of_its_own(tmp_path: Path) -> None:
+    """DuckDB's progress bar, which long queries print to standard output even into a file, is off."""
+    with raw.connection(tmp_path, str(tmp_path), "1GB") as con:
+        assert con.execute("select current_setting('enable_progress_bar')").fetchone() == (False,)

@@ -132,6 +132,7 @@ def _fill(folder: Path, progress: Progress | None) -> None:
 def _write_detections(folder: Path, progress: Progress | None) -> None:
     """Write an object for each day and part. One thread keeps the order of the rows, and so the bytes."""
     with duckdb.connect(config={"threads": 1}) as rows:
+        rows.execute("set enable_progress_bar = false")
         rows.execute((_HERE / "detections.sql").read_text(encoding="utf-8"))
         objects = rows.execute("from objects").fetchall()
         for done, (day, part, form) in enumerate(objects, start=1):
