@@ -244,16 +244,18 @@ def _publish(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from reports.contents import attachments_verdict, evidence_verdict
+    from reports.contents import attachments_verdict, evidence_verdict, vouched
     from reports.evidence import FolderEvidence
     from reports.keys import load_certificates
     from reports.verify import verify
 
     trust = [certificate for file in options.trust for certificate in load_certificates(file)]
     pdf = _read(options.file)
-    verdicts = [*verify(pdf, trust or None, datetime.now(UTC)), attachments_verdict(pdf)]
+    verdicts = list(verify(pdf, trust or None, datetime.now(UTC)))
+    integrity = verdicts[0]
+    verdicts.append(vouched(attachments_verdict(pdf), integrity))
     if options.evidence:
-        verdicts.append(evidence_verdict(pdf, FolderEvidence(options.evidence)))
+        verdicts.append(vouched(evidence_verdict(pdf, FolderEvidence(options.evidence)), integrity))
     if options.json:
         _say(json.dumps({"file": str(options.file), "verdicts": [asdict(v) for v in verdicts]}, indent=2))
     else:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -228,6 +229,15 @@ def attachments_verdict(pdf: bytes) -> Verdict:
 def evidence_verdict(pdf: bytes, source: EvidenceSource) -> Verdict:
     """The verdict `evidence`: whether the objects that a briefing was computed from are there, unchanged."""
     return _judged("evidence", lambda: _compare(_parsed(attached(pdf), "evidence.json")["subject"], source))
+
+
+def vouched(verdict: Verdict, integrity: Verdict) -> Verdict:
+    """A verdict on what a file holds, which cannot be valid where the file itself is not whole and signed."""
+    if verdict.outcome != "valid" or integrity.outcome == "valid":
+        return verdict
+    return replace(
+        verdict, outcome="could not be checked", detail=f"nothing vouches for it: {integrity.detail}"
+    )
 
 
 def _judged(check_: str, judge: Callable[[], str]) -> Verdict:

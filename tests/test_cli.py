@@ -428,6 +428,16 @@ def test_verify(files: Path, authority: LocalAuthority, capsys: Capture, name: s
     assert said == ""
 
 
+@pytest.mark.parametrize("name", ["unsigned", "changed"])
+def test_nothing_is_valid_that_no_signature_vouches_for(
+    files: Path, authority: LocalAuthority, capsys: Capture, name: str
+) -> None:
+    """Of what a file holds nothing is called valid where the file is unsigned or was changed."""
+    main(["verify", str(files / name), "--trust", str(authority.directory / "root.cert.pem")])
+    attachments = capsys.readouterr().out.splitlines()[3]
+    assert re.match(r"attachments: (could not be checked|invalid) ", attachments)
+
+
 def test_verify_cut_short(files: Path, authority: LocalAuthority) -> None:
     """A file that was cut short never passes."""
     assert main(["verify", str(files / "cut"), "--trust", str(authority.directory / "root.cert.pem")]) in (
