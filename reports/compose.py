@@ -369,8 +369,8 @@ def _unattributed(activity: Activity | None, total: Line) -> Line | None:
 def _periods(window: Window, by_day: Sequence[Tally], gaps: Sequence[date]) -> tuple[Period, ...]:
     """The days of the window, or weeks or longer stretches where days would not fit a table."""
     step = 1 if len(window) <= MOST_ROWS else 7 * -(-len(window) // (7 * MOST_ROWS))
-    found = {tally.key: tally for tally in by_day}
-    return tuple(_period(window.days[at : at + step], found, gaps) for at in range(0, len(window), step))
+    found, days = {tally.key: tally for tally in by_day}, window.days
+    return tuple(_period(days[at : at + step], found, gaps) for at in range(0, len(days), step))
 
 
 def _period(days: Sequence[date], by_day: Mapping[date, Tally], gaps: Sequence[date]) -> Period:

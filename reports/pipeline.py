@@ -124,12 +124,7 @@ def content_digest(briefing: Briefing, house: House) -> str:
     said = briefing_data(briefing, ())
     for passing in ("edition", "supersedes", "as_of"):
         del said[passing]
-    settings = briefing.settings
-    written = [
-        m.model_dump(mode="json")
-        for m in (settings.registry, settings.dataset, settings.issuer, settings.law)
-    ]
-    made = [statement(briefing), written, briefing.settled, house.page_size, house.resources.digest()]
+    made = [statement(briefing), briefing.settled, house.page_size, house.resources.digest()]
     return hashlib.sha256(as_json([said, made])).hexdigest()
 
 

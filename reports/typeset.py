@@ -200,8 +200,7 @@ def _series(briefing: Briefing) -> list[chart.Series]:
 
 def _by_period(briefing: Briefing, by_day: Sequence[Tally]) -> list[int]:
     """The exchanges of each period of the chart."""
-    found = {tally.key: tally.exchanges for tally in by_day}
     return [
-        sum(found.get(day, 0) for day in briefing.window.days if period.first <= day <= period.last)
+        sum(tally.exchanges for tally in by_day if period.first <= tally.key <= period.last)
         for period in briefing.periods
     ]
