@@ -49,7 +49,8 @@ conformance: briefing .venv/dev .venv/tools ## check the sample briefings for PD
 
 lock: .venv/dev ## pin the newest packages that pyproject.toml allows, with their hashes
 	$(LOCK) --output-file requirements.txt
-	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --extra aws --extra lambda --constraint requirements.txt --output-file requirements-aws.txt
+	$(LOCK) --extra aws --extra local --extra dev --constraint requirements-aws.txt --output-file requirements-dev.txt
 
 clean: ## remove what these commands made, except briefings/ and keys/
 	rm -rf .venv .cache build dist sample .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
