@@ -1,7 +1,8 @@
 -- One event day of exchange-level detections, the hardest shape that a window comes in: one row an exchange, accounts
--- drawn anew for each, in no order. One row in two hundred is delivered twice, one in three hundred is revised.
+-- drawn anew for each, in no order. Detections go by 64 bits in hexadecimal, accounts by UUIDs. One row in two hundred is
+-- delivered twice, one in three hundred is revised.
 with exchanges as (
-    select i, md5($day || '-' || i) as id, ('0x' || left(id, 7))::bigint as a, ('0x' || id[9:15])::bigint as b
+    select i, md5($day || '-' || i) as digest, ('0x' || left(digest, 7))::bigint as a, ('0x' || digest[9:15])::bigint as b
     from range($rows) as r(i)
 ),
 deliveries as (
@@ -13,11 +14,11 @@ timed as (
     select *, $day::timestamp + to_seconds(i * 86400 // $rows) as seen, a % 24871 as account from deliveries
 )
 select
-    id as detection_id,
+    digest[17:] as detection_id,
     seen + to_days(revision::int) + interval 1 hour as revised_at,
     case when revision = 1 and b % 10 = 0 then 'suppressed' else 'new' end as status,
-    'acct-' || lpad(account::varchar, 6, '0') as account_id,
-    case when b % 31 > 0 then 'AC-2026-04' end as campaign_id,
+    md5('account-' || account)::uuid::varchar as account_id,
+    case when account % 31 > 0 then 'AC-2026-04' end as campaign_id,
     seen as first_seen,
     seen + to_seconds(b % 90) as last_seen,
     1::bigint as exchange_count,

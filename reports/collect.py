@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from reports import query
-from reports.errors import InvalidEvidence, InvalidRequest, Unavailable
+from reports.errors import InvalidEvidence, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
 from reports.query import Answer, QueryEngine, Question
 from reports.resolve import Window
@@ -40,18 +40,17 @@ class Evidence:
 
 
 def collect(
-    window: Window,
+    question: Question,
     engine: QueryEngine,
     source: EvidenceSource,
-    settling_days: int,
     progress: Callable[[str, int, int], None],
 ) -> Evidence:
-    """Ask the questions about a window and pin the objects that answer them; digests are made meanwhile.
+    """Ask for the tallies of a window and for what came before; meanwhile, pin the objects that answer.
 
-    Raises `InvalidRequest` where the settling days reach beyond the calendar, `InvalidEvidence` where the
-    evidence cannot be counted or the window holds none, and `Unavailable` where the objects kept changing.
+    Raises `InvalidEvidence` where the evidence cannot be counted or the window holds none, and `Unavailable`
+    where the objects kept changing.
     """
-    question = _question(window, settling_days)
+    window = question.about
     for _ in range(TRIES):
         listed = source.list()
         since = min(o.day for o in listed)
@@ -60,26 +59,19 @@ def collect(
                 pinned = beside.submit(source.pin, _read(listed, question))
                 tallies = _ask(engine, question, progress)
                 gaps = _gaps(window, tallies, listed)
-                before = query.history(window, settling_days, since) if since < window.first else None
+                before = query.history(question, since) if since < window.first else None
                 history = _ask(engine, before, progress) if before else None
-            objects = pinned.result()
+                objects = pinned.result()
         except InvalidEvidence:
             if source.list() == listed:
                 raise
             continue
         sizes = {o.name: o.size for o in listed}
         if source.list() == listed and all(o.size == sizes[o.name] for o in objects):
-            return Evidence(window, settling_days, since, objects, tallies, history, gaps)
+            return Evidence(window, question.settling_days, since, objects, tallies, history, gaps)
     raise Unavailable(
         f"the evidence changed while it was read, {TRIES} times over: wait until its delivery has ended"
     )
-
-
-def _question(window: Window, settling_days: int) -> Question:
-    try:
-        return query.tallies(window, settling_days)
-    except OverflowError:
-        raise InvalidRequest(f"{settling_days} settling days reach beyond the calendar: give fewer") from None
 
 
 def _read(listed: Sequence[Located], question: Question) -> list[Located]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import sqlglot
@@ -22,7 +23,7 @@ def transpiled(sql: str) -> str:
 
 @cache
 def _parsed(name: str) -> exp.Select:
-    return sqlglot.parse_one(transpiled(query.text(name)), into=exp.Select, read="duckdb")
+    return sqlglot.parse_one(query.text(name), into=exp.Select, read="trino")
 
 
 def mapped(layout: Layout, instead: Mapping[str, str]) -> str:
@@ -50,16 +51,29 @@ def latest(ranked: bool) -> str:
     return tree.sql("duckdb")
 
 
-@cache
-def grouping_sets(name: str) -> tuple[str, ...]:
-    """A file's query as one query a grouping set, each with only the aggregates that its set asks for.
+@dataclass(frozen=True, slots=True)
+class GroupingSet:
+    """The query of one grouping set, and what is the same in all of its rows."""
 
-    DuckDB computes every aggregate for every set; here `grouping()` becomes a number, so that the others fold away.
+    sql: str
+    constants: str
+
+    def among(self, relation: str) -> str:
+        """The rows that its query made of a relation, with the columns that are the same in all."""
+        return f"select {self.constants}, * from {relation}" if self.constants else f"from {relation}"
+
+
+@cache
+def grouping_sets(name: str) -> tuple[GroupingSet, ...]:
+    """The innermost query of a file that groups, taken apart into its grouping sets.
+
+    Each has only the aggregates that its set asks for: DuckDB computes every aggregate for every set, and here
+    `grouping()` becomes a number, so that the others fold away.
     """
-    whole = _parsed(name)
+    whole = _innermost(_parsed(name))
     sets = whole.args["group"].expressions
     if not isinstance(sets[0], exp.GroupingSets):
-        return (whole.sql("duckdb"),)
+        return (GroupingSet(whole.sql("duckdb"), ""),)
     every = {column.name for column in sets[0].find_all(exp.Column)}
     return tuple(
         _one_set(whole.copy(), [column.name for column in keys.find_all(exp.Column)], every)
@@ -67,16 +81,47 @@ def grouping_sets(name: str) -> tuple[str, ...]:
     )
 
 
-def _one_set(query_: exp.Select, keys: Sequence[str], every: set[str]) -> str:
+@cache
+def columns(name: str) -> tuple[str, ...]:
+    """The columns of the innermost query of a file that groups."""
+    return tuple(selected.alias_or_name for selected in _innermost(_parsed(name)).selects)
+
+
+@cache
+def around(name: str) -> str:
+    """What a file's query does with the rows of its grouping sets, here the relation `counted`."""
+    tree = _parsed(name).copy()
+    innermost = _innermost(tree)
+    counted = exp.select(*columns(name)).from_("counted")
+    return (counted if innermost is tree else innermost.replace(counted) and tree).sql("duckdb")
+
+
+def _innermost(tree: exp.Select) -> exp.Select:
+    return [select for select in tree.find_all(exp.Select) if select.args.get("group")][-1]
+
+
+def _one_set(query_: exp.Select, keys: Sequence[str], every: set[str]) -> GroupingSet:
     absent = every - set(keys)
-    for grouping in list(query_.find_all(exp.Grouping)):
-        grouping.replace(exp.Literal.number(int(grouping.expressions[0].name in absent)))
-    selected = [
-        exp.alias_(exp.Null(), e.name) if isinstance(e, exp.Column) and e.name in absent else simplify(e)
-        for e in query_.selects
-    ]
+    selected: list[exp.Expr] = []
+    constants: list[exp.Expr] = []
+    for column in query_.selects:
+        if isinstance(column, exp.Column) and column.name in absent:
+            constants.append(exp.alias_(exp.Null(), column.name))
+            continue
+        folded = simplify(column) if _ground(column, absent) else column
+        constant = isinstance(folded.unalias(), exp.Literal | exp.Null | exp.Boolean)
+        (constants if constant else selected).append(folded)
     query_.set("expressions", selected)
     query_.set("group", exp.Group(expressions=[exp.column(key) for key in keys]))
     if having := query_.args.get("having"):
+        _ground(having, absent)
         simplify(having)
-    return query_.sql("duckdb")
+    return GroupingSet(query_.sql("duckdb"), ", ".join(each.sql("duckdb") for each in constants))
+
+
+def _ground(expression: exp.Expr, absent: set[str]) -> bool:
+    """Put numbers for `grouping()`; whether there were any."""
+    found = list(expression.find_all(exp.Grouping))
+    for grouping in found:
+        grouping.replace(exp.Literal.number(int(grouping.expressions[0].name in absent)))
+    return bool(found)

@@ -113,7 +113,10 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Campaigns:
-    """All that a window's evidence adds up to. `standings` numbers delivered rows by what became of them."""
+    """All that a window's evidence adds up to.
+
+    `standings` numbers delivered rows by what became of them; `each_account` is empty where nobody asked for it.
+    """
 
     campaigns: tuple[Campaign, ...]
     unattributed: Activity | None
@@ -145,14 +148,17 @@ def group(evidence: Evidence, registry: Registry) -> Campaigns:
         unattributed=activities.get(None),
         preceding=_preceding(history, None),
         by_day=_by_day(r for r in rows["day"] if r["all_campaigns"] and r["standing"] == "tallied"),
-        by_confidence=_by_confidence(rows["confidence"], rows["account"]),
+        by_confidence=_by_confidence(rows["confidence"], [r for r in rows["account"] if r["all_campaigns"]]),
         detectors=_detectors(rows["confidence"]),
         exchanges=total["exchanges"] if total else 0,
         accounts=total["accounts"] if total else 0,
         detections=total["detections"] if total else 0,
         standings={r["standing"]: r["detections"] for r in rows["total"] if r["all_campaigns"]},
         each_account=tuple(
-            sorted(map(_account, rows["account"]), key=lambda a: (a.account_id, a.campaign_id or ""))
+            sorted(
+                (_account(r) for r in rows["account"] if r["account_id"] is not None),
+                key=lambda a: (a.account_id, a.campaign_id or ""),
+            )
         ),
     )
 
@@ -190,7 +196,7 @@ def _activity(rows: Mapping[str, Sequence[Row]]) -> Activity:
         by_country=_ranked(rows["country"], "country"),
         by_confidence=_by_confidence(bands, rows["account"]),
         detectors=_detectors(bands),
-        busiest_tenth=_busiest_tenth([r["exchanges"] for r in rows["account"]]),
+        busiest_tenth=_busiest_tenth(rows["account"]),
     )
 
 
@@ -208,14 +214,11 @@ def _ranked(rows: Iterable[Row], key: str) -> tuple[Tally, ...]:
 
 def _by_confidence(bands: Sequence[Row], accounts: Sequence[Row]) -> tuple[Tally, ...]:
     """The totals again at each threshold; an account counts where one of its detections reaches it."""
-    highest: dict[str, int] = {}
-    for row in accounts:
-        highest[row["account_id"]] = max(row["highest_band"], highest.get(row["account_id"], 0))
     return tuple(
         Tally(
             threshold,
             sum(r["exchanges"] for r in bands if r["band"] >= band),
-            sum(reached >= band for reached in highest.values()),
+            sum(r["accounts"] for r in accounts if r["highest_band"] >= band),
             sum(r["detections"] for r in bands if r["band"] >= band),
         )
         for band, threshold in enumerate(THRESHOLDS, 1)
@@ -239,9 +242,9 @@ def _detectors(bands: Iterable[Row]) -> tuple[DetectorVersion, ...]:
     return tuple(sorted(versions, key=lambda v: (v.detector, v.version is None, v.version or "")))
 
 
-def _busiest_tenth(exchanges: Sequence[int]) -> Fraction:
-    busiest = sorted(exchanges, reverse=True)[: -(-len(exchanges) // 10)]
-    return Fraction(sum(busiest), sum(exchanges)) if sum(exchanges) else Fraction(0)
+def _busiest_tenth(accounts: Sequence[Row]) -> Fraction:
+    exchanges = sum(r["exchanges"] for r in accounts)
+    return Fraction(sum(r["busiest_tenth"] or 0 for r in accounts), exchanges) if exchanges else Fraction(0)
 
 
 def _account(row: Row) -> Account:

@@ -25,7 +25,7 @@ from reports.errors import CheckFailed
 from reports.evidence import EvidenceSource
 from reports.group import group
 from reports.keys import SigningKey
-from reports.query import QueryEngine
+from reports.query import QueryEngine, tallies
 from reports.resolve import resolve
 from reports.store import Store
 from reports.timestamp import Timestamper
@@ -83,10 +83,11 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     """
     progress("resolve", 0, 0)
     window = resolve(request.window, request.as_of)
+    question = tallies(window, house.settling_days, each_account=request.audience == "regulator")
     before = latest(house.store, report_number(window, request.audience))
     with ThreadPoolExecutor(1) as beside:
         beside.map(import_module, LATER)
-        evidence = collect(window, house.engine, house.source, house.settling_days, progress)
+        evidence = collect(question, house.engine, house.source, progress)
     progress("group", 0, 0)
     campaigns = group(evidence, house.settings.registry)
     progress("compose", 0, 0)

@@ -16,6 +16,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from reports.errors import InvalidRequest
 from reports.evidence import Layout
 from reports.resolve import Window
 
@@ -28,19 +29,35 @@ Row = Mapping[str, Any]
 class Question:
     """A question over a window: which days it reads, and which it is about.
 
-    `delivered` bounds the partitions (updates may land after the window's end), `about` the days of activity.
+    `delivered` bounds the partitions (updates may land after the window's end), `about` the days of activity. `leading`
+    are the values that `NAME.cells.sql` takes before the days, `last` those that `NAME.sql` takes; days are ISO dates.
     """
 
     name: str
     delivered: Window
     about: Window
     leading: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+
+    @property
+    def of_latest(self) -> tuple[str, ...]:
+        """The values of the `?` in `latest.sql`."""
+        return str(self.delivered.first), str(self.delivered.last)
+
+    @property
+    def of_cells(self) -> tuple[str, ...]:
+        """The values of the `?` in `NAME.cells.sql`."""
+        return (*self.leading, str(self.about.first), str(self.about.last))
+
+    @property
+    def settling_days(self) -> int:
+        """How many days after its window updates are counted."""
+        return (self.delivered.last - self.about.last).days
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The values of the statement's `?`, in their order, as ISO dates."""
-        ends = (self.delivered.first, self.delivered.last)
-        return (*map(str, ends), *self.leading, str(self.about.first), str(self.about.last))
+        """The values of the statement's `?`, in their order."""
+        return self.of_latest + self.of_cells + self.last
 
 
 @dataclass(frozen=True)
@@ -74,21 +91,23 @@ class QueryEngine(Protocol):
         """Answer a question exactly; raises `InvalidEvidence` where the evidence cannot be counted."""
 
 
-def tallies(window: Window, settling_days: int) -> Question:
-    """What happened in a window, with updates that land up to `settling_days` after its end."""
-    return Question("tallies", _settled(window.first, window, settling_days), window)
+def tallies(window: Window, settling_days: int, *, each_account: bool = False) -> Question:
+    """What happened in a window, with updates that land up to `settling_days` after its end.
+
+    Accounts come one by one if `each_account`, else together: one row a campaign and highest confidence band. Raises
+    `InvalidRequest` where the settling days reach beyond the calendar.
+    """
+    try:
+        delivered = Window(window.first, window.last + timedelta(settling_days))
+    except OverflowError:
+        raise InvalidRequest(f"{settling_days} settling days reach beyond the calendar: give fewer") from None
+    return Question("tallies", delivered, window, last=(str(each_account).lower(),))
 
 
-def history(window: Window, settling_days: int, earliest: date) -> Question:
-    """What each campaign did before a window, since the first day of evidence, `earliest`."""
-    before = Window(earliest, window.first - timedelta(1))
-    return Question(
-        "history", _settled(earliest, window, settling_days), before, (str(window.preceding.first),)
-    )
-
-
-def _settled(first: date, window: Window, settling_days: int) -> Window:
-    return Window(first, window.last + timedelta(settling_days))
+def history(of: Question, earliest: date) -> Question:
+    """What each campaign did before the window of a question, since the first day of evidence, `earliest`."""
+    before = Window(earliest, of.about.first - timedelta(1))
+    return Question("history", Window(earliest, of.delivered.last), before, (str(of.about.preceding.first),))
 
 
 @cache

@@ -5,31 +5,33 @@ not what it is:
 
 - The flat layout is read in batches of whole days. Revisions stay in their day and cells add up over days, so memory
   holds one batch and the cells, never the window.
-- Within a batch, ids that were delivered once need no ranking. Only ids whose hash repeats go through the window
-  function of `latest.sql`; all the others are its place 1 by definition.
+- Ids that were delivered once need no ranking. Rows whose id repeats are set aside, and they alone go through the
+  window function of `latest.sql`; all the others are its place 1 by definition.
 - Grouping sets are taken apart into one query each, with only the aggregates that the set asks for.
 - Much Parquet is grouped by numbers: headings by their place in a dictionary, accounts by their hash, once it is known
-  that no two have the same. They get their text back at the end.
+  that no two have the same. They get their text back with the totals.
 """
 
 from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from reports import diagnose, dialect, query, raw
 from reports.errors import InvalidEvidence, Unavailable
-from reports.evidence import FolderEvidence, Located
+from reports.evidence import FolderEvidence, Layout, Located
 from reports.query import Answer, Progress, Question, Row
 
-BATCH_BYTES = 80_000_000
+BATCH_BYTES = 60_000_000
 MEMORY_LIMIT = "1200MB"
 LONGEST_DICTIONARY = 500
 MOST_ACCOUNTS = 1_000_000
+MOST_ASIDE = 2_000_000
 HEADINGS = ("campaign_id", "capability", "detector", "detector_version", "network", "country")
 KEPT = (
     "standing",
@@ -40,9 +42,49 @@ KEPT = (
     "first_seen",
     "last_seen",
     "confidence",
+    "delivered_day",
+    "revised_within",
+    "detection_id",
+    "revised_at",
+    "status",
 )
+IDENTITY = "(hash(revised_within, detection_id) >> 32)::uinteger"
 
-Dictionaries = Mapping[str, Mapping[int, str]]
+
+@dataclass(frozen=True, slots=True)
+class Dictionaries:
+    """The texts that numbers stand for, by heading, and whether accounts go by their hash.
+
+    Both are empty where grouping by text is quick enough. The relation `accounts` then holds hashes and texts.
+    """
+
+    texts: Mapping[str, Sequence[str]]
+    hashed: bool
+
+    @property
+    def account(self) -> str:
+        """The expression that an account goes by."""
+        return "hash(account_id)" if self.hashed else "account_id"
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The expression that each heading goes by."""
+        return {
+            name: f"list_position({raw.listed(texts)}, {name})::usmallint"
+            for name, texts in self.texts.items()
+        }
+
+    def spelt(self, counted: str, columns: Sequence[str]) -> str:
+        """A query's rows with texts in those of its columns that hold numbers for them."""
+        spelt = {name: f"{raw.listed(texts)}[counted.{name}]" for name, texts in self.texts.items()}
+        joined = ""
+        if self.hashed and "account_id" in columns:
+            spelt["account_id"] = "accounts.account_id"
+            joined = "left join accounts on counted.account_id = accounts.hash"
+        replaced = [f"{text} as {name}" for name, text in spelt.items() if name in columns]
+        if not replaced:
+            return counted
+        return f"select counted.* replace ({', '.join(replaced)}) from ({counted}) as counted {joined}"
 
 
 class DuckDBEngine:
@@ -82,11 +124,11 @@ class DuckDBEngine:
             raw.connection(root, spill, MEMORY_LIMIT) as con,
         ):
             con.execute(f"create type standing as enum {dialect.STANDINGS}")
-            dictionaries = _dictionaries(con, root, located)
+            tally = _Tally(con, question, _dictionaries(con, root, located))
             for done, batch in enumerate(batches):
                 progress(done, len(batches))
-                _add_cells(con, question, root, batch, dictionaries)
-            rows = _totals(con, question, dictionaries) if batches else ()
+                tally.add(batch[0].layout, raw.relation(con, root, batch))
+            rows = tally.rows() if batches else ()
             progress(len(batches), len(batches))
             return rows
 
@@ -113,85 +155,107 @@ def _batches(located: Sequence[Located]) -> Iterator[list[Located]]:
 
 
 def _dictionaries(con: duckdb.DuckDBPyConnection, root: Path, located: Sequence[Located]) -> Dictionaries:
-    """The text behind each number that stands for one, by column; empty where grouping by text is quick enough."""
     parquet = all((o.layout, o.format) == ("flat", "parquet") for o in located)
     if not located or not parquet or sum(o.size for o in located) < BATCH_BYTES:
-        return {}
+        return Dictionaries({}, False)
     flat = raw.relation(con, root, located)
-    found = {heading: _places(con, heading, flat) for heading in HEADINGS} | {
-        "account_id": _hashes(con, flat)
-    }
-    return {column: texts for column, texts in found.items() if texts}
+    texts = {heading: _texts(con, heading, flat) for heading in HEADINGS}
+    return Dictionaries({heading: of for heading, of in texts.items() if of}, _hashed(con, flat))
 
 
-def _places(con: duckdb.DuckDBPyConnection, heading: str, flat: str) -> dict[int, str]:
+def _texts(con: duckdb.DuckDBPyConnection, heading: str, flat: str) -> list[str]:
     distinct = con.execute(
         f"select distinct {heading} from ({flat}) limit {LONGEST_DICTIONARY + 1}"
     ).fetchall()
-    texts = sorted(text for (text,) in distinct if text)
-    return dict(enumerate(texts, 1)) if len(distinct) <= LONGEST_DICTIONARY else {}
+    return sorted(text for (text,) in distinct if text) if len(distinct) <= LONGEST_DICTIONARY else []
 
 
-def _hashes(con: duckdb.DuckDBPyConnection, flat: str) -> dict[int, str]:
-    sql = f"select distinct hash(account_id), account_id from ({flat}) where account_id <> '' limit {MOST_ACCOUNTS + 1}"
-    accounts = con.execute(sql).fetchall()
-    hashes = dict(accounts)
-    return hashes if len(hashes) == len(accounts) <= MOST_ACCOUNTS else {}
-
-
-def _place(heading: str, texts: Iterable[str]) -> str:
-    return f"list_position({raw.listed(texts)}, {heading})::usmallint"
-
-
-def _add_cells(
-    con: duckdb.DuckDBPyConnection,
-    question: Question,
-    root: Path,
-    objects: Sequence[Located],
-    dictionaries: Dictionaries,
-) -> None:
-    """Add the cells of some objects of one layout to the relation `cells`."""
-    layout = objects[0].layout
-    places = {name: _place(name, texts.values()) for name, texts in dictionaries.items() if name in HEADINGS}
-    mapped = dialect.mapped(layout, places)
-    detections = f"with {layout} as not materialized ({raw.relation(con, root, objects)}) {mapped}"
-    if any(o.format != "parquet" for o in objects):  # text is parsed once
-        con.execute(f"create or replace temp table parsed as {detections}")
-        detections = "from parsed"
-    account = "hash(account_id)" if "account_id" in dictionaries else "account_id"
-    _resolve(con, detections, question.parameters[:2], account)
-    sets = dialect.grouping_sets(f"{question.name}.cells.sql")
-    exists = con.execute("select 1 from duckdb_tables() where table_name = 'cells'").fetchone()
-    into = "insert into cells" if exists else "create temp table cells as"
-    con.execute(f"{into} {' union all '.join(sets)}", question.parameters[2:] * len(sets))
-
-
-def _resolve(con: duckdb.DuckDBPyConnection, detections: str, delivered: Sequence[str], account: str) -> None:
-    """Make the relation `latest`, ranking only the ids that may occur more than once: those whose hash does."""
-    identity = "hash(revised_within, detection_id)"
-    kept = f"select {identity} as id, {account} as account_id, {', '.join(KEPT)} from"
-    every = f"with detections as not materialized ({detections})"
+def _hashed(con: duckdb.DuckDBPyConnection, flat: str) -> bool:
+    """Make the relation `accounts`; whether they are few enough, and no two have one hash."""
+    distinct = f"select distinct account_id from ({flat}) where account_id <> '' limit {MOST_ACCOUNTS + 1}"
     con.execute(
-        f"create or replace temp table latest as {every} {kept} ({dialect.latest(ranked=False)})", delivered
+        f"create temp table accounts as select hash(account_id) as hash, account_id from ({distinct})"
     )
-    con.execute(
-        "create or replace temp table repeated as select id from latest group by id having count(*) > 1"
-    )
-    if con.execute("select 1 from repeated limit 1").fetchone():
-        some = f"select * from ({detections}) where {identity} in (from repeated)"
-        among = f"with detections as not materialized ({some})"
-        con.execute("delete from latest where id in (from repeated)")
-        con.execute(f"insert into latest {among} {kept} ({dialect.latest(ranked=True)})", delivered)
+    found = con.execute("select count(*), count(distinct hash) from accounts").fetchone()
+    return found is not None and found[0] == found[1] <= MOST_ACCOUNTS
 
 
-def _totals(
-    con: duckdb.DuckDBPyConnection, question: Question, dictionaries: Dictionaries
-) -> tuple[Row, ...]:
-    cursor = con.execute(" union all ".join(dialect.grouping_sets(f"{question.name}.sql")))
-    names = [column[0] for column in cursor.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    for column, texts in dictionaries.items():
-        for row in rows:
-            if row.get(column) is not None:
-                row[column] = texts[row[column]]
-    return query.ordered(rows)
+class _Tally:
+    """The cells of a question, batch after batch, and the rows that are set aside to be ranked together."""
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, question: Question, dictionaries: Dictionaries
+    ) -> None:
+        self.con = con
+        self.question = question
+        self.dictionaries = dictionaries
+        self.cells = dialect.grouping_sets(f"{question.name}.cells.sql")
+        self.made: set[str] = set()
+
+    def add(self, layout: Layout, relation: str) -> None:
+        """Add the cells of what a layout's raw relation reads."""
+        mapped = dialect.mapped(layout, self.dictionaries.places)
+        self._resolve(f"with {layout} as not materialized ({relation}) {mapped}")
+        self._add_cells()
+        if "aside" in self.made and self._any(f"from aside limit 1 offset {MOST_ASIDE}"):
+            self._rank()
+
+    def rows(self) -> tuple[Row, ...]:
+        """The answer, after the last batch."""
+        if "aside" in self.made:
+            self._rank()
+        name = f"{self.question.name}.sql"
+        sets = dialect.grouping_sets(name)
+        counted = " union all by name ".join(each.among(f"({each.sql})") for each in sets)
+        spelt = self.dictionaries.spelt(counted, dialect.columns(name))
+        cells = " union all by name ".join(each.among(f"cells{n}") for n, each in enumerate(self.cells))
+        sql = f"with cells as not materialized ({cells}), counted as ({spelt}) {dialect.around(name)}"
+        cursor = self.con.execute(sql, self.question.last)
+        names = [column[0] for column in cursor.description or ()]
+        return query.ordered(dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+
+    def _resolve(self, detections: str) -> None:
+        """Make the relation `latest`, and set aside the rows whose id may occur more than once."""
+        self._make_latest(detections, ranked=False)
+        self.con.execute("drop table if exists repeated")
+        self.con.execute(
+            "create temp table repeated as "
+            "select id from latest where standing <> 'unsound' group by 1 having count(*) > 1"
+        )
+        if self._any("from repeated limit 1"):
+            repeats = "standing <> 'unsound' and id in (from repeated)"
+            self._add("aside", f"select * exclude (standing) from latest where {repeats}")
+            self.con.execute(f"delete from latest where {repeats}")
+
+    def _rank(self) -> None:
+        """Add the cells of what was set aside, ranked by the texts of ids and accounts."""
+        account, joined = "account_id", ""
+        if self.dictionaries.hashed:
+            account, joined = "accounts.account_id", "join accounts on aside.account_id = accounts.hash"
+        self._make_latest(
+            f"select aside.* replace ({account} as account_id) from aside {joined}", ranked=True
+        )
+        self.con.execute("drop table aside")
+        self.made.remove("aside")
+        self._add_cells()
+
+    def _make_latest(self, detections: str, *, ranked: bool) -> None:
+        kept = f"{IDENTITY} as id, {self.dictionaries.account} as account_id, {', '.join(KEPT)}"
+        self.con.execute("drop table if exists latest")
+        self.con.execute(
+            f"create temp table latest as with detections as not materialized ({detections}) "
+            f"select {kept} from ({dialect.latest(ranked)})",
+            self.question.of_latest,
+        )
+
+    def _add_cells(self) -> None:
+        for n, each in enumerate(self.cells):
+            self._add(f"cells{n}", each.sql, self.question.of_cells)
+
+    def _add(self, relation: str, sql: str, parameters: Sequence[str] = ()) -> None:
+        into = f"insert into {relation}" if relation in self.made else f"create temp table {relation} as"
+        self.con.execute(f"{into} {sql}", parameters)
+        self.made.add(relation)
+
+    def _any(self, sql: str) -> bool:
+        return self.con.execute(sql).fetchone() is not None

@@ -157,6 +157,7 @@ def connection(
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
+            "checkpoint_threshold": "1TB",  # nothing here outlives the connection
             **settings,
         }
     )
@@ -352,11 +353,9 @@ def _number(value: str, type_: Type) -> str:
 
 
 def _instant(value: str, type_: Type) -> str:
-    if str(type_).upper().endswith("_NS"):
-        return f"make_timestamp(epoch_ns({value}) // 1000)"  # a cast would round up, at midnight into the next day
     """A timestamp in UTC; what is finer than a microsecond is cut, as in text."""
     if str(type_).upper() in FINE:
-        return f"make_timestamp(epoch_ns({value}) // 1000)"
+        return f"make_timestamp(epoch_ns({value}) // 1000)"  # a cast would round up, at midnight into the next day
     if type_.id in INSTANTS:
         return value if type_.id == "timestamp" else f"{value}::timestamp"
     if str(type_).upper().startswith("TIMESTAMP"):  # with a zone: a cast would go by the calendar, row by row

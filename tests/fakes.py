@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -122,14 +122,16 @@ def _standings(delivered: Iterable[Detection]) -> dict[str, list[Detection]]:
     return standings
 
 
-def _tallies(standings: Mapping[str, Sequence[Detection]], _: Question) -> list[Row]:
-    rows = []
+def _tallies(standings: Mapping[str, Sequence[Detection]], question: Question) -> list[Row]:
+    each_account = question.last == ("true",)
+    rows = [*_accounts(standings["tallied"], None, each_account=False)]
+    for keys, of_campaign in _grouped(standings["tallied"], ("campaign_id",)):
+        rows += _accounts(of_campaign, keys, each_account=each_account)
     for standing, of_standing in standings.items():
         for heading, by in (("total", ()), ("day", ("event_day",))):
             rows += _rows(of_standing, by, heading=heading, standing=standing, all_campaigns=True)
     for heading, by in {
         "total": (),
-        "account": ("account_id",),
         "day": ("event_day",),
         "country": ("country",),
         "network": ("network",),
@@ -148,6 +150,39 @@ def _tallies(standings: Mapping[str, Sequence[Detection]], _: Question) -> list[
     return rows
 
 
+def _accounts(
+    detections: Sequence[Detection], campaign: Mapping[str, Any] | None, *, each_account: bool
+) -> Iterator[Row]:
+    """Accounts one by one, or together by their highest band; the busiest tenth, rounded up, carries its exchanges."""
+    each = sorted(
+        (
+            (sum(d.exchange_count for d in of), keys["account_id"], of)
+            for keys, of in _grouped(detections, ("account_id",))
+        ),
+        key=lambda account: (-account[0], account[1]),
+    )
+    together = defaultdict(list)
+    for place, (exchanges, account, of) in enumerate(each):
+        busiest = exchanges if place < len(each) / 10 else None
+        highest = max(d.band for d in of)
+        together[(account if each_account else None), highest].append((busiest, of))
+    for (account, highest), accounts in together.items():
+        row = _row(
+            [d for _, of in accounts for d in of],
+            campaign or {},
+            heading="account",
+            standing="tallied",
+            all_campaigns=campaign is None,
+        )
+        busiest = [tenth for tenth, _ in accounts if tenth is not None]
+        yield {
+            **row,
+            "account_id": account,
+            "highest_band": highest,
+            "busiest_tenth": sum(busiest) if busiest else None,
+        }
+
+
 def _rows(detections: Sequence[Detection], by: Sequence[str], **constants: Any) -> list[Row]:
     return [_row(group, keys, **constants) for keys, group in _grouped(detections, by)]
 
@@ -160,14 +195,14 @@ def _row(group: Sequence[Detection], keys: Mapping[str, Any], *, heading: str, *
         "heading": heading,
         **constants,
         **dict.fromkeys(("campaign_id", "account_id", "event_day", "country", "network", "capability")),
-        **dict.fromkeys(("detector", "detector_version", "band")),
+        **dict.fromkeys(("detector", "detector_version", "band", "highest_band")),
         **keys,
         "detections": len(group),
         "exchanges": sum(d.exchange_count for d in group),
         "accounts": 0 if heading == "confidence" else len({d.account_id for d in group}),
+        "busiest_tenth": None,
         "first_day": only("account", min(days)),
         "last_day": only("account", max(days)),
-        "highest_band": only("account", max(d.band for d in group)),
         "output_tokens": only("confidence", sum(tokens) if tokens else None),
         "first_seen": only("confidence", min(d.first_seen for d in group)),
         "last_seen": only("confidence", max(d.last_seen for d in group)),
@@ -234,7 +269,8 @@ def composed(
 ) -> Briefing:
     """The briefing of some detections, a fortnight after the window."""
     settings = settings_of(*entries)
-    evidence = collect(window, FakeEngine(detections), source_of(detections), 7, lambda *_: None)
+    question = query.tallies(window, 7, each_account=audience == "regulator")
+    evidence = collect(question, FakeEngine(detections), source_of(detections), lambda *_: None)
     as_of = datetime.combine(window.last + timedelta(14), time(), UTC)
     campaigns = group(evidence, settings.registry)
     return compose(window, evidence, campaigns, audience, settings=settings, as_of=as_of)

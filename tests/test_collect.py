@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from reports import query
 from reports.collect import TRIES, Evidence, collect
 from reports.errors import InvalidEvidence, InvalidRequest, Unavailable
 from reports.evidence import FolderEvidence
@@ -31,7 +32,7 @@ def quiet(_: str, __: int, ___: int) -> None:
 
 def collected(detections: list[Detection], source: FakeSource | None = None) -> Evidence:
     """The window's evidence among some detections."""
-    return collect(WINDOW, FakeEngine(detections), source or source_of(detections), 2, quiet)
+    return collect(query.tallies(WINDOW, 2), FakeEngine(detections), source or source_of(detections), quiet)
 
 
 def objects(days: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -57,7 +58,7 @@ def test_updates_of_ocsf_are_pinned_until_they_settle() -> None:
 def test_history_is_asked_about_the_days_before() -> None:
     """From the first day of evidence to the day before the window."""
     engine = FakeEngine(DAILY)
-    evidence = collect(WINDOW, engine, source_of(DAILY), 2, quiet)
+    evidence = collect(query.tallies(WINDOW, 2), engine, source_of(DAILY), quiet)
     assert [question.name for question in engine.asked] == ["tallies", "history"]
     assert engine.asked[0].about == WINDOW
     assert engine.asked[1].about == Window(WINDOW.first - timedelta(6), WINDOW.first - timedelta(1))
@@ -67,7 +68,7 @@ def test_history_is_asked_about_the_days_before() -> None:
 def test_history_is_not_asked_where_there_is_none() -> None:
     """Without days before the window there is nothing to compare with."""
     engine = FakeEngine(DAILY[6:])
-    evidence = collect(WINDOW, engine, source_of(DAILY[6:]), 2, quiet)
+    evidence = collect(query.tallies(WINDOW, 2), engine, source_of(DAILY[6:]), quiet)
     assert [question.name for question in engine.asked] == ["tallies"]
     assert evidence.history is None
     assert [answer.question for answer in evidence.answers] == ["tallies"]
@@ -108,7 +109,7 @@ def test_evidence_that_changes_once_is_read_again(change: dict[str, bytes]) -> N
     after = objects({"2026-05-03": b"stays", **change})
     source = FakeSource([objects({"2026-05-01": b"one", "2026-05-03": b"stays"}), after])
     engine = FakeEngine(DAILY)
-    evidence = collect(WINDOW, engine, source, 2, quiet)
+    evidence = collect(query.tallies(WINDOW, 2), engine, source, quiet)
     assert [question.name for question in engine.asked] == ["tallies", "tallies"]
     assert [o.name for o in evidence.objects] == sorted(after)
     assert {o.name: o.size for o in evidence.objects} == {
@@ -121,7 +122,7 @@ def test_evidence_that_keeps_changing_is_given_up() -> None:
     source = FakeSource([objects({"2026-05-01": b"x" * n}) for n in range(20)])
     engine = FakeEngine(DAILY)
     with pytest.raises(Unavailable, match="3 times over: wait"):
-        collect(WINDOW, engine, source, 2, quiet)
+        collect(query.tallies(WINDOW, 2), engine, source, quiet)
     assert len(engine.asked) == TRIES
 
 
@@ -156,25 +157,27 @@ class Failing(FakeEngine):
 def test_an_object_that_is_read_while_it_is_written_is_read_again() -> None:
     """A truncated object is no error if it was complete a moment later."""
     source = FakeSource([objects({"2026-05-01": b"x"}), objects({"2026-05-01": b"complete"})])
-    assert collect(WINDOW, Failing(DAILY), source, 2, quiet).objects[0].size == len(b"complete")
+    assert collect(query.tallies(WINDOW, 2), Failing(DAILY), source, quiet).objects[0].size == len(
+        b"complete"
+    )
 
 
 def test_unreadable_evidence_that_stays_as_it_is_is_refused() -> None:
     """An error of an engine is passed on if nothing changed."""
     with pytest.raises(InvalidEvidence, match="truncated"):
-        collect(WINDOW, Failing(DAILY), source_of(DAILY), 2, quiet)
+        collect(query.tallies(WINDOW, 2), Failing(DAILY), source_of(DAILY), quiet)
 
 
 def test_settling_days_stay_in_the_calendar() -> None:
     """A number of days that no date can be made of is refused."""
     with pytest.raises(InvalidRequest, match="999999999 settling days"):
-        collect(WINDOW, FakeEngine(DAILY), source_of(DAILY), 999_999_999, quiet)
+        collect(query.tallies(WINDOW, 999_999_999), FakeEngine(DAILY), source_of(DAILY), quiet)
 
 
 def test_progress_names_the_question() -> None:
     """Whoever watches sees which question is being answered."""
     told: list[tuple[str, int, int]] = []
-    collect(WINDOW, FakeEngine(DAILY), source_of(DAILY), 2, lambda *step: told.append(step))
+    collect(query.tallies(WINDOW, 2), FakeEngine(DAILY), source_of(DAILY), lambda *step: told.append(step))
     assert told == [("tallies", 1, 1), ("history", 1, 1)]
 
 

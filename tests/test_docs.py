@@ -307,7 +307,7 @@ def test_ocsf_example_is_counted(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "part-1.jsonl").write_text(json.dumps(json.loads(example)))
     source, window = FolderEvidence(tmp_path), Window(date(2026, 5, 1), date(2026, 5, 1))
-    evidence = collect(window, DuckDBEngine(source), source, 7, lambda *_: None)
+    evidence = collect(query.tallies(window, 7), DuckDBEngine(source), source, lambda *_: None)
     (campaign,) = group(evidence, Registry()).campaigns
     assert (campaign.campaign_id, campaign.activity.exchanges) == ("C-1", 420)
     assert campaign.activity.by_confidence[-1].detections == 1

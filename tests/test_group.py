@@ -72,7 +72,9 @@ def deliveries(draw: st.DrawFn) -> list[Detection]:
 
 def collected(delivered: Iterable[Detection], source: FakeSource = EVERY_DAY) -> Evidence:
     """The evidence of the window."""
-    return collect(WINDOW, FakeEngine(delivered), source, 0, lambda *_: None)
+    return collect(
+        query.tallies(WINDOW, 0, each_account=True), FakeEngine(delivered), source, lambda *_: None
+    )
 
 
 def grouped(delivered: Iterable[Detection], registry: Registry | None = None) -> Campaigns:
@@ -370,7 +372,8 @@ def test_the_fake_engine_answers_as_duckdb_does(tmp_path: Path) -> None:
         with (partition / "part.jsonl").open("a") as file:
             file.write(json.dumps(asdict(row), default=lambda time: f"{time.isoformat()}Z") + "\n")
     duckdb = DuckDBEngine(FolderEvidence(tmp_path))
-    for question in (query.tallies(WINDOW, 0), query.history(WINDOW, 0, WINDOW.first - timedelta(12))):
+    asked = query.tallies(WINDOW, 0, each_account=True)
+    for question in (asked, query.history(asked, WINDOW.first - timedelta(12))):
         answers = [engine.ask(question, lambda *_: None) for engine in (FakeEngine(rows), duckdb)]
         assert answers[0].rows == answers[1].rows
         assert answers[0].result_sha256 == answers[1].result_sha256

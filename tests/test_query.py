@@ -74,10 +74,17 @@ def a_batch_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_duckdb, "BATCH_BYTES", 0)
 
 
-@pytest.fixture(params=["together", "by the day", "one statement"])
+@pytest.fixture
+def ids_alike(a_batch_a_day: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many ids look alike until they are read, and what is set aside is ranked at once."""
+    monkeypatch.setattr(query_duckdb, "IDENTITY", f"({query_duckdb.IDENTITY} % 3)::uinteger")
+    monkeypatch.setattr(query_duckdb, "MOST_ASIDE", 0)
+
+
+@pytest.fixture(params=["together", "by the day", "ids alike", "one statement"])
 def open_engine(request: pytest.FixtureRequest) -> Callable[[Path], QueryEngine]:
-    if request.param == "by the day":
-        request.getfixturevalue("a_batch_a_day")
+    if request.param in {"by the day", "ids alike"}:
+        request.getfixturevalue({"by the day": "a_batch_a_day"}.get(request.param, "ids_alike"))
     return OneStatement if request.param == "one statement" else by_files
 
 
@@ -94,9 +101,10 @@ def same(folder: Path, detections: Sequence[Detection]) -> None:
 
 
 def test_parameters_follow_the_marks() -> None:
-    """The parameters are the days of delivery, then those of activity, between them what the question itself needs."""
-    tallies, history = QUESTIONS
-    assert tallies.parameters == ("2026-05-02", "2026-05-05", "2026-05-02", "2026-05-03")
+    """The parameters are the days of delivery and of activity, and what the question itself needs."""
+    tallies, together, history = QUESTIONS
+    assert tallies.parameters == ("2026-05-02", "2026-05-05", "2026-05-02", "2026-05-03", "true")
+    assert together.parameters == (*tallies.parameters[:4], "false")
     assert history.parameters == ("2026-04-28", "2026-05-05", "2026-04-30", "2026-04-28", "2026-05-01")
 
 
@@ -142,17 +150,17 @@ def test_dictionaries_are_used_for_parquet_alone(tmp_path: Path) -> None:
     """Headings of Parquet are grouped by their place in a dictionary, each of which holds its texts in order."""
     deliver(tmp_path / "parquet", {flat(day): many(60) for day in DAYS})
     found = places(tmp_path / "parquet")
-    assert found["campaign_id"] == {1: "C-1", 2: "C-2"}
-    assert found["network"] == {1: 'it\'s, "n"\n2', 2: "n-1"}
-    assert set(found["account_id"].values()) == {d.account_id for d in many(60)}
+    assert found.texts["campaign_id"] == ["C-1", "C-2"]
+    assert found.texts["network"] == ['it\'s, "n"\n2', "n-1"]
+    assert found.hashed
     deliver(tmp_path / "mixed", {flat(DAY, suffix): many(6) for suffix in SUFFIXES})
-    assert places(tmp_path / "mixed") == {}
+    assert places(tmp_path / "mixed") == query_duckdb.Dictionaries({}, False)
 
 
 def test_little_is_grouped_by_text(tmp_path: Path) -> None:
     """Small evidence is read at once, without dictionaries."""
     deliver(tmp_path, {flat(day): many(60) for day in DAYS})
-    assert places(tmp_path) == {}
+    assert places(tmp_path) == query_duckdb.Dictionaries({}, False)
     told: list[tuple[int, int]] = []
     by_files(tmp_path).ask(QUESTIONS[0], lambda done, total: told.append((done, total)))
     assert told == [(0, 1), (1, 1)]
@@ -177,7 +185,8 @@ def test_many_different_texts_are_grouped_as_they_are(
     numbers = [{"detection_id": f"d-{n}", "campaign_id": f"C-{n}", "account_id": f"a-{n}"} for n in range(9)]
     found = [detection(DAY, **ids, network=f"n-{n % 2}") for n, ids in enumerate(numbers)]
     deliver(tmp_path, {flat(DAY): found})
-    assert set(places(tmp_path)) == {"detector", "network"}
+    assert set(places(tmp_path).texts) == {"detector", "network"}
+    assert not places(tmp_path).hashed
     same(tmp_path, found)
 
 
@@ -434,8 +443,9 @@ def test_json_numbers_are_exact(tmp_path: Path) -> None:
     )
     answer = answered(tmp_path)
     assert total(answer) == (5, 2**53 + 15)
-    assert {r["account_id"] for r in answer.rows if r["heading"] == "account"} == {str(2**64)}
-    assert {r["campaign_id"] for r in answer.rows if not r["all_campaigns"]} == {"12"}
+    of_campaign = [r for r in answer.rows if not r["all_campaigns"]]
+    assert {r["account_id"] for r in of_campaign if r["heading"] == "account"} == {str(2**64)}
+    assert {r["campaign_id"] for r in of_campaign} == {"12"}
 
 
 def test_json_is_read_as_text(tmp_path: Path) -> None:

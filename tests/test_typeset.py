@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import reports.sample
-from reports import registry
+from reports import query, registry
 from reports.assets import TEMPLATES, Resources
 from reports.attach import attachments
 from reports.collect import Evidence, collect
@@ -77,7 +77,7 @@ def brief(
 ) -> Briefing:
     if not isinstance(delivered, Evidence):
         source = source_of(delivered)
-        delivered = collect(WINDOW, FakeEngine(delivered), source, 7, lambda *_: None)
+        delivered = collect(query.tallies(WINDOW, 7), FakeEngine(delivered), source, lambda *_: None)
     as_of = datetime(2026, 6, 20, 12, tzinfo=UTC)
     return compose(
         WINDOW,
@@ -128,7 +128,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Settings
     folder = tmp_path_factory.mktemp("typeset") / "sample"
     write_sample(folder)
     source = FolderEvidence(folder)
-    evidence = collect(WINDOW, DuckDBEngine(source), source, 7, lambda *_: None)
+    evidence = collect(query.tallies(WINDOW, 7), DuckDBEngine(source), source, lambda *_: None)
     written = Settings(
         parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
         parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),

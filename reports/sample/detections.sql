@@ -23,12 +23,12 @@ create table wave (
     wave text, campaign_id text, at_first text, exchanges bigint, weekday int, weekend int, model_release timestamp
 );
 insert into wave values
-    ('main',              'AC-2026-04', null,         28814637, 230, 130, '2026-05-14 16:00:00'),
+    ('main',              'AC-2026-04', null,         28814637,  60,  35, '2026-05-14 16:00:00'),
     ('main, suppressed',  'AC-2026-04', 'AC-2026-04',   396512, 160, 160, null),
     ('probing',           'AC-2026-04', null,            38419, 240,  90, null),
     ('ordinary',          'AC-2026-05', 'AC-2026-04',   211846, 300, 300, null),
-    ('minimax',           'AC-2026-01', null,         13042518,  80,  45, '2026-02-05 17:00:00'),
-    ('moonshot',          'AC-2025-12', null,          3417206,  90,  60, null),
+    ('minimax',           'AC-2026-01', null,         13042518,  24,  14, '2026-02-05 17:00:00'),
+    ('moonshot',          'AC-2025-12', null,          3417206,  36,  24, null),
     ('deepseek',          'AC-2025-11', 'AC-2025-12',   152873, 100,  70, null),
     ('unattributed',      null,         null,            74218, 110, 100, null),
     ('unattributed, main', null,        'AC-2026-04',   143077, 130, 110, null);
@@ -63,12 +63,12 @@ insert into cohort values
 -- Days unlike the wave's others. `pace`: exchanges per active account, per cent of an ordinary day's.
 create table burst (wave text, day date, active int, pace int);
 insert into burst values
-    ('main', '2026-04-29', 520, 110), ('main', '2026-05-01', 160,  60), ('main', '2026-05-06', 560, 120),
-    ('main', '2026-05-14', 420, 105), ('main', '2026-05-15', 975,  70), ('main', '2026-05-16', 540, 115),
-    ('main', '2026-05-17', 380, 110), ('main', '2026-05-18', 410, 110), ('main', '2026-05-19', 360, 105),
-    ('main', '2026-05-20', 190,  70), ('main', '2026-05-27', 470, 125), ('main', '2026-06-02', 430, 120),
-    ('minimax', '2026-02-05', 110, 120), ('minimax', '2026-02-06', 190, 140),
-    ('minimax', '2026-02-07', 150, 130), ('moonshot', '2025-12-18', 170, 120);
+    ('main', '2026-04-29', 140, 110), ('main', '2026-05-01',  40,  60), ('main', '2026-05-06', 150, 120),
+    ('main', '2026-05-14', 120, 105), ('main', '2026-05-15', 975,  35), ('main', '2026-05-16', 160, 115),
+    ('main', '2026-05-17', 110, 110), ('main', '2026-05-18', 120, 110), ('main', '2026-05-19', 100, 105),
+    ('main', '2026-05-20',  50,  70), ('main', '2026-05-27', 130, 125), ('main', '2026-06-02', 120, 120),
+    ('minimax', '2026-02-05',  36, 120), ('minimax', '2026-02-06',  60, 140),
+    ('minimax', '2026-02-07',  48, 130), ('moonshot', '2025-12-18',  60, 120);
 
 -- Shares in per cent; those of one aspect and key add up to a hundred.
 create table share (aspect text, key text, value text, per_cent int);
@@ -231,9 +231,9 @@ with planned as (
 select
     event_day, part,
     case
-        when part = 1 or day(event_day) in (3, 19) then 'jsonl.gz'
-        when day(event_day) in (9, 26) then 'csv'
-        when day(event_day) in (24, 31) then 'jsonl'
+        when part = 1 or event_day in ('2026-05-03', '2026-06-03') then 'jsonl.gz'
+        when event_day in ('2026-04-26', '2026-05-26') then 'csv'
+        when event_day in ('2026-02-24', '2026-05-31') then 'jsonl'
         else 'parquet'
     end as format,
     detection_id, revised_at, status, account_id, campaign_id, first_seen, last_seen, exchange_count, output_tokens,

@@ -30,7 +30,9 @@ OpenEngine = Callable[[Path], QueryEngine]
 WINDOW = Window(date(2026, 5, 2), date(2026, 5, 3))
 EARLIEST = date(2026, 4, 28)
 SETTLING_DAYS = 2
-QUESTIONS = [query.tallies(WINDOW, SETTLING_DAYS), query.history(WINDOW, SETTLING_DAYS, EARLIEST)]
+TALLIES = query.tallies(WINDOW, SETTLING_DAYS, each_account=True)
+HISTORY = query.history(TALLIES, EARLIEST)
+QUESTIONS = [TALLIES, query.tallies(WINDOW, SETTLING_DAYS), HISTORY]
 SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".csv")
 
 
@@ -397,7 +399,7 @@ def test_activity_can_move_into_the_window(open_engine: OpenEngine, tmp_path: Pa
 def test_history_splits_at_the_preceding_window(open_engine: OpenEngine, tmp_path: Path) -> None:
     """Before the window there are all days, of which as many as the window has are the preceding ones."""
     deliver(tmp_path, {flat(day): [detection(day, exchange_count=10**n)] for n, day in enumerate(DAYS)})
-    rows = asked(open_engine, tmp_path, QUESTIONS[1]).rows
+    rows = asked(open_engine, tmp_path, HISTORY).rows
     found = {(row["campaign_id"], row["all_days"], row["preceding"]): row["exchanges"] for row in rows}
     split = {(True, None): 1111, (False, True): 1100, (False, False): 11}
     assert found == {
