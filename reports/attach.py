@@ -245,6 +245,7 @@ def _asked(answer: Answer) -> dict[str, Any]:
         "engine": answer.engine,
         "engineVersion": answer.engine_version,
         "executionId": answer.execution_id,
+        **({} if answer.bytes_scanned is None else {"bytesScanned": answer.bytes_scanned}),
         "rows": len(answer.rows),
         "resultSha256": answer.result_sha256,
     }

@@ -7,6 +7,7 @@
     │   ├── InvalidEvidence           an evidence object, one of its rows or columns
     │   └── InvalidSettings           registry, dataset, issuer, law, template, key or certificate
     └── Unavailable        exit 3   could not be checked: an authority or a store did not answer
+        └── Unfinished                what was asked is still being answered
 
 A message is one printable line: what is wrong, where (file, row, column or field), and what to do.
 """
@@ -50,3 +51,7 @@ class Unavailable(ExhibitError):
     """Something that had to be asked did not answer."""
 
     exit_status = 3
+
+
+class Unfinished(Unavailable):
+    """What was asked is still being answered: to ask again meets the same answer."""

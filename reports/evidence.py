@@ -26,13 +26,17 @@ _OCSF = re.compile(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Located:
-    """An evidence object before it is pinned: where it lies and what its name says of it."""
+    """An evidence object before it is pinned: where it lies and what its name says of it.
+
+    `state` tells one content from another where the store's listing does: the entity tag in S3.
+    """
 
     name: str
     layout: Layout
     day: date
     format: str
     size: int
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

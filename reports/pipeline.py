@@ -121,11 +121,18 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
 
 
 def content_digest(briefing: Briefing, house: House) -> str:
-    """SHA-256 of what a briefing says and is made from, without its edition and the time of the request."""
+    """SHA-256 of what a briefing says and is made from, without its edition and the time of the request.
+
+    Which run of a question gave the answer, and what it cost, are left out as well.
+    """
     said = briefing_data(briefing, ())
     for passing in ("edition", "supersedes", "as_of"):
         del said[passing]
-    made = [statement(briefing), briefing.settled, house.page_size, house.resources.digest()]
+    record = statement(briefing)
+    for asked in record["predicate"]["questions"]:
+        for passing in ("executionId", "bytesScanned"):
+            asked.pop(passing, None)
+    made = [record, briefing.settled, house.page_size, house.resources.digest()]
     return hashlib.sha256(as_json([said, made])).hexdigest()
 
 

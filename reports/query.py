@@ -62,7 +62,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows of a question, and what has to be known to get them again."""
+    """The rows of a question, and what has to be known to get them again; `bytes_scanned` where the engine counts."""
 
     question: str
     sql: str
@@ -71,6 +71,7 @@ class Answer:
     engine_version: str
     execution_id: str | None
     rows: tuple[Row, ...]
+    bytes_scanned: int | None = None
 
     @cached_property
     def sql_sha256(self) -> str:
