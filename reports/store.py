@@ -23,8 +23,10 @@ class Store(Protocol):
     def put(self, documents: Mapping[str, bytes]) -> bool:
         """Keep documents under their names, all of them or none; False where a name is taken.
 
-        They appear in their order: whoever finds the last finds all. Raises `Unavailable` where the store
-        cannot be written.
+        They appear in their order, and the last decides: whoever finds it finds all, and what stands without it
+        belongs to nothing. A store that cannot write several at once may leave such documents behind where a run is
+        killed or another one is quicker, and takes them for written when the same bytes are put again. Raises
+        `Unavailable` where the store cannot be written.
         """
 
     def get(self, name: str) -> bytes | None:

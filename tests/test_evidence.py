@@ -1,16 +1,37 @@
 """Where evidence lies: what names say, what a folder holds, and what is pinned of it."""
 
-import hashlib
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from reports.errors import InvalidEvidence, InvalidRequest
-from reports.evidence import EvidenceObject, FolderEvidence, Layout, Located, locate
+from reports.evidence import FolderEvidence, Layout, Located, locate
+from tests.contracts.evidence_source import *  # noqa: F403
+from tests.contracts.evidence_source import FLAT_DAY, OCSF_DAY
 
-FLAT_DAY = "detections/event_day=2026-05-02"
-OCSF_DAY = "ext/gateway/region=eu-west-1/accountId=111122223333/eventDay=20260502"
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that evidence is delivered to."""
+
+    root: Path
+
+    def put(self, name: str, content: bytes) -> None:
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / name).write_bytes(content)
+
+    def take(self, name: str) -> None:
+        (self.root / name).unlink()
+
+    def open(self) -> FolderEvidence:
+        return FolderEvidence(self.root)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
 
 
 def put(root: Path, *names: str) -> FolderEvidence:
@@ -87,14 +108,6 @@ def test_what_cannot_be_read_is_refused(name: str, message: str) -> None:
     assert name in str(refused.value)
 
 
-def test_a_folder_lists_its_objects_in_order(tmp_path: Path) -> None:
-    """All objects of both layouts are listed with their sizes, in the order of their names, and nothing else."""
-    names = [f"{OCSF_DAY}/a.csv", f"{FLAT_DAY}/b.csv", f"{FLAT_DAY}/a.parquet", f"{FLAT_DAY}/below/c.jsonl"]
-    listed = put(tmp_path, *names, "campaigns.yaml", f"{FLAT_DAY}/_SUCCESS", "other/a.csv").list()
-    assert [o.name for o in listed] == sorted(names)
-    assert [o.size for o in listed] == [len(name) for name in sorted(names)]
-
-
 def test_folders_are_no_objects(tmp_path: Path) -> None:
     """A day without an object in it is a day that was not delivered."""
     (tmp_path / "detections/event_day=2026-05-03").mkdir(parents=True)
@@ -109,45 +122,7 @@ def test_no_such_folder_is_refused(tmp_path: Path) -> None:
             FolderEvidence(tmp_path / name)
 
 
-def test_neither_layout_is_refused(tmp_path: Path) -> None:
-    """A folder without evidence is refused with what was expected in it."""
-    with pytest.raises(
-        InvalidEvidence, match=r"neither layout is present: expected detections/event_day=.* or ext/"
-    ):
-        put(tmp_path, "campaigns.yaml").list()
-
-
-def test_pinned_as_they_are(tmp_path: Path) -> None:
-    """Objects are pinned in the order given, by size and digest as they are then, not as they were listed."""
-    evidence = put(tmp_path, f"{FLAT_DAY}/a.csv", f"{FLAT_DAY}/b.csv")
-    first, second = evidence.list()
-    (tmp_path / first.name).write_bytes(b"changed")
-    pinned = evidence.pin([second, first])
-    contents = [second.name.encode(), b"changed"]
-    assert pinned == tuple(
-        EvidenceObject(located.name, hashlib.sha256(content).hexdigest(), len(content))
-        for located, content in zip([second, first], contents, strict=True)
-    )
-    assert evidence.pin([]) == ()
-
-
-def test_an_object_that_went_away_is_refused(tmp_path: Path) -> None:
-    """What cannot be read cannot be pinned, and the message names it."""
-    evidence = put(tmp_path, f"{FLAT_DAY}/a.csv")
-    listed = evidence.list()
-    (tmp_path / f"{FLAT_DAY}/a.csv").unlink()
-    with pytest.raises(InvalidEvidence, match=r"event_day=2026-05-02/a\.csv"):
-        evidence.pin(listed)
-
-
-def test_settings_lie_beside_the_objects(tmp_path: Path) -> None:
-    """A settings file is its text, and None where there is none."""
-    evidence = put(tmp_path, "campaigns.yaml")
-    (tmp_path / "dataset.yaml").write_bytes("name: größe\n".encode())
-    (tmp_path / "latin.yaml").write_bytes("name: größe\n".encode("latin-1"))
+def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
+    """A folder with the name of a settings file is none."""
     (tmp_path / "folder.yaml").mkdir()
-    assert evidence.text("dataset.yaml") == "name: größe\n"
-    assert evidence.text("missing.yaml") is None
-    assert evidence.text("folder.yaml") is None
-    with pytest.raises(InvalidEvidence, match=r"latin\.yaml: cannot be read as UTF-8 text"):
-        evidence.text("latin.yaml")
+    assert put(tmp_path).text("folder.yaml") is None

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ DOCUMENTS = {"a.pdf": b"document", "a.receipt.json": b"receipt"}
 @pytest.fixture
 def open_store(tmp_path: Path) -> Callable[[], FolderStore]:
     return lambda: FolderStore(tmp_path / "not yet" / "there")
+
+
+def test_losers_leave_nothing(tmp_path: Path) -> None:
+    """Of many who put at once, those who come too late leave nothing."""
+    groups = [{f"{n}.pdf": b"%d" % n, "receipt": b"of %d" % n} for n in range(8)]
+    with ThreadPoolExecutor(len(groups)) as pool:
+        done = list(pool.map(lambda documents: FolderStore(tmp_path).put(documents), groups))
+    assert FolderStore(tmp_path).list("") == (f"{done.index(True)}.pdf", "receipt")
 
 
 def test_asking_leaves_no_trace(tmp_path: Path) -> None:

@@ -2,4 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contracts.query_engine", "tests.contracts.store")
+pytest.register_assert_rewrite(
+    "tests.contracts.evidence_source", "tests.contracts.query_engine", "tests.contracts.store"
+)
