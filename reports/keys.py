@@ -93,15 +93,7 @@ class LocalKey:
         cls, private: PrivateKeyTypes, certificates: Sequence[x509.Certificate], file: Path, now: datetime
     ) -> LocalKey:
         strong = _strong(private, file)
-        leaf = next((c for c in certificates if _same(c.public_key(), strong.public_key())), None)
-        if leaf is None:
-            raise InvalidSettings(
-                f"{file} holds no certificate of the signing key: give the one issued for it"
-            )
-        _in_force(leaf, file, now)
-        if fault := signing_fault(leaf):
-            raise InvalidSettings(f"{file}: {fault}: use a certificate for signing documents")
-        return cls(chain_of(leaf, certificates), strong)
+        return cls(serving_chain(strong.public_key(), certificates, str(file), now), strong)
 
     def sign(self, message: bytes) -> bytes:
         """Sign as `SigningKey.sign` says."""
@@ -185,6 +177,23 @@ def chain_of(
     return tuple(chain)
 
 
+def serving_chain(
+    public: PublicKeyTypes, certificates: Sequence[x509.Certificate], where: str, now: datetime
+) -> tuple[x509.Certificate, ...]:
+    """The certificate of a public key, its issuer, and so on, as far as they are among `certificates`.
+
+    Raises `InvalidSettings`, saying `where` they come from, if none is for the key, or if it does not serve to sign
+    documents at `now`.
+    """
+    leaf = next((c for c in certificates if _same(c.public_key(), public)), None)
+    if leaf is None:
+        raise InvalidSettings(f"{where} holds no certificate of the signing key: give the one issued for it")
+    _in_force(leaf, where, now)
+    if fault := signing_fault(leaf):
+        raise InvalidSettings(f"{where}: {fault}: use a certificate for signing documents")
+    return chain_of(leaf, certificates)
+
+
 def signing_fault(certificate: x509.Certificate) -> str | None:
     """Why a certificate does not serve to sign documents (RFC 5280, 4.2.1.3; RFC 9336), or None."""
     name = certificate.subject.rfc4514_string()
@@ -210,15 +219,15 @@ def _same(one: PublicKeyTypes, other: PublicKeyTypes) -> bool:
     return one.public_bytes(*form) == other.public_bytes(*form)
 
 
-def _in_force(certificate: x509.Certificate, file: Path, now: datetime) -> None:
+def _in_force(certificate: x509.Certificate, where: str, now: datetime) -> None:
     first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now > last:
         raise InvalidSettings(
-            f"{file}: the certificate expired at {last:%Y-%m-%dT%H:%M:%SZ}: give one that is in force"
+            f"{where}: the certificate expired at {last:%Y-%m-%dT%H:%M:%SZ}: give one that is in force"
         )
     if now < first:
         raise InvalidSettings(
-            f"{file}: the certificate is not valid before {first:%Y-%m-%dT%H:%M:%SZ}: wait, or set the clock"
+            f"{where}: the certificate is not valid before {first:%Y-%m-%dT%H:%M:%SZ}: wait, or set the clock"
         )
 
 

@@ -186,7 +186,10 @@ def test_make_targets_exist() -> None:
     assert set() == used - targets
 
 
-@pytest.mark.parametrize("verb", ["", "sample", "publish", "verify"])
+@pytest.mark.parametrize(
+    "verb",
+    ["", "sample", "publish", "verify", "keys", "keys csr", "keys self-signed", "keys install"],
+)
 def test_help_is_as_printed(
     verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
