@@ -18,6 +18,7 @@ from tests.contracts.evidence_source import FLAT_DAY, filled
 NAME = f"{FLAT_DAY}/a.csv"
 DIGEST = hashlib.sha256(b"content").hexdigest()
 CHECKSUM = "7XACtDnprIRfIjV9giusFERzD722AW0+yUMil7nsn3M="  # the same as S3 has it
+OTHER = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="  # of nothing
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def test_the_digest_of_s3_is_taken(stubbed: tuple[S3Evidence, Stubber]) -> None:
 
 @pytest.mark.parametrize(
     "checksum",
-    [{}, {"ChecksumSHA256": f"{CHECKSUM}-2", "ChecksumType": "COMPOSITE"}, {"ChecksumSHA256": CHECKSUM}],
+    [{}, {"ChecksumSHA256": f"{OTHER}-2", "ChecksumType": "COMPOSITE"}, {"ChecksumSHA256": OTHER}],
     ids=["none", "of the parts", "of unknown extent"],
 )
 def test_otherwise_that_version_is_read(place: Bucket, checksum: dict[str, str]) -> None:

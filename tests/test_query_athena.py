@@ -283,12 +283,12 @@ def test_goes_on_where_it_stopped(small: Deployed) -> None:
 
 
 def test_cancelled_on_give_up(small: Deployed) -> None:
-    """Whoever gives up stops what still runs, and only that."""
-    small.ask()
-    engine = replace(small, request="another").engine()
+    """Whoever gives up stops what still runs, once, and nothing else."""
+    engine = small.engine()
+    engine.ask(QUESTIONS[0], lambda *_: None)
     small.service.looks, small.clock.left = 99, 1
     with pytest.raises(Unfinished):
-        engine.ask(QUESTIONS[0], lambda *_: None)
+        engine.ask(QUESTIONS[1], lambda *_: None)
     engine.cancel()
     engine.cancel()
     assert small.service.stopped == [list(small.service.executions)[1]]

@@ -1,0 +1,120 @@
+"""The line as it is deployed: evidence in S3, Athena, a key in KMS and a bucket as the store."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from reports import pipeline
+from reports.archive import Receipt
+from reports.assets import Resources
+from reports.certify import self_signed
+from reports.compose import Settings
+from reports.contents import attached
+from reports.evidence_s3 import S3Evidence
+from reports.keys import LocalAuthority, load_certificates
+from reports.keys_kms import KmsKey, KmsSigner
+from reports.pipeline import House, Request, Signing
+from reports.query_athena import AthenaEngine
+from reports.registry import Dataset, Issuer, Law, Registry, parse
+from reports.store_s3 import S3Store
+from reports.timestamp import LocalTimestamper
+from tests import athena
+from tests.aws import client, s3_client
+from tests.pki import NOW
+from tests.publishing import GOLDEN, Published, expected
+
+SCENARIO = "revisions"
+
+
+@pytest.fixture
+def signing(aws: None, authority: LocalAuthority, tmp_path: Path) -> Signing:
+    key = client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes(self_signed(KmsSigner.open(client("kms"), key), "CN=Briefings", 365, NOW))
+    certificates = load_certificates(chain)
+    return Signing(
+        key=KmsKey.open(client("kms"), key, certificates, NOW),
+        timestamper=LocalTimestamper(authority.stamp_key),
+        trust=(*certificates, authority.root),
+        crls=(authority.crl,),
+    )
+
+
+@pytest.fixture
+def service() -> athena.AthenaService:
+    return athena.AthenaService(athena.DuckDBAthena(athena.over_folder(GOLDEN / SCENARIO)))
+
+
+@pytest.fixture
+def house(bucket: str, service: athena.AthenaService) -> House:
+    folder = GOLDEN / SCENARIO
+    for path in (each for each in folder.rglob("*") if each.is_file()):
+        s3_client().put_object(Bucket=bucket, Key=f"in/{path.relative_to(folder)}", Body=path.read_bytes())
+    source, resources = S3Evidence(client("s3"), bucket, "in/"), Resources()
+    return House(
+        engine=engine(service, source, "first"),
+        source=source,
+        settings=Settings(
+            parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
+            parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),
+            parse(Issuer, resources.read("issuer.yaml"), "issuer.yaml"),
+            parse(Law, resources.read("law.yaml"), "law.yaml"),
+        ),
+        resources=resources,
+        store=S3Store(client("s3"), bucket, "briefings/"),
+        pseudonym_key=bytes(32),
+    )
+
+
+def engine(service: athena.AthenaService, source: S3Evidence, request: str) -> AthenaEngine:
+    return AthenaEngine(
+        athena.client(service),
+        "exhibit",
+        "evidence",
+        source,
+        token=request,
+        deadline=lambda: 900.0,
+        pause=lambda _: None,
+    )
+
+
+def publish(house: House, signing: Signing) -> Receipt:
+    asked = expected(SCENARIO)["request"]
+    request = Request(asked["window"], asked["audience"], datetime.fromisoformat(asked["as_of"]))
+    return pipeline.publish(request, house, signing, lambda *_: None)
+
+
+def test_the_same_briefing_as_on_a_laptop(
+    house: House, signing: Signing, service: athena.AthenaService, golden: dict[str, Published]
+) -> None:
+    """What a briefing says is the same wherever it is made; its record names the executions and the versions."""
+    receipt = publish(house, signing)
+    pdf = house.store.get(receipt.document.name)
+    assert pdf
+    assert {verdict["outcome"] for verdict in receipt.verdicts} == {"valid"}
+    files, local = attached(pdf), json.loads(golden[SCENARIO].files["evidence.json"])
+    assert files["briefing.json"] == golden[SCENARIO].files["briefing.json"]
+    record = json.loads(files["evidence.json"])
+    asked = record["predicate"]["questions"]
+    assert [q["executionId"] for q in asked] == list(service.executions)
+    assert all(q["bytesScanned"] for q in asked)
+    assert [q["resultSha256"] for q in asked] == [q["resultSha256"] for q in local["predicate"]["questions"]]
+    assert [o["digest"] for o in record["subject"]] == [o["digest"] for o in local["subject"]]
+    assert all(o["annotations"]["version"] for o in record["subject"])
+
+
+def test_another_request_gets_the_same_receipt(
+    house: House, signing: Signing, service: athena.AthenaService
+) -> None:
+    """A later request of the same content runs its own queries, at most two, and gets the receipt of then."""
+    first = publish(house, signing)
+    queries = len(service.executions)
+    source = house.source
+    assert isinstance(source, S3Evidence)
+    assert publish(replace(house, engine=engine(service, source, "second")), signing) == first
+    assert queries <= 2
+    assert len(service.executions) == 2 * queries
+    assert len(house.store.list("")) == 2
