@@ -4,6 +4,7 @@ PYTHON ?= python3
 
 REQUEST := --evidence sample --window 2026-04-22/2026-06-05 --as-of 2026-06-20T12:00:00Z --keys keys --out briefings
 LIBRARIES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
+IMAGE_TOOLS := buildah debootstrap
 TEST_TOOLS := default-jdk-headless libjaxb-java libnss3-tools librhino-java openssl poppler-utils
 
 ifeq ($(shell uname -s),Darwin)
@@ -13,10 +14,11 @@ endif
 EXHIBIT := $(strip $(RUN) .venv/bin/exhibit)
 VENV_PYTHON := $(strip $(RUN) .venv/bin/python)
 INSTALL := .venv/bin/python -m pip --disable-pip-version-check --quiet install
-LOCK := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--custom-compile-command "make lock" pyproject.toml --extra build
+COMPILE := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock"
+LOCK := $(COMPILE) pyproject.toml --extra build
 
-.PHONY: help briefing test lint types bench conformance lock clean
+.PHONY: help briefing test lint types template image bench conformance lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -31,7 +33,7 @@ briefing: .venv/exhibit .venv/libraries ## publish the sample briefings, for a l
 	  $(EXHIBIT) verify "$$pdf" --trust keys/root.cert.pem || exit; \
 	done
 
-test: .venv/dev .venv/libraries .venv/tools ## run the tests, with branch coverage
+test: .venv/dev .venv/libraries .venv/tools .venv/linters ## run the tests, with branch coverage
 	@$(VENV_PYTHON) -m pytest -rs --cov
 
 lint: .venv/dev ## check style and formatting
@@ -40,6 +42,15 @@ lint: .venv/dev ## check style and formatting
 
 types: .venv/dev ## check types
 	@.venv/bin/mypy
+
+template: .venv/dev .cache/sam/installed .cache/checkov/installed ## check the template of the deployed system
+	.venv/bin/cfn-lint --regions us-east-1 eu-west-1 --template template.yaml
+	@SAM_CLI_TELEMETRY=0 .cache/sam/bin/sam validate --lint --region us-east-1 --template template.yaml
+	@.cache/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --quiet --compact
+
+image: .venv/dev .cache/sam/installed ## build the image of the functions, and invoke each in it
+	@.ci/apt $(IMAGE_TOOLS) $(call or_stop,$(NO_IMAGE_TOOLS))
+	@$(VENV_PYTHON) -m tests.image
 
 bench: .venv/dev .venv/libraries ## measure speed and memory
 	@$(VENV_PYTHON) -m benchmarks
@@ -51,6 +62,8 @@ lock: .venv/dev ## pin the newest packages that pyproject.toml allows, with thei
 	$(LOCK) --output-file requirements.txt
 	$(LOCK) --extra aws --extra lambda --constraint requirements.txt --output-file requirements-aws.txt
 	$(LOCK) --extra aws --extra local --extra dev --constraint requirements-aws.txt --output-file requirements-dev.txt
+	echo aws-sam-cli | $(COMPILE) --output-file requirements-sam.txt -
+	echo checkov | $(COMPILE) --output-file requirements-checkov.txt -
 
 clean: ## remove what these commands made, except briefings/ and keys/
 	rm -rf .venv .cache build dist sample .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -63,6 +76,8 @@ NO_VENV := '$(PYTHON)' cannot make virtual environments: install python3-venv (a
 NO_LIBRARIES := Exhibit needs Pango 1.44 or newer and HarfBuzz: apt install $(LIBRARIES) (Debian, Ubuntu), \
 	dnf install pango harfbuzz (Fedora) or brew install pango (macOS)
 NO_TEST_TOOLS := Some of $(TEST_TOOLS) are missing: tests that need them will be skipped
+NO_IMAGE_TOOLS := The image is built with $(IMAGE_TOOLS), as root: apt install $(IMAGE_TOOLS)
+NO_LINTERS := The linters of the template could not be set up: tests that need them will be skipped
 HAS_LIBRARIES := $(VENV_PYTHON) -W error:HarfBuzz-Subset -c 'from weasyprint.text.ffi import pango as p; \
 	assert p.pango_version() >= 14400' >/dev/null 2>&1
 or_stop = || { echo "$(1)" >&2; exit 1; }
@@ -90,3 +105,16 @@ or_stop = || { echo "$(1)" >&2; exit 1; }
 
 .venv/tools: .venv/libraries
 	@if .ci/apt $(TEST_TOOLS); then touch $@; else echo "$(NO_TEST_TOOLS)"; fi
+
+.venv/linters: .venv/dev requirements-sam.txt requirements-checkov.txt
+	@if $(MAKE) --no-print-directory .cache/sam/installed .cache/checkov/installed; then touch $@; \
+	  else echo "$(NO_LINTERS)"; fi
+
+# SAM and checkov each ask for other releases of the same packages, so each has a place of its own. Their requirements
+# are complete, and pip, which does not see that an extra is pinned with its package, is not to look for more.
+.cache/%/installed: requirements-%.txt .venv/packages
+	@echo "Setting up $* (half a minute, once)"
+	@"$(PYTHON)" -m venv --clear .cache/$*
+	@.cache/$*/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --only-binary :all: \
+	  --requirement requirements-$*.txt
+	@touch $@

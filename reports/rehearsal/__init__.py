@@ -1,0 +1,1 @@
+"""The deployed system on a laptop: resources as `template.yaml` names them."""
