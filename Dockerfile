@@ -15,7 +15,7 @@ RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
     apt-get install -qq --yes --no-install-recommends \
     ca-certificates python3 libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
-    && useradd --system --uid 1000 --no-create-home exhibit
+    && useradd --uid 1000 --no-create-home exhibit
 COPY --from=packages /opt/exhibit /opt/exhibit
 WORKDIR /srv/exhibit
 COPY reports reports

@@ -1,7 +1,9 @@
 """template.yaml: what it deploys, and what each of its functions may do."""
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,35 @@ def linted() -> list[str]:
 def test_cfn_lint_has_nothing_to_say(linted: list[str]) -> None:
     """cfn-lint finds nothing in the template."""
     assert linted == []
+
+
+def test_sam_finds_it_valid(tmp_path: Path) -> None:
+    """SAM takes the template, and its linter finds nothing, without an account and without a network."""
+    done = run(ROOT / ".cache/sam/bin/sam", "validate", "--lint", "--region", "eu-west-1", home=tmp_path)
+    assert (done.returncode, "is a valid SAM Template" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_checkov_finds_no_weakness(tmp_path: Path) -> None:
+    """checkov finds nothing but what is explained beside it."""
+    checks = ("--framework", "cloudformation", "--skip-download", "--quiet", "--compact")
+    done = run(ROOT / ".cache/checkov/bin/checkov", *checks, "--file", TEMPLATE, home=tmp_path)
+    assert (done.returncode, "Failed checks: 0" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def run(tool: Path, *arguments: str | Path, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a linter that `make template` sets up, apart from this user's settings; skip where it is not set up."""
+    if not tool.exists():
+        pytest.skip(f"{tool.name} is not set up: make template")
+    environment = {"HOME": str(home), "PATH": os.defpath, "SAM_CLI_TELEMETRY": "0"}
+    return subprocess.run(
+        [tool, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def test_no_alias() -> None:
