@@ -276,6 +276,32 @@ def test_every_function_is_deployed() -> None:
     assert set() == modules - set(STACK.functions)
 
 
+def test_the_environment_is_what_is_read() -> None:
+    """Each variable that the composition root reads is set on every function, and no other is."""
+    root = ROOT / "reports" / "deployed.py"
+    read = set(re.findall(r"EXHIBIT_[A-Z_]+", root.read_text("utf-8"))) if root.exists() else None
+    for function in FUNCTIONS:
+        given = {name for name in function.environment if name.startswith("EXHIBIT_")}
+        assert read is None or read == given
+
+
+def test_alarms_have_their_metrics() -> None:
+    """Each metric of Exhibit's own that an alarm looks at is one that a function gives."""
+    asked = {
+        alarm.properties["MetricName"]
+        for alarm in STACK.of_type("AWS::CloudWatch::Alarm")
+        if alarm.properties["Namespace"]
+        == STACK.functions["watch"].environment["POWERTOOLS_METRICS_NAMESPACE"]
+    }
+    code = "".join(
+        path.read_text("utf-8")
+        for folder in ("functions", "reports")
+        for path in (ROOT / folder).glob("*.py")
+    )
+    assert asked
+    assert not (ROOT / "functions").exists() or {name for name in asked if f'"{name}"' not in code} == set()
+
+
 def test_a_caller_needs_a_scope() -> None:
     """Every route of the API asks for a token with a scope; requesting has one of its own."""
     routes = {route.key: route.scopes for function in FUNCTIONS for route in function.routes}
