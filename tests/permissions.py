@@ -1,16 +1,17 @@
 """What each function needs from AWS, and why: `template.yaml` grants this and nothing else.
 
-An action has its reason in the docstring of the adapter that calls it (after "Permissions:"). Where no adapter of ours
+An action has its reason in a docstring of the adapter that calls it (after "Permissions:"). Where no adapter of ours
 calls it, its reason is here.
 """
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
+REPORTS = Path(__file__).parent.parent / "reports"
 ACTION = re.compile(r"`([a-z0-9]+:[A-Z]\w+)`")
 
 LOGS = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})  # Lambda writes what is printed
@@ -34,10 +35,10 @@ EVENT = frozenset({"events:PutEvents"})
 
 ADAPTERS: Mapping[str, str] = MappingProxyType(
     {
-        "athena": "reports.query_athena:AthenaEngine",
-        "evidence": "reports.evidence_s3:S3Evidence",
-        "store": "reports.store_s3:S3Store",
-        "key": "reports.keys_kms:KmsKey",
+        "athena": "query_athena.py",
+        "evidence": "evidence_s3.py",
+        "store": "store_s3.py",
+        "key": "keys_kms.py",
     }
 )
 # By function: its adapters, and what else it needs
@@ -51,19 +52,15 @@ NEEDS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = MappingProxyType(
         "api": (("store",), PRESIGN_UPLOAD),
         "verification": ((), READ_UPLOAD | READ_SETTINGS),
         "announce": ((), READ_ARCHIVE | EVENT | NOTICE | UNTAKEN),
-        "watch": ((), READ_ARCHIVE | READ_SETTINGS | UNTAKEN),
+        "watch": ((), READ_SETTINGS | UNTAKEN),
     }
 )
 
 
 def documented(adapter: str) -> frozenset[str] | None:
-    """The actions that an adapter's docstring names; None where there is no such adapter yet."""
-    module, _, name = ADAPTERS[adapter].partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
+    """The actions that the docstrings of an adapter's module name; None where there is no such module."""
+    module = REPORTS / ADAPTERS[adapter]
+    if not module.exists():
         return None
-    doc = found.__doc__ or ""
-    return frozenset(ACTION.findall(doc[doc.index("Permissions:") :]))
+    paragraphs = re.findall(r"^ *Permissions: (.+?)(?:\n\n|\"{3})", module.read_text("utf-8"), re.M | re.S)
+    return frozenset(action for paragraph in paragraphs for action in ACTION.findall(paragraph))
