@@ -45,7 +45,7 @@ def collect(
     source: EvidenceSource,
     progress: Callable[[str, int, int], None],
 ) -> Evidence:
-    """Ask for the tallies of a window and for what came before; meanwhile, pin the objects that answer.
+    """Ask for the tallies of a window; meanwhile, ask for what came before, and pin the objects that answer.
 
     Raises `InvalidEvidence` where the evidence cannot be counted or the window holds none, and `Unavailable`
     where the objects kept changing.
@@ -54,13 +54,17 @@ def collect(
     for _ in range(TRIES):
         listed = source.list()
         since = min(o.day for o in listed)
+        before = query.history(question, since) if since < window.first else None
         try:
-            with ThreadPoolExecutor(1) as beside:
+            with ThreadPoolExecutor(2) as beside:
                 pinned = beside.submit(source.pin, _read(listed, question))
-                tallies = _ask(engine, question, progress)
+                asked = beside.submit(engine.ask, before, lambda *_: None) if before else None
+                tallies = engine.ask(question, lambda done, total: progress(question.name, done, total))
                 gaps = _gaps(window, tallies, listed)
-                before = query.history(question, since) if since < window.first else None
-                history = _ask(engine, before, progress) if before else None
+                history = None
+                if asked:
+                    progress("history", 0, 0)
+                    history = asked.result()
                 objects = pinned.result()
         except InvalidEvidence:
             if source.list() == listed:
@@ -78,10 +82,6 @@ def _read(listed: Sequence[Located], question: Question) -> list[Located]:
     """What is read for a question and for what came before: updates in the flat layout stay in their day."""
     ends = {"flat": question.about.last, "ocsf": question.delivered.last}
     return [o for o in listed if o.day <= ends[o.layout]]
-
-
-def _ask(engine: QueryEngine, question: Question, progress: Callable[[str, int, int], None]) -> Answer:
-    return engine.ask(question, lambda done, total: progress(question.name, done, total))
 
 
 def _gaps(window: Window, tallies: Answer, listed: Sequence[Located]) -> tuple[date, ...]:

@@ -15,8 +15,9 @@ not what it is:
 from __future__ import annotations
 
 import itertools
-import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from reports import diagnose, dialect, query, raw
 from reports.errors import InvalidEvidence, Unavailable
 from reports.evidence import FolderEvidence, Layout, Located
 from reports.query import Answer, Progress, Question, Row
+from reports.spill import spill_folder
 
 BATCH_BYTES = 60_000_000
 MEMORY_LIMIT = "1200MB"
@@ -88,10 +90,14 @@ class Dictionaries:
 
 
 class DuckDBEngine:
-    """Answers questions about the objects of a folder; reads nothing else and writes only temporary files."""
+    """Answers questions about the objects of a folder; reads nothing else and writes only temporary files.
+
+    Threads may ask it at once: of the questions about much evidence one is answered at a time, for memory's sake.
+    """
 
     def __init__(self, evidence: FolderEvidence) -> None:
         self.evidence = evidence
+        self.memory = threading.Lock()
 
     def ask(self, question: Question, progress: Progress) -> Answer:
         """Answer a question exactly.
@@ -102,8 +108,10 @@ class DuckDBEngine:
         """
         listed = self.evidence.list()
         located = [o for o in listed if _is_read(o, question)]
+        much = sum(o.size for o in located) > BATCH_BYTES
         try:
-            rows = self._rows(question, located, progress)
+            with self.memory if much else nullcontext():
+                rows = self._rows(question, located, progress)
         except duckdb.OutOfMemoryException as error:
             raise Unavailable(
                 f"question {question.name}: DuckDB ran out of memory or disk: {error}"
@@ -120,7 +128,7 @@ class DuckDBEngine:
         root = self.evidence.root.absolute()
         batches = list(_batches(located))
         with (
-            tempfile.TemporaryDirectory(prefix="exhibit-") as spill,
+            spill_folder() as spill,
             raw.connection(root, spill, MEMORY_LIMIT) as con,
         ):
             con.execute(f"create type standing as enum {dialect.STANDINGS}")
