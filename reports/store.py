@@ -32,8 +32,11 @@ class Store(Protocol):
     def get(self, name: str) -> bytes | None:
         """What is kept under a name, or None. Raises `Unavailable` where the store cannot be read."""
 
-    def list(self, prefix: str) -> tuple[str, ...]:
-        """The names that start with `prefix`, in order. Raises `Unavailable` as `get` does."""
+    def list(self, prefix: str, after: str = "", most: int | None = None) -> tuple[str, ...]:
+        """The names that start with `prefix` and come after `after`, in order; only the first `most` of them, if told.
+
+        Raises `Unavailable` as `get` does.
+        """
 
 
 class FolderStore:
@@ -69,15 +72,16 @@ class FolderStore:
         with self._translated("read"):
             return place.read_bytes() if os.path.lexists(place) else None
 
-    def list(self, prefix: str) -> tuple[str, ...]:
-        """The names that start with `prefix`, in order, after completing what a killed run had decided."""
+    def list(self, prefix: str, after: str = "", most: int | None = None) -> tuple[str, ...]:
+        """List names as `Store.list` says, after completing what a killed run had decided."""
         with self._translated("read"):
             names = self._names()
             if any(name.startswith(_ASIDE) for name in names):
                 with self._alone():
                     pass
                 names = self._names()
-        return tuple(sorted(n for n in names if n.startswith(prefix) and not n.startswith(_ASIDE)))
+        found = sorted(n for n in names if n.startswith(prefix) and not n.startswith(_ASIDE))
+        return tuple([name for name in found if name > after][:most])
 
     def _names(self) -> frozenset[str]:
         return frozenset(os.listdir(self.folder) if self.folder.exists() else ())

@@ -61,11 +61,16 @@ class S3Store:
         with self._translated():
             return self._read(name)
 
-    def list(self, prefix: str) -> tuple[str, ...]:
-        """The names that start with `prefix`, in order. Raises `InvalidSettings` where the bucket refuses."""
+    def list(self, prefix: str, after: str = "", most: int | None = None) -> tuple[str, ...]:
+        """List names as `Store.list` says. Raises `InvalidSettings` where the bucket refuses."""
+        if most == 0:
+            return ()
         with self._translated():
             pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self.prefix + prefix
+                Bucket=self.bucket,
+                Prefix=self.prefix + prefix,
+                **({"StartAfter": self.prefix + after} if after else {}),
+                PaginationConfig={"MaxItems": most, "PageSize": min(most or 1000, 1000)},
             )
             keys = [listed["Key"] for page in pages for listed in page.get("Contents", ())]
         return tuple(sorted(key.removeprefix(self.prefix) for key in keys))

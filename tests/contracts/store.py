@@ -32,6 +32,17 @@ def test_listed_in_order(open_store: OpenStore) -> None:
     assert open_store().list("c") == ()
 
 
+def test_listed_piece_by_piece(open_store: OpenStore) -> None:
+    """A list begins after any name, whether there is one like it, and ends after as many as are asked for."""
+    for name in ("b-2", "a-2", "a-10", "a", "A-1"):
+        assert open_store().put({name: b"x"})
+    assert open_store().list("", "a") == ("a-10", "a-2", "b-2")
+    assert open_store().list("", "a-11") == ("a-2", "b-2")
+    assert open_store().list("", "a", 2) == ("a-10", "a-2")
+    assert open_store().list("a", "a", 5) == ("a-10", "a-2")
+    assert open_store().list("a", "b") == open_store().list("", "", 0) == ()
+
+
 @pytest.mark.parametrize("order", [("new", "taken"), ("taken", "new")])
 def test_all_or_none(open_store: OpenStore, order: tuple[str, str]) -> None:
     """Where one name is taken nothing is put, and what is there stays."""
