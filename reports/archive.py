@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -45,7 +45,8 @@ class Receipt:
     """What was published. Digests are SHA-256 in hexadecimal, instants RFC 3339 in UTC.
 
     `content_sha256` leaves out what changes from run to run: it is how the same content is known again.
-    `unsigned` are the first bytes of the document, before its signature.
+    `unsigned` are the first bytes of the document, before its signature. `request` is the id of the request that it was
+    published for, where requests have ids.
     """
 
     report_number: str
@@ -62,11 +63,17 @@ class Receipt:
     verdicts: tuple[dict[str, str], ...]
     figures: dict[str, str]
     software: dict[str, str]
+    request: str | None = None
 
     @property
     def name(self) -> str:
         """The report's number and edition, as a later edition cites it."""
         return f"{self.report_number} edition {self.edition}"
+
+    def data(self) -> dict[str, Any]:
+        """The receipt as JSON has it."""
+        found: dict[str, Any] = json.loads(self.json())
+        return found
 
     def json(self) -> str:
         """The receipt as it is stored and printed."""
@@ -75,8 +82,17 @@ class Receipt:
 
 def latest(store: Store, number: str) -> Receipt | None:
     """The receipt of the latest edition of a report, or None; raises `Unavailable` for an unreadable one."""
-    receipts = [_read(store, name) for name in store.list(f"{number}-") if name.endswith(RECEIPT)]
-    return max(receipts, key=lambda receipt: receipt.edition, default=None)
+    return max(_receipts(store, number), key=lambda receipt: receipt.edition, default=None)
+
+
+def published_for(store: Store, number: str, request: str) -> Receipt | None:
+    """The receipt of the edition that was published for a request, by its id, or None; raises as `latest` does."""
+    found = (receipt for receipt in _receipts(store, number) if receipt.request == request)
+    return next(found, None)
+
+
+def _receipts(store: Store, number: str) -> Iterator[Receipt]:
+    return (_read(store, name) for name in store.list(f"{number}-") if name.endswith(RECEIPT))
 
 
 def kept(store: Store, receipt: Receipt) -> Receipt:

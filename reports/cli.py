@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from reports import __version__
-from reports.compose import AUDIENCES, Audience
 from reports.errors import ExhibitError, InvalidRequest, InvalidSettings, Unavailable
 from reports.progress import Steps
+from reports.resolve import AUDIENCES, Audience
 
 PASSPHRASE = "EXHIBIT_PASSPHRASE"  # noqa: S105 -- the name of a variable
 CHOSEN = (

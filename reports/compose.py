@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 from reports.collect import Evidence
 from reports.errors import InvalidSettings
@@ -16,10 +16,8 @@ from reports.evidence import EvidenceObject
 from reports.figures import Quantity
 from reports.group import Activity, Campaign, Campaigns, DetectorVersion, Tally
 from reports.registry import Dataset, Element, Entry, Issuer, Law, Published, Registry
-from reports.resolve import Window
+from reports.resolve import Audience, Window
 
-Audience = Literal["lawmaker", "regulator"]
-AUDIENCES: tuple[Audience, ...] = ("lawmaker", "regulator")
 MOST_ROWS = 46
 MOST_TOLD = 5
 

@@ -13,9 +13,9 @@ from typing import Any
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, cell, days_csv
-from reports.compose import AUDIENCES
 from reports.errors import ExhibitError
 from reports.evidence import EvidenceSource
+from reports.resolve import AUDIENCES
 from reports.verify import Verdict
 
 REQUIRED = ("briefing.json", "evidence.json", "campaigns.csv", "days.csv")

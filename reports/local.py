@@ -12,13 +12,11 @@ from cryptography import x509
 from reports import pipeline
 from reports.archive import Receipt
 from reports.assets import TEMPLATES, Resources
-from reports.compose import Settings
-from reports.errors import InvalidRequest, InvalidSettings
+from reports.errors import InvalidRequest
 from reports.evidence import FolderEvidence
 from reports.keys import LocalAuthority, LocalKey, SigningKey, load_certificates
 from reports.pipeline import House, Progress, Request, Signing
 from reports.query_duckdb import DuckDBEngine
-from reports.registry import Dataset, Issuer, Law, Registry, parse
 from reports.store import FolderStore
 from reports.timestamp import HttpTimestamper, LocalTimestamper, Timestamper
 
@@ -54,7 +52,7 @@ def publish(request: Request, choices: Choices, progress: Progress) -> Receipt:
     source = FolderEvidence(choices.evidence)
     store = FolderStore(choices.out)
     resources = _resources(choices.templates)
-    settings = _settings(source, resources)
+    settings = pipeline.read_settings(source, resources)
     now = datetime.now(UTC)
     authority = LocalAuthority.open(choices.keys, now)
     house = House(
@@ -81,22 +79,6 @@ def _resources(own: Path | None) -> Resources:
     if not own.is_dir():
         raise InvalidRequest(f"{own}: no such folder: name the one that holds your templates")
     return Resources((own, TEMPLATES))
-
-
-def _settings(source: FolderEvidence, resources: Resources) -> Settings:
-    return Settings(
-        registry=parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
-        dataset=parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),
-        issuer=parse(Issuer, _yaml(resources, "issuer.yaml"), "issuer.yaml"),
-        law=parse(Law, _yaml(resources, "law.yaml"), "law.yaml"),
-    )
-
-
-def _yaml(resources: Resources, name: str) -> str:
-    try:
-        return resources.read(name).decode()
-    except UnicodeDecodeError:
-        raise InvalidSettings(f"{name} is not UTF-8 text: save it as UTF-8") from None
 
 
 def _signing(choices: Choices, authority: LocalAuthority, now: datetime) -> Signing:

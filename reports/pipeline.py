@@ -9,24 +9,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from reports.archive import Receipt, archive, kept, latest, receipt_of
+from reports.archive import Receipt, archive, kept, latest, published_for, receipt_of
 from reports.assets import Resources
 from reports.attach import as_json, briefing_data, statement
 from reports.collect import collect
-from reports.compose import Audience, Briefing, Settings, compose, evidence_digest, report_number
-from reports.errors import CheckFailed
+from reports.compose import Briefing, Settings, compose, evidence_digest, report_number
+from reports.errors import CheckFailed, InvalidSettings
 from reports.evidence import EvidenceSource
 from reports.group import group
 from reports.keys import SigningKey
 from reports.query import QueryEngine, tallies
-from reports.resolve import resolve
+from reports.registry import Dataset, Issuer, Law, Registry, parse
+from reports.resolve import Audience, resolve
 from reports.store import Store
 from reports.timestamp import Timestamper
 
@@ -41,11 +42,15 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for: a window in words, an audience, and the instant (aware) at which it is asked."""
+    """What is asked for: a window in words, an audience, and the instant (aware) at which it is asked.
+
+    A request with an `id` is published once, whatever changes between its runs.
+    """
 
     window: str
     audience: Audience
     as_of: datetime
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Signing:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The parts that the line runs on, put together in one place (`reports.local`)."""
+    """The parts that the line runs on, put together in one place: `reports.local` or `reports.deployed`."""
 
     engine: QueryEngine
     source: EvidenceSource
@@ -84,7 +89,10 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     progress("resolve", 0, 0)
     window = resolve(request.window, request.as_of)
     question = tallies(window, house.settling_days, each_account=request.audience == "regulator")
-    before = latest(house.store, report_number(window, request.audience))
+    number = report_number(window, request.audience)
+    if request.id and (published := published_for(house.store, number, request.id)):
+        return kept(house.store, published)
+    before = latest(house.store, number)
     with ThreadPoolExecutor(1) as beside:
         beside.map(import_module, LATER)
         evidence = collect(question, house.engine, house.source, progress)
@@ -115,9 +123,25 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     verdicts = check(signed, signing)
     progress("archive", 0, 0)
     digests = (content, evidence_digest(evidence.objects))
-    return archive(
-        house.store, receipt_of(briefing, unsigned, signed, digests=digests, verdicts=verdicts), signed
+    receipt = receipt_of(briefing, unsigned, signed, digests=digests, verdicts=verdicts)
+    return archive(house.store, replace(receipt, request=request.id), signed)
+
+
+def read_settings(source: EvidenceSource, resources: Resources) -> Settings:
+    """What people wrote, beside the evidence and among the templates; raises `InvalidSettings` for a mistake in it."""
+    return Settings(
+        registry=parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
+        dataset=parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),
+        issuer=parse(Issuer, _yaml(resources, "issuer.yaml"), "issuer.yaml"),
+        law=parse(Law, _yaml(resources, "law.yaml"), "law.yaml"),
     )
+
+
+def _yaml(resources: Resources, name: str) -> str:
+    try:
+        return resources.read(name).decode()
+    except UnicodeDecodeError:
+        raise InvalidSettings(f"{name} is not UTF-8 text: save it as UTF-8") from None
 
 
 def content_digest(briefing: Briefing, house: House) -> str:

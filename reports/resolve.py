@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 from reports.errors import InvalidRequest
 
+Audience = Literal["lawmaker", "regulator"]
+AUDIENCES: tuple[Audience, ...] = ("lawmaker", "regulator")
 NAMED = "last-week, last-month, last-quarter or last-N-days"
 
 
