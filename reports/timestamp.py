@@ -6,7 +6,7 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -72,6 +72,23 @@ class HttpTimestamper:
         with urllib.request.urlopen(call, timeout=self.timeout) as answer:  # noqa: S310
             # An answer is a few kilobytes; a mebibyte is not one.
             return bytes(answer.read(1 << 20))
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """Several authorities, of which the first that answers is taken; each request begins with the first."""
+
+    authorities: Sequence[Timestamper]
+
+    def respond(self, request: bytes) -> bytes:
+        """Ask one after the other; raises `Unavailable` with what each said where none answers."""
+        reasons = []
+        for authority in self.authorities:
+            try:
+                return authority.respond(request)
+            except Unavailable as error:
+                reasons.append(str(error))
+        raise Unavailable("; ".join(reasons))
 
 
 def _now() -> datetime:

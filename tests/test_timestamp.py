@@ -10,7 +10,7 @@ import pytest
 from asn1crypto import tsp
 
 from reports.errors import InvalidSettings, Unavailable
-from reports.timestamp import HttpTimestamper, LocalTimestamper
+from reports.timestamp import FirstOf, HttpTimestamper, LocalTimestamper
 from tests.pki import NOW
 from tests.tools import needs
 
@@ -144,3 +144,23 @@ def test_clock_is_read_each_time(authority):
     stamper = LocalTimestamper(authority.stamp_key, lambda: next(times))
     first, second = (token(stamper.respond(REQUEST))["gen_time"].native for _ in range(2))
     assert second - first == timedelta(hours=1)
+
+
+def test_the_second_is_asked_when_the_first_is_away(network, authority):
+    """An authority that nobody answers for is passed over; where none answers, what each said is told."""
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        url = f"http://127.0.0.1:{closing.getsockname()[1]}"
+    away = HttpTimestamper(url, attempts=1)
+    answer = FirstOf((away, network.timestamper)).respond(REQUEST)
+    assert tsp.TimeStampResp.load(answer)["status"]["status"].native == "granted"
+    with answering(503) as (other, _), pytest.raises(Unavailable) as refused:
+        FirstOf((away, HttpTimestamper(other, attempts=1))).respond(REQUEST)
+    assert url in str(refused.value)
+    assert "status 503" in str(refused.value)
+
+
+def test_the_first_that_answers_is_taken(network):
+    """Where the first authority answers, the second is not asked."""
+    with answering() as (url, seen):
+        FirstOf((network.timestamper, HttpTimestamper(url))).respond(REQUEST)
+        assert seen == []
