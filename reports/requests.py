@@ -1,0 +1,305 @@
+"""Requests for briefings. Each is one object that never changes; what has become of it is which objects there are.
+
+    request             asked for, nobody has begun
+    request, attempts   somebody has begun
+    request, outcome    published or failed
+
+An id sorts the newest first and says when, for whom and about which days, so that lists are made of names alone. Where
+two workers end a request differently at the same moment, `published` holds: what is in the archive is published.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from reports.errors import ExhibitError, InvalidRequest, Unavailable
+from reports.resolve import Audience, Window
+from reports.store import Store
+
+State = Literal["requested", "working", "published", "failed"]
+STATES: tuple[State, ...] = ("requested", "working", "published", "failed")
+PageSize = Literal["letter", "a4"]
+PAGE = 1000  # names that a store is asked for at once: as many as S3 lists
+LONGEST_ADDRESSEE = 200  # characters
+
+_ID = re.compile(
+    r"(?P<inverted>\d{13})-(?P<audience>lawmaker|regulator)-(?P<first>\d{8})-(?P<last>\d{8})-(?P<tail>[0-9a-f]{12})",
+    re.ASCII,
+)
+_LATEST = 9_999_999_999_999  # milliseconds since 1970, which end in the year 2286
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for. `window` is `FIRST/LAST`, `as_of` an RFC 3339 instant in UTC.
+
+    `requested_by` is `api`, or `schedule` and its name; nothing says which person asked.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    id: str
+    window: str
+    audience: Audience
+    as_of: str
+    requested_by: str
+    addressee: str | None = None
+    page_size: PageSize = "letter"
+
+    def json(self) -> bytes:
+        """The request as it is kept."""
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+
+    @property
+    def instant(self) -> datetime:
+        """`as_of` as an aware instant."""
+        return datetime.fromisoformat(self.as_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a request's id says."""
+
+    id: str
+    created: datetime
+    audience: Audience
+    window: Window
+    tail: str
+
+    @classmethod
+    def parse(cls, text: str) -> Name | None:
+        """Read an id; None for what is none."""
+        match = _ID.fullmatch(text)
+        if match is None:
+            return None
+        try:
+            window = Window(date.fromisoformat(match["first"]), date.fromisoformat(match["last"]))
+        except ValueError:
+            return None
+        created = _EPOCH + timedelta(milliseconds=_LATEST - int(match["inverted"]))
+        audience: Audience = "lawmaker" if match["audience"] == "lawmaker" else "regulator"
+        return cls(text, created, audience, window, match["tail"])
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A request in a list."""
+
+    name: Name
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request has ended: with the receipt of what was published, or with the kind and message of an error."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    state: Literal["published", "failed"]
+    receipt: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What an idempotency key stands for: the digest of the body that came with it, and the request it became."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    body_sha256: str
+    request: Request
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def id_of(created: datetime, audience: Audience, window: Window, tail: str) -> str:
+    """The id of a request that was created at an aware instant; `tail` is 12 hexadecimal digits of its own."""
+    inverted = _LATEST - (created - _EPOCH) // timedelta(milliseconds=1)
+    first, last = (str(day).replace("-", "") for day in (window.first, window.last))
+    return f"{inverted:013}-{audience}-{first}-{last}-{tail}"
+
+
+def said(instant: datetime) -> str:
+    """An aware instant as a request states it, in whole seconds."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests in four stores, one for each kind of object: requests, attempts, outcomes, idempotency keys."""
+
+    requests: Store
+    attempts: Store
+    outcomes: Store
+    keys: Store
+
+    def create(self, request: Request) -> bool:
+        """Create a request; False where it is there already."""
+        return self.requests.put({f"{request.id}.json": request.json()})
+
+    def create_once(self, key: str, body_sha256: str, request: Request) -> Request | None:
+        """Create the request that a key stands for: this one, if the key is new; None if it came with another body.
+
+        The key is written first. Whoever comes with it again, after a crash too, creates the same request.
+        """
+        name = f"{sha256(key.encode()).hexdigest()}.json"
+        record = json.dumps({"body_sha256": body_sha256, "request": asdict(request)}, indent=2) + "\n"
+        if not self.keys.put({name: record.encode()}):
+            kept: _Kept = _read(_Kept, self.keys.get(name), f"keys/{name}")
+            if kept.body_sha256 != body_sha256:
+                return None
+            request = kept.request
+        self.create(request)
+        return request
+
+    def get(self, id_: str) -> Request | None:
+        """A request, or None; raises `InvalidRequest` for what is none."""
+        content = self.requests.get(f"{id_}.json")
+        if content is None:
+            return None
+        try:
+            request: Request = _adapter(Request).validate_json(content)
+            _ = request.instant
+        except ValueError as error:
+            raise InvalidRequest(
+                f"requests/{id_}.json is not a request ({_first(error)}): ask again through the API"
+            ) from None
+        if request.id != id_:
+            raise InvalidRequest(f"requests/{id_}.json is request {request.id}: ask again through the API")
+        return request
+
+    def names(self, after: str = "") -> Iterator[Name]:
+        """The names of all requests, or of those that come after an id, the newest first."""
+        stems = (stem(name) for name in _names(self.requests, f"{after}.json" if after else ""))
+        return (name for name in map(Name.parse, stems) if name)
+
+    def listed(self, after: str, wanted: Callable[[Listed], bool]) -> Iterator[Listed]:
+        """The requests after an id (all of them after `""`) that are wanted, the newest first, by names alone."""
+        outcomes, attempts = _Beside(self.outcomes, after), _Beside(self.attempts, after)
+        for name in self.names(after):
+            listed = Listed(name, _state(outcomes.of(name.id), attempts.of(name.id)))
+            if wanted(listed):
+                yield listed
+
+    def begin(self, id_: str, number: int, instant: datetime, worker: str) -> None:
+        """Write down that delivery `number` of a request has begun."""
+        record = {"began": said(instant), "worker": worker}
+        self.attempts.put({f"{id_}.{number:03}.json": _json(record)})
+
+    def interrupted(self, id_: str, number: int, error: Mapping[str, str]) -> None:
+        """Write down why delivery `number` of a request did not end it."""
+        self.attempts.put({f"{id_}.{number:03}.error.json": _json(error)})
+
+    def deliveries(self, id_: str) -> int:
+        """How many deliveries of a request have begun."""
+        names = self.attempts.list(f"{id_}.")
+        return sum(not name.endswith(".error.json") for name in names)
+
+    def last_error(self, id_: str) -> Mapping[str, str] | None:
+        """Why the last delivery that said so did not end a request."""
+        names = [name for name in self.attempts.list(f"{id_}.") if name.endswith(".error.json")]
+        content = self.attempts.get(names[-1]) if names else None
+        return json.loads(content) if content else None
+
+    def publish(self, id_: str, receipt: Mapping[str, Any]) -> Outcome:
+        """End a request: it is published."""
+        outcome = Outcome("published", receipt=dict(receipt))
+        self.outcomes.put({f"{id_}.published.json": _json({"state": "published", "receipt": receipt})})
+        return outcome
+
+    def fail(self, id_: str, error: Mapping[str, str]) -> Outcome:
+        """End a request: it has failed."""
+        outcome = Outcome("failed", error=dict(error))
+        self.outcomes.put({f"{id_}.failed.json": _json({"state": "failed", "error": error})})
+        return outcome
+
+    def outcome(self, id_: str) -> Outcome | None:
+        """How a request has ended, or None."""
+        names = self.outcomes.list(f"{id_}.")
+        if not names:
+            return None
+        name = max(names)  # `published` comes after `failed`
+        outcome: Outcome = _read(Outcome, self.outcomes.get(name), f"outcomes/{name}")
+        return outcome
+
+
+@dataclass(slots=True)
+class _Beside:
+    """The objects that stand beside requests, gone through once, in the order of the ids."""
+
+    store: Store
+    after: str
+    _names: Iterator[str] = field(init=False)
+    _next: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        self._names = _names(self.store, self.after)
+
+    def of(self, id_: str) -> Sequence[str]:
+        """What stands beside a request; the ids must come in their order."""
+        found = []
+        while self._next < f"{id_}/":  # the character after the full stop
+            if self._next.startswith(f"{id_}."):
+                found.append(self._next)
+            self._next = next(self._names, "~")
+        return found
+
+
+def kind_and_message(error: Exception) -> Mapping[str, str]:
+    """An error as it is kept and shown; of a fault of ours, its type alone."""
+    if isinstance(error, ExhibitError):
+        return {"kind": type(error).__name__, "message": str(error)}
+    return {
+        "kind": "InternalError",
+        "message": f"internal error: {type(error).__name__}: the log of the function has more",
+    }
+
+
+def stem(name: str) -> str:
+    """The name of an object without its suffix."""
+    return name.removesuffix(".json")
+
+
+def _state(outcomes: Sequence[str], attempts: Sequence[str]) -> State:
+    if outcomes:
+        return "published" if max(outcomes).endswith(".published.json") else "failed"
+    return "working" if attempts else "requested"
+
+
+def _names(store: Store, after: str) -> Iterator[str]:
+    while names := store.list("", after, PAGE):
+        yield from names
+        if len(names) < PAGE:
+            return
+        after = names[-1]
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def _read(kind: type, content: bytes | None, name: str) -> Any:
+    try:
+        return _adapter(kind).validate_json(content or b"")
+    except ValidationError as error:
+        raise Unavailable(f"{name} cannot be read ({_first(error)}): restore it") from None
+
+
+def _first(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    details = error.errors(include_url=False, include_input=False)[0]
+    return ", ".join([*map(str, details["loc"]), details["msg"]])
