@@ -288,7 +288,7 @@ class _Loader(_FastestLoader):  # type: ignore[misc]
         return super().construct_mapping(node, deep)
 
 
-Model = TypeVar("Model", bound=_Strict)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse(model: type[Model], text: str | None, file: str) -> Model:
