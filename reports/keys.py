@@ -153,14 +153,18 @@ def load_certificates(file: Path) -> tuple[x509.Certificate, ...]:
 
     Raises `InvalidSettings`, naming the file, when there is none or one does not parse.
     """
-    data = _read(file)
+    return certificates_in(_read(file), str(file))
+
+
+def certificates_in(data: bytes, where: str) -> tuple[x509.Certificate, ...]:
+    """Read certificates as `load_certificates` does, from bytes that come from `where`."""
     try:
         if b"-----BEGIN" in data:
             return tuple(x509.load_pem_x509_certificates(data))
         return (x509.load_der_x509_certificate(data),)
     except (ValueError, UnsupportedAlgorithm):
         raise InvalidSettings(
-            f"{file} holds no certificate that can be read: give one as PEM or DER"
+            f"{where} holds no certificate that can be read: give one as PEM or DER"
         ) from None
 
 

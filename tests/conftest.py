@@ -3,5 +3,18 @@
 from tests.aws import aws, bucket
 from tests.pki import authority, network, signed, unsigned
 from tests.publishing import golden, sample_briefings
+from tests.system import bare, environment, system
 
-__all__ = ["authority", "aws", "bucket", "golden", "network", "sample_briefings", "signed", "unsigned"]
+__all__ = [
+    "authority",
+    "aws",
+    "bare",
+    "bucket",
+    "environment",
+    "golden",
+    "network",
+    "sample_briefings",
+    "signed",
+    "system",
+    "unsigned",
+]

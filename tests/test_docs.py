@@ -21,7 +21,8 @@ import sqlglot
 from packaging.requirements import Requirement
 from pydantic import BaseModel
 
-from reports import query, raw, registry
+from functions import api
+from reports import query, raw, registry, schedules
 from reports.assets import TEMPLATES
 from reports.cli import main
 from reports.collect import collect
@@ -42,6 +43,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "dataset": registry.Dataset,
     "issuer": registry.Issuer,
     "law": registry.Law,
+    "schedules": schedules.Schedules,
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -147,6 +149,16 @@ def keys(value: Any) -> Iterator[str]:
         yield from value
     for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from keys(each)
+
+
+def properties(schema: Any) -> set[str]:
+    """The names of all properties that schemas describe, however deep."""
+    if isinstance(schema, list):
+        return set().union(*map(properties, schema))
+    if not isinstance(schema, dict):
+        return set()
+    own = schema.get("properties")
+    return {*(own if isinstance(own, dict) else ())}.union(*map(properties, schema.values()))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -287,6 +299,28 @@ def test_every_setting_is_explained() -> None:
     fields = {field for model in models for field in model.model_fields}
     assert len(fields) > 30
     assert set() == fields - named(page("docs/settings.md"))
+
+
+def test_every_key_of_a_schedule_is_explained() -> None:
+    """Each key of schedules.yaml is in the page about schedules."""
+    fields = {*schedules.Schedules.model_fields, *schedules.Schedule.model_fields}
+    assert set() == fields - named(page("docs/schedules.md"))
+
+
+def test_every_call_is_explained() -> None:
+    """Each call of the API, each status that it may answer and each key of its bodies is in the page about it."""
+    text, description = page("docs/api.md"), json.loads(json.dumps(api.description()))
+    calls = {
+        f"{method.upper()} {path}": operation
+        for path, operations in description["paths"].items()
+        for method, operation in operations.items()
+    }
+    statuses = {status for operation in calls.values() for status in operation["responses"]}
+    assert set(calls) == set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", text, re.MULTILINE))
+    assert set() == {status for status in statuses if status >= "400"} - set(
+        re.findall(r"^\| (\d{3}) \|", text, re.MULTILINE)
+    )
+    assert set() == properties([calls, description["components"]["schemas"]["Wanted"]]) - named(text)
 
 
 def test_every_column_is_explained() -> None:

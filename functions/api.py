@@ -1,0 +1,401 @@
+"""The API: creates requests, and tells what has become of them. It makes no briefing and reads no PDF.
+
+Permissions: those of `S3Store`; `s3:GetObject` on the briefings and `s3:PutObject` on the uploads, for whoever is given
+a link.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from http import HTTPStatus
+from itertools import islice
+from typing import Annotated, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, ConfigDict, Field
+
+from functions import verification
+from reports import __version__
+from reports.deployed import LINK_SECONDS, MOST_UPLOADED, deployed, inside
+from reports.problems import (
+    AGAIN,
+    JSON,
+    READ,
+    REQUEST,
+    Api,
+    Refused,
+    Rule,
+    claims,
+    described,
+    shown,
+)
+from reports.requests import LONGEST_ADDRESSEE, Listed, Name, PageSize, State, id_of, said
+from reports.requests import Request as Asked
+from reports.resolve import Audience, resolve
+
+RULES = {("POST", "/briefings"): Rule(REQUEST, (JSON,))}
+MOST_LISTED = 100
+# For readers of the description; what is no window is refused with a reason by `resolve`
+WINDOWS = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}|last-(week|month|quarter|[1-9][0-9]{0,8}-days))$"
+FRESH = {"Cache-Control": "private, no-cache"}  # to be asked for again each time, by its entity tag
+NOT_KEPT = {"Cache-Control": "no-store"}
+
+logger = Logger()
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+Known = Annotated[str | None, Header(alias="if-none-match", description="The entity tag that is known")]
+
+
+class Wanted(BaseModel):
+    """A briefing that is asked for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    window: Annotated[
+        str,
+        Field(
+            max_length=40,
+            description="FIRST/LAST as YYYY-MM-DD/YYYY-MM-DD, or last-week, last-month, last-quarter, last-N-days: "
+            "the last one that is over at the moment of the call",
+            json_schema_extra={"pattern": WINDOWS},
+        ),
+    ]
+    audience: Audience
+    addressee: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=LONGEST_ADDRESSEE,
+            pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$",
+            description="Whom the briefing is for, in place of the addressee of issuer.yaml",
+        ),
+    ] = None
+    page_size: PageSize = "letter"
+
+
+def _of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {JSON: {"schema": schema}}
+
+
+_TEXT = {"type": "string"}
+_DAYS = {"type": "object", "required": ["from", "to"], "properties": {"from": _TEXT, "to": _TEXT}}
+_ENTRY = {
+    "id": _TEXT,
+    "state": {"enum": ["requested", "working", "published", "failed"]},
+    "audience": {"enum": ["lawmaker", "regulator"]},
+    "window": _DAYS,
+    "created": {"type": "string", "format": "date-time"},
+    "links": {"type": "object", "additionalProperties": _TEXT},
+}
+_LISTED = {"type": "object", "required": [*_ENTRY], "properties": _ENTRY}
+_LISTING = {
+    "type": "object",
+    "required": ["briefings", "next"],
+    "properties": {
+        "briefings": {"type": "array", "items": _LISTED},
+        "next": {"type": ["string", "null"], "description": "The cursor of the next page"},
+    },
+}
+_BRIEFING = {
+    "type": "object",
+    "required": [*_ENTRY, "as_of", "requested_by", "addressee", "page_size", "deliveries"],
+    "properties": {
+        **_ENTRY,
+        "as_of": {"type": "string", "format": "date-time"},
+        "requested_by": _TEXT,
+        "addressee": {"type": ["string", "null"]},
+        "page_size": {"enum": ["letter", "a4"]},
+        "deliveries": {"type": "integer"},
+        "receipt": {"type": "object", "description": "What was published"},
+        "error": {
+            "type": "object",
+            "description": "Why it has failed",
+            "properties": {"kind": _TEXT, "message": _TEXT},
+        },
+    },
+}
+_UPLOAD = {
+    "type": "object",
+    "required": ["upload", "url", "fields", "expires_in", "most_bytes"],
+    "properties": {
+        "upload": _TEXT,
+        "url": _TEXT,
+        "fields": {"type": "object", "additionalProperties": _TEXT},
+        "expires_in": {"type": "integer"},
+        "most_bytes": {"type": "integer"},
+    },
+}
+_LOCATION: Any = {"Location": {"schema": _TEXT}}
+_SEE_OTHER: Any = {
+    "description": "Where it can be fetched, for five minutes",
+    "headers": _LOCATION,
+    "content": {},
+}
+_UNCHANGED: Any = {"description": "It is as the caller knows it", "content": {}}
+
+
+@router.post(
+    "/briefings",
+    summary="Ask for a briefing",
+    operation_id="request",
+    security=[{"token": [REQUEST]}],
+    responses={
+        202: {"description": "The request was taken", "headers": _LOCATION, "content": _of(_BRIEFING)},
+        **described(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ),
+    },
+)
+def request(
+    wanted: Annotated[Wanted, Body()],
+    key: Annotated[
+        str | None,
+        Header(
+            alias="idempotency-key",
+            min_length=1,
+            max_length=255,
+            description="The same key with the same body stands for the same request, however often it is sent",
+        ),
+    ] = None,
+) -> Response[str]:
+    """Ask for a briefing. The window's days are settled at once; the briefing itself follows."""
+    now = datetime.now(UTC)
+    window = resolve(wanted.window, now)
+    id_ = id_of(now, wanted.audience, window, secrets.token_hex(6))
+    asked = Asked(id_, str(window), wanted.audience, said(now), "api", wanted.addressee, wanted.page_size)
+    requests = deployed().requests
+    if key is None:
+        requests.create(asked)
+    else:
+        body = json.dumps(wanted.model_dump(), sort_keys=True)
+        caller = claims(router.current_event.raw_event).get("sub", "")
+        kept = requests.create_once(f"{caller}\n{key}", hashlib.sha256(body.encode()).hexdigest(), asked)
+        if kept is None:
+            detail = "this Idempotency-Key came with another body before: use a new one"
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+        asked = kept
+    logger.info("requested", request=asked.id)
+    headers = {**NOT_KEPT, "Location": f"/briefings/{asked.id}", "Retry-After": str(AGAIN)}
+    return Response(HTTPStatus.ACCEPTED.value, JSON, json.dumps(_briefing(asked)), headers=headers)
+
+
+@router.get(
+    "/briefings",
+    summary="List requests, the newest first",
+    operation_id="list",
+    security=[{"token": [READ]}],
+    responses={
+        200: {"description": "A page of them", "content": _of(_LISTING)},
+        **described(),
+    },
+)
+def listing(
+    state: Annotated[State | None, Query(description="Those in this state")] = None,
+    audience: Annotated[Audience | None, Query(description="Those for this audience")] = None,
+    window: Annotated[str | None, Query(max_length=40, description="Those about these days")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="How many of them")] = 20,
+    cursor: Annotated[str | None, Query(max_length=100, description="The `next` of the page before")] = None,
+) -> Response[str]:
+    """List requests by their ids alone. What is created meanwhile comes before the first page, and shifts nothing."""
+    days = resolve(window, datetime.now(UTC)) if window is not None else None
+    if cursor is not None and Name.parse(cursor) is None:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the cursor is not one that a page has given")
+
+    def wanted(each: Listed) -> bool:
+        return (
+            state in (None, each.state)
+            and audience in (None, each.name.audience)
+            and days in (None, each.name.window)
+        )
+
+    page = list(islice(deployed().requests.listed(cursor or "", wanted), limit + 1))
+    following = page[limit - 1].name.id if len(page) > limit else None
+    found = {"briefings": [_entry(each.name, each.state) for each in page[:limit]], "next": following}
+    return Response(HTTPStatus.OK.value, JSON, json.dumps(found), headers=FRESH)
+
+
+@router.get(
+    "/briefings/<id>",
+    summary="See what has become of a request",
+    operation_id="see",
+    security=[{"token": [READ]}],
+    responses={
+        200: {"description": "The request and its state", "content": _of(_BRIEFING)},
+        304: _UNCHANGED,
+        **described(HTTPStatus.NOT_FOUND),
+    },
+)
+def see(id: str, known: Known = None) -> Response[str]:
+    """Tell a request's state; once it has ended, what was published or why it has failed."""
+    return shown(_briefing(_found(id)), FRESH, known)
+
+
+@router.get(
+    "/briefings/<id>/document",
+    summary="Fetch the PDF",
+    operation_id="document",
+    security=[{"token": [READ]}],
+    responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
+)
+def document(id: str) -> Response[str]:
+    """Lead to the signed PDF."""
+    return _led(_document(id))
+
+
+@router.get(
+    "/briefings/<id>/data",
+    summary="Fetch what the pages say, as data",
+    operation_id="data",
+    security=[{"token": [READ]}],
+    responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
+)
+def data(id: str) -> Response[str]:
+    """Lead to a copy of `briefing.json`. The signature covers the one inside the PDF."""
+    return _led(inside(_document(id), "briefing.json"))
+
+
+@router.get(
+    "/briefings/<id>/evidence",
+    summary="Fetch what the figures were computed from",
+    operation_id="evidence",
+    security=[{"token": [READ]}],
+    responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
+)
+def evidence(id: str) -> Response[str]:
+    """Lead to a copy of `evidence.json`. The signature covers the one inside the PDF."""
+    return _led(inside(_document(id), "evidence.json"))
+
+
+@router.post(
+    "/uploads",
+    summary="Ask where to upload a PDF that is to be checked",
+    operation_id="upload",
+    security=[{"token": [READ]}],
+    responses={
+        201: {"description": "A form for one upload", "content": _of(_UPLOAD)},
+        **described(),
+    },
+)
+def upload() -> Response[str]:
+    """Give the URL and the form fields for one upload, for PDFs that are too large for `POST /verifications`."""
+    id_ = secrets.token_hex(16)
+    form = deployed().upload(id_)
+    found = {"upload": id_, **form, "expires_in": LINK_SECONDS, "most_bytes": MOST_UPLOADED}
+    return Response(HTTPStatus.CREATED.value, JSON, json.dumps(found), headers=NOT_KEPT)
+
+
+@router.get(
+    "/openapi.json",
+    summary="Read this description",
+    operation_id="describe",
+    security=[{"token": [READ]}],
+    responses={
+        200: {"description": "OpenAPI 3.1", "content": _of({"type": "object"})},
+        304: _UNCHANGED,
+        **described(),
+    },
+)
+def describe(known: Known = None) -> Response[str]:
+    """Give this description."""
+    return shown(description(), {"Cache-Control": "private, max-age=3600"}, known)
+
+
+@cache
+def description() -> Mapping[str, Any]:
+    """The whole API as OpenAPI 3.1 describes it, with the part of it that `functions.verification` answers."""
+    whole = Api(logger, {})
+    whole.app.include_router(router)
+    whole.app.include_router(verification.router)
+    text = whole.app.get_openapi_json_schema(
+        title="Exhibit",
+        version=__version__,
+        description="Signed briefings on model-distillation campaigns: asked for, followed, fetched and checked.",
+        security_schemes=_SCHEMES,
+    )
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _entry(name: Name, state: State) -> dict[str, Any]:
+    links = {"self": f"/briefings/{name.id}"}
+    if state == "published":
+        links |= {each: f"/briefings/{name.id}/{each}" for each in ("document", "data", "evidence")}
+    return {
+        "id": name.id,
+        "state": state,
+        "audience": name.audience,
+        "window": {"from": str(name.window.first), "to": str(name.window.last)},
+        "created": f"{name.created:%Y-%m-%dT%H:%M:%SZ}",
+        "links": links,
+    }
+
+
+def _briefing(asked: Asked) -> dict[str, Any]:
+    requests, name = deployed().requests, Name.parse(asked.id)
+    assert name is not None  # noqa: S101 -- it was found by its id
+    outcome, deliveries = requests.outcome(asked.id), requests.deliveries(asked.id)
+    state: State = outcome.state if outcome else "working" if deliveries else "requested"
+    briefing = {
+        **_entry(name, state),
+        "as_of": asked.as_of,
+        "requested_by": asked.requested_by,
+        "addressee": asked.addressee,
+        "page_size": asked.page_size,
+        "deliveries": deliveries,
+    }
+    if outcome and outcome.receipt:
+        briefing["receipt"] = outcome.receipt
+    if outcome and outcome.error:
+        briefing["error"] = outcome.error
+    return briefing
+
+
+def _found(id: str) -> Asked:
+    asked = deployed().requests.get(id) if Name.parse(id) else None
+    if asked is None:
+        raise Refused(HTTPStatus.NOT_FOUND, "there is no such request: GET /briefings lists them")
+    return asked
+
+
+def _document(id: str) -> str:
+    """The name of a request's PDF; refused while there is none, and where there never will be one."""
+    outcome = deployed().requests.outcome(_found(id).id)
+    if outcome is None:
+        detail = "the briefing is not published yet: ask again"
+        raise Refused(HTTPStatus.NOT_FOUND, detail, headers={"Retry-After": str(AGAIN)})
+    if outcome.receipt is None:
+        detail = f"the request has failed, so there is no briefing: /briefings/{id} tells why"
+        raise Refused(HTTPStatus.CONFLICT, detail)
+    name: str = outcome.receipt["document"]["name"]
+    return name
+
+
+def _led(name: str) -> Response[str]:
+    headers = {**NOT_KEPT, "Location": deployed().link(name)}
+    return Response(HTTPStatus.SEE_OTHER.value, None, "", headers=headers)
+
+
+_SCHEMES: Any = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": f"A token with the scope {READ}, or {REQUEST} to ask for briefings",
+    }
+}
+_api = Api(logger, RULES)
+_api.app.include_router(router)
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take an event of the HTTP API."""
+    return _api.answer(event, context)

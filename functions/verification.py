@@ -1,0 +1,134 @@
+"""`POST /verifications`: what `exhibit verify` says of a PDF.
+
+A function of its own, for it loads what reads and checks PDFs, which the rest of the API does without. It trusts the
+issuer's own roots: that of the signing key, and those of `trust.pem` in the settings.
+
+Permissions: `s3:GetObject` and `s3:ListBucket` on the uploads, and on the settings.
+"""
+
+# ruff: noqa: PLC0415
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from reports.deployed import MOST_UPLOADED, deployed
+from reports.problems import JSON, READ, Api, Refused, Rule, content, described
+
+PDF = "application/pdf"
+MOST_SENT = 4_500_000  # bytes of a PDF; as base64 they stay below the 6 MB that Lambda takes
+UPLOAD_INSTEAD = "ask for an upload with POST /uploads, and send its id"
+RULES = {("POST", "/verifications"): Rule(READ, (PDF, JSON), MOST_SENT, UPLOAD_INSTEAD)}
+
+_VERDICTS = {
+    "type": "object",
+    "required": ["file", "verdicts"],
+    "properties": {
+        "file": {
+            "type": "object",
+            "required": ["sha256", "size"],
+            "properties": {"sha256": {"type": "string"}, "size": {"type": "integer"}},
+        },
+        "verdicts": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["check", "outcome", "detail"],
+                "properties": {
+                    "check": {"type": "string"},
+                    "outcome": {"enum": ["valid", "invalid", "could not be checked"]},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+_UPLOADED = {
+    "type": "object",
+    "required": ["upload"],
+    "properties": {"upload": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
+    "additionalProperties": False,
+}
+
+logger = Logger()
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+
+@router.post(
+    "/verifications",
+    summary="Check a PDF",
+    operation_id="verify",
+    security=[{"token": [READ]}],
+    openapi_extensions={
+        "requestBody": {
+            "required": True,
+            "content": {
+                PDF: {"schema": {"type": "string", "format": "binary"}},
+                JSON: {"schema": _UPLOADED},
+            },
+        }
+    },
+    responses={
+        200: {"description": "The verdicts, whatever they are", "content": {JSON: {"schema": _VERDICTS}}},
+        **described(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ),
+    },
+)
+def verify() -> Response[str]:
+    """Give the verdicts of `exhibit verify` on a PDF: of any bytes, signed or not."""
+    from reports.contents import attachments_verdict, vouched
+    from reports.verify import verify as verdicts_of
+
+    pdf = _pdf(router.current_event.raw_event)
+    parts = deployed()
+    trust = (*(parts.chain()[-1:] if parts.settings.get("chain.pem") else ()), *parts.trust())
+    verdicts = list(verdicts_of(pdf, trust or None, datetime.now(UTC)))
+    verdicts.append(vouched(attachments_verdict(pdf), verdicts[0]))
+    file = {"sha256": hashlib.sha256(pdf).hexdigest(), "size": len(pdf)}
+    found = {"file": file, "verdicts": [asdict(verdict) for verdict in verdicts]}
+    return Response(200, JSON, json.dumps(found), headers={"Cache-Control": "no-store"})
+
+
+def _pdf(event: Mapping[str, Any]) -> bytes:
+    """The PDF that a call brings, or the one that was uploaded before."""
+    headers = {name.lower(): value for name, value in event["headers"].items()}
+    if not headers["content-type"].startswith(JSON):
+        return content(event)
+    asked = json.loads(content(event))
+    id_ = asked.get("upload")
+    if asked.keys() != {"upload"} or not isinstance(id_, str) or not _is_id(id_):
+        errors = [{"at": "body.upload", "message": "not the id of an upload: POST /uploads gives one"}]
+        detail = "body.upload: not the id of an upload: POST /uploads gives one"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
+    pdf = deployed().uploaded(id_)
+    if pdf is None:
+        raise Refused(HTTPStatus.NOT_FOUND, f"nothing was uploaded as {id_}, or it is gone: upload it again")
+    if len(pdf) > MOST_UPLOADED:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MOST_UPLOADED:,} bytes are checked")
+    return pdf
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 32 and set(text) <= set("0123456789abcdef")
+
+
+_api = Api(logger, RULES)
+_api.app.include_router(router)
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take an event of the HTTP API."""
+    return _api.answer(event, context)

@@ -1,0 +1,110 @@
+"""The environment of the functions: bad configuration stops at start, with the variable's name."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reports.deployed import Deployed, Environment
+from reports.errors import InvalidSettings
+from tests.publishing import ROOT
+from tests.system import System
+
+SET = {
+    "EXHIBIT_ARCHIVE_BUCKET": "archive",
+    "EXHIBIT_BUS": "bus",
+    "EXHIBIT_DATABASE": "exhibit",
+    "EXHIBIT_EVIDENCE_BUCKET": "evidence",
+    "EXHIBIT_EVIDENCE_PREFIX": "",
+    "EXHIBIT_MAX_RECEIVES": "8",
+    "EXHIBIT_PSEUDONYM_KEY": "hashing",
+    "EXHIBIT_SETTINGS_BUCKET": "settings",
+    "EXHIBIT_SETTINGS_PREFIX": "exhibit/",
+    "EXHIBIT_SETTLING_DAYS": "7",
+    "EXHIBIT_SIGNING_KEY": "signing",
+    "EXHIBIT_TIMESTAMP_URLS": "http://one.example/tsa, https://two.example",
+    "EXHIBIT_TOPIC": "topic",
+    "EXHIBIT_UPLOADS_BUCKET": "uploads",
+    "EXHIBIT_WORKGROUP": "exhibit",
+}
+OPTIONAL = ("EXHIBIT_EVIDENCE_PREFIX", "EXHIBIT_SETTINGS_PREFIX")
+
+
+def test_read() -> None:
+    """Variables are read as what they are: text, whole numbers, a list of URLs."""
+    environment = Environment.read(SET)
+    assert environment.settling_days == 7
+    assert environment.timestamp_urls == ("http://one.example/tsa", "https://two.example")
+    assert (environment.evidence_prefix, environment.settings_prefix) == ("", "exhibit/")
+
+
+@pytest.mark.parametrize("name", [name for name in SET if name not in OPTIONAL])
+@pytest.mark.parametrize("change", [False, True])
+def test_missing(name: str, change: bool) -> None:
+    """A variable that is missing or empty is named."""
+    environ = {key: value for key, value in SET.items() if key != name} | dict.fromkeys(
+        [name] if change else [], " "
+    )
+    with pytest.raises(InvalidSettings, match=f"^{name} is not set"):
+        Environment.read(environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EXHIBIT_SETTLING_DAYS", "-1"),
+        ("EXHIBIT_SETTLING_DAYS", "367"),
+        ("EXHIBIT_SETTLING_DAYS", "a week"),
+        ("EXHIBIT_SETTLING_DAYS", "٧"),
+        ("EXHIBIT_MAX_RECEIVES", "1"),
+        ("EXHIBIT_TIMESTAMP_URLS", "one.example"),
+        ("EXHIBIT_TIMESTAMP_URLS", "https://one.example,"),
+        ("EXHIBIT_EVIDENCE_PREFIX", "results"),
+        ("EXHIBIT_SETTINGS_PREFIX", "settings"),
+    ],
+)
+def test_malformed(name: str, value: str) -> None:
+    """A variable that is malformed is named, with what it holds."""
+    with pytest.raises(InvalidSettings, match=name):
+        Environment.read({**SET, name: value})
+
+
+def test_nothing_is_read_at_import() -> None:
+    """Functions are imported without any variable; the first event needs them."""
+    program = (
+        "import functions.publish, functions.schedule, functions.api, functions.verification, functions.announce\n"
+        "from functions import watch\n"
+        "try: watch.handler({}, None)\n"
+        "except Exception as error: print(error)\n"
+    )
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "EXHIBIT_"))}
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environ, check=True, capture_output=True, text=True
+    )
+    assert found.stdout.splitlines()[-1] == "EXHIBIT_ARCHIVE_BUCKET is not set: set it in template.yaml"
+
+
+def test_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service has one client, which gives up on what does not answer and tries again what was throttled."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    parts = Deployed(Environment.read(SET))
+    config = parts.client("s3").meta.config
+    assert parts.client("s3") is parts.client("s3")
+    assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", 4)
+    assert (config.connect_timeout, config.read_timeout) == (5, 30)
+
+
+def test_pseudonyms_stay(system: System) -> None:
+    """Account ids are hashed with 32 bytes that the key in KMS gives, the same ones every time."""
+    press = system.parts.press(lambda: 600, lambda *_: None)
+    assert len(press._pseudonym_key()) == 32
+    assert press._pseudonym_key() == press._pseudonym_key()
+
+
+def test_templates_stay_in_their_folder(system: System, tmp_path: Path) -> None:
+    """A name that leads out of the folder of templates is refused."""
+    system.settle("templates/../../x", b"")
+    with pytest.raises(InvalidSettings, match="leads out of its folder"):
+        system.parts.press(lambda: 600, lambda *_: None)._resources(tmp_path)
