@@ -13,7 +13,7 @@ RUN /opt/exhibit/bin/pip install --quiet --no-cache-dir --disable-pip-version-ch
 FROM ${BASE}
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
     apt-get install -qq --yes --no-install-recommends \
-    ca-certificates python3 libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 \
+    ca-certificates python3 libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 tzdata \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
     && useradd --uid 1000 --no-create-home exhibit
 COPY --from=packages /opt/exhibit /opt/exhibit
