@@ -7,7 +7,7 @@ RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 RUN python3 -m venv /opt/exhibit
 COPY requirements-aws.txt .
 RUN /opt/exhibit/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --only-binary :all: \
-    --require-hashes --requirement requirements-aws.txt \
+    --no-deps --require-hashes --requirement requirements-aws.txt \
     && /opt/exhibit/bin/pip uninstall --quiet --yes pip setuptools
 
 FROM ${BASE}

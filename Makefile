@@ -13,7 +13,9 @@ RUN := DYLD_FALLBACK_LIBRARY_PATH=/opt/homebrew/lib:/usr/local/lib:/usr/lib
 endif
 EXHIBIT := $(strip $(RUN) .venv/bin/exhibit)
 VENV_PYTHON := $(strip $(RUN) .venv/bin/python)
-INSTALL := .venv/bin/python -m pip --disable-pip-version-check --quiet install
+# Requirements are complete, so nothing is resolved: pip does not see that an extra is pinned with its package, and would
+# take a newer release of it than the pinned one, which then has no hash.
+INSTALL := bin/python -m pip --disable-pip-version-check --quiet install --no-deps
 COMPILE := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml --extra build
@@ -87,16 +89,16 @@ or_stop = || { echo "$(1)" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip' 2>/dev/null || .ci/apt python3-venv $(call or_stop,$(NO_VENV))
 	@echo "Setting up .venv (about a minute, once)"
 	@"$(PYTHON)" -m venv --clear .venv
-	@$(INSTALL) --only-binary :all: --requirement requirements.txt
+	@.venv/$(INSTALL) --only-binary :all: --requirement requirements.txt
 	@touch $@
 
 .venv/exhibit: .venv/packages pyproject.toml
-	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@.venv/$(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 .venv/dev: .venv/exhibit requirements-dev.txt
 	@echo "Adding what tests and checks need"
-	@$(INSTALL) --only-binary :all: --requirement requirements-dev.txt
+	@.venv/$(INSTALL) --only-binary :all: --requirement requirements-dev.txt
 	@touch $@
 
 .venv/libraries: .venv/packages
@@ -110,11 +112,9 @@ or_stop = || { echo "$(1)" >&2; exit 1; }
 	@if $(MAKE) --no-print-directory .cache/sam/installed .cache/checkov/installed; then touch $@; \
 	  else echo "$(NO_LINTERS)"; fi
 
-# SAM and checkov each ask for other releases of the same packages, so each has a place of its own. Their requirements
-# are complete, and pip, which does not see that an extra is pinned with its package, is not to look for more.
+# SAM and checkov each ask for other releases of the same packages, so each has a place of its own.
 .cache/%/installed: requirements-%.txt .venv/packages
 	@echo "Setting up $* (half a minute, once)"
 	@"$(PYTHON)" -m venv --clear .cache/$*
-	@.cache/$*/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --only-binary :all: \
-	  --requirement requirements-$*.txt
+	@.cache/$*/$(INSTALL) --only-binary :all: --requirement requirements-$*.txt
 	@touch $@
