@@ -33,6 +33,8 @@ ENCRYPTION_USAGES = (
     "decipher_only",
 )
 NOW = datetime.now(UTC).replace(microsecond=0)
+READ = NOW + timedelta(hours=1)
+"""When a reader checks: after whatever the tests have signed meanwhile, however slow the machine."""
 PAGE = "<html lang=en><title>Briefing</title><h1>Briefing</h1><p>Nothing happened.</p></html>"
 
 

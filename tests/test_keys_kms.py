@@ -23,7 +23,7 @@ from reports.sign import sign
 from reports.timestamp import LocalTimestamper
 from reports.verify import verify
 from tests.aws import REGION, client, s3_client
-from tests.pki import NOW, certify, new_key, usage
+from tests.pki import NOW, READ, certify, new_key, usage
 from tests.tools import needs
 
 SPECS = ["RSA_3072", "ECC_NIST_P256"]
@@ -78,8 +78,8 @@ def test_a_briefing_signed_by_kms_is_valid(
     stamper = LocalTimestamper(authority.stamp_key)
     pdf = sign(unsigned, key, stamper, certificates=[authority.root], crls=[authority.crl])
     assert pdf.startswith(unsigned)
-    assert {v.outcome for v in verify(pdf, [certificate, authority.root], NOW)} == {"valid"}
-    assert "invalid" in {v.outcome for v in verify(pdf, [authority.root], NOW)}
+    assert {v.outcome for v in verify(pdf, [certificate, authority.root], READ)} == {"valid"}
+    assert "invalid" in {v.outcome for v in verify(pdf, [authority.root], READ)}
 
 
 def test_the_private_half_stays(signer: KmsSigner) -> None:

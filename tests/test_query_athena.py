@@ -20,7 +20,7 @@ from reports.query_athena import TRIES, AthenaEngine, _typed
 from reports.query_duckdb import DuckDBEngine
 from tests.athena import AthenaService, DuckDBAthena, Refused, client, over_folder
 from tests.contracts.query_engine import *  # noqa: F403
-from tests.contracts.query_engine import QUESTIONS, WINDOW, detection, flat, many
+from tests.contracts.query_engine import HISTORY, QUESTIONS, WINDOW, detection, flat, many
 from tests.delivery import deliver
 from tests.fakes import composed
 
@@ -113,7 +113,7 @@ def test_long_results_come_in_pages(tmp_path: Path) -> None:
     found = [detection(DAY, detection_id=f"d-{n}", account_id=f"a-{n}") for n in range(2100)]
     deliver(tmp_path, {flat(DAY): found})
     athena = deployed(tmp_path)
-    accounts = [row["account_id"] for row in athena.ask().rows if row["heading"] == "account"]
+    accounts = [row["account_id"] for row in athena.ask().rows if row["account_id"]]
     assert sorted(accounts) == sorted(d.account_id for d in found)
     assert athena.service.calls.count("GetQueryResults") == 3
 
@@ -166,7 +166,7 @@ def test_asked_as_athena_wants_it(small: Deployed) -> None:
     """Parameters are literals beside the statement, never in it; the workgroup alone says where results go."""
     small.ask()
     (request,) = small.requests
-    assert request["ExecutionParameters"] == ["'2026-05-02'", "'2026-05-05'", "'2026-05-02'", "'2026-05-03'"]
+    assert request["ExecutionParameters"] == ["'2026-05-02'", "'2026-05-05'", "'2026-05-02'", "'2026-05-03'", "'true'"]
     assert "2026-05" not in request["QueryString"]
     assert (request["WorkGroup"], request["QueryExecutionContext"]) == ("exhibit", {"Database": "evidence"})
     assert 32 <= len(request["ClientRequestToken"]) <= 128
@@ -366,7 +366,7 @@ def test_unsound_rows_before_the_window_are_refused(tmp_path: Path) -> None:
     before = DAY - timedelta(2)
     deliver(tmp_path, {flat(DAY): [detection(DAY)], flat(before): [detection(before, confidence=2.0)]})
     with pytest.raises(InvalidEvidence, match="1 row within 2026-04-28/2026-05-01 breaks a rule"):
-        deployed(tmp_path).engine().ask(QUESTIONS[1], lambda *_: None)
+        deployed(tmp_path).engine().ask(HISTORY, lambda *_: None)
 
 
 def test_what_cannot_be_cast_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from reports.sign import sign
 from reports.timestamp import HttpTimestamper, LocalTimestamper
 from reports.verify import verify
 from tests import conformance
-from tests.pki import NOW, certify, new_key, pem, sign_locally
+from tests.pki import NOW, READ, certify, new_key, pem, sign_locally
 from tests.tools import needs, needs_verapdf
 
 
@@ -30,7 +30,7 @@ def opened(pdf: bytes) -> PdfFileReader:
 
 
 def valid(pdf: bytes, *trust: x509.Certificate) -> bool:
-    return {verdict.outcome for verdict in verify(pdf, trust, NOW)} == {"valid"}
+    return {verdict.outcome for verdict in verify(pdf, trust, READ)} == {"valid"}
 
 
 class Fixed:

@@ -27,16 +27,16 @@ from reports.keys import LocalAuthority, LocalKey
 from reports.sign import INVISIBLE, sign
 from reports.timestamp import LocalTimestamper
 from reports.verify import Verdict, verify
-from tests.pki import NOW, Key, certify, new_key, sign_locally, usage
+from tests.pki import NOW, READ, Key, certify, new_key, sign_locally, usage
 
 TRUST_ADVICE = "name the certificate that you trust with --trust"
 
 
-def outcomes(pdf: bytes, *trust: x509.Certificate, now=NOW) -> dict[str, str]:
+def outcomes(pdf: bytes, *trust: x509.Certificate, now=READ) -> dict[str, str]:
     return {verdict.check: verdict.outcome for verdict in verify(pdf, trust, now)}
 
 
-def detail(pdf: bytes, check: str, *trust: x509.Certificate, now=NOW) -> str:
+def detail(pdf: bytes, check: str, *trust: x509.Certificate, now=READ) -> str:
     (found,) = [verdict for verdict in verify(pdf, trust, now) if verdict.check == check]
     return found.detail
 
@@ -82,7 +82,7 @@ def spans(pdf: bytes) -> dict[str, range]:
 
 def test_signed(signed, authority):
     """A file as signed is valid in every respect, and says by whom and when."""
-    integrity, signer, stamp = verify(signed, [authority.root], NOW)
+    integrity, signer, stamp = verify(signed, [authority.root], READ)
     assert integrity == Verdict("integrity", "valid", "nothing was changed or added after signing")
     assert signer.outcome == "valid"
     assert signer.detail.startswith(
@@ -96,7 +96,7 @@ def test_ten_years_on(signed, authority):
     """Ten years on, with a signing certificate long expired, the file is as valid as on the first day."""
     later = NOW + timedelta(days=3653)
     assert authority.key.chain[0].not_valid_after_utc < later
-    assert verify(signed, [authority.root], later) == verify(signed, [authority.root], NOW)
+    assert verify(signed, [authority.root], later) == verify(signed, [authority.root], READ)
 
 
 def test_when_the_last_time_stamp_has_expired(signed, authority):
@@ -120,7 +120,7 @@ def test_time_stamp_from_the_future(unsigned, authority):
 def test_without_trust(signed):
     """Without a certificate to trust only integrity is checked, and the way on is said."""
     for trust in (None, []):
-        integrity, *others = verify(signed, trust, NOW)
+        integrity, *others = verify(signed, trust, READ)
         assert integrity.outcome == "valid"
         assert {(each.outcome, each.detail) for each in others} == {("could not be checked", TRUST_ADVICE)}
 
@@ -144,7 +144,7 @@ def test_trust_in_somebody_else(signed, tmp_path):
 
 def test_unsigned(unsigned, authority):
     """An unsigned file is never valid in any respect."""
-    assert [(each.check, each.outcome, each.detail) for each in verify(unsigned, [authority.root], NOW)] == [
+    assert [(each.check, each.outcome, each.detail) for each in verify(unsigned, [authority.root], READ)] == [
         ("integrity", "invalid", "not signed"),
         ("signer", "could not be checked", "the file is not signed"),
         ("time-stamp", "could not be checked", "the file is not signed"),
