@@ -19,8 +19,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
 
-from reports import cli, local, pipeline, progress
+from reports import local, pipeline, progress
 from reports.cli import main
+from reports.cli.publish import PASSPHRASE
 from reports.keys import LocalAuthority
 from reports.timestamp import HttpTimestamper
 from tests.pki import NOW, Network, certify, new_key, pem, usage
@@ -307,9 +308,9 @@ def test_wrong_passphrase(
     quiet: Arguments, capsys: Capture, p12: Path, monkeypatch: pytest.MonkeyPatch, passphrase: str | None
 ) -> None:
     """Without the right passphrase a key stays closed, and the passphrase is not repeated."""
-    monkeypatch.delenv(cli.PASSPHRASE, raising=False)
+    monkeypatch.delenv(PASSPHRASE, raising=False)
     if passphrase is not None:
-        monkeypatch.setenv(cli.PASSPHRASE, passphrase)
+        monkeypatch.setenv(PASSPHRASE, passphrase)
     status, said = refused(quiet(signing_key=p12), capsys)
     assert said == f"{p12} cannot be opened: check that it is PKCS #12, and its passphrase"
     assert status == 2
@@ -389,7 +390,7 @@ def test_rsa_in_pkcs12(
     encryption = BestAvailableEncryption("пароль".encode())
     file.write_bytes(pkcs12.serialize_key_and_certificates(b"key", key, certificate, None, encryption))
     root.write_bytes(certificate.public_bytes(Encoding.PEM))
-    monkeypatch.setenv(cli.PASSPHRASE, "пароль")
+    monkeypatch.setenv(PASSPHRASE, "пароль")
     published = publish(GOLDEN / "quiet", out, authority.directory, {**QUIET, "signing_key": str(file)})
     assert outcomes(published.pdf, capsys, root, authority.directory / "root.cert.pem") == ALL_VALID
 

@@ -166,7 +166,13 @@ def test_asked_as_athena_wants_it(small: Deployed) -> None:
     """Parameters are literals beside the statement, never in it; the workgroup alone says where results go."""
     small.ask()
     (request,) = small.requests
-    assert request["ExecutionParameters"] == ["'2026-05-02'", "'2026-05-05'", "'2026-05-02'", "'2026-05-03'", "'true'"]
+    assert request["ExecutionParameters"] == [
+        "'2026-05-02'",
+        "'2026-05-05'",
+        "'2026-05-02'",
+        "'2026-05-03'",
+        "'true'",
+    ]
     assert "2026-05" not in request["QueryString"]
     assert (request["WorkGroup"], request["QueryExecutionContext"]) == ("exhibit", {"Database": "evidence"})
     assert 32 <= len(request["ClientRequestToken"]) <= 128

@@ -1,0 +1,109 @@
+"""`exhibit keys`."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reports.cli.terminal import Verbs, say, write
+from reports.errors import InvalidRequest, InvalidSettings
+
+
+def add(verbs: Verbs) -> None:
+    text = "Get a certificate for a signing key in AWS KMS, and put it where the deployed system finds it."
+    keys = verbs.add_parser("keys", help="certificates for a key in AWS KMS", description=text)
+    of_keys = keys.add_subparsers(required=True, metavar="VERB")
+    text = "Write a signing request (PKCS #10), signed by the key, for a certificate authority."
+    csr = of_keys.add_parser("csr", help="write a signing request", description=text)
+    _add_subject(csr)
+    csr.set_defaults(run=_csr)
+    text = "Write a certificate that the key signs for itself."
+    own = of_keys.add_parser("self-signed", help="write a self-signed certificate", description=text)
+    _add_subject(own)
+    own.add_argument(
+        "--days", metavar="N", type=int, default=825, help="how long it is in force (default: 825)"
+    )
+    own.set_defaults(run=_self_signed)
+    text = "Check a certificate and its issuers against the key, and put them into a bucket as chain.pem."
+    install = of_keys.add_parser("install", help="put certificates into a bucket", description=text)
+    _add_kms_key(install)
+    install.add_argument(
+        "--chain",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="the key's certificate and those of its issuers, as PEM",
+    )
+    install.add_argument("--to", metavar="URL", required=True, help="s3://BUCKET/PREFIX")
+    install.set_defaults(run=_install)
+
+
+def _add_kms_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--key", metavar="KEY", required=True, help="the KMS key's id, ARN or alias/NAME")
+
+
+def _add_subject(parser: argparse.ArgumentParser) -> None:
+    _add_kms_key(parser)
+    parser.add_argument(
+        "--subject",
+        metavar="NAME",
+        required=True,
+        help="whom it names: CN=…,O=…,C=…, the most specific first",
+    )
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="a new file")
+
+
+def _csr(options: argparse.Namespace) -> int:
+    kms = _aws("kms")
+    from reports.certify import signing_request
+    from reports.keys_kms import KmsSigner
+
+    write(options.out, signing_request(KmsSigner.open(kms, options.key), options.subject))
+    say(f"signing request: {options.out}")
+    return 0
+
+
+def _self_signed(options: argparse.Namespace) -> int:
+    kms = _aws("kms")
+    from reports.certify import self_signed
+    from reports.keys_kms import KmsSigner
+
+    signer = KmsSigner.open(kms, options.key)
+    write(options.out, self_signed(signer, options.subject, options.days, datetime.now(UTC)))
+    say(f"certificate: {options.out}")
+    return 0
+
+
+def _install(options: argparse.Namespace) -> int:
+    bucket, _, prefix = options.to.removeprefix("s3://").partition("/")
+    if not options.to.startswith("s3://") or not bucket:
+        raise InvalidRequest(f"--to {options.to!r} is no place in S3: write it like s3://BUCKET/PREFIX")
+    name = "/".join(part for part in (prefix.strip("/"), "chain.pem") if part)
+    kms, s3 = _aws("kms"), _aws("s3")
+    from reports.certify import whole_chain
+    from reports.faults import translated
+    from reports.keys import load_certificates
+    from reports.keys_kms import KmsKey
+
+    certificates = load_certificates(options.chain)
+    chain = whole_chain(KmsKey.open(kms, options.key, certificates, datetime.now(UTC)), certificates)
+    with translated(f"bucket {bucket}"):
+        s3.put_object(Bucket=bucket, Key=name, Body=chain, ContentType="application/x-pem-file")
+    say(f"installed: s3://{bucket}/{name}")
+    return 0
+
+
+def _aws(service: str) -> Any:
+    """A client of an AWS service, set up as boto3 finds it in the environment."""
+    try:
+        import boto3  # type: ignore[import-untyped]
+    except ImportError:
+        raise InvalidSettings("this command needs boto3: install exhibit with its extra `aws`") from None
+    from reports.faults import translated
+
+    with translated(f"AWS {service}"):
+        return boto3.client(service)

@@ -1,0 +1,154 @@
+"""`exhibit publish`."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reports.cli.terminal import Verbs, add_trust, complain, say
+from reports.errors import InvalidRequest
+from reports.progress import Steps
+from reports.resolve import AUDIENCES, Audience
+
+PASSPHRASE = "EXHIBIT_PASSPHRASE"  # noqa: S105 -- the name of a variable
+CHOSEN = (
+    "evidence",
+    "out",
+    "templates",
+    "page_size",
+    "settling_days",
+    "signing_key",
+    "timestamp_url",
+    "trust",
+)
+
+
+def add(verbs: Verbs) -> None:
+    publish = verbs.add_parser(
+        "publish",
+        help="publish a signed briefing",
+        description="Publish a signed briefing, unless the same was published before.",
+    )
+    needed = publish.add_argument_group("what is asked for").add_argument
+    needed(
+        "--evidence",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="the folder that holds detections/ or ext/",
+    )
+    needed(
+        "--window",
+        metavar="W",
+        required=True,
+        help="FIRST/LAST as YYYY-MM-DD/YYYY-MM-DD, or last-week, last-month, last-quarter, last-N-days",
+    )
+    needed("--audience", metavar="A", required=True, help=" or ".join(AUDIENCES))
+    needed("--out", metavar="DIR", type=Path, required=True, help="where the briefing and its receipt go")
+    needed(
+        "--as-of",
+        metavar="INSTANT",
+        help="the instant of the request, like 2026-06-20T12:00:00Z (default: now)",
+    )
+    needed(
+        "--settling-days",
+        metavar="N",
+        type=int,
+        default=7,
+        help="how many days after the window updates may land (default: 7)",
+    )
+    _add_look(publish)
+    _add_signing(publish)
+    publish.add_argument("--json", action="store_true", help="print the receipt and nothing else")
+    publish.set_defaults(run=run)
+
+
+def _add_look(publish: argparse.ArgumentParser) -> None:
+    look = publish.add_argument_group("how it looks").add_argument
+    look(
+        "--templates",
+        metavar="DIR",
+        type=Path,
+        help="templates, style sheets, issuer.yaml and law.yaml of your own, in place of Exhibit's",
+    )
+    look("--page-size", choices=("letter", "a4"), default="letter", help="default: letter")
+
+
+def _add_signing(publish: argparse.ArgumentParser) -> None:
+    group = publish.add_argument_group("who signs")
+    signing = group.add_argument
+    signing(
+        "--keys",
+        metavar="DIR",
+        type=Path,
+        help="an authority of your own, made on first use; readers trust its root.cert.pem (default: "
+        "exhibit/keys in $XDG_DATA_HOME or ~/.local/share)",
+    )
+    signing(
+        "--signing-key",
+        metavar="FILE",
+        type=Path,
+        help="sign with this key instead: PKCS #12 (.p12, .pfx), or PEM with its certificates; its "
+        f"passphrase is read from ${PASSPHRASE}",
+    )
+    signing("--timestamp-url", metavar="URL", help="ask this RFC 3161 time-stamp authority instead")
+    add_trust(group, "a root that readers will trust, such as the time-stamp authority's; repeatable")
+
+
+def run(options: argparse.Namespace) -> int:
+    from reports import local
+    from reports.pipeline import Request
+
+    request = Request(options.window, _audience(options.audience), _instant(options.as_of))
+    choices = local.Choices(
+        **{name: getattr(options, name) for name in CHOSEN},
+        keys=options.keys or _own_keys(),
+        passphrase=_passphrase(),
+    )
+    with Steps() as steps:
+        receipt = local.publish(request, choices, steps)
+    for verdict in receipt.verdicts:
+        if verdict["outcome"] != "valid":
+            complain(f"{verdict['check']} {verdict['outcome']}: {verdict['detail']}")
+    if options.json:
+        say(receipt.json().rstrip())
+    else:
+        say(f"briefing:   {options.out / receipt.document.name}")
+        say(f"exchanges:  {int(receipt.figures['exchanges']):,}")
+        say(f"accounts:   {int(receipt.figures['accounts']):,}")
+    return 0
+
+
+def _audience(text: str) -> Audience:
+    for audience in AUDIENCES:
+        if text == audience:
+            return audience
+    raise InvalidRequest(f"audience {text!r} is not known: ask for {' or '.join(AUDIENCES)}")
+
+
+def _own_keys() -> Path:
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return Path(data, "exhibit", "keys")
+
+
+def _instant(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            f"--as-of {text!r} is not an instant: write it like 2026-06-20T12:00:00Z"
+        ) from None
+    raise InvalidRequest(f"--as-of {text!r} has no time zone: write it like 2026-06-20T12:00:00Z")
+
+
+def _passphrase() -> bytes | None:
+    value = os.environ.get(PASSPHRASE)
+    return None if value is None else os.fsencode(value)

@@ -1,0 +1,63 @@
+"""What every verb shares: how it speaks to people, and how it takes the files that they name."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from reports.errors import InvalidRequest, Unavailable
+
+Verbs: TypeAlias = "argparse._SubParsersAction[Any]"
+"""To which a verb adds its parser."""
+
+STATUS = """\
+exit status:
+  0  good
+  1  checked and found wrong
+  2  the request or the settings are wrong
+  3  could not be checked
+"""
+
+
+def say(text: str) -> None:
+    """Print a line, all of it: whatever the terminal cannot show is escaped, and a full disk is told."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except OSError as error:
+        # What Python still holds back would fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise Unavailable(f"the output cannot be written ({error.strerror}): send it elsewhere") from None
+
+
+def complain(text: str) -> None:
+    """One line, whatever is quoted in it: nothing that a terminal would obey."""
+    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+    print(f"exhibit: {plain}", file=sys.stderr)
+
+
+def read(file: Path) -> bytes:
+    """A PDF; raises `InvalidRequest` where it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{file} cannot be read ({error.strerror}): name a PDF file") from None
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a new file; raises `InvalidRequest` where there is one, or it cannot be written."""
+    try:
+        with file.open("xb") as out:
+            out.write(content)
+    except OSError as error:
+        raise InvalidRequest(f"{file} cannot be written ({error.strerror}): name a new file") from None
+
+
+def add_trust(parser: argparse._ActionsContainer, text: str) -> None:
+    """Add `--trust`, which `local.trusted` reads."""
+    parser.add_argument("--trust", metavar="CERT", type=Path, action="append", default=[], help=text)
