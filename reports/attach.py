@@ -38,9 +38,12 @@ class Attachment:
 
 
 def attachments(
-    briefing: Briefing, figures: Sequence[Figure], pseudonym_key: bytes
+    briefing: Briefing, figures: Sequence[Figure], pseudonym_key: bytes, pages: Mapping[str, Any]
 ) -> tuple[Attachment, ...]:
-    """The attached files of a briefing; account ids become HMAC-SHA-256 pseudonyms under `pseudonym_key`."""
+    """The attached files of a briefing; account ids become HMAC-SHA-256 pseudonyms under `pseudonym_key`.
+
+    `pages` is what `evidence.json` says about how the pages are made.
+    """
     data = briefing_data(briefing, figures)
     files = [
         Attachment(
@@ -52,7 +55,7 @@ def attachments(
         ),
         Attachment(
             "evidence.json",
-            as_json(statement(briefing)),
+            as_json(statement(briefing, pages)),
             "application/vnd.in-toto+json",
             "Source",
             "The evidence objects and their digests, the questions asked of them, the digests of the answers",
@@ -192,8 +195,8 @@ _NOTHING: dict[str, Any] = {
 }
 
 
-def statement(briefing: Briefing) -> dict[str, Any]:
-    """`evidence.json`: an in-toto Statement v1 about the evidence objects."""
+def statement(briefing: Briefing, pages: Mapping[str, Any]) -> dict[str, Any]:
+    """`evidence.json`: an in-toto Statement v1 about the evidence objects, and how `pages` are made of them."""
     evidence = briefing.evidence
     return {
         "_type": STATEMENT_TYPE,
@@ -210,13 +213,15 @@ def statement(briefing: Briefing) -> dict[str, Any]:
             "window": {"from": str(evidence.window.first), "to": str(evidence.window.last)},
             "settlingDays": evidence.settling_days,
             "questions": [_asked(answer) for answer in evidence.answers],
-            "settings": _settings(briefing.settings),
+            "settings": settings_digests(briefing.settings),
+            "addressee": briefing.settings.issuer.addressee.get(briefing.audience),
+            "pages": dict(pages),
             "software": {"name": "exhibit", "version": __version__},
         },
     }
 
 
-def _settings(settings: Settings) -> list[dict[str, Any]]:
+def settings_digests(settings: Settings) -> list[dict[str, Any]]:
     """The settings that were in force, each with the SHA-256 of its JSON: keys sorted, no spaces, UTF-8."""
     models = {
         "campaigns.yaml": settings.registry,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
@@ -22,7 +22,7 @@ import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 
 from reports import faults
-from reports.errors import ExhibitError, InvalidRequest, InvalidSettings
+from reports.errors import ExhibitError, InvalidSettings
 from reports.requests import Request, Requests
 from reports.store import Store
 from reports.store_s3 import S3Store
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from reports.archive import Receipt
     from reports.assets import Resources
-    from reports.compose import Settings
     from reports.pipeline import House, Progress, Signing
     from reports.query import Answer, QueryEngine, Question
     from reports.schedules import Schedules
@@ -325,14 +324,14 @@ class AthenaPress:
         )
 
     def _house(self, request: Request, folder: Path) -> House:
-        from reports.pipeline import House, read_settings
+        from reports.pipeline import House, addressed, read_settings
 
         engine = self._engine(request)
         resources = self._resources(folder)
         return House(
             engine=_Counted(engine, self),
             source=engine.source,
-            settings=_addressed(read_settings(engine.source, resources), request),
+            settings=addressed(read_settings(engine.source, resources), request.audience, request.addressee),
             resources=resources,
             store=self.parts.briefings,
             pseudonym_key=self._pseudonym_key(),
@@ -392,20 +391,3 @@ class _Counted:
         answer = self.engine.ask(question, progress)
         self.press.scanned += answer.bytes_scanned or 0
         return answer
-
-
-def _addressed(settings: Settings, request: Request) -> Settings:
-    """Settings with the addressee that a request names."""
-    from pydantic import ValidationError
-
-    from reports.registry import Issuer
-
-    if request.addressee is None:
-        return settings
-    issuer = settings.issuer.model_dump()
-    issuer["addressee"] = {**issuer["addressee"], request.audience: request.addressee}
-    try:
-        return replace(settings, issuer=Issuer.model_validate(issuer))
-    except ValidationError as error:
-        why = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InvalidRequest(f"addressee {request.addressee!r}: {why}") from None

@@ -15,13 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from pydantic import ValidationError
 
 from reports.archive import Receipt, archive, kept, latest, published_for, receipt_of
 from reports.assets import Resources
 from reports.attach import as_json, briefing_data, statement
 from reports.collect import collect
 from reports.compose import Briefing, Settings, compose, evidence_digest, report_number
-from reports.errors import CheckFailed, InvalidSettings
+from reports.errors import CheckFailed, InvalidRequest, InvalidSettings
 from reports.evidence import EvidenceSource
 from reports.group import group
 from reports.keys import SigningKey
@@ -137,6 +138,19 @@ def read_settings(source: EvidenceSource, resources: Resources) -> Settings:
     )
 
 
+def addressed(settings: Settings, audience: Audience, addressee: str | None) -> Settings:
+    """Settings whose briefings for an audience go to an addressee; None leaves it to the settings."""
+    if addressee is None:
+        return settings
+    issuer = settings.issuer.model_dump()
+    issuer["addressee"] = {**issuer["addressee"], audience: addressee}
+    try:
+        return replace(settings, issuer=Issuer.model_validate(issuer))
+    except ValidationError as error:
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InvalidRequest(f"addressee {addressee!r}: {why}") from None
+
+
 def _yaml(resources: Resources, name: str) -> str:
     try:
         return resources.read(name).decode()
@@ -152,7 +166,7 @@ def content_digest(briefing: Briefing, house: House) -> str:
     said = briefing_data(briefing, ())
     for passing in ("edition", "supersedes", "as_of"):
         del said[passing]
-    record = statement(briefing)
+    record = statement(briefing, {})
     for asked in record["predicate"]["questions"]:
         for passing in ("executionId", "bytesScanned"):
             asked.pop(passing, None)

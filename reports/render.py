@@ -22,10 +22,12 @@ import os
 import sys
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -64,6 +66,7 @@ with _quick_import():
     import weasyprint  # type: ignore[import-untyped]
     from weasyprint.css import ColorProfile  # type: ignore[import-untyped]
     from weasyprint.pdf.metadata import DocumentMetadata as XmpMetadata  # type: ignore[import-untyped]
+    from weasyprint.text.ffi import pango  # type: ignore[import-untyped]
     from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
     from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
 
@@ -86,7 +89,31 @@ class DocumentMetadata:
 def render(briefing: Briefing, resources: Resources, page_size: str, pseudonym_key: bytes) -> bytes:
     """Render a briefing with its attachments; the same arguments and assets give the same bytes."""
     html, ledger = typeset(briefing, resources, page_size)
-    files = attachments(briefing, tuple(ledger.figures.values()), pseudonym_key)
+    pages = pages_record(resources, page_size)
+    attached = attachments(briefing, tuple(ledger.figures.values()), pseudonym_key, pages)
+    return bind(briefing, html, attached, resources)
+
+
+def pages_record(resources: Resources, page_size: str) -> dict[str, Any]:
+    """What has to be known to make the same pages again, as `evidence.json` says it.
+
+    `libraries` are those whose releases show in the bytes of a PDF.
+    """
+    libraries = {name: version(name) for name in ("fonttools", "pydyf", "weasyprint")}
+    made = pango.pango_version()
+    libraries |= {
+        "pango": f"{made // 10_000}.{made // 100 % 100}.{made % 100}",
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+    }
+    return {
+        "pageSize": page_size,
+        "templates": {"digest": {"sha256": resources.digest()}},
+        "libraries": [{"name": name, "version": libraries[name]} for name in sorted(libraries)],
+    }
+
+
+def bind(briefing: Briefing, html: str, attached: Sequence[Attachment], resources: Resources) -> bytes:
+    """Turn a briefing's typeset pages and its attachments into the bytes of an unsigned PDF."""
     metadata = DocumentMetadata(
         title=f"{briefing.title}, {briefing.window.first} to {briefing.window.last}",
         identifier=f"{briefing.number}, edition {briefing.edition}",
@@ -94,7 +121,7 @@ def render(briefing: Briefing, resources: Resources, page_size: str, pseudonym_k
         as_of=briefing.as_of,
         synthetic=briefing.synthetic,
     )
-    return render_pdf(html, resources=resources, metadata=metadata, attachments=files)
+    return render_pdf(html, resources=resources, metadata=metadata, attachments=attached)
 
 
 def render_pdf(

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
@@ -26,7 +27,7 @@ from reports.attach import (
 )
 from reports.compose import Audience
 from reports.figures import Ledger, more_than
-from reports.registry import Attribution, Entry, Registry
+from reports.registry import Attribution, Entry, Issuer, Registry
 from reports.resolve import Window
 from tests.fakes import Detection, composed
 
@@ -134,7 +135,7 @@ def test_an_operator_is_attached_only_if_it_may_be_printed(approvals: tuple[str,
     attribution = Attribution(confidence="high", approvals=approvals)
     entry = Entry(campaign_id="A", name="Campaign A", operator="Acme", attribution=attribution)
     briefing = composed(DETECTIONS, WINDOW, "regulator", entry)
-    files = attachments(briefing, (), KEY)
+    files = attachments(briefing, (), KEY, {})
     named = len(approvals) == 2
     assert briefing_data(briefing, ())["campaigns"][0]["operator"] == ("Acme" if named else None)
     assert briefing_data(briefing, ())["campaigns"][0]["operator_withheld"] == (not named)
@@ -145,7 +146,7 @@ def test_the_same_files_for_every_audience_but_one() -> None:
     """Accounts are for the regulator alone."""
     names = ["briefing.json", "evidence.json", "campaigns.csv", "days.csv"]
     found = {
-        audience: [file.name for file in attachments(composed(DETECTIONS, WINDOW, audience), (), KEY)]
+        audience: [file.name for file in attachments(composed(DETECTIONS, WINDOW, audience), (), KEY, {})]
         for audience in ("lawmaker", "regulator")
     }
     assert found == {"lawmaker": names, "regulator": [*names, "accounts.csv"]}
@@ -161,7 +162,7 @@ def test_evidence_is_an_in_toto_statement() -> None:
     briefing = composed(
         [detection("A", 1, day=1), detection("A", 1, day=2)], Window(WINDOW.first, WINDOW.first)
     )
-    found = json.loads(as_json(statement(briefing)))
+    found = json.loads(as_json(statement(briefing, {})))
     assert found.keys() == {"_type", "subject", "predicateType", "predicate"}
     assert found["_type"] == "https://in-toto.io/Statement/v1"
     assert found["subject"] == [
@@ -184,13 +185,22 @@ def test_evidence_is_an_in_toto_statement() -> None:
 def test_evidence_records_the_settings() -> None:
     """Each of the four by the digest of its canonical JSON, which another registry changes."""
     with_entry, without = (
-        {s["name"]: s["digest"]["sha256"] for s in statement(briefing)["predicate"]["settings"]}
+        {s["name"]: s["digest"]["sha256"] for s in statement(briefing, {})["predicate"]["settings"]}
         for briefing in (composed(DETECTIONS, WINDOW, "lawmaker", ENTRY), composed(DETECTIONS, WINDOW))
     )
     assert list(without) == ["campaigns.yaml", "dataset.yaml", "issuer.yaml", "law.yaml"]
     assert [name for name in without if without[name] != with_entry[name]] == ["campaigns.yaml"]
     canonical = json.dumps(Registry().model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     assert without["campaigns.yaml"] == hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def test_evidence_records_how_to_make_the_pages_again() -> None:
+    """What the pages were made with is kept as it is told, and the addressee of the audience with it."""
+    briefing = composed(DETECTIONS, WINDOW)
+    issuer = Issuer(name="Lab", addressee={"lawmaker": "A committee", "regulator": "An office"})
+    briefing = replace(briefing, settings=replace(briefing.settings, issuer=issuer))
+    predicate = statement(briefing, {"pageSize": "a4"})["predicate"]
+    assert (predicate["pages"], predicate["addressee"]) == ({"pageSize": "a4"}, "A committee")
 
 
 def test_campaigns_are_a_table() -> None:
@@ -289,7 +299,7 @@ def test_any_text_is_one_cell(text: str) -> None:
 def test_hostile_names_are_data() -> None:
     """In a campaign's id, an account's and a network's."""
     briefing = composed([detection(HOSTILE, 1, HOSTILE, network=HOSTILE)], WINDOW, "regulator")
-    files = {file.name: file.data for file in attachments(briefing, (), KEY)}
+    files = {file.name: file.data for file in attachments(briefing, (), KEY, {})}
     assert json.loads(files["briefing.json"])["campaigns"][0]["campaign_id"] == HOSTILE
     for name in ("campaigns.csv", "days.csv", "accounts.csv"):
         header, row = table(files[name])

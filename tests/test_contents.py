@@ -72,7 +72,7 @@ def made(audience: Audience) -> Files:
     """The attachments of a briefing as it is published."""
     briefing = composed(DETECTIONS, WINDOW, audience)
     figures = list(figures_of(briefing).figures.values())
-    return {file.name: file.data for file in attachments(briefing, figures, b"key")}
+    return {file.name: file.data for file in attachments(briefing, figures, b"key", {})}
 
 
 def test_what_is_published_agrees() -> None:
@@ -85,7 +85,7 @@ def test_what_is_published_agrees() -> None:
 def test_a_briefing_without_campaigns_agrees() -> None:
     """Nothing adds up to nothing."""
     nothing = Detection("1", "a", "A", datetime(2026, 5, 1), datetime(2026, 5, 1), 1, status="deleted")
-    files = attachments(composed([nothing], WINDOW, "regulator"), (), b"key")
+    files = attachments(composed([nothing], WINDOW, "regulator"), (), b"key", {})
     assert check({file.name: file.data for file in files})
 
 

@@ -157,7 +157,7 @@ def test_another_run_is_no_other_content(small: Deployed) -> None:
     briefing = composed([detection(DAY)], WINDOW)
     run = replace(briefing.evidence.tallies, execution_id="e-1", bytes_scanned=7)
     another = replace(briefing, evidence=replace(briefing.evidence, tallies=run))
-    records = [statement(each)["predicate"]["questions"][0] for each in (briefing, another)]
+    records = [statement(each, {})["predicate"]["questions"][0] for each in (briefing, another)]
     assert [(r["executionId"], r.get("bytesScanned")) for r in records] == [(None, None), ("e-1", 7)]
     assert content_digest(briefing, house) == content_digest(another, house)
 

@@ -335,7 +335,7 @@ def test_a_withheld_operator_is_nowhere() -> None:
     for audience in AUDIENCES:
         briefing = brief(detections(["c"]), settings(Registry(campaigns=(entry,))), audience)
         html, ledger = typeset(briefing, OURS, "letter")
-        files = attachments(briefing, tuple(ledger.figures.values()), b"key")
+        files = attachments(briefing, tuple(ledger.figures.values()), b"key", {})
         text = text_of(pages(html)) + "".join(file.data.decode() for file in files)
 
         assert "Zyxwv" not in html + text
