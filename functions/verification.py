@@ -89,16 +89,14 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 )
 def verify() -> Response[str]:
     """Give the verdicts of `exhibit verify` on a PDF: of any bytes, signed or not."""
-    from reports.contents import attachments_verdict, vouched
-    from reports.verify import verify as verdicts_of
+    from reports.judge import judge
 
     pdf = _pdf(router.current_event.raw_event)
     parts = deployed()
     trust = (*(parts.chain()[-1:] if parts.settings.get("chain.pem") else ()), *parts.trust())
-    verdicts = list(verdicts_of(pdf, trust or None, datetime.now(UTC)))
-    verdicts.append(vouched(attachments_verdict(pdf), verdicts[0]))
+    judged = judge(pdf, trust or None, datetime.now(UTC))
     file = {"sha256": hashlib.sha256(pdf).hexdigest(), "size": len(pdf)}
-    found = {"file": file, "verdicts": [asdict(verdict) for verdict in verdicts]}
+    found = {"file": file, "verdicts": [asdict(verdict) for verdict in judged.verdicts]}
     return Response(200, JSON, json.dumps(found), headers={"Cache-Control": "no-store"})
 
 

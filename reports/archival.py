@@ -7,7 +7,8 @@ of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 from pyhanko.pdf_utils.generic import ArrayObject, DictionaryObject, IndirectObject, Reference, StreamObject
@@ -25,8 +26,24 @@ def check_updates(reader: PdfFileReader, signed: int) -> None:
         _Update(old, new).check()
 
 
+def check_signature(pdf: bytes, unsigned: int) -> None:
+    """Raise `SuspiciousModification` unless the signed revision is the second one and adds only the signature.
+
+    The first one has to be the first `unsigned` bytes.
+    """
+    reader = PdfFileReader(io.BytesIO(pdf))
+    first = PdfFileReader(io.BytesIO(pdf[:unsigned]))
+    alone = first.xrefs.total_revisions == 1 and reader.embedded_signatures[0].signed_revision == 1
+    begins = reader.xrefs.get_startxref_for_revision(0) == first.xrefs.get_startxref_for_revision(0)
+    _want(alone and begins, "the pages that were signed")
+    _Signature(*(reader.get_historical_resolver(number) for number in (0, 1))).check()
+
+
 class _Update:
     """One revision, and how the file was before it."""
+
+    catalog = frozenset({"/AcroForm", "/DSS"})
+    value = "/DocTimeStamp"
 
     def __init__(self, old: Any, new: Any) -> None:
         self.old = old
@@ -40,7 +57,7 @@ class _Update:
                 _raw(self.old.trailer_view, key) == _raw(self.new.trailer_view, key), f"{key} of the trailer"
             )
         _want(not self.new.refs_freed_in_revision(), "objects were deleted")
-        _same(self.old.root, self.new.root, "the catalog", {"/AcroForm", "/DSS"})
+        _same(self.old.root, self.new.root, "the catalog", self.catalog)
         self._containers()
         self._store()
         self._fields()
@@ -84,7 +101,7 @@ class _Update:
         left, bottom, right, top = field["/Rect"]
         _want(left == right and bottom == top, "a time-stamp that can be seen")
         value = _reference(_raw(field, "/V"))
-        _want(self._is_new(value) and self.new(value)["/Type"] == "/DocTimeStamp", "a signature")
+        _want(self._is_new(value) and self.new(value)["/Type"] == self.value, "a signature")
         page = _reference(_raw(field, "/P"))
         _same(self.old(page), self.new(page), "a page", {"/Annots"})
         listed = self._appended(self.old(page), self.new(page), "/Annots")
@@ -112,6 +129,24 @@ class _Update:
         return old[key], new[key]
 
 
+class _Signature(_Update):
+    """The revision of the signature: the form that lists it, and what the catalog says of it, come with it."""
+
+    catalog = frozenset({"/AcroForm", "/Perms", "/Extensions"})
+    value = "/Sig"
+
+    def _fields(self) -> None:
+        _want(not {"/AcroForm", "/Perms", "/DSS"} & set(self.old.root), "the catalog")
+        form = self.new.root["/AcroForm"]
+        _want(set(form) <= {"/Fields", "/SigFlags"} and len(form["/Fields"]) == 1, "the form")
+        field = _reference(form["/Fields"].raw_get(0))
+        self._stamp(field, [field])
+        signature = _raw(self.new(field), "/V")
+        permissions = {key: self.new.root["/Perms"].raw_get(key) for key in self.new.root["/Perms"]}
+        _want(permissions == {"/DocMDP": signature}, "the permissions")
+        self.explained |= {_reference(_raw(self.new.root, "/AcroForm"))}
+
+
 def _reachable(resolver: Any, start: Any, follow: Callable[[Reference], bool]) -> Iterator[Reference]:
     seen: set[Reference] = set()
     waiting = [start]
@@ -129,7 +164,7 @@ def _reachable(resolver: Any, start: Any, follow: Callable[[Reference], bool]) -
             waiting += [value.raw_get(n) for n in range(len(value))]
 
 
-def _same(old: Any, new: Any, what: str, but: set[str]) -> None:
+def _same(old: Any, new: Any, what: str, but: Set[str]) -> None:
     _want(type(old) is type(new) is DictionaryObject, what)
     for key in {*old, *new} - but:
         _want(_raw(old, key) == _raw(new, key), f"{key} of {what}")

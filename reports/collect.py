@@ -57,7 +57,7 @@ def collect(
         before = query.history(question, since) if since < window.first else None
         try:
             with ThreadPoolExecutor(2) as beside:
-                pinned = beside.submit(source.pin, _read(listed, question))
+                pinned = beside.submit(source.pin, answering(listed, question))
                 asked = beside.submit(engine.ask, before, lambda *_: None) if before else None
                 tallies = engine.ask(question, lambda done, total: progress(question.name, done, total))
                 gaps = _gaps(window, tallies, listed)
@@ -78,7 +78,7 @@ def collect(
     )
 
 
-def _read(listed: Sequence[Located], question: Question) -> list[Located]:
+def answering(listed: Sequence[Located], question: Question) -> list[Located]:
     """What is read for a question and for what came before: updates in the flat layout stay in their day."""
     ends = {"flat": question.about.last, "ocsf": question.delivered.last}
     return [o for o in listed if o.day <= ends[o.layout]]

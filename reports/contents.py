@@ -6,15 +6,13 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, cell, days_csv
 from reports.errors import ExhibitError
-from reports.evidence import EvidenceSource
 from reports.resolve import AUDIENCES
 from reports.verify import Verdict
 
@@ -226,20 +224,6 @@ def attachments_verdict(pdf: bytes) -> Verdict:
     return _judged("attachments", lambda: check(attached(pdf)))
 
 
-def evidence_verdict(pdf: bytes, source: EvidenceSource) -> Verdict:
-    """The verdict `evidence`: whether the objects that a briefing was computed from are there, unchanged."""
-    return _judged("evidence", lambda: _compare(_parsed(attached(pdf), "evidence.json")["subject"], source))
-
-
-def vouched(verdict: Verdict, integrity: Verdict) -> Verdict:
-    """A verdict on what a file holds, which cannot be valid where the file itself is not whole and signed."""
-    if verdict.outcome != "valid" or integrity.outcome == "valid":
-        return verdict
-    return replace(
-        verdict, outcome="could not be checked", detail=f"nothing vouches for it: {integrity.detail}"
-    )
-
-
 def _judged(check_: str, judge: Callable[[], str]) -> Verdict:
     try:
         return Verdict(check_, "valid", judge())
@@ -251,19 +235,3 @@ def _judged(check_: str, judge: Callable[[], str]) -> Verdict:
         return Verdict(
             check_, "could not be checked", f"the attachments cannot be read ({type(error).__name__})"
         )
-
-
-def _compare(subjects: Sequence[Mapping[str, Any]], source: EvidenceSource) -> str:
-    present = {located.name: located for located in source.list()}
-    missing = [s["name"] for s in subjects if s["name"] not in present]
-    if missing:
-        raise InconsistentError(f"{missing[0]} is not there{_and_others(missing)}")
-    pinned = source.pin(present[s["name"]] for s in subjects)
-    changed = [o.name for s, o in zip(subjects, pinned, strict=True) if o.sha256 != s["digest"]["sha256"]]
-    if changed:
-        raise InconsistentError(f"{changed[0]} has changed{_and_others(changed)}")
-    return f"{len(subjects)} evidence objects are there, unchanged"
-
-
-def _and_others(names: Sequence[str]) -> str:
-    return f", and so for {len(names) - 1} others" if len(names) > 1 else ""

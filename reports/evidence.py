@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -101,12 +101,13 @@ def _refuse(error: OSError) -> None:
 
 
 class FolderEvidence:
-    """Evidence in a folder; it is read, never written to."""
+    """Evidence in a folder, or `only` the objects of some names; it is read, never written to."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, only: Collection[str] | None = None) -> None:
         if not root.is_dir():
             raise InvalidRequest(f"{root}: no such folder: name the folder that holds detections/ or ext/")
         self.root = root
+        self.only = only
 
     def list(self) -> tuple[Located, ...]:
         """Every evidence object, in the order of the names.
@@ -115,17 +116,17 @@ class FolderEvidence:
         leads out of the folder or would be left out unnoticed.
         """
         try:
-            found = tuple(sorted(o for o in map(self._located, self._paths()) if o))
+            located = [o for o in map(self._located, self._paths()) if o]
         except OSError as error:
             raise InvalidEvidence(
                 f"{error.filename}: cannot be read: {error.strerror}: allow it, or deliver it again"
             ) from None
-        if not found:
+        if not located:
             raise InvalidEvidence(
                 f"{self.root}: neither layout is present: expected detections/event_day=YYYY-MM-DD/* "
                 "or ext/<source>/region=…/accountId=…/eventDay=YYYYMMDD/*"
             )
-        return found
+        return tuple(sorted(o for o in located if self.only is None or o.name in self.only))
 
     def _paths(self) -> Iterator[Path]:
         """All but the folders that are walked into; an empty folder in an object's place is not one of those."""

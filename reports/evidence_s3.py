@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
@@ -57,6 +58,15 @@ class S3Evidence:
         with self._translated(), ThreadPoolExecutor(AT_ONCE) as pool:
             return tuple(pool.map(self._pin, objects))
 
+    def fetch(self, objects: Iterable[EvidenceObject], folder: Path) -> None:
+        """Copy objects into a folder under their names, in the versions that were pinned, several at once.
+
+        Raises `InvalidEvidence` for a version that is no longer there, and for a name that no object can have.
+        """
+        with self._translated(), ThreadPoolExecutor(AT_ONCE) as pool:
+            for _ in pool.map(lambda each: self._fetch(each, folder), objects):
+                pass
+
     def text(self, name: str) -> str | None:
         """A settings file beside the objects, or None where there is none."""
         with self._translated():
@@ -104,6 +114,20 @@ class S3Evidence:
                 ) from None
             raise
         return EvidenceObject(name, digest, head["ContentLength"], None if version == "null" else version)
+
+    def _fetch(self, pinned: EvidenceObject, folder: Path) -> None:
+        place = folder / pinned.name
+        if ".." in place.parts or locate(pinned.name, pinned.size) is None:
+            raise InvalidEvidence(f"{pinned.name}: is not the name of an evidence object")
+        try:
+            body = self._get(pinned.name, **({"VersionId": pinned.version} if pinned.version else {}))["Body"]
+        except ClientError as error:
+            if faults.code(error) in MISSING:
+                raise InvalidEvidence(f"{pinned.name}: cannot be read: it is no longer there") from None
+            raise
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("xb") as file:
+            file.writelines(body.iter_chunks(CHUNK))
 
     def _read(self, name: str, version: str | None, tag: str) -> str:
         body = self._get(name, IfMatch=tag, **({"VersionId": version} if version else {}))["Body"]

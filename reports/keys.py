@@ -139,13 +139,16 @@ class LocalAuthority:
         )
 
     def pseudonym_key(self) -> bytes:
-        """The 32 bytes that account ids are hashed with. Raises `InvalidSettings` if they are not there."""
-        secret = _read(self.directory / "pseudonym.key")
-        if len(secret) != 32:
-            raise InvalidSettings(
-                f"{self.directory / 'pseudonym.key'} is damaged: restore its 32 bytes from a copy"
-            )
-        return secret
+        """The bytes that account ids are hashed with, as `pseudonym_key` reads them."""
+        return pseudonym_key(self.directory)
+
+
+def pseudonym_key(directory: Path) -> bytes:
+    """The 32 bytes in a folder that account ids are hashed with. Raises `InvalidSettings` if they are not there."""
+    secret = _read(directory / "pseudonym.key")
+    if len(secret) != 32:
+        raise InvalidSettings(f"{directory / 'pseudonym.key'} is damaged: restore its 32 bytes from a copy")
+    return secret
 
 
 def load_certificates(file: Path) -> tuple[x509.Certificate, ...]:

@@ -51,7 +51,7 @@ def publish(request: Request, choices: Choices, progress: Progress) -> Receipt:
         )
     source = FolderEvidence(choices.evidence)
     store = FolderStore(choices.out)
-    resources = _resources(choices.templates)
+    resources = resources_of(choices.templates)
     settings = pipeline.read_settings(source, resources)
     now = datetime.now(UTC)
     authority = LocalAuthority.open(choices.keys, now)
@@ -73,7 +73,8 @@ def trusted(files: Sequence[Path]) -> tuple[x509.Certificate, ...]:
     return tuple(certificate for file in files for certificate in load_certificates(file))
 
 
-def _resources(own: Path | None) -> Resources:
+def resources_of(own: Path | None) -> Resources:
+    """Exhibit's templates, and before them those of a folder, if any."""
     if own is None:
         return Resources()
     if not own.is_dir():

@@ -35,7 +35,7 @@ from reports.timestamp import Timestamper
 if TYPE_CHECKING:
     from reports.verify import Verdict
 
-LATER = ("reports.render", "reports.sign", "reports.contents")
+LATER = ("reports.render", "reports.sign", "reports.judge")
 
 Progress = Callable[[str, int, int], None]
 """Told the step, and how much of how much of it is done; 0 of 0 where that is not known."""
@@ -179,14 +179,14 @@ def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
 
     What a time-stamp authority is worth whose root nobody told cannot be checked: that is left to the reader.
     """
-    from reports.contents import attachments_verdict  # noqa: PLC0415
+    from reports.judge import judge  # noqa: PLC0415
     from reports.verify import verify  # noqa: PLC0415
 
     now = datetime.now(UTC)
-    integrity, signer, stamp = verify(signed, signing.trust, now)
+    integrity, signer, stamp, attachments = judge(signed, signing.trust, now).verdicts
     if signing.stranger and stamp.outcome == "invalid":
         stamp = verify(signed, None, now)[2]
-    verdicts = (integrity, signer, stamp, attachments_verdict(signed))
+    verdicts = (integrity, signer, stamp, attachments)
     for verdict in verdicts:
         if verdict.outcome == "invalid":
             raise CheckFailed(

@@ -14,15 +14,18 @@ from reports.certify import self_signed
 from reports.compose import Settings
 from reports.contents import attached
 from reports.evidence_s3 import S3Evidence
+from reports.judge import judge
 from reports.keys import LocalAuthority, load_certificates
 from reports.keys_kms import KmsKey, KmsSigner
 from reports.pipeline import House, Request, Signing
 from reports.query_athena import AthenaEngine
+from reports.reader import InAthena, InBucket
 from reports.registry import Dataset, Issuer, Law, Registry, parse
 from reports.store_s3 import S3Store
 from reports.timestamp import LocalTimestamper
 from tests import athena
 from tests.aws import client, s3_client
+from tests.checking import outcomes
 from tests.pki import NOW
 from tests.publishing import GOLDEN, Published, expected
 
@@ -118,3 +121,47 @@ def test_another_request_gets_the_same_receipt(
     assert queries <= 2
     assert len(service.executions) == 2 * queries
     assert len(house.store.list("")) == 2
+
+
+def published(house: House, signing: Signing) -> bytes:
+    """The document that the line leaves."""
+    pdf = house.store.get(publish(house, signing).document.name)
+    assert pdf
+    return pdf
+
+
+def overwrite(bucket: str) -> None:
+    """Put something else in the place of an object, as its next version."""
+    (name, *_) = (path for path in (GOLDEN / SCENARIO).rglob("*.jsonl"))
+    key = f"in/{name.relative_to(GOLDEN / SCENARIO)}"
+    s3_client().put_object(Bucket=bucket, Key=key, Body=b"something else")
+
+
+def test_a_reader_makes_it_again_without_athena(house: House, signing: Signing, bucket: str) -> None:
+    """What Athena was asked, DuckDB answers alike, of the versions that were pinned, whatever took their place."""
+    pdf = published(house, signing)
+    reader = InBucket(S3Evidence(client("s3"), bucket, "in/"), house.resources, None)
+    assert outcomes(judge(pdf, None, NOW, reader)) == ("valid", "valid")
+    overwrite(bucket)
+    assert outcomes(judge(pdf, None, NOW, reader)) == ("invalid", "valid")
+
+
+def test_a_reader_asks_athena_again(
+    house: House, signing: Signing, bucket: str, service: athena.AthenaService
+) -> None:
+    """Athena is asked again; where it would not read what was recorded, it could not be checked."""
+    pdf, source = published(house, signing), S3Evidence(client("s3"), bucket, "in/")
+    reader = InAthena(source, house.resources, bytes(32), athena.client(service), "exhibit", "evidence")
+    before = len(service.executions)
+    assert outcomes(judge(pdf, None, NOW, reader)) == ("valid", "valid")
+    assert len(service.executions) > before
+    overwrite(bucket)
+    assert outcomes(judge(pdf, None, NOW, reader)) == ("invalid", "could not be checked")
+
+
+def test_an_addressee_of_a_request_is_put_back(house: House, signing: Signing, bucket: str) -> None:
+    """A briefing that was addressed by its request is made again from settings that name nobody."""
+    addressed = pipeline.addressed(house.settings, "regulator", "The Office of Examples")
+    pdf = published(replace(house, settings=addressed), signing)
+    reader = InBucket(S3Evidence(client("s3"), bucket, "in/"), house.resources, None)
+    assert outcomes(judge(pdf, None, NOW, reader)) == ("valid", "valid")

@@ -24,6 +24,7 @@ from reports.cli import main
 from reports.cli.publish import PASSPHRASE
 from reports.keys import LocalAuthority
 from reports.timestamp import HttpTimestamper
+from tests.aws import REGION
 from tests.pki import NOW, Network, certify, new_key, pem, usage
 from tests.publishing import GOLDEN, ROOT, Published, arguments, exhibit, expected, publish
 
@@ -436,7 +437,7 @@ def test_nothing_is_valid_that_no_signature_vouches_for(
     """Of what a file holds nothing is called valid where the file is unsigned or was changed."""
     main(["verify", str(files / name), "--trust", str(authority.directory / "root.cert.pem")])
     attachments = capsys.readouterr().out.splitlines()[3]
-    assert re.match(r"attachments: (could not be checked|invalid) ", attachments)
+    assert re.match(r"attachments: +(could not be checked|invalid) ", attachments)
 
 
 def test_verify_cut_short(files: Path, authority: LocalAuthority) -> None:
@@ -485,7 +486,50 @@ def test_verify_changed_evidence(
     root = authority.directory / "root.cert.pem"
     argv = ["verify", str(golden["quiet"].pdf), "--trust", str(root), "--evidence", str(evidence)]
     assert main(argv) == 1
-    assert re.search(r"^evidence: +invalid +.*part\.csv has changed", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"^evidence: +invalid +changed: .*part\.csv$", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (["--athena", "w/d"], "--athena serves nothing without --evidence"),
+        (["--keys", "k"], "--keys serves nothing without --evidence"),
+        (["--evidence", ".", "--athena", "w/d"], "--athena serves evidence in S3"),
+        (["--evidence", "s3://b", "--athena", "w"], "--athena 'w': write it like WORKGROUP/DATABASE"),
+        (["--evidence", "s3://"], "--evidence 's3://' is no place in S3"),
+        (["--evidence", "nowhere"], "nowhere: no such folder"),
+        (["--evidence", ".", "--templates", "nowhere"], "nowhere: no such folder"),
+        (["--evidence", ".", "--keys", "nowhere"], "nowhere/pseudonym.key"),
+    ],
+)
+def test_evidence_that_is_nowhere(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, argv: list[str], complaint: str
+) -> None:
+    """Options that do not fit each other, or name what is not there, are status 2."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    status, said = refused(["verify", str(files / "signed"), *argv], capsys)
+    assert said.startswith(complaint)
+    assert status == 2
+
+
+def test_everything_that_differs_is_listed(
+    golden: dict[str, Published], tmp_path: Path, capsys: Capture
+) -> None:
+    """`--json` has what the lines leave out: the objects that are not as they were, and every difference."""
+    evidence = Path(shutil.copytree(GOLDEN / "quiet", tmp_path / "evidence"))
+    (part,) = evidence.rglob("part.csv")
+    part.write_text(part.read_text().replace("q1", "q9"))
+    assert main(["verify", str(golden["quiet"].pdf), "--json", "--evidence", str(evidence)]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["objects"] == {
+        "recorded": 1,
+        "missing": [],
+        "changed": [part.relative_to(evidence).as_posix()],
+        "added": [],
+    }
+    digests = [each for each in found["differences"] if each["at"].endswith("digest.sha256")]
+    assert digests
+    assert all(each["recorded"] != each["computed"] for each in digests)
 
 
 # What is printed, and how it ends

@@ -1,4 +1,4 @@
-"""Step 7, in part: whether attachments agree with each other, and the evidence with them."""
+"""Step 7, in part: whether attachments agree with each other."""
 
 import copy
 import csv
@@ -14,10 +14,10 @@ import pytest
 
 from reports.attach import attachments, campaigns_csv, days_csv
 from reports.compose import Audience, Briefing
-from reports.contents import InconsistentError, attached, attachments_verdict, check, evidence_verdict
+from reports.contents import InconsistentError, attached, attachments_verdict, check
 from reports.figures import Ledger, exact, percent
 from reports.resolve import Window
-from tests.fakes import Detection, FakeSource, composed, source_of
+from tests.fakes import Detection, composed
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 4))
 Files = dict[str, bytes]
@@ -336,49 +336,3 @@ def test_two_attachments_of_one_name_are_refused() -> None:
         pdf.save(out)
     verdict = attachments_verdict(out.getvalue())
     assert (verdict.outcome, verdict.detail) == ("invalid", "two attachments have the same name")
-
-
-@pytest.fixture(scope="module")
-def published() -> bytes:
-    """A PDF with a regulator's attachments."""
-    return pdf_with(made("regulator"))
-
-
-def held(**change: bytes | None) -> FakeSource:
-    """The evidence as it was, but for what changes on some days of May."""
-    objects = dict(source_of(DETECTIONS).deliveries[0])
-    for day, content in change.items():
-        name = f"detections/event_day=2026-05-0{day.removeprefix('day')}/part.jsonl"
-        objects = {key: value for key, value in objects.items() if key != name}
-        objects |= {} if content is None else {name: content}
-    return FakeSource([objects])
-
-
-def test_evidence_that_is_unchanged_is_valid(published: bytes) -> None:
-    """Objects that were added since do not matter."""
-    verdict = evidence_verdict(published, held(day9=b"later"))
-    assert (verdict.check, verdict.outcome) == ("evidence", "valid")
-    assert verdict.detail == "3 evidence objects are there, unchanged"
-
-
-@pytest.mark.parametrize(
-    ("change", "detail"),
-    [
-        ({"day1": b"changed"}, "detections/event_day=2026-05-01/part.jsonl has changed"),
-        ({"day2": None}, "detections/event_day=2026-05-02/part.jsonl is not there"),
-        (
-            {"day1": b"changed", "day2": b"changed", "day4": b"changed"},
-            "detections/event_day=2026-05-01/part.jsonl has changed, and so for 2 others",
-        ),
-    ],
-)
-def test_evidence_that_changed_is_invalid(published: bytes, change: dict[str, Any], detail: str) -> None:
-    """The first object that is not as it was is named."""
-    verdict = evidence_verdict(published, held(**change))
-    assert (verdict.outcome, verdict.detail) == ("invalid", detail)
-
-
-def test_evidence_of_a_file_without_attachments_could_not_be_told() -> None:
-    """A PDF that records no evidence cannot be held against any."""
-    assert evidence_verdict(pdf_with({}), held()).outcome == "invalid"
-    assert evidence_verdict(b"not a PDF", held()).outcome == "could not be checked"

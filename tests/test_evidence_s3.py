@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,3 +150,30 @@ def test_what_changes_while_it_is_read_is_refused(stubbed: tuple[S3Evidence, Stu
     stub.add_client_error("get_object", "PreconditionFailed", http_status_code=412, expected_params=expected)
     with pytest.raises(InvalidEvidence, match=f"{NAME}: changed while it was read"):
         source.pin([located()])
+
+
+def test_what_was_pinned_is_fetched(place: Bucket, tmp_path: Path) -> None:
+    """Objects are copied under their names in the versions that were pinned, not those that came later."""
+    place.put(NAME, b"first")
+    pinned = place.open().pin(place.open().list())
+    place.put(NAME, b"second")
+    place.open().fetch(pinned, tmp_path)
+    assert (tmp_path / NAME).read_bytes() == b"first"
+
+
+def test_a_version_that_is_gone(place: Bucket, tmp_path: Path) -> None:
+    """A version that was deleted is named."""
+    version = place.put(NAME, b"first")["VersionId"]
+    pinned = place.open().pin(place.open().list())
+    s3_client().delete_object(Bucket=place.name, Key=place.prefix + NAME, VersionId=version)
+    with pytest.raises(InvalidEvidence, match=rf"{NAME}: cannot be read: it is no longer there"):
+        place.open().fetch(pinned, tmp_path)
+
+
+@pytest.mark.parametrize("name", [f"{FLAT_DAY}/../../../a.csv", "/etc/a.csv", "a.csv"])
+def test_a_name_that_leads_elsewhere(place: Bucket, tmp_path: Path, name: str) -> None:
+    """Nothing is written but objects of evidence, and nothing outside the folder."""
+    place.put(NAME, b"first")
+    with pytest.raises(InvalidEvidence, match="is not the name of an evidence object"):
+        place.open().fetch([EvidenceObject(name, DIGEST, 5)], tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -7,10 +7,8 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from reports.cli.terminal import Verbs, say, write
-from reports.errors import InvalidRequest, InvalidSettings
+from reports.cli.terminal import Verbs, aws, in_s3, say, write
 
 
 def add(verbs: Verbs) -> None:
@@ -58,7 +56,7 @@ def _add_subject(parser: argparse.ArgumentParser) -> None:
 
 
 def _csr(options: argparse.Namespace) -> int:
-    kms = _aws("kms")
+    kms = aws("kms")
     from reports.certify import signing_request
     from reports.keys_kms import KmsSigner
 
@@ -68,7 +66,7 @@ def _csr(options: argparse.Namespace) -> int:
 
 
 def _self_signed(options: argparse.Namespace) -> int:
-    kms = _aws("kms")
+    kms = aws("kms")
     from reports.certify import self_signed
     from reports.keys_kms import KmsSigner
 
@@ -79,11 +77,9 @@ def _self_signed(options: argparse.Namespace) -> int:
 
 
 def _install(options: argparse.Namespace) -> int:
-    bucket, _, prefix = options.to.removeprefix("s3://").partition("/")
-    if not options.to.startswith("s3://") or not bucket:
-        raise InvalidRequest(f"--to {options.to!r} is no place in S3: write it like s3://BUCKET/PREFIX")
-    name = "/".join(part for part in (prefix.strip("/"), "chain.pem") if part)
-    kms, s3 = _aws("kms"), _aws("s3")
+    bucket, prefix = in_s3("--to", options.to)
+    name = f"{prefix}chain.pem"
+    kms, s3 = aws("kms"), aws("s3")
     from reports.certify import whole_chain
     from reports.faults import translated
     from reports.keys import load_certificates
@@ -95,15 +91,3 @@ def _install(options: argparse.Namespace) -> int:
         s3.put_object(Bucket=bucket, Key=name, Body=chain, ContentType="application/x-pem-file")
     say(f"installed: s3://{bucket}/{name}")
     return 0
-
-
-def _aws(service: str) -> Any:
-    """A client of an AWS service, set up as boto3 finds it in the environment."""
-    try:
-        import boto3  # type: ignore[import-untyped]
-    except ImportError:
-        raise InvalidSettings("this command needs boto3: install exhibit with its extra `aws`") from None
-    from reports.faults import translated
-
-    with translated(f"AWS {service}"):
-        return boto3.client(service)

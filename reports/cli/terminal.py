@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from reports.errors import InvalidRequest, Unavailable
+from reports.errors import InvalidRequest, InvalidSettings, Unavailable
 
 Verbs: TypeAlias = "argparse._SubParsersAction[Any]"
 """To which a verb adds its parser."""
@@ -61,3 +61,24 @@ def write(file: Path, content: bytes) -> None:
 def add_trust(parser: argparse._ActionsContainer, text: str) -> None:
     """Add `--trust`, which `local.trusted` reads."""
     parser.add_argument("--trust", metavar="CERT", type=Path, action="append", default=[], help=text)
+
+
+def in_s3(option: str, text: str) -> tuple[str, str]:
+    """The bucket of a place in S3, and its prefix: empty, or with a slash at its end."""
+    bucket, _, prefix = text.removeprefix("s3://").partition("/")
+    if not text.startswith("s3://") or not bucket:
+        raise InvalidRequest(f"{option} {text!r} is no place in S3: write it like s3://BUCKET/PREFIX")
+    prefix = prefix.strip("/")
+    return bucket, f"{prefix}/" if prefix else ""
+
+
+def aws(service: str) -> Any:
+    """A client of an AWS service, set up as boto3 finds it in the environment."""
+    try:
+        import boto3  # type: ignore[import-untyped]  # noqa: PLC0415
+    except ImportError:
+        raise InvalidSettings("this command needs boto3: install exhibit with its extra `aws`") from None
+    from reports.faults import translated  # noqa: PLC0415
+
+    with translated(f"AWS {service}"):
+        return boto3.client(service)

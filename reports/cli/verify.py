@@ -9,8 +9,14 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from reports.cli.evidence import add_evidence, reader
 from reports.cli.terminal import STATUS, Verbs, add_trust, read, say
+from reports.progress import Steps
+
+if TYPE_CHECKING:
+    from reports.judge import Judged
 
 
 def add(verbs: Verbs) -> None:
@@ -22,31 +28,30 @@ def add(verbs: Verbs) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verify.add_argument("file", metavar="FILE", type=Path, help="the PDF")
-    verify.add_argument(
-        "--evidence", metavar="DIR", type=Path, help="check that the evidence is there, unchanged, as well"
-    )
     add_trust(verify, "the certificate that you trust, from whoever signs; repeatable")
     verify.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    add_evidence(verify, "check that the evidence is there, unchanged, and gives the same briefing again")
     verify.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.contents import attachments_verdict, evidence_verdict, vouched
-    from reports.evidence import FolderEvidence
+    from reports.judge import judge
     from reports.keys import load_certificates
-    from reports.verify import verify
 
     trust = [certificate for file in options.trust for certificate in load_certificates(file)]
-    pdf = read(options.file)
-    verdicts = list(verify(pdf, trust or None, datetime.now(UTC)))
-    integrity = verdicts[0]
-    verdicts.append(vouched(attachments_verdict(pdf), integrity))
-    if options.evidence:
-        verdicts.append(vouched(evidence_verdict(pdf, FolderEvidence(options.evidence)), integrity))
+    with Steps() as steps:
+        judged = judge(read(options.file), trust or None, datetime.now(UTC), reader(options), steps)
     if options.json:
-        say(json.dumps({"file": str(options.file), "verdicts": [asdict(v) for v in verdicts]}, indent=2))
+        say(json.dumps({"file": str(options.file), **_data(judged)}, indent=2))
     else:
-        for verdict in verdicts:
-            say(f"{verdict.check + ':':13}{verdict.outcome:22}{verdict.detail}")
-    outcomes = {verdict.outcome for verdict in verdicts}
-    return 1 if "invalid" in outcomes else 3 if "could not be checked" in outcomes else 0
+        for verdict in judged.verdicts:
+            say(f"{verdict.check + ':':14}{verdict.outcome:22}{verdict.detail}")
+    return judged.exit_status
+
+
+def _data(judged: Judged) -> dict[str, Any]:
+    found: dict[str, Any] = {"verdicts": [asdict(verdict) for verdict in judged.verdicts]}
+    if judged.held:
+        found["objects"] = asdict(judged.held)
+        found["differences"] = [each.data("recorded", "computed") for each in judged.differences]
+    return found

@@ -1,0 +1,64 @@
+"""The options of the verbs that a reader who holds the evidence can ask."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.cli.terminal import aws, in_s3
+from reports.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from reports.reproduce import Reader
+
+
+def add_evidence(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add `--evidence` and what goes with it, which `reader` reads."""
+    option = parser.add_argument_group("with the evidence").add_argument
+    option("--evidence", metavar="PLACE", help=f"{text}: a folder, or s3://BUCKET/PREFIX")
+    option("--athena", metavar="WORKGROUP/DATABASE", help="ask Athena, whose tables show the evidence in S3")
+    option(
+        "--templates", metavar="DIR", type=Path, help="the issuer's own templates, if they were used for it"
+    )
+    option(
+        "--keys",
+        metavar="DIR",
+        type=Path,
+        help="the folder with the issuer's pseudonym.key, to make the pseudonyms of accounts again as well",
+    )
+
+
+def reader(options: argparse.Namespace) -> Reader | None:
+    """What `--evidence` and its fellows name; None without it. Raises `InvalidRequest` for what does not fit."""
+    if options.evidence is None:
+        for name in ("athena", "templates", "keys"):
+            if getattr(options, name):
+                raise InvalidRequest(f"--{name} serves nothing without --evidence: name the evidence too")
+        return None
+    from reports.keys import pseudonym_key
+    from reports.local import resources_of
+
+    resources = resources_of(options.templates)
+    key = pseudonym_key(options.keys) if options.keys else None
+    if not options.evidence.startswith("s3://"):
+        from reports.evidence import FolderEvidence
+        from reports.reader import InFolder
+
+        if options.athena:
+            raise InvalidRequest("--athena serves evidence in S3: write --evidence s3://BUCKET/PREFIX")
+        return InFolder(FolderEvidence(Path(options.evidence)), resources, key)
+    s3 = aws("s3")
+    from reports.evidence_s3 import S3Evidence
+    from reports.reader import InAthena, InBucket
+
+    bucket, prefix = in_s3("--evidence", options.evidence)
+    source = S3Evidence(s3, bucket, prefix)
+    if not options.athena:
+        return InBucket(source, resources, key)
+    workgroup, _, database = options.athena.partition("/")
+    if not workgroup or not database:
+        raise InvalidRequest(f"--athena {options.athena!r}: write it like WORKGROUP/DATABASE")
+    return InAthena(source, resources, key, aws("athena"), workgroup, database)

@@ -1,0 +1,106 @@
+"""Step 7, all of it: every verdict that there is on a briefing, from its file and, if a reader has it, the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from reports.contents import attachments_verdict
+from reports.errors import CheckFailed, ExhibitError
+from reports.verify import Verdict, verify
+
+if TYPE_CHECKING:
+    from reports.difference import Difference
+    from reports.held import Held
+    from reports.record import Record
+    from reports.reproduce import Reader
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdicts on a briefing, in the order in which they are told.
+
+    `held` is how the evidence compares, and `differences` where the briefing differs from one that is made again; None
+    and nothing where neither could be asked.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    held: Held | None = None
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """0 if all verdicts are valid, 1 if one is invalid, else 3."""
+        outcomes = {verdict.outcome for verdict in self.verdicts}
+        return 1 if "invalid" in outcomes else 3 if "could not be checked" in outcomes else 0
+
+
+def judge(
+    pdf: bytes,
+    trust: Sequence[x509.Certificate] | None,
+    now: datetime,
+    reader: Reader | None = None,
+    progress: Progress = lambda *_: None,
+) -> Judged:
+    """Check a PDF as `verify` says, and its attachments; with a reader's evidence, that and whether it reproduces.
+
+    Any bytes get verdicts; nothing is raised. Nothing vouches for what a file holds that is not whole and signed: what
+    its attachments say cannot be valid then, and is not held against the evidence.
+    """
+    found = verify(pdf, trust, now)
+    integrity = found[0]
+    attachments = attachments_verdict(pdf)
+    if attachments.outcome == "valid" != integrity.outcome:
+        detail = f"nothing vouches for it: {integrity.detail}"
+        attachments = Verdict("attachments", "could not be checked", detail)
+    verdicts = (*found, attachments)
+    return Judged(verdicts) if reader is None else _against_evidence(pdf, verdicts, reader, progress)
+
+
+def _against_evidence(
+    pdf: bytes, verdicts: tuple[Verdict, ...], reader: Reader, progress: Progress
+) -> Judged:
+    from reports.record import record  # noqa: PLC0415 -- only what is asked for is loaded
+
+    try:
+        recorded = record(pdf, verdicts[0])
+    except ExhibitError as error:
+        unread = (
+            Verdict(check, "could not be checked", str(error)) for check in ("evidence", "reproduction")
+        )
+        return Judged((*verdicts, *unread))
+    evidence, compared = _evidence(recorded, reader, progress)
+    reproduction, differences = _reproduction(recorded, reader, progress)
+    return Judged((*verdicts, evidence, reproduction), compared, differences)
+
+
+def _evidence(recorded: Record, reader: Reader, progress: Progress) -> tuple[Verdict, Held | None]:
+    from reports.held import held  # noqa: PLC0415
+
+    progress("evidence", 0, 0)
+    try:
+        found = held(recorded, reader.source)
+    except ExhibitError as error:
+        return Verdict("evidence", "could not be checked", str(error)), None
+    return found.verdict, found
+
+
+def _reproduction(
+    recorded: Record, reader: Reader, progress: Progress
+) -> tuple[Verdict, tuple[Difference, ...]]:
+    from reports.reproduce import reproduce  # noqa: PLC0415
+
+    try:
+        with reader.means(recorded) as means:
+            found = reproduce(recorded, means, progress)
+    except CheckFailed as error:
+        return Verdict("reproduction", "invalid", str(error)), ()
+    except ExhibitError as error:
+        return Verdict("reproduction", "could not be checked", str(error)), ()
+    return found.verdict, found.differences

@@ -1,0 +1,105 @@
+"""The reader's side, put together: evidence in a folder or in S3, asked through DuckDB or Athena."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from reports.assets import Resources
+from reports.errors import Unavailable
+from reports.evidence import FolderEvidence
+from reports.held import held
+from reports.pipeline import read_settings
+from reports.record import Record
+from reports.reproduce import Means
+
+if TYPE_CHECKING:
+    from reports.evidence_s3 import S3Evidence
+
+PATIENCE = 1800.0  # seconds that Athena may take
+
+
+@dataclass(frozen=True, slots=True)
+class InFolder:
+    """Evidence in a folder, which DuckDB reads where it lies."""
+
+    source: FolderEvidence
+    resources: Resources
+    pseudonym_key: bytes | None
+
+    @contextmanager
+    def means(self, record: Record) -> Iterator[Means]:
+        """Means that see the recorded objects alone."""
+        yield _embedded(self.source.root, record, self)
+
+
+@dataclass(frozen=True, slots=True)
+class InBucket:
+    """Evidence in S3. DuckDB reads copies of the recorded versions, which are kept for as long as they are needed."""
+
+    source: S3Evidence
+    resources: Resources
+    pseudonym_key: bytes | None
+
+    @contextmanager
+    def means(self, record: Record) -> Iterator[Means]:
+        """Means that see the recorded versions alone, even where others have taken their place."""
+        with TemporaryDirectory(prefix="exhibit-") as folder:
+            self.source.fetch(record.objects.values(), Path(folder))
+            yield _embedded(Path(folder), record, self)
+
+
+@dataclass(frozen=True, slots=True)
+class InAthena:
+    """Evidence in S3 that the tables of a database show. Athena reads what is there now: nothing else may be."""
+
+    source: S3Evidence
+    resources: Resources
+    pseudonym_key: bytes | None
+    client: Any
+    workgroup: str
+    database: str
+
+    @contextmanager
+    def means(self, record: Record) -> Iterator[Means]:
+        """Means that see all that is there; raises `Unavailable` where that is not what is recorded."""
+        from reports.query_athena import AthenaEngine  # noqa: PLC0415 -- loads botocore
+
+        found = held(record, self.source).verdict
+        if found.outcome != "valid":
+            raise Unavailable(
+                f"Athena reads what is there now, which is not what is recorded: {found.detail}"
+            )
+        end = time.monotonic() + PATIENCE
+        engine = AthenaEngine(
+            self.client,
+            self.workgroup,
+            self.database,
+            self.source,
+            token=uuid4().hex,
+            deadline=lambda: end - time.monotonic(),
+        )
+        try:
+            yield Means(
+                engine,
+                self.source,
+                read_settings(self.source, self.resources),
+                self.resources,
+                self.pseudonym_key,
+            )
+        finally:
+            engine.cancel()
+
+
+def _embedded(folder: Path, record: Record, reader: InFolder | InBucket) -> Means:
+    from reports.query_duckdb import DuckDBEngine  # noqa: PLC0415 -- loads DuckDB
+
+    source = FolderEvidence(folder, only=record.objects.keys())
+    settings = read_settings(reader.source, reader.resources)
+    return Means(DuckDBEngine(source), source, settings, reader.resources, reader.pseudonym_key)

@@ -1,0 +1,226 @@
+"""What a briefing records about itself, read back from its PDF: what it says, and what that was computed from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from reports import query
+from reports.contents import InconsistentError, attached, check
+from reports.errors import CheckFailed, Unavailable
+from reports.evidence import EvidenceObject
+from reports.query import Question
+from reports.resolve import Audience, Window
+from reports.verify import Verdict
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel)
+
+
+Read = TypeVar("Read", bound=BaseModel)
+
+
+class Digest(_Model):
+    """A SHA-256, in hexadecimal."""
+
+    sha256: str
+
+
+class Annotations(_Model):
+    """An object's size in bytes, and its version where the store keeps versions."""
+
+    size: int
+    version: str | None
+
+
+class Subject(_Model):
+    """An evidence object."""
+
+    name: str
+    digest: Digest
+    annotations: Annotations
+
+    @property
+    def pinned(self) -> EvidenceObject:
+        """The object as it was pinned."""
+        return EvidenceObject(self.name, self.digest.sha256, self.annotations.size, self.annotations.version)
+
+
+class Days(_Model):
+    """A window, both ends included."""
+
+    first: date = Field(alias="from")
+    last: date = Field(alias="to")
+
+
+class Asked(_Model):
+    """A question as it was asked and answered."""
+
+    name: str
+    sql: str
+    sql_sha256: str
+    parameters: tuple[str, ...]
+    engine: str
+    engine_version: str
+    execution_id: str | None
+    bytes_scanned: int | None = None
+    result_sha256: str
+
+
+class Named(_Model):
+    """A settings file, by the digest of what it says."""
+
+    name: str
+    digest: Digest
+
+
+class Release(_Model):
+    """A release of a piece of software."""
+
+    name: str
+    version: str
+
+
+class Templates(_Model):
+    """The files that pages are made of."""
+
+    digest: Digest
+
+
+class Pages(_Model):
+    """How the pages were made."""
+
+    page_size: Literal["letter", "a4"]
+    templates: Templates
+    libraries: tuple[Release, ...]
+
+
+class Predicate(_Model):
+    """How the figures came from the objects."""
+
+    window: Days
+    settling_days: int
+    questions: tuple[Asked, ...]
+    settings: tuple[Named, ...]
+    addressee: str | None
+    pages: Pages
+    software: Release
+
+
+class Statement(_Model):
+    """`evidence.json`."""
+
+    subject: tuple[Subject, ...]
+    predicate: Predicate
+
+
+class Printed(BaseModel):
+    """A figure as `briefing.json` lists it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    value: int | float | str
+    unit: str
+    printed: str
+    question: str
+    row: dict[str, Any]
+
+    @property
+    def place(self) -> str:
+        """By what the same figure is known in another briefing: its source, its unit and its row."""
+        return json.dumps([self.question, self.unit, self.row], sort_keys=True)
+
+
+class Said(BaseModel):
+    """`briefing.json`, as far as it is read here."""
+
+    model_config = ConfigDict(frozen=True)
+
+    audience: Audience
+    report_number: str
+    edition: int
+    supersedes: str | None
+    as_of: datetime
+    figures: tuple[Printed, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A briefing that is whole since it was signed, and what it records; `files` are its attachments."""
+
+    pdf: bytes
+    files: Mapping[str, bytes]
+    said: Said
+    statement: Statement
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the document, in hexadecimal."""
+        return hashlib.sha256(self.pdf).hexdigest()
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """The whole of `briefing.json`."""
+        found: dict[str, Any] = json.loads(self.files["briefing.json"])
+        return found
+
+    @property
+    def name(self) -> str:
+        """The report's number and edition, as a later edition cites it."""
+        return f"{self.said.report_number} edition {self.said.edition}"
+
+    @property
+    def window(self) -> Window:
+        """The days that it is about."""
+        days = self.statement.predicate.window
+        return Window(days.first, days.last)
+
+    @property
+    def question(self) -> Question:
+        """The question that its tallies answer."""
+        days = self.statement.predicate.settling_days
+        return query.tallies(self.window, days, each_account=self.said.audience == "regulator")
+
+    @cached_property
+    def objects(self) -> dict[str, EvidenceObject]:
+        """The evidence objects, by name."""
+        return {subject.name: subject.pinned for subject in self.statement.subject}
+
+
+def record(pdf: bytes, integrity: Verdict) -> Record:
+    """Read what a briefing records, given the verdict on the integrity of its file.
+
+    Raises `CheckFailed` where nothing vouches for it, or its attachments contradict each other; `Unavailable` where
+    that cannot be told.
+    """
+    if integrity.outcome != "valid":
+        kind = CheckFailed if integrity.outcome == "invalid" else Unavailable
+        raise kind(f"nothing vouches for what the file says: {integrity.detail}")
+    try:
+        files = attached(pdf)
+        check(files)
+    except InconsistentError as error:
+        raise CheckFailed(f"the attachments contradict each other: {error}") from None
+    said = _read(Said, files, "briefing.json")
+    return Record(pdf, files, said, _read(Statement, files, "evidence.json"))
+
+
+def _read(model: type[Read], files: Mapping[str, bytes], name: str) -> Read:
+    try:
+        return model.model_validate_json(files[name])
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise Unavailable(
+            f"{name}: {place}: {first['msg']}: it was not written by this release of Exhibit"
+        ) from None

@@ -1,0 +1,304 @@
+"""Whether a briefing can be made again from its evidence: the line once more, without signing. Part of step 7.
+
+1. Made by another release, with other settings or other templates, a briefing cannot be held against this one.
+2. The questions are asked again, of the very objects that are recorded.
+3. Each figure, and every other value of `briefing.json`, is compared.
+4. The attachments and the pages are made again, and compared byte for byte with the first revision of the file.
+5. The revision that was signed adds its signature to that one, and nothing else.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC
+from typing import Any, Protocol
+
+from pyhanko.sign.diff_analysis import SuspiciousModification
+
+from reports import __version__
+from reports.archival import check_signature
+from reports.assets import Resources
+from reports.attach import Attachment, as_json, attachments, briefing_data, settings_digests
+from reports.collect import collect
+from reports.compose import Briefing, Settings, compose
+from reports.difference import ABSENT, Difference, differences
+from reports.errors import CheckFailed, Unavailable
+from reports.evidence import EvidenceObject, EvidenceSource, Located
+from reports.figures import Figure
+from reports.group import group
+from reports.pipeline import Progress, addressed
+from reports.query import Answer, QueryEngine, Question
+from reports.record import Asked, Printed, Record
+from reports.typeset import typeset
+from reports.verify import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a briefing is made again with.
+
+    `engine` and `source` are about the recorded objects. `pseudonym_key` is None where only the issuer has it.
+    """
+
+    engine: QueryEngine
+    source: EvidenceSource
+    settings: Settings
+    resources: Resources
+    pseudonym_key: bytes | None = None
+
+
+class Reader(Protocol):
+    """What somebody holds who makes a briefing again: its evidence, and with what to ask it."""
+
+    @property
+    def source(self) -> EvidenceSource:
+        """Where the evidence lies, all of it."""
+
+    def means(self, record: Record) -> AbstractContextManager[Means]:
+        """The means to make a briefing again, for as long as they are needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """What came of making a briefing again: the verdict `reproduction`, and where the two differ."""
+
+    verdict: Verdict
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A briefing that was composed and typeset again."""
+
+    briefing: Briefing
+    html: str
+    figures: tuple[Figure, ...]
+
+    @property
+    def printed(self) -> tuple[Printed, ...]:
+        """The figures as `briefing.json` lists them."""
+        return tuple(Printed.model_validate_json(as_json(figure.data)) for figure in self.figures)
+
+
+def reproduce(record: Record, means: Means, progress: Progress) -> Reproduction:
+    """Make a briefing again and compare; raises the errors of `reports.errors` where that cannot be done."""
+    # 1. and 2.
+    again = recompute(record, means, progress)
+    # 3.
+    found = [*_figures(record.said.figures, again.printed), *_values(record, again)]
+    if found:
+        return Reproduction(_differs(found), tuple(found))
+    # 4.
+    from reports.render import bind, pages_record  # noqa: PLC0415 -- loads WeasyPrint
+
+    progress("render", 0, 0)
+    pages = pages_record(means.resources, record.statement.predicate.pages.page_size)
+    _check_libraries(record, pages["libraries"])
+    key = means.pseudonym_key
+    files = attachments(again.briefing, again.figures, key or b"", pages)
+    files = files if key else tuple(_under_its_pseudonyms(file, record) for file in files)
+    found = list(_files(record.files, files))
+    if found:
+        return Reproduction(_differs(found), tuple(found))
+    unsigned = bind(again.briefing, again.html, files, means.resources)
+    _check_bytes(record.pdf, unsigned)
+    # 5.
+    _check_signed(record.pdf, len(unsigned))
+    pseudonyms = (
+        "" if key or again.briefing.audience != "regulator" else ", under the pseudonyms of accounts.csv"
+    )
+    told = f"{len(again.figures)} figures, and the {len(unsigned):,} bytes before the signature, are the same"
+    return Reproduction(Verdict("reproduction", "valid", f"made again from the evidence{pseudonyms}: {told}"))
+
+
+def recompute(record: Record, means: Means, progress: Progress) -> Again:
+    """Ask the questions of a briefing again, and compose and typeset it; raises as `reproduce` does."""
+    predicate = record.statement.predicate
+    settings = addressed(means.settings, record.said.audience, predicate.addressee)
+    _check_release(record)
+    _check_settings(record, settings, means.resources)
+    source = _AsRecorded(means.source, record.objects)
+    engine = _AskedAgain(means.engine, {asked.name: asked for asked in predicate.questions})
+    evidence = collect(record.question, engine, source, progress)
+    progress("compose", 0, 0)
+    briefing = compose(
+        record.window,
+        evidence,
+        group(evidence, settings.registry),
+        record.said.audience,
+        settings=settings,
+        as_of=record.said.as_of.astimezone(UTC),
+        edition=record.said.edition,
+        supersedes=record.said.supersedes,
+    )
+    html, ledger = typeset(briefing, means.resources, predicate.pages.page_size)
+    return Again(briefing, html, tuple(ledger.figures.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _AsRecorded:
+    """The recorded objects of a source: as they are now, under the versions that they had."""
+
+    source: EvidenceSource
+    objects: Mapping[str, EvidenceObject]
+
+    def list(self) -> tuple[Located, ...]:
+        listed = self.source.list()
+        missing = sorted(self.objects.keys() - {o.name for o in listed})
+        if missing:
+            raise Unavailable(f"the evidence is not complete: {missing[0]} is missing, one of {len(missing)}")
+        return listed
+
+    def pin(self, objects: Iterable[Located]) -> tuple[EvidenceObject, ...]:
+        pinned = self.source.pin(objects)
+        known = (self.objects.get(o.name) for o in pinned)
+        return tuple(k if k and k.sha256 == o.sha256 else o for o, k in zip(pinned, known, strict=True))
+
+    def text(self, name: str) -> str | None:
+        return self.source.text(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _AskedAgain:
+    """An engine whose answers carry the engine, the execution and the cost that are recorded: these need not repeat."""
+
+    engine: QueryEngine
+    asked: Mapping[str, Asked]
+
+    def ask(self, question: Question, progress: Any) -> Answer:
+        answer, before = self.engine.ask(question, progress), self.asked.get(question.name)
+        if before is None:
+            return answer
+        return replace(
+            answer,
+            engine=before.engine,
+            engine_version=before.engine_version,
+            execution_id=before.execution_id,
+            bytes_scanned=before.bytes_scanned,
+        )
+
+
+def _check_release(record: Record) -> None:
+    made_by = record.statement.predicate.software
+    if made_by.version != __version__:
+        raise Unavailable(
+            f"it was made by {made_by.name} {made_by.version}, and this is {__version__}: "
+            f"pip install {made_by.name}=={made_by.version}, then run again"
+        )
+
+
+def _check_settings(record: Record, settings: Settings, resources: Resources) -> None:
+    recorded = {each.name: each.digest.sha256 for each in record.statement.predicate.settings}
+    for each in settings_digests(settings):
+        if recorded.get(each["name"]) != each["digest"]["sha256"]:
+            raise Unavailable(
+                f"{each['name']} is not what the briefing was made with: put that one in its place"
+            )
+    if resources.digest() != record.statement.predicate.pages.templates.digest.sha256:
+        raise Unavailable(
+            "the templates are not those that the briefing was made with: name them with --templates, if the issuer "
+            "has their own"
+        )
+
+
+def _check_libraries(record: Record, here: Sequence[Mapping[str, str]]) -> None:
+    at_hand = {each["name"]: each["version"] for each in here}
+    for made_with in record.statement.predicate.pages.libraries:
+        if at_hand.get(made_with.name) != made_with.version:
+            raise Unavailable(
+                f"every value is the same, but the pages were made with {made_with.name} {made_with.version}, and here "
+                f"is {at_hand.get(made_with.name, 'none')}: install that release to make the bytes again"
+            )
+
+
+def _figures(recorded: Iterable[Printed], computed: Iterable[Printed]) -> Iterator[Difference]:
+    """The figures that differ, known again by source, unit and row; whole figures where one has no counterpart."""
+    before, after = _by_place(recorded), _by_place(computed)
+    for place, figures in before.items():
+        others = after.pop(place, {})
+        new = [value for value in others if value not in figures]
+        for value, figure in figures.items():
+            if not others:
+                yield Difference(f"figures[{figure.id}]", figure.model_dump(), ABSENT)
+            elif value not in others:
+                yield Difference(f"figures[{figure.id}].value", value, new.pop(0) if new else ABSENT)
+    for others in after.values():
+        for figure in others.values():
+            yield Difference("figures", ABSENT, figure.model_dump())
+
+
+def _by_place(figures: Iterable[Printed]) -> dict[str, dict[int | float | str, Printed]]:
+    """Figures by their place, and by their value: a place may have several, such as the thresholds of a setting."""
+    found: dict[str, dict[int | float | str, Printed]] = defaultdict(dict)
+    for figure in figures:
+        found[figure.place].setdefault(figure.value, figure)
+    return found
+
+
+def _values(record: Record, again: Again) -> Iterator[Difference]:
+    computed = json.loads(as_json(briefing_data(again.briefing, ())))
+    return differences({**record.data, "figures": []}, computed)
+
+
+def _under_its_pseudonyms(file: Attachment, record: Record) -> Attachment:
+    """`accounts.csv` as it is recorded, if it says of its pseudonyms what was found of as many accounts."""
+    recorded = record.files.get(file.name, b"")
+    if file.name == "accounts.csv" and _by_account(recorded) == _by_account(file.data):
+        return replace(file, data=recorded)
+    return file
+
+
+def _by_account(table: bytes) -> list[list[tuple[str, ...]]]:
+    accounts: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for account, *of_it in csv.reader(io.StringIO(table.decode(), newline="")):
+        accounts[account].append(tuple(of_it))
+    return sorted(sorted(of_it) for of_it in accounts.values())
+
+
+def _files(recorded: Mapping[str, bytes], computed: Sequence[Attachment]) -> Iterator[Difference]:
+    """What differs in the attachments: item by item in JSON, else their sizes."""
+    made = {file.name: file.data for file in computed}
+    for name in sorted(recorded.keys() | made.keys()):
+        before, after = recorded.get(name), made.get(name)
+        if before == after:
+            continue
+        if before and after and name.endswith(".json"):
+            yield from differences(json.loads(before), json.loads(after), name)
+        else:
+            sizes = (ABSENT if each is None else f"{len(each):,} bytes" for each in (before, after))
+            yield Difference(name, *sizes)
+
+
+def _check_bytes(pdf: bytes, unsigned: bytes) -> None:
+    if not pdf.startswith(unsigned):
+        at = next((n for n, (a, b) in enumerate(zip(pdf, unsigned, strict=False)) if a != b), len(pdf))
+        raise CheckFailed(f"every value is the same, but the pages are not: they differ from byte {at:,} on")
+
+
+def _check_signed(pdf: bytes, unsigned: int) -> None:
+    try:
+        check_signature(pdf, unsigned)
+    except SuspiciousModification as error:
+        raise CheckFailed(
+            f"the pages are the same before the signature, but not what was signed: it changes {error}"
+        ) from None
+
+
+def _differs(found: Sequence[Difference]) -> Verdict:
+    first, figures = found[0], sum(each.at.startswith("figures") for each in found)
+    values = " and ".join(
+        _shown(each, what) for each, what in ((first.before, "is"), (first.after, "computed again"))
+    )
+    return Verdict(
+        "reproduction", "invalid", f"{len(found)} differences, {figures} of figures: {first.at}: {values}"
+    )
+
+
+def _shown(value: Any, what: str) -> str:
+    return f"{what} {json.dumps(value)[:60]}"

@@ -1,0 +1,59 @@
+"""Readers who hold the evidence of a published briefing, and issuers who sign something else."""
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pikepdf
+
+from reports.assets import Resources
+from reports.evidence import FolderEvidence
+from reports.judge import Judged, judge
+from reports.keys import LocalAuthority
+from reports.reader import InFolder
+from reports.record import Record, record
+from reports.verify import verify
+from tests.pki import NOW, sign_locally
+from tests.publishing import GOLDEN, Published
+
+
+def recorded(pdf: bytes) -> Record:
+    """What a signed briefing records."""
+    return record(pdf, verify(pdf, None, NOW)[0])
+
+
+def copied(scenario: str, to: Path) -> Path:
+    """A copy of a scenario's evidence, to be changed."""
+    return Path(shutil.copytree(GOLDEN / scenario, to / "evidence"))
+
+
+def held_by(evidence: Path, key: bytes | None = None, resources: Resources | None = None) -> InFolder:
+    """A reader with a folder of evidence."""
+    return InFolder(FolderEvidence(evidence), resources or Resources(), key)
+
+
+def judged(pdf: bytes, evidence: Path, key: bytes | None = None) -> Judged:
+    """All verdicts of a reader with a folder of evidence, who trusts nobody."""
+    return judge(pdf, None, NOW, held_by(evidence, key))
+
+
+def outcomes(found: Judged) -> tuple[str, str]:
+    """The outcomes of `evidence` and `reproduction`."""
+    evidence, reproduction = (verdict.outcome for verdict in found.verdicts[-2:])
+    return evidence, reproduction
+
+
+def signed_anew(
+    published: Published, authority: LocalAuthority, file: str, change: Callable[[dict[str, Any]], object]
+) -> bytes:
+    """A briefing whose issuer changed an attached JSON file before signing."""
+    out = io.BytesIO()
+    with pikepdf.open(io.BytesIO(published.unsigned)) as pdf:
+        data = json.loads(pdf.attachments[file].get_file().read_bytes())
+        change(data)
+        pdf.attachments[file] = pikepdf.AttachedFileSpec(pdf, json.dumps(data).encode(), filename=file)
+        pdf.save(out)
+    return sign_locally(out.getvalue(), authority)

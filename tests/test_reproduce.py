@@ -1,0 +1,215 @@
+"""Step 7, in part: whether a briefing can be made again from its evidence."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyhanko.pdf_utils.generic import NumberObject
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.diff_analysis import SuspiciousModification
+
+from reports import render, reproduce, sign
+from reports.archival import check_signature
+from reports.assets import TEMPLATES, Resources
+from reports.judge import judge
+from reports.keys import LocalAuthority
+from reports.verify import verify
+from tests.checking import copied, held_by, judged, outcomes, signed_anew
+from tests.pki import NOW, sign_locally
+from tests.publishing import GOLDEN, SCENARIOS, Published
+
+DAY = "detections/event_day=2026-05-0"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_what_was_published_reproduces(golden: dict[str, Published], scenario: str) -> None:
+    """Each briefing is made again from its evidence, to the last byte, without the issuer's keys."""
+    found = judged(golden[scenario].pdf.read_bytes(), GOLDEN / scenario)
+    assert outcomes(found) == ("valid", "valid"), found.verdicts
+    assert f"{golden[scenario].receipt['unsigned']['size']:,} bytes" in found.verdicts[-1].detail
+
+
+def test_pseudonyms_are_made_again_with_their_key(
+    golden: dict[str, Published], authority: LocalAuthority
+) -> None:
+    """With the key of the pseudonyms they are checked as well, and with another they are found to differ."""
+    pdf = golden["revisions"].pdf.read_bytes()
+    right, wrong = (judged(pdf, GOLDEN / "revisions", key) for key in (authority.pseudonym_key(), bytes(32)))
+    assert (right.verdicts[-1].outcome, wrong.verdicts[-1].outcome) == ("valid", "invalid")
+    assert "pseudonyms" not in right.verdicts[-1].detail
+    assert [each.at for each in wrong.differences] == ["accounts.csv"]
+
+
+def test_added_evidence_does_not_matter(golden: dict[str, Published], tmp_path: Path) -> None:
+    """What was added since is told, and a briefing is made again from what it was made from."""
+    evidence = copied("revisions", tmp_path)
+    shutil.copy(evidence / f"{DAY}2/all.jsonl", evidence / f"{DAY}2/again.jsonl")
+    assert outcomes(judged(golden["revisions"].pdf.read_bytes(), evidence)) == ("invalid", "valid")
+
+
+def test_changed_evidence_is_told_by_figure(golden: dict[str, Published], tmp_path: Path) -> None:
+    """Other evidence gives other figures: each is listed with both values, the first in the one line."""
+    evidence = copied("revisions", tmp_path)
+    part = evidence / f"{DAY}2/all.jsonl"
+    rows = [json.loads(line) for line in part.read_text().splitlines()]
+    for row in rows:
+        row["exchange_count"] += 1000
+    part.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = judged(golden["revisions"].pdf.read_bytes(), evidence)
+    assert outcomes(found) == ("invalid", "invalid")
+    figures = {figure["id"]: figure["value"] for figure in golden["revisions"].briefing["figures"]}
+    moved = [each for each in found.differences if each.at.endswith("].value")]
+    assert moved
+    for each in moved:
+        assert figures[each.at.removeprefix("figures[").removesuffix("].value")] == each.before != each.after
+    total = next(each for each in found.differences if each.at == "exchanges")
+    assert total.after - total.before == 1000 * len({row["detection_id"] for row in rows})
+    assert moved[0].at in found.verdicts[-1].detail
+
+
+def test_evidence_that_vanished(golden: dict[str, Published], tmp_path: Path) -> None:
+    """Without one of its objects, a briefing cannot be made again; which one is said."""
+    evidence = copied("revisions", tmp_path)
+    (evidence / f"{DAY}3/all.jsonl").unlink()
+    found = judged(golden["revisions"].pdf.read_bytes(), evidence)
+    assert outcomes(found) == ("invalid", "could not be checked")
+    assert f"{DAY}3/all.jsonl is missing" in found.verdicts[-1].detail
+
+
+def test_evidence_that_is_no_longer_any(golden: dict[str, Published], tmp_path: Path) -> None:
+    """An object that is not even rows any more has changed, and nothing can be computed from it."""
+    evidence = copied("revisions", tmp_path)
+    (evidence / f"{DAY}3/all.jsonl").write_bytes(b"\0" * 1000)
+    found = judged(golden["revisions"].pdf.read_bytes(), evidence)
+    assert outcomes(found) == ("invalid", "could not be checked")
+    assert f"{DAY}3/all.jsonl" in found.verdicts[-1].detail
+
+
+def test_another_release(golden: dict[str, Published], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A briefing of another release could not be checked; the release to install is named."""
+    monkeypatch.setattr(reproduce, "__version__", "99")
+    verdict = judged(golden["quiet"].pdf.read_bytes(), GOLDEN / "quiet").verdicts[-1]
+    version = golden["quiet"].briefing["software_version"]
+    assert verdict.outcome == "could not be checked"
+    assert f"pip install exhibit=={version}" in verdict.detail
+
+
+def test_other_libraries(golden: dict[str, Published], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values are compared whatever libraries there are; for the bytes, the release of the library is named."""
+    real = render.pages_record
+
+    def other(*arguments: Any) -> dict[str, Any]:
+        return {**real(*arguments), "libraries": [{"name": "weasyprint", "version": "0"}]}
+
+    monkeypatch.setattr(render, "pages_record", other)
+    verdict = judged(golden["quiet"].pdf.read_bytes(), GOLDEN / "quiet").verdicts[-1]
+    assert verdict.outcome == "could not be checked"
+    assert verdict.detail.startswith("every value is the same, but the pages were made with ")
+
+
+@pytest.mark.parametrize("file", ["campaigns.yaml", "dataset.yaml"])
+def test_other_settings(golden: dict[str, Published], tmp_path: Path, file: str) -> None:
+    """Settings that are not those of then are named."""
+    evidence = copied("naming", tmp_path)
+    (evidence / file).unlink()
+    verdict = judged(golden["naming"].pdf.read_bytes(), evidence).verdicts[-1]
+    assert verdict.outcome == "could not be checked"
+    assert verdict.detail == f"{file} is not what the briefing was made with: put that one in its place"
+
+
+def test_other_templates(golden: dict[str, Published], tmp_path: Path) -> None:
+    """Pages are not held against other templates, and the option that names them is."""
+    (tmp_path / "page.css").write_text("p { color: red }")
+    own = held_by(GOLDEN / "quiet", resources=Resources((tmp_path, TEMPLATES)))
+    verdict = judge(golden["quiet"].pdf.read_bytes(), None, NOW, own).verdicts[-1]
+    assert verdict.outcome == "could not be checked"
+    assert "--templates" in verdict.detail
+
+
+def test_a_lie_of_the_issuer(golden: dict[str, Published], authority: LocalAuthority) -> None:
+    """A figure that an issuer makes up and signs does not come out of the evidence, though all else is valid."""
+
+    def lie(data: dict[str, Any]) -> None:
+        figure = next(each for each in data["figures"] if each["question"] == "history")
+        figure["value"] += 1
+
+    found = judged(signed_anew(golden["naming"], authority, "briefing.json", lie), GOLDEN / "naming")
+    assert [verdict.outcome for verdict in found.verdicts[3:]] == ["valid", "valid", "invalid"]
+    (difference,) = found.differences
+    assert difference.before - 1 == difference.after
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        (lambda data: data["subject"][0].pop("digest"), "evidence.json: subject.0.digest: Field required"),
+        (lambda data: data["predicate"].pop("pages"), "evidence.json: predicate.pages: Field required"),
+        (lambda data: data["subject"][0].update(name="../../etc/passwd"), "../../etc/passwd is missing"),
+        (
+            lambda data: data["predicate"].update(settlingDays=10**9),
+            "settling days reach beyond the calendar",
+        ),
+    ],
+    ids=["digest", "pages", "name", "days"],
+)
+def test_a_manifest_that_was_edited(
+    golden: dict[str, Published], authority: LocalAuthority, change: Any, detail: str
+) -> None:
+    """A record that does not fit gets its verdict in words, whatever it lacks."""
+    found = judged(signed_anew(golden["quiet"], authority, "evidence.json", change), GOLDEN / "quiet")
+    assert found.verdicts[-1].outcome == "could not be checked"
+    assert detail in found.verdicts[-1].detail
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda pdf: pdf[:-100], lambda pdf: b"", lambda pdf: pdf.replace(b"/Sig", b"/Gis")]
+)
+def test_nothing_vouches_for_what_is_not_whole(golden: dict[str, Published], damage: Any) -> None:
+    """What a tampered, cut or unsigned file records is not held against the evidence."""
+    found = judged(damage(golden["quiet"].pdf.read_bytes()), GOLDEN / "quiet")
+    assert outcomes(found) == ("could not be checked", "could not be checked")
+    assert "nothing vouches for what the file says" in found.verdicts[-1].detail
+
+
+def turned(writer: Any) -> None:
+    """Turn the first page by a quarter."""
+    page = writer.root["/Pages"]["/Kids"].raw_get(0)
+    page.get_object()["/Rotate"] = NumberObject(90)
+    writer.mark_update(page)
+
+
+def turned_before(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Signed after a revision that turns a page."""
+    writer, changed = IncrementalPdfFileWriter(io.BytesIO(unsigned)), io.BytesIO()
+    turned(writer)
+    writer.write(changed)
+    return sign_locally(changed.getvalue(), authority)
+
+
+def turned_within(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Signed in the revision that turns a page."""
+
+    class Turning(sign._Writer):
+        def __init__(self, stream: Any) -> None:
+            super().__init__(stream)
+            if not self.prev.embedded_signatures:
+                turned(self)
+
+    monkeypatch.setattr(sign, "_Writer", Turning)
+    return sign_locally(unsigned, authority)
+
+
+@pytest.mark.parametrize("change", [turned_before, turned_within])
+def test_the_signed_revision_adds_a_signature_alone(
+    unsigned: bytes, signed: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch, change: Any
+) -> None:
+    """Pages that are changed before or while they are signed are found, though the first revision is as it was."""
+    check_signature(signed, len(unsigned))
+    pdf = change(unsigned, authority, monkeypatch)
+    assert pdf.startswith(unsigned)
+    assert verify(pdf, None, NOW)[0].outcome == "valid"
+    with pytest.raises(SuspiciousModification):
+        check_signature(pdf, len(unsigned))
