@@ -40,11 +40,12 @@ def tallies(evidence: str, window: str) -> None:
 
 def publish(evidence: str, window: str, out: str, keys: str) -> None:
     """A lawmaker's briefing, from the command line's point of view."""
-    from reports.cli import main  # noqa: PLC0415
+    from reports.cli import program  # noqa: PLC0415
 
     arguments = ["--evidence", evidence, "--window", window, "--out", out, "--keys", keys]
+    sys.argv[1:] = ["publish", "--audience", "lawmaker", "--as-of", "2026-06-20T12:00:00Z", *arguments]
     sys.stdout = sys.stderr
-    sys.exit(main(["publish", "--audience", "lawmaker", "--as-of", "2026-06-20T12:00:00Z", *arguments]))
+    program()
 
 
 def html(evidence: str, window: str, file: str) -> None:

@@ -1,7 +1,5 @@
 """`python -m reports` is `exhibit`."""
 
-import sys
+from reports.cli import program
 
-from reports.cli import main
-
-sys.exit(main())
+program()
