@@ -315,7 +315,17 @@ def _release_furniture(pdf: pydyf.PDF) -> None:
                 stream[at - 1 : at + 1] = ["/Artifact", pydyf.Dictionary({"Type": "/Pagination"})]
     for element in _typed(pdf, "/StructElem"):
         if element.reference not in read:
-            element.free = "f"
+            pdf.objects[element.number] = _Null(element.number)
+
+
+class _Null(pydyf.Object):  # type: ignore[misc]
+    """In place of an object: pydyf miscounts what follows one that it is told is free."""
+
+    data = b"null"
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def _reachable(pdf: pydyf.PDF, root: pydyf.Dictionary) -> set[bytes]:

@@ -12,6 +12,7 @@ import pikepdf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyhanko.pdf_utils.reader import PdfFileReader
 
 from reports.assets import TEMPLATES, Resources
 from reports.errors import InvalidSettings
@@ -207,6 +208,15 @@ def test_furniture_is_artifact(pdf: pikepdf.Pdf) -> None:
 
         assert len(marks) - len(owners) >= 4  # twice the marking, the number, and page n of m
         assert {owner.objgen for owner in owners} <= read
+
+
+def test_every_object_is_where_the_cross_references_say(whole: bytes) -> None:
+    """A reader that takes the cross-references at their word finds every object."""
+    reader = PdfFileReader(BytesIO(whole))
+    written = reader.xrefs.explicit_refs_in_revision(0)
+    assert len(written) > 50
+    for reference in written:
+        reader.get_object(reference)
 
 
 def test_fonts_need_no_asking() -> None:
