@@ -6,18 +6,22 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-
-from pyhanko.pdf_utils.reader import PdfFileReader
 
 from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, cell, days_csv
 from reports.errors import ExhibitError
+from reports.opening import OpeningError, inflated, opened
 from reports.resolve import AUDIENCES
 from reports.verify import Verdict
 
 REQUIRED = ("briefing.json", "evidence.json", "campaigns.csv", "days.csv")
 HEADINGS = ("by_day", "by_capability", "by_detector", "by_network", "by_country")
+
+MOST_ATTACHED = 64
+MOST_VALUES = 2_000_000  # objects and lists in a JSON file: one in three bytes may open one
+MOST_COMPARISONS = 100_000_000
 
 
 class InconsistentError(Exception):
@@ -25,21 +29,29 @@ class InconsistentError(Exception):
 
 
 def attached(pdf: bytes) -> dict[str, bytes]:
-    """The files attached to a PDF, by name; raises `InconsistentError` for two of one name."""
-    root = PdfFileReader(io.BytesIO(pdf)).root
-    tree = _entry(root, "/Names")
-    leaves = _leaves(tree["/EmbeddedFiles"]) if "/EmbeddedFiles" in tree else ()
-    files = [(str(name), bytes(spec["/EF"]["/F"].data)) for name, spec in leaves]
+    """The files attached to a PDF, by name.
+
+    Raises `InconsistentError` for two of one name, `OpeningError` where the file holds too much or is no PDF, and what
+    pyHanko raises where it is damaged.
+    """
+    tree = _entry(opened(pdf).root, "/Names")
+    leaves = list(_leaves(tree.raw_get("/EmbeddedFiles"))) if "/EmbeddedFiles" in tree else []
+    files = [(str(name), inflated(spec["/EF"]["/F"])) for name, spec in leaves]
     if len(dict(files)) < len(files):
         raise InconsistentError("two attachments have the same name")
     return dict(files)
 
 
-def _leaves(node: Any) -> Iterator[tuple[Any, Any]]:
-    names, kids = _entry(node, "/Names"), _entry(node, "/Kids")
-    yield from ((names[at], names[at + 1]) for at in range(0, len(names), 2))
-    for at in range(len(kids)):
-        yield from _leaves(kids[at])
+def _leaves(top: Any) -> Iterator[tuple[Any, Any]]:
+    waiting, found = [top], 0
+    while waiting:
+        node = waiting.pop().get_object()
+        names, kids = _entry(node, "/Names"), _entry(node, "/Kids")
+        found += len(names) // 2 + len(kids)
+        if found > MOST_ATTACHED:
+            raise OpeningError(f"the file has more than {MOST_ATTACHED} attachments")
+        yield from ((names[at], names[at + 1]) for at in range(0, len(names), 2))
+        waiting += [kids.raw_get(at) for at in reversed(range(len(kids)))]
 
 
 def _entry(node: Any, name: str) -> Any:
@@ -86,6 +98,7 @@ def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mappi
     # 5.
     _check_statement(statement, data)
     # 6.
+    _check_extent(data)
     for figure in data["figures"]:
         _check_figure(figure, data)
     figures, objects = len(data["figures"]), len(statement["subject"])
@@ -95,6 +108,8 @@ def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mappi
 def _parsed(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     if name not in files:
         raise InconsistentError(f"{name} is missing")
+    if files[name].count(b"{") + files[name].count(b"[") > MOST_VALUES:
+        raise OpeningError(f"{name} has more than {MOST_VALUES:,} objects and lists")
     try:
         data = json.loads(files[name], object_pairs_hook=_once_each, parse_constant=_no_number)
     except (ValueError, RecursionError):
@@ -161,26 +176,22 @@ def _check_whole(data: Mapping[str, Any]) -> None:
 
 
 def _check_accounts(content: bytes, data: Mapping[str, Any]) -> None:
-    rows = list(csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True))
-    by_campaign: dict[str, list[dict[str, str]]] = {}
-    for row in rows:
-        by_campaign.setdefault(row["campaign_id"], []).append(row)
+    every: set[str] = set()
+    told: dict[str, tuple[set[str], list[int]]] = defaultdict(lambda: (set(), [0, 0]))
+    for row in csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True):
+        accounts, sums = told[row["campaign_id"]]
+        every.add(row["account"])
+        accounts.add(row["account"])
+        sums[0] += int(row["exchanges"])
+        sums[1] += int(row["detections"])
     for activity in _activities(data):
-        of_it = by_campaign.pop(cell(activity.get("campaign_id") or ""), [])
-        told = (
-            len({row["account"] for row in of_it}),
-            *(_sum(of_it, c) for c in ("exchanges", "detections")),
-        )
-        if told != (activity["accounts"], activity["exchanges"], activity["detections"]):
+        accounts, sums = told.pop(cell(activity.get("campaign_id") or ""), (set(), [0, 0]))
+        if [len(accounts), *sums] != [activity[c] for c in ("accounts", "exchanges", "detections")]:
             raise InconsistentError(
                 f"accounts.csv: the accounts of {_called(activity)} do not add up to its totals"
             )
-    if by_campaign or len({row["account"] for row in rows}) != data["accounts"]:
+    if told or len(every) != data["accounts"]:
         raise InconsistentError("accounts.csv has accounts that briefing.json does not count")
-
-
-def _sum(rows: Iterable[Mapping[str, str]], column: str) -> int:
-    return sum(int(row[column]) for row in rows)
 
 
 def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> None:
@@ -194,6 +205,14 @@ def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> N
             raise InconsistentError(
                 f"evidence.json: the digest of question {question['name']} does not fit its text"
             )
+
+
+def _check_extent(data: Mapping[str, Any]) -> None:
+    """Each figure is looked for among the campaigns, and then among the tallies of one."""
+    campaigns = _activities(data)
+    tallies = max(len(value) for a in (data, *campaigns) for value in a.values() if isinstance(value, list))
+    if len(data["figures"]) * (len(campaigns) + tallies) > MOST_COMPARISONS:
+        raise OpeningError("briefing.json has more figures and tallies than can be compared")
 
 
 def _check_figure(figure: Mapping[str, Any], data: Mapping[str, Any]) -> None:
@@ -229,7 +248,7 @@ def _judged(check_: str, judge: Callable[[], str]) -> Verdict:
         return Verdict(check_, "valid", judge())
     except InconsistentError as error:
         return Verdict(check_, "invalid", str(error))
-    except ExhibitError as error:
+    except (ExhibitError, OpeningError) as error:
         return Verdict(check_, "could not be checked", str(error))
     except Exception as error:  # any bytes may come in, and parsers fail in as many ways
         return Verdict(

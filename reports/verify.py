@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +32,8 @@ from pyhanko_certvalidator.util import get_declared_revinfo, get_pyca_cryptograp
 
 from reports.archival import check_updates
 from reports.keys import signing_fault
+from reports.opening import OpeningError, opened
+from reports.plain import NotPlainError, check_plain, check_signatures
 
 Outcome = Literal["valid", "invalid", "could not be checked"]
 Result = TypeVar("Result")
@@ -42,6 +43,9 @@ for _library in ("pyhanko", "pyhanko_certvalidator"):
     logging.getLogger(_library).addHandler(logging.NullHandler())
 
 STRONG_DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})
+
+# A chain of three, each with a key before and one after.
+MOST_ISSUERS = 6
 
 # How far the clocks of two authorities may differ.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -70,18 +74,20 @@ def verify(pdf: bytes, trust: Sequence[x509.Certificate] | None, now: datetime) 
     3. Each covers its revision from the first byte to the last, except the gap that holds itself and zeros.
     4. The last one covers the whole file.
     5. What was added after the signature is security stores and document time-stamps, and nothing else.
+    6. It is built as briefings are: no layers, scripts, forms, actions, or content from elsewhere, with which it
+       could show something else than what was signed.
 
     *Time-stamp*: when it was signed (ETSI EN 319 102-1, 5.6.3, with the document time-stamps as evidence).
 
-    6. There is a time-stamp of the signature, and at least one of the document, in an order that can be.
-    7. Each was made by an authority that `trust` vouches for, whose certificate is for that purpose alone
+    7. There is a time-stamp of the signature, and at least one of the document, in an order that can be.
+    8. Each was made by an authority that `trust` vouches for, whose certificate is for that purpose alone
        (RFC 3161, 2.3) and was not revoked then, and was still in force when the next one was made; for the
        last one, at `now`.
 
     *Signer*: who signed.
 
-    8. The signing certificate is for signing documents, and `trust` vouches for its issuer.
-    9. It was in force and not revoked when the signature was time-stamped: at `now`, if the time-stamp proves
+    9. The signing certificate is for signing documents, and `trust` vouches for its issuer.
+    10. It was in force and not revoked when the signature was time-stamped: at `now`, if the time-stamp proves
        nothing.
 
     Revocation is judged by what the file itself holds, which its time-stamps cover: a revocation that became
@@ -136,6 +142,7 @@ class _Signed:
     signature: EmbeddedPdfSignature
     stamps: tuple[EmbeddedPdfSignature, ...]  # of the document, oldest first
     store: DocumentSecurityStore | None
+    stored: Sequence[Any]  # the certificates in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +157,13 @@ class _Use:
 
 def _read(pdf: bytes) -> _Signed:
     # 1.
-    if b"%PDF-" not in pdf[:1024]:
-        raise _FindingError("the file is not a PDF")
-    reader = PdfFileReader(io.BytesIO(pdf))
-    if reader.encrypted:
-        raise _FindingError("the file is encrypted: decrypt a copy, whose signature will not match any more")
+    try:
+        reader = opened(pdf)
+        check_signatures(reader)
+    except OpeningError as error:
+        raise _FindingError(str(error)) from None
+    except NotPlainError as error:
+        raise _WrongError(f"not built as a briefing is: it has {error}") from None
     found = reader.embedded_signatures
     if len(found) < sum(1 for _ in enumerate_sig_fields(reader, filled_status=True)):
         raise _WrongError("signed in a way that is not known here")
@@ -164,7 +173,8 @@ def _read(pdf: bytes) -> _Signed:
     stamps = tuple(each for each in found if each.sig_object_type == "/DocTimeStamp")
     if found[0] is not signatures[0] or len(stamps) != len(found) - 1:
         raise _WrongError("signed after something else was put where only time-stamps of the document belong")
-    return _Signed(pdf, signatures[0], stamps, _store(reader))
+    store = _store(reader)
+    return _Signed(pdf, signatures[0], stamps, store, tuple(store.load_certs()) if store else ())
 
 
 def _store(reader: PdfFileReader) -> DocumentSecurityStore | None:
@@ -196,6 +206,11 @@ def _integrity(signed: _Signed) -> str:
         check_updates(signed.signature.reader, signed.signature.signed_revision)
     except SuspiciousModification as error:
         raise _WrongError(f"something was changed or added after signing: {error}") from None
+    # 6.
+    try:
+        check_plain(signed.signature.reader)
+    except NotPlainError as error:
+        raise _WrongError(f"not built as a briefing is: it has {error}") from None
     return "nothing was changed or added after signing"
 
 
@@ -291,11 +306,11 @@ def _check_digest(algorithm: str) -> None:
 
 def _signing_time(signed: _Signed, roots: list[Any], now: datetime) -> datetime:
     """The time that the time-stamp of the signature proves."""
-    # 6.
+    # 7.
     if not signed.stamps:
         raise _WrongError("the document has no time-stamp: it was cut short, or never finished")
     tokens = [_signature_token(signed.signature), *map(_document_token, signed.stamps)]
-    # 7.
+    # 8.
     until = now
     for token in reversed(tokens):
         if token.time > until + CLOCK_TOLERANCE:
@@ -322,10 +337,10 @@ def _signer(signed: _Signed, roots: list[Any], time: datetime | _FindingError, n
         certificate, others = _signer_certificate(signed.signature)
     except _WrongError as wrong:
         raise _FindingError(f"{wrong.detail}, so it says nothing about who signed") from None
-    # 8.
+    # 9.
     if fault := signing_fault(_loaded(certificate)):
         raise _WrongError(fault)
-    # 9.
+    # 10.
     moment = now if isinstance(time, _FindingError) else time
     _check_path(_Use(moment, certificate, others, moment is time), signed, roots, "hard-fail")
     revocation = "in force and not revoked" if any(get_declared_revinfo(certificate)) else "in force"
@@ -354,6 +369,7 @@ def _check_path(use: _Use, signed: _Signed, roots: list[Any], revocation: str) -
     certificates declare, "none" leaves it. Answers given after the moment count too, for the day of a
     revocation is in them.
     """
+    _check_issuers(use, signed.stored)
     settings: dict[str, Any] = {
         "trust_roots": roots,
         "moment": use.time,
@@ -376,6 +392,20 @@ def _check_path(use: _Use, signed: _Signed, roots: list[Any], revocation: str) -
     except (PathError, ValidationError) as error:
         kind = _FindingError if isinstance(error, ExpiredError) and not use.proven else _WrongError
         raise kind(f"{name} cannot be trusted at {_instant(use.time)}: {error}") from None
+
+
+def _check_issuers(use: _Use, stored: Sequence[Any]) -> None:
+    """Refuse more possible issuers than any chain needs: pyHanko tries them in every order."""
+    names, found = [use.certificate.issuer.hashable], set()
+    for name in names:
+        for issuer in (*stored, *use.others):
+            if issuer.subject.hashable == name and issuer.dump() not in found:
+                found.add(issuer.dump())
+                names.append(issuer.issuer.hashable)
+    if len(found) > MOST_ISSUERS:
+        raise _FindingError(
+            f"the file has more than {MOST_ISSUERS} certificates that may have issued another"
+        )
 
 
 def _loaded(certificate: Any) -> x509.Certificate:

@@ -303,7 +303,7 @@ def pdf_with(files: Mapping[str, bytes]) -> bytes:
         pdf.add_blank_page()
         for name, content in files.items():
             pdf.attachments[name] = content
-        pdf.save(out)
+        pdf.save(out, object_stream_mode=pikepdf.ObjectStreamMode.generate)
     return out.getvalue()
 
 
@@ -333,6 +333,6 @@ def test_two_attachments_of_one_name_are_refused() -> None:
     with pikepdf.open(io.BytesIO(pdf_with(made("lawmaker")))) as pdf:
         names = pdf.Root.Names.EmbeddedFiles.Names
         names.extend([names[0], names[1]])
-        pdf.save(out)
+        pdf.save(out, object_stream_mode=pikepdf.ObjectStreamMode.generate)
     verdict = attachments_verdict(out.getvalue())
     assert (verdict.outcome, verdict.detail) == ("invalid", "two attachments have the same name")

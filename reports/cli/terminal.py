@@ -42,9 +42,12 @@ def complain(text: str) -> None:
 
 
 def read(file: Path) -> bytes:
-    """A PDF; raises `InvalidRequest` where it cannot be read."""
+    """A PDF, or the start of one that is too long to be checked; raises `InvalidRequest` where it cannot be read."""
+    from reports.opening import MOST_BYTES  # noqa: PLC0415
+
     try:
-        return file.read_bytes()
+        with file.open("rb") as pdf:
+            return pdf.read(MOST_BYTES + 1)
     except OSError as error:
         raise InvalidRequest(f"{file} cannot be read ({error.strerror}): name a PDF file") from None
 
