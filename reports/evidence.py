@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
@@ -28,7 +28,8 @@ _OCSF = re.compile(
 class Located:
     """An evidence object before it is pinned: where it lies and what its name says of it.
 
-    `state` tells one content from another where the store's listing does: the entity tag in S3.
+    `state` tells one content from another as far as a listing can: the entity tag in S3, in a folder the instant of
+    the last change, in nanoseconds.
     """
 
     name: str
@@ -147,7 +148,9 @@ class FolderEvidence:
             raise InvalidEvidence(f"{name!a}: its name is not UTF-8: rename it")
         if problem := self._problem(path):
             raise InvalidEvidence(f"{name}: {problem}: put the object itself there, or take it away")
-        return locate(name, path.stat().st_size)
+        found = path.stat()
+        located = locate(name, found.st_size)
+        return located and replace(located, state=str(found.st_mtime_ns))
 
     def _problem(self, path: Path) -> str | None:
         if not path.is_symlink():

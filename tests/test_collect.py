@@ -1,14 +1,19 @@
 """Step 2: a window's evidence, pinned and counted."""
 
-from collections.abc import Mapping
+import hashlib
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from reports import query
 from reports.collect import TRIES, Evidence, collect
 from reports.errors import InvalidEvidence, InvalidRequest, Unavailable
-from reports.evidence import FolderEvidence
+from reports.evidence import EvidenceObject, FolderEvidence, Located
 from reports.query import Answer, Progress, Question
 from reports.resolve import Window
 from tests.fakes import Detection, FakeEngine, FakeSource, source_of
@@ -145,6 +150,43 @@ def test_an_object_that_grew_between_listing_and_pinning_is_noticed() -> None:
         collected(DAILY, source)
 
 
+def test_an_object_that_is_rewritten_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    """What was counted is what was digested, though a rewrite kept the object's name and size."""
+    place = tmp_path / "detections/event_day=2026-05-01/part.csv"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"one")
+    os.utime(place, ns=(1, 1))
+
+    class Rewriting(FakeEngine):
+        def ask(self, question: Question, progress: Progress) -> Answer:
+            if not self.asked:
+                place.write_bytes(b"two")
+            return super().ask(question, progress)
+
+    engine = Rewriting(DAILY)
+    (pinned,) = collect(query.tallies(WINDOW, 2), engine, FolderEvidence(tmp_path), quiet).objects
+    assert len(engine.asked) == 2
+    assert pinned.sha256 == hashlib.sha256(b"two").hexdigest()
+
+
+def test_objects_are_digested_beside_the_question() -> None:
+    """Digesting has begun before the answer is there: an engine that waits for it gets to its end."""
+    begun = threading.Event()
+
+    class Watched(FakeSource):
+        def pin(self, objects: Iterable[Located]) -> tuple[EvidenceObject, ...]:
+            begun.set()
+            return super().pin(objects)
+
+    class Waiting(FakeEngine):
+        def ask(self, question: Question, progress: Progress) -> Answer:
+            assert begun.wait(10)
+            return super().ask(question, progress)
+
+    source = Watched(source_of(DAILY).deliveries)
+    assert collect(query.tallies(WINDOW, 2), Waiting(DAILY), source, quiet).objects
+
+
 class Failing(FakeEngine):
     """Finds the evidence unreadable the first time."""
 
@@ -191,5 +233,5 @@ def test_a_folder_is_a_source(tmp_path: object) -> None:
         (root / name).write_bytes(content)
     fake = FakeSource([objects({"2026-05-01": b"one", "2026-05-03": b"other"})])
     folder = FolderEvidence(root)
-    assert folder.list() == fake.list()
+    assert tuple(replace(o, state="") for o in folder.list()) == fake.list()
     assert folder.pin(folder.list()) == fake.pin(fake.list())

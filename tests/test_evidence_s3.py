@@ -68,14 +68,6 @@ def test_a_bucket_without_versions(place: Bucket) -> None:
     assert [o.version for o in source.pin(source.list())] == [None]
 
 
-def test_a_rewritten_object_is_listed_otherwise(place: Bucket) -> None:
-    """An object that was written again with as many bytes makes another listing."""
-    place.put(NAME, b"one")
-    before = place.open().list()
-    place.put(NAME, b"two")
-    assert place.open().list() != before
-
-
 def test_only_the_prefix_is_looked_at(bucket: str) -> None:
     """What lies beside the prefix, or begins with it, is neither listed nor read."""
     for prefix in ("", "other/", "evidence/detections/"):

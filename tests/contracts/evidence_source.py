@@ -51,6 +51,15 @@ def test_listed_alike_while_nothing_changes(place: Place) -> None:
     assert source.list() != before
 
 
+def test_listed_otherwise_after_a_rewrite(place: Place) -> None:
+    """Another content of the same length, under the same name, shows in a listing."""
+    source = filled(place, f"{FLAT_DAY}/a.csv")
+    before = source.list()
+    place.put(f"{FLAT_DAY}/a.csv", f"{FLAT_DAY}/b.csv".encode())
+    assert [o.size for o in source.list()] == [o.size for o in before]
+    assert source.list() != before
+
+
 def test_neither_layout_is_refused(place: Place) -> None:
     """A place without evidence is refused with what was expected in it."""
     message = r"neither layout is present: expected detections/event_day=.* or ext/"
