@@ -61,6 +61,8 @@ def _options() -> argparse.Namespace:
 def _claims(cache: Path, scratch: Path, rows: int, pairs: int) -> Iterator[Claim]:
     large, small = data.exchanges(cache, rows), data.exchanges(cache, rows // 10)
     yield from _large(large, small, scratch, pairs)
+    yield _digests("large objects", large, pairs)
+    yield _digests("small objects", data.scattered(cache), pairs)
     yield from _sample(data.sample(cache), scratch, pairs)
 
 
@@ -88,6 +90,14 @@ def _large(large: Path, small: Path, scratch: Path, pairs: int) -> Iterator[Clai
     yield Claim(
         "tallies of ten times the rows / ten times the tallies", _median(tallies) / (10 * _median(fewer)), 1
     )
+
+
+def _digests(called: str, evidence: Path, pairs: int) -> Claim:
+    sums, digests = _in_turn(
+        pairs, lambda: measure("sha256sum", evidence), lambda: measure("digests", evidence)
+    )
+    seconds = f"{_median(digests):.2f} s against {_median(sums):.2f} s"
+    return Claim(f"{called}: digesting them / sha256sum on all cores", _ratio(digests, sums), 1.2, seconds)
 
 
 def _sample(sample: Path, scratch: Path, pairs: int) -> Iterator[Claim]:

@@ -35,6 +35,17 @@ def _write(folder: Path, rows: int) -> None:
             )
 
 
+def scattered(cache: Path) -> Path:
+    """A folder of 4,500 small objects over 45 days, to be digested and not to be read."""
+    folder = cache / "scattered"
+    for day in (FIRST + timedelta(n) for n in range(DAYS)):
+        partition = folder / f"detections/event_day={day}"
+        partition.mkdir(parents=True, exist_ok=True)
+        for n in range(100):
+            (partition / f"part-{n}.jsonl").write_bytes(f"{day} {n}".encode() * 1000)
+    return folder
+
+
 def sample(cache: Path) -> Path:
     """The sample evidence."""
     from reports.sample import write_sample  # noqa: PLC0415 -- not needed to measure the rest

@@ -169,7 +169,7 @@ class FolderEvidence:
 
     def _pin(self, located: Located) -> EvidenceObject:
         try:
-            with (self.root / located.name).open("rb") as file:
+            with (self.root / located.name).open("rb", buffering=0) as file:
                 digest = hashlib.file_digest(file, "sha256")
                 return EvidenceObject(located.name, digest.hexdigest(), file.tell())
         except OSError as error:
