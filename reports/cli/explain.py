@@ -1,0 +1,129 @@
+"""`exhibit explain`."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.cli.evidence import add_evidence, reader
+from reports.cli.terminal import STATUS, Verbs, read, say
+from reports.progress import Steps
+
+if TYPE_CHECKING:
+    from reports.explain import Chain
+    from reports.record import Record
+
+MOST_LISTED = 10
+
+
+def add(verbs: Verbs) -> None:
+    explain = verbs.add_parser(
+        "explain",
+        help="show what is behind a figure",
+        description="Show what is behind a printed figure: its exact value, the question, the row of its answer, "
+        "and the evidence objects that answered. A file that is not whole since it was signed is not explained.",
+        epilog=STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    explain.add_argument("file", metavar="FILE", type=Path, help="the PDF")
+    explain.add_argument(
+        "figure", metavar="FIGURE", help='a receipt like F5, or the text, like "28.8 million"'
+    )
+    explain.add_argument(
+        "--json", action="store_true", help="print what is behind it as JSON, with every object"
+    )
+    add_evidence(explain, "compute the figure again")
+    explain.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from reports.explain import explain, held_against
+    from reports.record import record
+    from reports.verify import verify
+
+    pdf = read(options.file)
+    recorded = record(pdf, verify(pdf, None, datetime.now(UTC))[0])
+    chains = explain(recorded, options.figure)
+    if holder := reader(options):
+        from reports.reproduce import recompute
+
+        with Steps() as steps, holder.means(recorded) as means:
+            chains = held_against(chains, recompute(recorded, means, steps).printed)
+    if options.json:
+        say(json.dumps(_data(recorded, chains), indent=2, ensure_ascii=False))
+    else:
+        for chain in chains:
+            say("\n".join(_lines(chain)))
+        say(f"document    {recorded.name}, window {recorded.window}, SHA-256 {recorded.sha256}")
+        say("            whole since it was signed; `exhibit verify` says by whom")
+    return 1 if any(chain.equal is False for chain in chains) else 0
+
+
+def _data(recorded: Record, chains: tuple[Chain, ...]) -> dict[str, Any]:
+    return {
+        "document": {
+            "name": recorded.name,
+            "sha256": recorded.sha256,
+            "window": {"from": str(recorded.window.first), "to": str(recorded.window.last)},
+        },
+        "figures": [_figure(chain) for chain in chains],
+    }
+
+
+def _figure(chain: Chain) -> dict[str, Any]:
+    again = {} if chain.equal is None else {"computed": chain.again, "equal": chain.equal}
+    return {
+        **chain.figure.model_dump(exclude={"question"}),
+        "source": chain.figure.question,
+        "questions": [asked.model_dump(by_alias=True, exclude={"sql"}) for asked in chain.asked],
+        "settings": chain.file.model_dump() if chain.file else None,
+        "days": {"from": str(chain.days.first), "to": str(chain.days.last)} if chain.days else None,
+        "objects": [asdict(each) for each in chain.objects],
+        **again,
+    }
+
+
+def _lines(chain: Chain) -> Iterator[str]:
+    from reports.explain import ELSEWHERE
+
+    figure = chain.figure
+    yield f"{figure.id:12}{figure.printed}"
+    yield f"value       {_number(figure.value)} {figure.unit}"
+    if chain.equal is not None:
+        found = "nothing" if chain.again is None else _number(chain.again)
+        yield f"again       {found}: {'equal' if chain.equal else 'not equal'}"
+    for asked in chain.asked:
+        run_as = asked.execution_id or "no execution id"
+        yield f"question    {asked.name}, SQL with SHA-256 {asked.sql_sha256}"
+        yield f"            parameters {', '.join(asked.parameters)}"
+        yield f"            answered by {asked.engine} {asked.engine_version}, {run_as}"
+    if not chain.asked:
+        yield f"source      {ELSEWHERE.get(figure.question, figure.question)}"
+    if chain.file:
+        yield f"            {chain.file.name}, SHA-256 of what it says {chain.file.digest.sha256}"
+    yield f"row         {_row(figure.row)}"
+    if chain.days:
+        yield f"days        {chain.days}"
+    listed = chain.objects if len(chain.objects) <= MOST_LISTED else chain.objects[: MOST_LISTED // 2]
+    for at, each in enumerate(listed):
+        yield f"{'' if at else 'objects':12}{each.sha256}  {each.name}"
+    if len(listed) < len(chain.objects):
+        yield f"            and {len(chain.objects) - len(listed)} others: --json lists them"
+    yield ""
+
+
+def _number(value: float | str) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value}"
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    if "ratio" in row:
+        return " divided by ".join(f"({_row(each)})" for each in row["ratio"])
+    return ", ".join(f"{key} {value}" for key, value in row.items())

@@ -1,0 +1,133 @@
+"""From a printed figure to where it comes from: its question, its row, and the evidence objects behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from reports.errors import ExhibitError, InvalidRequest, Unavailable
+from reports.evidence import EvidenceObject, Located, locate
+from reports.record import Asked, Named, Printed, Record
+from reports.resolve import Window
+
+# Where figures come from that no question answers, and the file that says them
+ELSEWHERE = {
+    "request": "the request, not the evidence",
+    "settings": "the settings, not the evidence",
+    "registry": "the registry, not the evidence",
+    "evidence": "the list of the evidence objects itself",
+    "chart": "a mark on an axis of a chart, not the evidence",
+}
+FILES = {"registry": "campaigns.yaml"}
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What is behind a figure.
+
+    `asked` are the questions, none where the figure comes from elsewhere (`ELSEWHERE`); `file` is the settings file
+    that says it then. `days` are those that it is about, and `objects` what was read for them. `again` is what the
+    evidence gives for it now, None where nobody asked or it gives nothing; `equal` is whether that is the value.
+    """
+
+    figure: Printed
+    asked: tuple[Asked, ...]
+    file: Named | None
+    days: Window | None
+    objects: tuple[EvidenceObject, ...]
+    again: int | float | str | None = None
+    equal: bool | None = None
+
+
+def explain(record: Record, wanted: str) -> tuple[Chain, ...]:
+    """The chains of the figures that have an id, like `F5`, or a printed text; where no text is that one, contain it.
+
+    Raises `InvalidRequest` where there is no such figure, and `Unavailable` where the record names objects that cannot
+    be.
+    """
+    located = [_located(each) for each in record.objects.values()]
+    return tuple(_chain(figure, record, located) for figure in _wanted(record, wanted))
+
+
+def held_against(chains: Iterable[Chain], computed: Iterable[Printed]) -> tuple[Chain, ...]:
+    """The chains, each with what was computed again for its figure."""
+    values: dict[str, list[int | float | str]] = {}
+    for figure in computed:
+        values.setdefault(figure.place, []).append(figure.value)
+    return tuple(_again(chain, values.get(chain.figure.place, [])) for chain in chains)
+
+
+def _again(chain: Chain, values: list[int | float | str]) -> Chain:
+    equal = chain.figure.value in values
+    return replace(chain, again=chain.figure.value if equal else next(iter(values), None), equal=equal)
+
+
+def _wanted(record: Record, wanted: str) -> list[Printed]:
+    text, figures = _plain(wanted), record.said.figures
+    by_id = [figure for figure in figures if text in {_plain(figure.id), _plain(f"receipt {figure.id}")}]
+    by_text = [figure for figure in figures if text and text in _plain(figure.printed)]
+    whole = [figure for figure in by_text if text == _plain(figure.printed)]
+    if found := by_id or whole or by_text:
+        return found
+    known = f"there are {figures[0].id} to {figures[-1].id}" if figures else "there are none"
+    raise InvalidRequest(
+        f"no figure is {wanted!r} or prints that: {known}; give an id, or the text on the page"
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _located(pinned: EvidenceObject) -> tuple[EvidenceObject, Located]:
+    try:
+        located = locate(pinned.name, pinned.size)
+    except ExhibitError:
+        located = None
+    if located is None:
+        raise Unavailable(f"evidence.json: {pinned.name} is not the name of an evidence object")
+    return pinned, located
+
+
+def _chain(figure: Printed, record: Record, located: Iterable[tuple[EvidenceObject, Located]]) -> Chain:
+    predicate = record.statement.predicate
+    file = next((each for each in predicate.settings if each.name == FILES.get(figure.question)), None)
+    if figure.question == "evidence":
+        return Chain(figure, (), file, None, tuple(pinned for pinned, _ in located))
+    if figure.question in ELSEWHERE:
+        return Chain(figure, (), file, None, ())
+    earliest = min((each.day for _, each in located), default=record.window.first)
+    windows = list(_windows(figure.question, figure.row, record.window, earliest))
+    days = Window(min(each.first for each in windows), max(each.last for each in windows))
+    names = {figure.question, *("history" for each in windows if each.first < record.window.first)}
+    asked = tuple(each for each in predicate.questions if each.name in names)
+    late = record.question.delivered.last
+    behind = (pinned for pinned, each in located if any(_is_behind(each, window, late) for window in windows))
+    return Chain(figure, asked, file, days, tuple(behind))
+
+
+def _windows(question: str, row: Mapping[str, Any], window: Window, earliest: date) -> Iterator[Window]:
+    """The days that a row is about: both rows' of a ratio, all until the window's end where it is about the record."""
+    if "ratio" in row:
+        for each in row["ratio"]:
+            yield from _windows(question, each, window, earliest)
+    elif row.get("window") == "preceding":
+        yield window.preceding
+    elif "day" in row:
+        yield _days(row["day"], row["day"])
+    elif "from" in row:
+        yield _days(row["from"], row["to"])
+    else:
+        yield Window(min(earliest, window.first), window.last) if question == "history" else window
+
+
+def _days(first: str, last: str) -> Window:
+    return Window(date.fromisoformat(first), date.fromisoformat(last))
+
+
+def _is_behind(located: Located, window: Window, late: date) -> bool:
+    """Revisions stay in their day in the flat layout; OCSF's updates land later."""
+    last = window.last if located.layout == "flat" else late
+    return window.first <= located.day <= last
