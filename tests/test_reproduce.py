@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyhanko.pdf_utils.generic import NumberObject
+from pyhanko.pdf_utils.generic import ArrayObject, NumberObject
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.diff_analysis import SuspiciousModification
 
@@ -174,35 +174,35 @@ def test_nothing_vouches_for_what_is_not_whole(golden: dict[str, Published], dam
     assert "nothing vouches for what the file says" in found.verdicts[-1].detail
 
 
-def turned(writer: Any) -> None:
-    """Turn the first page by a quarter."""
+def cut(writer: Any) -> None:
+    """Cut the first page to its lower left corner."""
     page = writer.root["/Pages"]["/Kids"].raw_get(0)
-    page.get_object()["/Rotate"] = NumberObject(90)
+    page.get_object()["/MediaBox"] = ArrayObject(map(NumberObject, (0, 0, 99, 99)))
     writer.mark_update(page)
 
 
-def turned_before(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Signed after a revision that turns a page."""
+def cut_before(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Signed after a revision that cuts a page."""
     writer, changed = IncrementalPdfFileWriter(io.BytesIO(unsigned)), io.BytesIO()
-    turned(writer)
+    cut(writer)
     writer.write(changed)
     return sign_locally(changed.getvalue(), authority)
 
 
-def turned_within(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Signed in the revision that turns a page."""
+def cut_within(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Signed in the revision that cuts a page."""
 
-    class Turning(sign._Writer):
+    class Cutting(sign._Writer):
         def __init__(self, stream: Any) -> None:
             super().__init__(stream)
             if not self.prev.embedded_signatures:
-                turned(self)
+                cut(self)
 
-    monkeypatch.setattr(sign, "_Writer", Turning)
+    monkeypatch.setattr(sign, "_Writer", Cutting)
     return sign_locally(unsigned, authority)
 
 
-@pytest.mark.parametrize("change", [turned_before, turned_within])
+@pytest.mark.parametrize("change", [cut_before, cut_within])
 def test_the_signed_revision_adds_a_signature_alone(
     unsigned: bytes, signed: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch, change: Any
 ) -> None:
