@@ -36,7 +36,7 @@ briefing: .venv/exhibit .venv/libraries ## publish the sample briefings, for a l
 	done
 
 test: .venv/dev .venv/libraries .venv/tools .venv/linters ## run the tests, with branch coverage
-	@$(VENV_PYTHON) -m pytest -rs --cov
+	@$(VENV_PYTHON) -m pytest -rs --cov --numprocesses auto
 
 lint: .venv/dev ## check style and formatting
 	@.venv/bin/ruff check
