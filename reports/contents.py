@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, cell, days_csv
-from reports.errors import ExhibitError
-from reports.opening import OpeningError, inflated, opened
+from reports.errors import ExhibitError, Unreadable
+from reports.opening import inflated, opened
 from reports.resolve import AUDIENCES
 from reports.verify import Verdict
 
@@ -31,7 +31,7 @@ class InconsistentError(Exception):
 def attached(pdf: bytes) -> dict[str, bytes]:
     """The files attached to a PDF, by name.
 
-    Raises `InconsistentError` for two of one name, `OpeningError` where the file holds too much or is no PDF, and what
+    Raises `InconsistentError` for two of one name, `Unreadable` where the file holds too much or is no PDF, and what
     pyHanko raises where it is damaged.
     """
     tree = _entry(opened(pdf).root, "/Names")
@@ -49,7 +49,7 @@ def _leaves(top: Any) -> Iterator[tuple[Any, Any]]:
         names, kids = _entry(node, "/Names"), _entry(node, "/Kids")
         found += len(names) // 2 + len(kids)
         if found > MOST_ATTACHED:
-            raise OpeningError(f"the file has more than {MOST_ATTACHED} attachments")
+            raise Unreadable(f"the file has more than {MOST_ATTACHED} attachments")
         yield from ((names[at], names[at + 1]) for at in range(0, len(names), 2))
         waiting += [kids.raw_get(at) for at in reversed(range(len(kids)))]
 
@@ -109,7 +109,7 @@ def _parsed(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     if name not in files:
         raise InconsistentError(f"{name} is missing")
     if files[name].count(b"{") + files[name].count(b"[") > MOST_VALUES:
-        raise OpeningError(f"{name} has more than {MOST_VALUES:,} objects and lists")
+        raise Unreadable(f"{name} has more than {MOST_VALUES:,} objects and lists")
     try:
         data = json.loads(files[name], object_pairs_hook=_once_each, parse_constant=_no_number)
     except (ValueError, RecursionError):
@@ -212,7 +212,7 @@ def _check_extent(data: Mapping[str, Any]) -> None:
     campaigns = _activities(data)
     tallies = max(len(value) for a in (data, *campaigns) for value in a.values() if isinstance(value, list))
     if len(data["figures"]) * (len(campaigns) + tallies) > MOST_COMPARISONS:
-        raise OpeningError("briefing.json has more figures and tallies than can be compared")
+        raise Unreadable("briefing.json has more figures and tallies than can be compared")
 
 
 def _check_figure(figure: Mapping[str, Any], data: Mapping[str, Any]) -> None:
@@ -248,7 +248,7 @@ def _judged(check_: str, judge: Callable[[], str]) -> Verdict:
         return Verdict(check_, "valid", judge())
     except InconsistentError as error:
         return Verdict(check_, "invalid", str(error))
-    except (ExhibitError, OpeningError) as error:
+    except ExhibitError as error:
         return Verdict(check_, "could not be checked", str(error))
     except Exception as error:  # any bytes may come in, and parsers fail in as many ways
         return Verdict(

@@ -7,6 +7,7 @@
     │   ├── InvalidEvidence           an evidence object, one of its rows or columns
     │   └── InvalidSettings           registry, dataset, issuer, law, template, key or certificate
     └── Unavailable        exit 3   could not be checked: an authority or a store did not answer
+        ├── Unreadable                a PDF is none, or holds more than is read
         └── Unfinished                what was asked is still being answered
 
 A message is one printable line: what is wrong, where (file, row, column or field), and what to do.
@@ -51,6 +52,10 @@ class Unavailable(ExhibitError):
     """Something that had to be asked did not answer."""
 
     exit_status = 3
+
+
+class Unreadable(Unavailable):
+    """A PDF is none, is encrypted, is not written as a briefing is, or holds more than is read of any."""
 
 
 class Unfinished(Unavailable):

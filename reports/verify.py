@@ -31,8 +31,9 @@ from pyhanko_certvalidator.errors import ExpiredError, InsufficientRevinfoError,
 from pyhanko_certvalidator.util import get_declared_revinfo, get_pyca_cryptography_hash
 
 from reports.archival import check_updates
+from reports.errors import Unreadable
 from reports.keys import signing_fault
-from reports.opening import OpeningError, opened
+from reports.opening import opened
 from reports.plain import NotPlainError, check_plain, check_signatures
 
 Outcome = Literal["valid", "invalid", "could not be checked"]
@@ -160,7 +161,7 @@ def _read(pdf: bytes) -> _Signed:
     try:
         reader = opened(pdf)
         check_signatures(reader)
-    except OpeningError as error:
+    except Unreadable as error:
         raise _FindingError(str(error)) from None
     except NotPlainError as error:
         raise _WrongError(f"not built as a briefing is: it has {error}") from None
