@@ -47,8 +47,13 @@ def explain(record: Record, wanted: str) -> tuple[Chain, ...]:
     Raises `InvalidRequest` where there is no such figure, and `Unavailable` where the record names objects that cannot
     be.
     """
+    return chains(record, _wanted(record, wanted))
+
+
+def chains(record: Record, figures: Iterable[Printed]) -> tuple[Chain, ...]:
+    """The chains of some figures; raises `Unavailable` as `explain` does."""
     located = [_located(each) for each in record.objects.values()]
-    return tuple(_chain(figure, record, located) for figure in _wanted(record, wanted))
+    return tuple(_chain(figure, record, located) for figure in figures)
 
 
 def held_against(chains: Iterable[Chain], computed: Iterable[Printed]) -> tuple[Chain, ...]:

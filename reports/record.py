@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -36,7 +38,9 @@ class Digest(_Model):
 
 
 class Annotations(_Model):
-    """An object's size in bytes, and its version where the store keeps versions."""
+    """An object's size in bytes, its version where the store keeps versions, and whatever else is counted of it."""
+
+    model_config = ConfigDict(extra="allow")
 
     size: int
     version: str | None
@@ -48,6 +52,12 @@ class Subject(_Model):
     name: str
     digest: Digest
     annotations: Annotations
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """What is counted of the object, such as its detections, by name; empty where nothing is."""
+        counts = (self.annotations.model_extra or {}).items()
+        return {name: count for name, count in counts if type(count) is int}
 
     @property
     def pinned(self) -> EvidenceObject:
@@ -152,6 +162,27 @@ class Said(BaseModel):
     supersedes: str | None
     as_of: datetime
     figures: tuple[Printed, ...]
+
+
+def unlike(
+    before: Iterable[Printed], after: Iterable[Printed]
+) -> Iterator[tuple[Printed | None, Printed | None]]:
+    """The figures whose values differ, in pairs, known again by their place; None where one has no counterpart."""
+    others = _by_place(after)
+    for place, figures in _by_place(before).items():
+        found = others.pop(place, {})
+        new = [figure for value, figure in found.items() if value not in figures]
+        old = [figure for value, figure in figures.items() if value not in found]
+        yield from zip_longest(old, new)
+    yield from ((None, figure) for found in others.values() for figure in found.values())
+
+
+def _by_place(figures: Iterable[Printed]) -> dict[str, dict[int | float | str, Printed]]:
+    """Figures by their place, and by their value: a place may have several, such as the thresholds of a setting."""
+    found: dict[str, dict[int | float | str, Printed]] = defaultdict(dict)
+    for figure in figures:
+        found[figure.place].setdefault(figure.value, figure)
+    return found
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from reports.figures import Figure
 from reports.group import group
 from reports.pipeline import Progress, addressed
 from reports.query import Answer, QueryEngine, Question
-from reports.record import Asked, Printed, Record
+from reports.record import Asked, Printed, Record, unlike
 from reports.typeset import typeset
 from reports.verify import Verdict
 
@@ -218,27 +218,13 @@ def _check_libraries(record: Record, here: Sequence[Mapping[str, str]]) -> None:
 
 
 def _figures(recorded: Iterable[Printed], computed: Iterable[Printed]) -> Iterator[Difference]:
-    """The figures that differ, known again by source, unit and row; whole figures where one has no counterpart."""
-    before, after = _by_place(recorded), _by_place(computed)
-    for place, figures in before.items():
-        others = after.pop(place, {})
-        new = [value for value in others if value not in figures]
-        for value, figure in figures.items():
-            if not others:
-                yield Difference(f"figures[{figure.id}]", figure.model_dump(), ABSENT)
-            elif value not in others:
-                yield Difference(f"figures[{figure.id}].value", value, new.pop(0) if new else ABSENT)
-    for others in after.values():
-        for figure in others.values():
-            yield Difference("figures", ABSENT, figure.model_dump())
-
-
-def _by_place(figures: Iterable[Printed]) -> dict[str, dict[int | float | str, Printed]]:
-    """Figures by their place, and by their value: a place may have several, such as the thresholds of a setting."""
-    found: dict[str, dict[int | float | str, Printed]] = defaultdict(dict)
-    for figure in figures:
-        found[figure.place].setdefault(figure.value, figure)
-    return found
+    """The figures that differ: their values, or whole figures where one has no counterpart."""
+    for before, after in unlike(recorded, computed):
+        at = f"figures[{before.id}]" if before else "figures"
+        if before and after:
+            yield Difference(f"{at}.value", before.value, after.value)
+        else:
+            yield Difference(at, *(each.model_dump() if each else ABSENT for each in (before, after)))
 
 
 def _values(record: Record, again: Again) -> Iterator[Difference]:

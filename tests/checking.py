@@ -10,6 +10,7 @@ from typing import Any
 import pikepdf
 
 from reports.assets import Resources
+from reports.attach import campaigns_csv, days_csv
 from reports.evidence import FolderEvidence
 from reports.judge import Judged, judge
 from reports.keys import LocalAuthority
@@ -17,7 +18,9 @@ from reports.reader import InFolder
 from reports.record import Record, record
 from reports.verify import verify
 from tests.pki import NOW, sign_locally
-from tests.publishing import GOLDEN, Published
+from tests.publishing import GOLDEN
+
+Change = Callable[[dict[str, Any]], object]
 
 
 def recorded(pdf: bytes) -> Record:
@@ -46,14 +49,16 @@ def outcomes(found: Judged) -> tuple[str, str]:
     return evidence, reproduction
 
 
-def signed_anew(
-    published: Published, authority: LocalAuthority, file: str, change: Callable[[dict[str, Any]], object]
-) -> bytes:
-    """A briefing whose issuer changed an attached JSON file before signing."""
+def signed_anew(unsigned: bytes, authority: LocalAuthority, file: str, change: Change) -> bytes:
+    """A briefing whose issuer changed an attached JSON file before signing, and the tables with it."""
     out = io.BytesIO()
-    with pikepdf.open(io.BytesIO(published.unsigned)) as pdf:
+    with pikepdf.open(io.BytesIO(unsigned)) as pdf:
         data = json.loads(pdf.attachments[file].get_file().read_bytes())
         change(data)
-        pdf.attachments[file] = pikepdf.AttachedFileSpec(pdf, json.dumps(data).encode(), filename=file)
+        files = {file: json.dumps(data).encode()}
+        if file == "briefing.json":
+            files |= {"campaigns.csv": campaigns_csv(data), "days.csv": days_csv(data)}
+        for name, content in files.items():
+            pdf.attachments[name] = pikepdf.AttachedFileSpec(pdf, content, filename=name)
         pdf.save(out)
     return sign_locally(out.getvalue(), authority)

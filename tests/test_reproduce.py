@@ -136,7 +136,7 @@ def test_a_lie_of_the_issuer(golden: dict[str, Published], authority: LocalAutho
         figure = next(each for each in data["figures"] if each["question"] == "history")
         figure["value"] += 1
 
-    found = judged(signed_anew(golden["naming"], authority, "briefing.json", lie), GOLDEN / "naming")
+    found = judged(signed_anew(golden["naming"].unsigned, authority, "briefing.json", lie), GOLDEN / "naming")
     assert [verdict.outcome for verdict in found.verdicts[3:]] == ["valid", "valid", "invalid"]
     (difference,) = found.differences
     assert difference.before - 1 == difference.after
@@ -159,7 +159,9 @@ def test_a_manifest_that_was_edited(
     golden: dict[str, Published], authority: LocalAuthority, change: Any, detail: str
 ) -> None:
     """A record that does not fit gets its verdict in words, whatever it lacks."""
-    found = judged(signed_anew(golden["quiet"], authority, "evidence.json", change), GOLDEN / "quiet")
+    found = judged(
+        signed_anew(golden["quiet"].unsigned, authority, "evidence.json", change), GOLDEN / "quiet"
+    )
     assert found.verdicts[-1].outcome == "could not be checked"
     assert detail in found.verdicts[-1].detail
 
