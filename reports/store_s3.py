@@ -100,6 +100,7 @@ class S3Store:
             Key=self.prefix + name,
             Body=content,
             IfNoneMatch="*",
+            ChecksumAlgorithm="SHA256",  # which a bucket with Object Lock asks to be named
             ChecksumSHA256=base64.b64encode(hashlib.sha256(content).digest()).decode(),
             ContentType=TYPES.get(PurePosixPath(name).suffix, "application/octet-stream"),
             **key,

@@ -1,246 +1,57 @@
-"""Athena in this process: DuckDB runs the very statements, and what comes back has Athena's shapes.
+"""Athena in this process, as tests want it: executions end when they are told to.
 
-`DuckDBAthena` executes a statement, `AthenaService` is what stands around it (tokens, states, pages), and `client` is
-boto3's own client with the service in the place of the network: requests are checked against AWS's model.
+`client` is boto3's own client with the service in the place of the network: requests are checked against AWS's model.
 """
 
 import json
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 import boto3
-import duckdb
-import sqlglot
 from botocore.awsrequest import AWSResponse
-from sqlglot import exp
 
-from reports import dialect, raw
-from reports.evidence import FolderEvidence
+from reports.rehearsal import athena
+from reports.rehearsal.athena import DuckDBAthena, Execution, Refused, over_folder
 
-# Athena's names for DuckDB's types; sums go to 128 bits in DuckDB, where Trino stays in 64 and fails beyond
-TYPES = {
-    "BIGINT": ("bigint", 19, 0),
-    "BOOLEAN": ("boolean", 0, 0),
-    "DATE": ("date", 0, 0),
-    "DOUBLE": ("double", 17, 0),
-    "HUGEINT": ("decimal", 38, 0),
-    "INTEGER": ("integer", 10, 0),
-    "TIMESTAMP": ("timestamp", 3, 0),
-    "VARCHAR": ("varchar", 2147483647, 0),
-}
-PAGE = 1000
-SUCCEEDED = {"State": "SUCCEEDED"}
-Relations = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+__all__ = ["AthenaService", "DuckDBAthena", "Refused", "client", "over_folder"]
+
+SCANNED = 4096
 
 
-class Refused(Exception):
-    """An answer of the service that is an error."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-@dataclass(frozen=True)
-class Result:
-    """The columns of a result (`ColumnInfo`) and its rows, as text; None is null."""
-
-    columns: Sequence[Mapping[str, Any]]
-    rows: Sequence[Sequence[str | None]]
-
-    def page(self, first: int, most: int) -> list[dict[str, Any]]:
-        """Some of the lines, of which the names of the columns are the first."""
-        lines = [[column["Name"] for column in self.columns], *self.rows]
-        return [
-            {"Data": [{} if text is None else {"VarCharValue": text} for text in line]}
-            for line in lines[first : first + most]
-        ]
-
-
-@dataclass(frozen=True)
-class DuckDBAthena:
-    """Executes statements of Trino's dialect over the relations of a connection that `relations` opens."""
-
-    relations: Relations
-
-    def execute(self, sql: str, parameters: Sequence[str]) -> Result:
-        """The result of a statement; `parameters` are SQL literals. Raises `duckdb.Error` where it fails."""
-        with self.relations() as con:
-            cursor = con.execute(dialect.transpiled(sql), [_literal(text) for text in parameters])
-            columns = [_column(name, str(type_)) for name, type_, *_ in cursor.description]
-            return Result(columns, [[_text(value) for value in row] for row in cursor.fetchall()])
-
-
-def over_folder(root: Path) -> Relations:
-    """The relations of a folder of evidence: one for each layout that it holds."""
-
-    @contextmanager
-    def relations() -> Iterator[duckdb.DuckDBPyConnection]:
-        listed = FolderEvidence(root).list()
-        with (
-            tempfile.TemporaryDirectory() as spill,
-            raw.connection(root.absolute(), spill, "1GB") as con,
-        ):
-            for layout in sorted({o.layout for o in listed}):
-                objects = [o for o in listed if o.layout == layout]
-                con.execute(f"create view {layout} as {raw.relation(con, root.absolute(), objects)}")
-            yield con
-
-    return relations
-
-
-def _literal(text: str) -> str | int:
-    """The value of a parameter: text in its own quotes, or an integer; anything else is an expression."""
-    parsed = sqlglot.parse_one(text, read="trino")
-    if not isinstance(parsed, exp.Literal):
-        raise duckdb.BinderException(f"TYPE_MISMATCH: parameter {text} is no literal")
-    return str(parsed.this) if parsed.is_string else int(parsed.this)
-
-
-def _column(name: str, type_: str) -> dict[str, Any]:
-    athena, precision, scale = TYPES[type_]
-    return {
-        "CatalogName": "hive",
-        "SchemaName": "",
-        "TableName": "",
-        "Name": name,
-        "Label": name,
-        "Type": athena,
-        "Precision": precision,
-        "Scale": scale,
-        "Nullable": "UNKNOWN",
-        "CaseSensitive": athena == "varchar",
-    }
-
-
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "microseconds" if value.microsecond % 1000 else "milliseconds")
-    return value.isoformat() if isinstance(value, date) else str(value)
-
-
-@dataclass
-class Execution:
-    """An execution: what was asked, and how it stands."""
-
-    request: Mapping[str, Any]
-    id: str = field(default_factory=lambda: str(uuid4()))
-    looks: int = 0
-    status: Mapping[str, Any] | None = None
-    result: Result | None = None
-
-    def described(self) -> dict[str, Any]:
-        """As GetQueryExecution gives it."""
-        return {
-            "QueryExecutionId": self.id,
-            "Query": self.request["QueryString"],
-            "ExecutionParameters": self.request.get("ExecutionParameters", []),
-            "StatementType": "DML",
-            "WorkGroup": self.request["WorkGroup"],
-            "QueryExecutionContext": self.request["QueryExecutionContext"],
-            "Status": self.status or {"State": "RUNNING" if self.looks else "QUEUED"},
-            "Statistics": {"DataScannedInBytes": 4096} if self.result else {},
-            "EngineVersion": {
-                "SelectedEngineVersion": "AUTO",
-                "EffectiveEngineVersion": "Athena engine version 3",
-            },
-        }
-
-
-@dataclass
-class AthenaService:
-    """The calls that an engine makes. Executions end at the look after `looks` of them.
+class AthenaService(athena.AthenaService):
+    """Executions end at the look after `looks` of them.
 
     `endings` are the statuses that the next executions end with; after these, a statement is executed.
     """
 
-    engine: DuckDBAthena
-    looks: int = 1
-    endings: list[Mapping[str, Any]] = field(default_factory=list)
-    executions: dict[str, Execution] = field(default_factory=dict)
-    stopped: list[str] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
+    def __init__(self, engine: DuckDBAthena) -> None:
+        super().__init__(engine, lambda: SCANNED)
+        self.looks = 1
+        self.endings: list[Mapping[str, Any]] = []
+        self.stopped: list[str] = []
+        self.calls: list[str] = []
 
     def answer(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a call; raises `Refused`."""
         self.calls.append(operation)
-        answers: Mapping[str, Callable[..., dict[str, Any]]] = {
-            "StartQueryExecution": self._start,
-            "GetQueryExecution": self._describe,
-            "GetQueryResults": self._results,
-            "StopQueryExecution": self._stop,
-        }
-        return answers[operation](**request)
+        if operation == "StopQueryExecution":
+            self.stopped.append(request["QueryExecutionId"])
+        return super().answer(operation, request)
+
+    def begin(self, execution: Execution) -> None:
+        pass
+
+    def look(self, execution: Execution) -> None:
+        if execution.status is None and execution.looks >= self.looks:
+            if self.endings:
+                execution.status = self.endings.pop(0)
+            else:
+                self.end(execution)
+        super().look(execution)
 
     def forget_results(self) -> None:
         """Delete what executions have written, as a rule for old objects does."""
         for execution in self.executions.values():
             execution.result = None
-
-    def _start(self, **request: Any) -> dict[str, Any]:
-        known = {e.request["ClientRequestToken"]: e for e in self.executions.values()}
-        execution = known.get(request["ClientRequestToken"]) or Execution(request)
-        if execution.request != request:
-            raise Refused("InvalidRequestException", "Idempotent parameters do not match")
-        self.executions[execution.id] = execution
-        return {"QueryExecutionId": execution.id}
-
-    def _describe(self, QueryExecutionId: str) -> dict[str, Any]:  # noqa: N803 -- AWS's name
-        execution = self.executions[QueryExecutionId]
-        if execution.status is None and execution.looks >= self.looks:
-            self._end(execution)
-        described = execution.described()
-        execution.looks += 1
-        return {"QueryExecution": described}
-
-    def _end(self, execution: Execution) -> None:
-        execution.status = self.endings.pop(0) if self.endings else SUCCEEDED
-        if execution.status["State"] == "SUCCEEDED":
-            asked = execution.request
-            try:
-                execution.result = self.engine.execute(asked["QueryString"], asked["ExecutionParameters"])
-            except duckdb.Error as error:
-                reason = f"INVALID_CAST_ARGUMENT: {error}"
-                execution.status = {
-                    "State": "FAILED",
-                    "StateChangeReason": reason,
-                    "AthenaError": {"ErrorCategory": 2, "ErrorType": 1001, "Retryable": False},
-                }
-
-    def _results(
-        self,
-        QueryExecutionId: str,  # noqa: N803
-        MaxResults: int = PAGE,  # noqa: N803
-        NextToken: str = "0",  # noqa: N803
-    ) -> dict[str, Any]:
-        execution = self.executions[QueryExecutionId]
-        if execution.result is None:
-            raise Refused("InvalidRequestException", f"Could not find results for {execution.id}")
-        first, after = int(NextToken), int(NextToken) + MaxResults
-        more = {"NextToken": str(after)} if after <= len(execution.result.rows) else {}
-        metadata = {"ColumnInfo": list(execution.result.columns)}
-        return {
-            "UpdateCount": 0,
-            "ResultSet": {"Rows": execution.result.page(first, MaxResults), "ResultSetMetadata": metadata},
-            **more,
-        }
-
-    def _stop(self, QueryExecutionId: str) -> dict[str, Any]:  # noqa: N803
-        execution = self.executions[QueryExecutionId]
-        self.stopped.append(execution.id)
-        if execution.status is None:
-            execution.status = {"State": "CANCELLED", "StateChangeReason": "Query cancelled by user"}
-        return {}
 
 
 _SESSION = boto3.session.Session("x", "x", region_name="eu-west-1")

@@ -13,7 +13,7 @@ from functions import announce, api, publish, schedule, verification, watch
 from reports.certify import self_signed
 from reports.deployed import Deployed, Environment
 from reports.keys_kms import KmsSigner
-from reports.rehearsal.gateway import Answer, Call, Context, Gateway
+from reports.rehearsal.gateway import Answer, Call, Context, Gateway, Routed, routing
 from tests import athena
 from tests.athena import AthenaService, DuckDBAthena, over_folder
 from tests.aws import REGION, client
@@ -78,10 +78,9 @@ class System:
 
     def gateway(self, scope: str = SCOPES, sub: str = "one") -> Gateway:
         """The gateway, as a caller meets it whose token it has checked."""
-        return Gateway(
-            lambda path: verification.handler if path == "/verifications" else api.handler,
-            lambda _: {"sub": sub, "scope": scope},
-        )
+        handlers = {"POST /verifications": verification.handler, "$default": api.handler}
+        routes = [Routed(key, (), handler) for key, handler in handlers.items()]
+        return Gateway(routing(routes), lambda _: {"sub": sub, "scope": scope})
 
     def requested(self, **wanted: str) -> str:
         """The id of a new request."""

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from reports import __version__
-from reports.cli import compare, explain, keys, publish, sample, verify
+from reports.cli import compare, explain, keys, publish, sample, serve, verify
 from reports.cli.terminal import STATUS, complain
 from reports.errors import ExhibitError, InvalidRequest, Unavailable
 
-VERBS = (sample, publish, verify, explain, compare, keys)
+VERBS = (sample, publish, verify, explain, compare, keys, serve)
 
 
 def program() -> NoReturn:

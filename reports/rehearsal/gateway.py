@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -15,10 +15,15 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 Handler = Callable[[Mapping[str, Any], Any], Mapping[str, Any]]
-Authorize = Callable[[Mapping[str, str]], Mapping[str, str] | None]
+Authorize = Callable[[Mapping[str, str]], Mapping[str, Any] | None]
+DEFAULT = "$default"
 MOST_SENT = 10 * 2**20  # bytes, which is as much as an HTTP API takes
 
 _TEXT = re.compile(r"text/|application/(json|javascript|xml|[^;]+\+(json|xml))")
+
+
+class FunctionFailed(Exception):
+    """A function ended without an answer: it raised an error, took too long, or its process is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,9 @@ class Context:
     aws_request_id: str = field(default_factory=lambda: str(uuid4()))
 
     @classmethod
-    def lasting(cls, seconds: float) -> Context:
+    def lasting(cls, seconds: float, function: str = "exhibit") -> Context:
         """The context of an invocation that may last so long."""
-        return cls(time.monotonic() + seconds)
+        return cls(time.monotonic() + seconds, function)
 
     def get_remaining_time_in_millis(self) -> int:
         """How long the invocation may still last."""
@@ -66,20 +71,46 @@ class Answer:
         return json.loads(self.body)
 
 
-def event(call: Call, claims: Mapping[str, str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where a call goes: the key of its route, the scopes of which its token needs one, and the function."""
+
+    key: str
+    scopes: Sequence[str]
+    handler: Handler
+
+
+def routing(routes: Sequence[Routed]) -> Callable[[Call], Routed]:
+    """The rule by which an HTTP API chooses: a whole path before one with parameters, and `$default` for the rest."""
+    (default,) = (routed for routed in routes if routed.key == DEFAULT)
+    others = [(routed, _pattern(routed.key)) for routed in routes if routed is not default]
+    others.sort(key=lambda each: "{" in each[0].key)
+
+    def route(call: Call) -> Routed:
+        asked = f"{call.method} {call.path}"
+        return next((routed for routed, pattern in others if pattern.fullmatch(asked)), default)
+
+    return route
+
+
+def _pattern(key: str) -> re.Pattern[str]:
+    return re.compile("[^/]+".join(map(re.escape, re.split(r"\{\w+\}", key))))
+
+
+def event(call: Call, routed: Routed, claims: Mapping[str, Any]) -> dict[str, Any]:
     """The event of a call by a caller whose token says `claims`; a body that is not text is in base64."""
     now = datetime.now(UTC)
     text = not call.body or bool(_TEXT.match(call.headers.get("content-type", "text/plain")))
     made: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": "$default",
+        "routeKey": routed.key,
         "rawPath": call.path,
         "rawQueryString": call.query,
         "headers": dict(call.headers),
         "requestContext": {
             "accountId": "000000000000",
             "apiId": "local",
-            "authorizer": {"jwt": {"claims": dict(claims), "scopes": None}},
+            "authorizer": {"jwt": {"claims": dict(claims), "scopes": list(routed.scopes) or None}},
             "domainName": "localhost",
             "http": {
                 "method": call.method,
@@ -89,7 +120,7 @@ def event(call: Call, claims: Mapping[str, str]) -> dict[str, Any]:
                 "userAgent": call.headers.get("user-agent", ""),
             },
             "requestId": str(uuid4()),
-            "routeKey": "$default",
+            "routeKey": routed.key,
             "stage": "$default",
             "time": f"{now:%d/%b/%Y:%H:%M:%S +0000}",
             "timeEpoch": int(now.timestamp() * 1000),
@@ -121,12 +152,12 @@ def _parameters(query: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The gateway before the functions: `route` gives the function of a path, `authorize` the claims of a caller.
+    """The gateway before the functions: `route` tells where a call goes, `authorize` gives the claims of a caller.
 
     An instance is a WSGI application.
     """
 
-    route: Callable[[str], Handler]
+    route: Callable[[Call], Routed]
     authorize: Authorize
     seconds: float = 29.0
 
@@ -134,10 +165,15 @@ class Gateway:
         """Answer a call as an HTTP API does."""
         if len(call.body) > MOST_SENT:
             return _said(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        claims = self.authorize(call.headers)
+        claims, routed = self.authorize(call.headers), self.route(call)
         if claims is None:
             return _said(HTTPStatus.UNAUTHORIZED)
-        return answer(self.route(call.path)(event(call, claims), Context.lasting(self.seconds)))
+        if routed.scopes and not set(routed.scopes) & set(str(claims.get("scope", "")).split()):
+            return _said(HTTPStatus.FORBIDDEN)
+        try:
+            return answer(routed.handler(event(call, routed, claims), Context.lasting(self.seconds)))
+        except FunctionFailed:
+            return _said(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer as a WSGI application."""

@@ -1,0 +1,50 @@
+"""`exhibit serve`."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+import threading
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from reports.cli.terminal import Verbs, say
+from reports.errors import InvalidSettings
+
+NEEDED = ("boto3", "aws_lambda_powertools", "moto", "joserfc")
+
+
+def add(verbs: Verbs) -> None:
+    text = "Serve the deployed system on this machine, at 127.0.0.1, until it is interrupted."
+    serve = verbs.add_parser("serve", help="serve the deployed system on this machine", description=text)
+    serve.add_argument(
+        "--port", metavar="N", type=int, default=8080, help="where the API is (default: 8080; 0: any)"
+    )
+    serve.add_argument(
+        "--evidence", metavar="DIR", type=Path, help="evidence to begin with (default: the sample evidence)"
+    )
+    serve.add_argument(
+        "--state", metavar="DIR", type=Path, help="keep briefings and keys in this folder (default: nowhere)"
+    )
+    serve.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if any(find_spec(name) is None for name in NEEDED):
+        raise InvalidSettings("this command needs moto: install exhibit with its extras `aws` and `local`")
+    from reports.rehearsal.serve import Choices, served
+
+    with served(Choices(options.port, options.evidence, options.state), say) as found:
+        say(f"API:     {found.api}")
+        say(f"AWS:     {found.aws}")
+        say(f"token:   {found.token}")
+        say(f"reader:  {found.reader}")
+        if options.state:
+            say(f"session: . {options.state / 'session'}")
+        say("serving: until Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    say("stopped")
+    return 0

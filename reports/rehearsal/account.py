@@ -1,0 +1,78 @@
+"""An AWS account on loopback: moto, with what it leaves out.
+
+It answers at one address for every service. Athena's executions are DuckDB's (`reports.rehearsal.athena`), and there is
+a time-stamp authority at `/timestamp`. Calls are taken one at a time, so that a conditional write is as atomic as S3's.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]
+from botocore.config import Config  # type: ignore[import-untyped]
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from reports.keys import LocalAuthority
+from reports.rehearsal.athena import AthenaService, Refused
+from reports.timestamp import LocalTimestamper
+
+ACCOUNT, REGION = DEFAULT_ACCOUNT_ID, "eu-west-1"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+TIMESTAMP = "/timestamp"
+Start = Callable[[str, list[tuple[str, str]]], Any]
+
+
+def client(service: str, url: str) -> Any:
+    """boto3's client of a service of the account at an address; it reads no environment."""
+    keys = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
+    config = Config(retries={"total_max_attempts": 2}, read_timeout=60, proxies={})
+    session = boto3.Session(*keys, region_name=REGION)
+    return session.client(service, endpoint_url=url, config=config)
+
+
+@dataclass
+class Account:
+    """The account as a WSGI application; `written` is told of every path that a call may have changed."""
+
+    authority: LocalAuthority
+    athena: AthenaService | None = None
+    written: Callable[[str], None] | None = None
+    _moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
+    _one: threading.RLock = field(default_factory=threading.RLock)
+
+    def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        """Answer a call."""
+        service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+        if service == "AmazonAthena" and self.athena and self.athena.knows(operation):
+            return self._query(self.athena, operation, environ, start_response)
+        if environ["PATH_INFO"] == TIMESTAMP:
+            start_response("200 OK", [("Content-Type", "application/timestamp-reply")])
+            return [LocalTimestamper(self.authority.stamp_key).respond(_body(environ))]
+        return self._answer(environ, start_response)
+
+    def _answer(self, environ: dict[str, Any], start_response: Start) -> list[bytes]:
+        path, changing = environ["PATH_INFO"], environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE")
+        with self._one:
+            body = list(self._moto(environ, start_response))
+            if changing and self.written:
+                self.written(path.encode("latin-1").decode("utf-8", "replace"))
+        return body
+
+    def _query(
+        self, athena: AthenaService, operation: str, environ: dict[str, Any], start_response: Start
+    ) -> list[bytes]:
+        try:
+            status, answer = "200 OK", athena.answer(operation, json.loads(_body(environ)))
+        except Refused as refused:
+            status, answer = "400 Bad Request", {"__type": refused.code, "message": str(refused)}
+        start_response(status, [("Content-Type", "application/x-amz-json-1.1")])
+        return [json.dumps(answer).encode()]
+
+
+def _body(environ: dict[str, Any]) -> bytes:
+    return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))

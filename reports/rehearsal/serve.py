@@ -1,0 +1,216 @@
+"""The deployed system on a laptop, put together: the third composition root.
+
+What leads where:
+
+    caller ─ gateway ─ functions ─ account (moto, Athena by DuckDB, a time-stamp authority)
+                           │
+                       triggers (new requests, ended requests, ticks)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from moto.kms.models import kms_backends
+from moto.s3.models import s3_backends
+
+from reports import schedules
+from reports.deployed import CHAIN, TRUST
+from reports.errors import InvalidSettings
+from reports.evidence import FolderEvidence
+from reports.keys import LocalAuthority
+from reports.rehearsal.account import ACCOUNT, CREDENTIALS, REGION, TIMESTAMP, Account, client
+from reports.rehearsal.athena import AthenaService, DuckDBAthena
+from reports.rehearsal.deploy import Client, arn, connect, deploy
+from reports.rehearsal.gateway import Gateway, Routed, routing
+from reports.rehearsal.listening import address, listening, serving
+from reports.rehearsal.mirror import Mirror
+from reports.rehearsal.sandbox import ROOT, Sandboxes
+from reports.rehearsal.state import Kept, opened, write_session
+from reports.rehearsal.template import TEMPLATE, Stack
+from reports.rehearsal.tokens import Tokens
+from reports.rehearsal.triggers import Triggers
+from reports.requests import stem
+from reports.sample import write_sample
+
+ISSUER, AUDIENCE, SUBJECT = "https://issuer.localhost", "exhibit", "you"
+READ, BOTH = "briefings:read", "briefings:read briefings:request"
+EVIDENCE = "evidence"  # the name of its bucket
+SAMPLE = "sample"  # the folder of the sample evidence in the state
+KEPT = {"ArchiveBucket": "archive", "SettingsBucket": "settings"}
+MOST = min(4, max(2, os.cpu_count() or 2))  # processes of each function
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What may be chosen: the port of the API (0: any that is free), a folder of evidence, and one for the state."""
+
+    port: int
+    evidence: Path | None = None
+    state: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where the API and the account are, and two tokens that the API accepts: for everything, and for reading."""
+
+    api: str
+    aws: str
+    token: str
+    reader: str
+
+
+@contextmanager
+def served(choices: Choices, tell: Callable[[str], None]) -> Iterator[Served]:
+    """Serve the system for as long as the block lasts; `tell` is told what the bus and the topic have said.
+
+    Raises `InvalidRequest` for a port that cannot be had, `InvalidEvidence` for evidence that is not there, and
+    `InvalidSettings` for a state folder of something else, or where this is no checkout.
+    """
+    if not (TEMPLATE.exists() and (ROOT / "functions").is_dir()):
+        raise InvalidSettings("exhibit serve needs template.yaml and functions/: run it from a checkout")
+    with ExitStack() as parts:
+        api, aws = parts.enter_context(listening(choices.port)), parts.enter_context(listening(0))
+        folder = parts.enter_context(opened(choices.state))
+        evidence = _evidence(choices, folder)
+        clients: Client = partial(client, url=address(aws))
+        authority = LocalAuthority.open(folder / "keys", datetime.now(UTC))
+        account = Account(authority)
+        parts.enter_context(serving(aws, account))
+        stack = deploy(clients, _parameters(address(aws)))
+        _lend_keys(stack, folder / "keys", authority)
+        kept = _fill(clients("s3"), stack, folder, evidence, authority)
+        account.written = partial(kept.update, read=_read)
+        mirrored = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="exhibit-")))
+        mirror = Mirror(clients("s3"), EVIDENCE, mirrored)
+        account.athena = AthenaService(DuckDBAthena(mirror.relations), mirror.size)
+        connect(clients, stack)
+        _deliver_again(clients, stack)
+        functions = Sandboxes(stack.functions, _environment(address(aws)), MOST)
+        parts.enter_context(
+            _turning(Triggers(stack, clients("sqs"), functions.invoke, tell, MOST), functions)
+        )
+        tokens = Tokens(ISSUER, AUDIENCE)
+        routes = [
+            Routed(route.key, route.scopes, functions.handler(name))
+            for name, function in stack.functions.items()
+            for route in function.routes
+        ]
+        parts.enter_context(serving(api, Gateway(routing(routes), tokens.authorize)))
+        found = Served(address(api), address(aws), tokens.issue(SUBJECT, BOTH), tokens.issue(SUBJECT, READ))
+        write_session(folder, _session(found))
+        yield found
+
+
+def _evidence(choices: Choices, folder: Path) -> Path:
+    evidence = choices.evidence or folder / SAMPLE
+    if choices.evidence is None:
+        write_sample(evidence)
+    FolderEvidence(evidence).list()
+    return evidence
+
+
+def _parameters(aws: str) -> dict[str, str]:
+    return {
+        "EvidenceBucket": EVIDENCE,
+        "JwtAudience": AUDIENCE,
+        "JwtIssuer": ISSUER,
+        "SigningKeySpec": "ECC_NIST_P256",
+        "TimestampUrls": f"{aws}{TIMESTAMP}",
+    }
+
+
+def _environment(aws: str) -> dict[str, str]:
+    """What Lambda sets in every function's environment, and where the account is."""
+    return {
+        **CREDENTIALS,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": aws,
+        "AWS_REGION": REGION,
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+def _session(found: Served) -> dict[str, str]:
+    return {
+        **CREDENTIALS,
+        "API": found.api,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": found.aws,
+        "READER": found.reader,
+        "TOKEN": found.token,
+    }
+
+
+def _lend_keys(stack: Stack, folder: Path, authority: LocalAuthority) -> None:
+    """Have the keys in KMS be those of the folder, which are the same after a restart."""
+    keys = kms_backends[ACCOUNT][REGION].keys
+    signer: Any = keys[stack.resources["SigningKey"].name].private_key
+    signer.private_key = load_pem_private_key((folder / "signer.key.pem").read_bytes(), None)
+    keys[stack.resources["PseudonymKey"].name].key_material = authority.pseudonym_key()
+
+
+def _fill(s3: Any, stack: Stack, folder: Path, evidence: Path, authority: LocalAuthority) -> Kept:
+    """Put evidence, what was kept, and the certificates where the functions look for them.
+
+    The sample ends on a day of its own: Exhibit's schedules would ask for last week and find nothing.
+    """
+    located = (each.name for each in FolderEvidence(evidence).list())
+    for name in (*located, "campaigns.yaml", "dataset.yaml"):
+        if (evidence / name).exists():
+            content = (evidence / name).read_bytes()
+            s3.put_object(Bucket=EVIDENCE, Key=name, Body=content, ChecksumAlgorithm="SHA256")
+    settings = stack.resources["SettingsBucket"].name
+    if evidence == folder / SAMPLE:
+        s3.put_object(Bucket=settings, Key=schedules.FILE, Body=b"schedules: []\n")
+    kept = Kept(folder, {stack.resources[logical].name: name for logical, name in KEPT.items()})
+    for bucket, key, file in kept.objects():
+        s3.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
+    chain = b"".join(each.public_bytes(Encoding.PEM) for each in authority.key.chain)
+    root = authority.root.public_bytes(Encoding.PEM)
+    for key, content in {CHAIN: chain, TRUST: root, "crls/local.crl": authority.crl}.items():
+        s3.put_object(Bucket=settings, Key=key, Body=content)
+    return kept
+
+
+def _read(bucket: str, key: str) -> bytes | None:
+    """An object as moto has it."""
+    found = s3_backends[ACCOUNT]["aws"].get_object(bucket, key)
+    return bytes(found.value) if found else None
+
+
+def _deliver_again(clients: Client, stack: Stack) -> None:
+    """Tell the queue of requests that had not ended when the state was last in use: a queue is not kept."""
+    bucket, sqs = stack.resources["ArchiveBucket"].name, clients("sqs")
+    pages = clients("s3").get_paginator("list_objects_v2")
+    keys = [each["Key"] for page in pages.paginate(Bucket=bucket) for each in page.get("Contents", ())]
+    ended = {key.split("/")[1].split(".")[0] for key in keys if key.startswith("outcomes/")}
+    url = sqs.get_queue_url(QueueName=arn(stack, "requests").rpartition(":")[2])["QueueUrl"]
+    for key in keys:
+        if key.startswith("requests/") and stem(key).removeprefix("requests/") not in ended:
+            record = {"s3": {"object": {"key": quote_plus(key)}}}
+            sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": [record]}))
+
+
+@contextmanager
+def _turning(triggers: Triggers, functions: Sandboxes) -> Iterator[None]:
+    triggers.start()
+    try:
+        yield
+    finally:
+        triggers.stop()
+        functions.stop()
+        triggers.join()
