@@ -20,7 +20,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --upgrade --universal --python-versi
 	--custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml --extra build
 
-.PHONY: help briefing test lint types template image bench conformance lock clean
+.PHONY: help briefing local test lint types template image bench conformance lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -34,6 +34,9 @@ briefing: .venv/exhibit .venv/libraries ## publish the sample briefings, for a l
 	  echo "$(EXHIBIT) verify $$pdf --trust keys/root.cert.pem"; \
 	  $(EXHIBIT) verify "$$pdf" --trust keys/root.cert.pem || exit; \
 	done
+
+local: .venv/dev .venv/libraries ## serve the deployed system on this machine until Ctrl-C, its state in local/
+	@$(EXHIBIT) serve --state local
 
 test: .venv/dev .venv/libraries .venv/tools .venv/linters ## run the tests, with branch coverage
 	@$(VENV_PYTHON) -m pytest -rs --cov --numprocesses auto
@@ -67,7 +70,7 @@ lock: .venv/dev ## pin the newest packages that pyproject.toml allows, with thei
 	echo aws-sam-cli | $(COMPILE) --output-file requirements-sam.txt -
 	echo checkov | $(COMPILE) --output-file requirements-checkov.txt -
 
-clean: ## remove what these commands made, except briefings/ and keys/
+clean: ## remove what these commands made, except briefings/, keys/ and local/
 	rm -rf .venv .cache build dist sample .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -exec rm -rf {} +
 

@@ -26,11 +26,6 @@ class Serving:
     log: Path
     lines: dict[str, str]
 
-    @property
-    def session(self) -> dict[str, str]:
-        lines = (self.state / "session").read_text().splitlines()
-        return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
-
     def call(
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:

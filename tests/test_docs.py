@@ -200,7 +200,7 @@ def test_make_targets_exist() -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["", "sample", "publish", "verify", "keys", "keys csr", "keys self-signed", "keys install"],
+    ["", "sample", "publish", "verify", "keys", "keys csr", "keys self-signed", "keys install", "serve"],
 )
 def test_help_is_as_printed(
     verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 
 from reports.errors import Unavailable
 from reports.store_s3 import TRIES, S3Store
-from tests.aws import client, in_short_pages, s3_client
+from tests.aws import REGION, client, in_short_pages, s3_client
 from tests.contracts.store import *  # noqa: F403
 
 DOCUMENTS = {"a.pdf": b"document", "a.receipt.json": b"receipt"}
@@ -65,6 +65,19 @@ def test_written_in_order_on_conditions(open_store: Callable[[], S3Store]) -> No
     assert [each["ChecksumSHA256"] for each in asked] == digests
     assert [each["ContentType"] for each in asked] == ["application/pdf", "application/json"]
     assert all("SSEKMSKeyId" not in each and "ServerSideEncryption" not in each for each in asked)
+
+
+def test_object_lock(aws: None) -> None:
+    """A bucket that locks what is put into it takes objects, for each names the algorithm of its checksum."""
+    s3 = s3_client()
+    place = {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket="locked", CreateBucketConfiguration=place, ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    s3.put_object_lock_configuration(
+        Bucket="locked", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    assert S3Store(client("s3"), "locked").put(DOCUMENTS)
+    assert s3.head_object(Bucket="locked", Key="a.pdf")["ObjectLockMode"] == "GOVERNANCE"
 
 
 def test_encrypted_under_a_key(bucket: str) -> None:

@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -27,12 +28,16 @@ TIMESTAMP = "/timestamp"
 Start = Callable[[str, list[tuple[str, str]]], Any]
 
 
+@cache
 def client(service: str, url: str) -> Any:
     """boto3's client of a service of the account at an address; it reads no environment."""
-    keys = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
     config = Config(retries={"total_max_attempts": 2}, read_timeout=60, proxies={})
-    session = boto3.Session(*keys, region_name=REGION)
-    return session.client(service, endpoint_url=url, config=config)
+    return _session().client(service, endpoint_url=url, config=config)
+
+
+@cache
+def _session() -> Any:
+    return boto3.Session(*CREDENTIALS.values(), region_name=REGION)
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """The resources of `template.yaml`, made in an account under the names that a stack gives them.
 
-Made is what the functions and their triggers use: keys, buckets, queues, topics, the bus and its rules. Where a rule
-calls a function, which moto cannot, a queue stands in the place of that call (`CALLED`); what is told on the bus and
-the topic arrives in another (`TOLD`).
+Made is what the functions and their triggers use: keys, buckets, queues, topics, the bus and its rules, tables. Where a
+rule calls a function, which moto cannot, a queue stands in the place of that call (`CALLED`); what is told on the bus
+and the topic arrives in another (`TOLD`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ def deploy(client: Client, parameters: Mapping[str, str]) -> Stack:
         client("sns").create_topic(Name=topic.name)
     for bus in stack.of_type("AWS::Events::EventBus"):
         client("events").create_event_bus(Name=bus.name)
+    for group in stack.of_type("AWS::Athena::WorkGroup"):
+        client("athena").create_work_group(Name=group.name)
+    for database in stack.of_type("AWS::Glue::Database"):
+        client("glue").create_database(DatabaseInput=database.properties["DatabaseInput"])
+    for table in stack.of_type("AWS::Glue::Table"):
+        client("glue").create_table(**{n: table.properties[n] for n in ("DatabaseName", "TableInput")})
     return stack
 
 

@@ -55,7 +55,7 @@ def write_session(folder: Path, variables: Mapping[str, str]) -> None:
     """Leave a file for `. FOLDER/session`, which its owner alone can read."""
     file = folder / SESSION
     file.unlink(missing_ok=True)
-    text = "".join(f"{name}='{value}'\n" for name, value in variables.items())
+    text = "".join(f"export {name}='{value}'\n" for name, value in variables.items())
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
         out.write(text)
 

@@ -10,7 +10,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -132,7 +132,7 @@ class Stack:
     @cached_property
     def document(self) -> Mapping[str, Any]:
         """The template as it stands, its intrinsic functions unresolved."""
-        return dict(yaml.load(self.template.read_text("utf-8"), _Loader))  # noqa: S506 - a SafeLoader
+        return _loaded(self.template.read_text("utf-8"))
 
     @cached_property
     def _present(self) -> Mapping[str, Mapping[str, Any]]:
@@ -285,6 +285,11 @@ class _Call:
 
 class _Loader(yaml.SafeLoader):
     """YAML with CloudFormation's tags."""
+
+
+@cache
+def _loaded(text: str) -> Mapping[str, Any]:
+    return dict(yaml.load(text, _Loader))  # noqa: S506 - a SafeLoader
 
 
 def _call(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> _Call:

@@ -1,0 +1,23 @@
+"""Functions for sandboxes to run."""
+
+import os
+import time
+from typing import Any
+
+
+def who(event: Any, context: Any) -> dict[str, Any]:
+    names = ("OWN", "GIVEN", "AWS_PROFILE")
+    left = context.get_remaining_time_in_millis()
+    return {"event": event, "process": os.getpid(), "left": left, **{n: os.environ.get(n) for n in names}}
+
+
+def slow(event: Any, context: Any) -> None:
+    time.sleep(60)
+
+
+def fail(event: Any, context: Any) -> None:
+    raise ValueError("wrong")
+
+
+def die(event: Any, context: Any) -> None:
+    os._exit(1)

@@ -1,0 +1,317 @@
+"""The parts of the deployed system's stand-in on a laptop: tokens, the gateway, sandboxes, the state folder."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey
+from moto import mock_aws
+
+from reports.errors import InvalidEvidence, InvalidRequest, InvalidSettings
+from reports.rehearsal.athena import AthenaService, DuckDBAthena
+from reports.rehearsal.deploy import connect, deploy
+from reports.rehearsal.gateway import Call, FunctionFailed, Gateway, Routed, routing
+from reports.rehearsal.listening import address, listening
+from reports.rehearsal.mirror import Mirror
+from reports.rehearsal.sandbox import Sandboxes
+from reports.rehearsal.state import Kept, opened
+from reports.rehearsal.template import Function, Stack
+from reports.rehearsal.tokens import Tokens
+from reports.rehearsal.triggers import _every
+from tests.aws import REGION, client, s3_client
+from tests.publishing import GOLDEN
+
+PARAMETERS = {
+    "EvidenceBucket": "evidence",
+    "JwtAudience": "exhibit",
+    "JwtIssuer": "https://issuer.example",
+    "TimestampUrls": "http://127.0.0.1:9/",
+}
+TOKENS = Tokens("https://issuer.example", "exhibit")
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+def claims(**changed: Any) -> dict[str, Any]:
+    now = int(time.time())
+    return {"iss": TOKENS.issuer, "aud": "exhibit", "sub": "s", "exp": now + 60, **changed}
+
+
+def test_own_tokens_are_known_again() -> None:
+    """A token that was issued gives its claims, with or without the word Bearer."""
+    token = TOKENS.issue("somebody", "briefings:read")
+    for headers in (bearer(token), {"authorization": token}):
+        found = TOKENS.authorize(headers)
+        assert found is not None
+        assert (found["sub"], found["scope"]) == ("somebody", "briefings:read")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"iss": "https://other.example"},
+        {"aud": "other"},
+        {"exp": int(time.time()) - 1},
+        {"exp": None},
+        {"nbf": int(time.time()) + 3600},
+        {"iat": int(time.time()) + 3600},
+    ],
+    ids=str,
+)
+def test_claims_that_are_refused(changed: dict[str, Any]) -> None:
+    """A token of another issuer or audience, from another time, or without an end, is none."""
+    made = {name: value for name, value in claims(**changed).items() if value is not None}
+    assert TOKENS.authorize(bearer(jwt.encode({"alg": "RS256"}, claims(), TOKENS.key))) is not None
+    assert TOKENS.authorize(bearer(jwt.encode({"alg": "RS256"}, made, TOKENS.key))) is None
+
+
+@pytest.mark.parametrize("token", ["", "x", "x.y.z", "é.é.é"])
+def test_what_is_no_token(token: str) -> None:
+    """What is no token is refused, and so is one that another key has signed, or none has."""
+    assert TOKENS.authorize(bearer(token)) is None
+    assert TOKENS.authorize({}) is None
+    others = Tokens(TOKENS.issuer, TOKENS.audience).issue("s", "")
+    shared = jwt.encode({"alg": "HS256"}, claims(), OctKey.generate_key(256), algorithms=["HS256"])
+    assert TOKENS.authorize(bearer(others)) is None
+    assert TOKENS.authorize(bearer(shared)) is None
+
+
+def routes(*keys: str) -> list[Routed]:
+    return [Routed(key, (), lambda *_: {}) for key in keys]
+
+
+@pytest.mark.parametrize(
+    ("call", "key"),
+    [
+        ("GET /b", "GET /b"),
+        ("POST /b", "$default"),
+        ("GET /b/1", "GET /b/{id}"),
+        ("GET /b/own", "GET /b/own"),
+        ("GET /b/1/c", "GET /b/{id}/c"),
+        ("GET /b/1/d", "$default"),
+        ("GET /bx", "$default"),
+    ],
+)
+def test_routes(call: str, key: str) -> None:
+    """A call goes to the route of its method and path, to one with parameters after one without, or to $default."""
+    route = routing(routes("GET /b/{id}", "$default", "GET /b", "GET /b/own", "GET /b/{id}/c"))
+    assert route(Call(*call.split())).key == key
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"), [("read", 200), ("other read", 200), ("other", 403), ("", 403), (None, 401)]
+)
+def test_gateway_wants_a_scope(scope: str | None, status: int) -> None:
+    """A call with one of its route's scopes comes through; without a token it is a 401, without a scope a 403."""
+    route = routing([Routed("$default", ("read", "write"), lambda *_: {"statusCode": 200})])
+    gateway = Gateway(route, lambda _: None if scope is None else {"scope": scope})
+    assert gateway.answer(Call("GET", "/")).status == status
+
+
+def test_gateway_answers_for_a_function_that_fails() -> None:
+    """A function that ends without an answer is a 500 in the gateway's own form."""
+
+    def fail(*_: Any) -> Any:
+        raise FunctionFailed
+
+    answer = Gateway(routing([Routed("$default", (), fail)]), lambda _: {}).answer(Call("GET", "/"))
+    assert (answer.status, answer.json) == (500, {"message": "Internal Server Error"})
+
+
+def function(handler: str, seconds: int = 30) -> Function:
+    return Function("F", "f", handler, {"OWN": "1"}, seconds, 128, (), ())
+
+
+@pytest.fixture
+def sandboxes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandboxes]:
+    monkeypatch.setenv("AWS_PROFILE", "somebody's own")
+    functions = {
+        "who": function("tests.sandboxed.who"),
+        "slow": function("tests.sandboxed.slow", seconds=1),
+        "fail": function("tests.sandboxed.fail"),
+        "die": function("tests.sandboxed.die"),
+    }
+    made = Sandboxes(functions, {"GIVEN": "2"}, 1)
+    yield made
+    made.stop()
+
+
+def test_sandboxes_are_kept(sandboxes: Sandboxes) -> None:
+    """A function has its own environment, none of AWS's settings of whoever runs it, and the same process next time."""
+    first, second = sandboxes.invoke("who", {"n": 1}), sandboxes.invoke("who", {"n": 2})
+    assert (first["event"], second["event"]) == ({"n": 1}, {"n": 2})
+    assert first["process"] == second["process"]
+    assert (first["OWN"], first["GIVEN"], first["AWS_PROFILE"]) == ("1", "2", None)
+    assert 20_000 < first["left"] <= 30_000
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("slow", "timed out after 1 seconds"), ("die", "is gone"), ("fail", "ValueError: wrong")],
+)
+def test_sandboxes_that_fail(
+    sandboxes: Sandboxes, name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A function that takes too long, dies or raises an error has failed, which is told; the next event starts anew."""
+    for _ in range(2):
+        with pytest.raises(FunctionFailed, match=said):
+            sandboxes.invoke(name, {})
+    assert capsys.readouterr().err.count(said) == 2
+
+
+def test_sandboxes_stop(sandboxes: Sandboxes) -> None:
+    """What is stopped runs nothing any more."""
+    process = sandboxes.invoke("who", {})["process"]
+    sandboxes.stop()
+    assert not Path(f"/proc/{process}").exists()
+    with pytest.raises(FunctionFailed, match="stopped"):
+        sandboxes.invoke("who", {})
+
+
+def test_a_port_that_is_taken() -> None:
+    """A port that is taken, or is none, is refused in one line that says what to do."""
+    with listening(0) as listener:
+        taken = int(address(listener).rpartition(":")[2])
+        for port in (taken, 70000, -1):
+            with pytest.raises(InvalidRequest, match=f"port {port} cannot be had .*--port"), listening(port):
+                pass
+
+
+def test_state_of_something_else(tmp_path: Path) -> None:
+    """A folder with other things in it, a file, and a folder that is in use are refused; a new one is taken again."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thing").touch()
+    with pytest.raises(InvalidSettings, match="other holds something else"), opened(tmp_path / "other"):
+        pass
+    with pytest.raises(InvalidSettings, match="thing cannot be used"), opened(tmp_path / "other" / "thing"):
+        pass
+    for _ in range(2):
+        with opened(tmp_path / "new") as folder:
+            (folder / "something").touch()
+            with pytest.raises(InvalidSettings, match="used by another"), opened(tmp_path / "new"):
+                pass
+
+
+def test_no_state_is_left() -> None:
+    """Without a folder for the state, the one that is used is gone afterwards."""
+    with opened(None) as folder:
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("key", ["a", "a/b c.json", "ä/%/?.json"])
+def test_objects_are_kept(tmp_path: Path, key: str) -> None:
+    """An object of a bucket that is kept is in the folder under its key, and goes when it goes."""
+    kept = Kept(tmp_path, {"bucket": "archive"})
+    kept.update(f"/bucket/{key}", lambda *_: b"content")
+    kept.update(f"/other/{key}", lambda *_: pytest.fail("not kept"))
+    (found,) = kept.objects()
+    assert (found[:2], found[2].read_bytes()) == (("bucket", key), b"content")
+    kept.update(f"/bucket/{key}", lambda *_: None)
+    assert list(kept.objects()) == []
+
+
+@pytest.mark.parametrize("key", ["../../out", "a/../../../out", ".", "a//b", ""])
+def test_objects_stay_inside(tmp_path: Path, key: str) -> None:
+    """A key that leads out of the folder, or is no path, is not kept."""
+    Kept(tmp_path / "in", {"bucket": "archive"}).update(f"/bucket/{key}", lambda *_: b"content")
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.fixture
+def account() -> Iterator[Stack]:
+    with mock_aws():
+        stack = deploy(client, PARAMETERS)
+        connect(client, stack)
+        yield stack
+
+
+def test_resources_have_the_names_of_the_template(account: Stack) -> None:
+    """What is made in the account is what the functions' environments name."""
+    environment = account.functions["publish"].environment
+    buckets = {bucket["Name"] for bucket in s3_client().list_buckets()["Buckets"]}
+    named = {value for name, value in environment.items() if name.endswith("_BUCKET")}
+    assert named < buckets
+    topics = [topic["TopicArn"] for topic in client("sns").list_topics()["Topics"]]
+    assert environment["EXHIBIT_TOPIC"] in topics
+    client("events").describe_event_bus(Name=environment["EXHIBIT_BUS"])
+    for key in ("EXHIBIT_SIGNING_KEY", "EXHIBIT_PSEUDONYM_KEY"):
+        client("kms").describe_key(KeyId=environment[key])
+    assert (
+        client("kms").describe_key(KeyId="alias/exhibit-signing")["KeyMetadata"]["Arn"]
+        == (environment["EXHIBIT_SIGNING_KEY"])
+    )
+
+
+def test_the_archive_is_as_the_template_has_it(account: Stack) -> None:
+    """The archive keeps versions, locks what is in it, and tells the queue of requests alone."""
+    s3, archive = s3_client(), account.resources["ArchiveBucket"].name
+    assert s3.get_bucket_versioning(Bucket=archive)["Status"] == "Enabled"
+    lock = s3.get_object_lock_configuration(Bucket=archive)["ObjectLockConfiguration"]
+    assert lock["Rule"]["DefaultRetention"].items() >= {"Mode": "GOVERNANCE", "Days": 3650}.items()
+    (told,) = s3.get_bucket_notification_configuration(Bucket=archive)["QueueConfigurations"]
+    assert told["QueueArn"] == f"arn:aws:sqs:{REGION}:123456789012:exhibit-requests"
+    assert told["Filter"]["Key"]["FilterRules"] == [{"Name": "prefix", "Value": "requests/"}]
+    queue = client("sqs").get_queue_url(QueueName="exhibit-requests")["QueueUrl"]
+    attributes = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+    assert attributes["VisibilityTimeout"] == "3600"
+    assert '"maxReceiveCount": 8' in attributes["RedrivePolicy"]
+
+
+def test_mirror_follows_the_bucket(bucket: str, tmp_path: Path) -> None:
+    """A statement sees the objects as they are when it begins: new ones, changed ones, and not those that are gone."""
+    s3, name = s3_client(), "detections/event_day=2026-05-01/part.csv"
+    head, *rows = (GOLDEN / "quiet" / name).read_text().splitlines()
+    mirror = Mirror(s3, bucket, tmp_path)
+
+    def count() -> int:
+        with mirror.relations() as con:
+            (found,) = con.execute("select count(*) from flat").fetchall()
+            return int(found[0])
+
+    for lines in (rows[:1], rows, rows[:2]):
+        s3.put_object(Bucket=bucket, Key=name, Body="\n".join([head, *lines]))
+        assert count() == len(lines)
+    assert mirror.size() == len("\n".join([head, *rows[:2]]))
+    s3.delete_object(Bucket=bucket, Key=name)
+    with pytest.raises(InvalidEvidence, match="neither layout is present"):
+        count()
+
+
+def test_statements_run_beside_the_calls() -> None:
+    """An execution ends by itself, and one that fails says why."""
+
+    def ended(sql: str) -> dict[str, Any]:
+        service = AthenaService(DuckDBAthena(duckdb.connect), lambda: 7)
+        request = {
+            "QueryString": sql,
+            "ClientRequestToken": "t",
+            "WorkGroup": "w",
+            "QueryExecutionContext": {},
+        }
+        id_ = service.answer("StartQueryExecution", request)["QueryExecutionId"]
+        for _ in range(500):
+            found: dict[str, Any] = service.answer("GetQueryExecution", {"QueryExecutionId": id_})[
+                "QueryExecution"
+            ]
+            if found["Status"]["State"] not in ("QUEUED", "RUNNING"):
+                return found
+            time.sleep(0.01)
+        raise AssertionError
+
+    assert ended("select 1")["Statistics"] == {"DataScannedInBytes": 7}
+    assert "Conversion" in ended("select cast('x' as integer)")["Status"]["StateChangeReason"]
+
+
+@pytest.mark.parametrize(("expression", "minutes"), [("rate(1 hour)", 60), ("rate(15 minutes)", 15)])
+def test_rates(expression: str, minutes: int) -> None:
+    """The template's rates are read; another expression is refused."""
+    assert _every(expression).total_seconds() == 60 * minutes
+    with pytest.raises(ValueError, match="cron"):
+        _every("cron(0 * * * ? *)")
