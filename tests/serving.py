@@ -14,7 +14,8 @@ from typing import Any
 
 from tests.publishing import ROOT
 
-COMMAND = (sys.executable, "-m", "reports", "serve", "--port", "0")
+PROGRAM = "import sys; from reports.cli import main; sys.exit(main())"
+COMMAND = (sys.executable, "-c", PROGRAM, "serve", "--port", "0")
 
 
 @dataclass(frozen=True)

@@ -309,6 +309,21 @@ def test_statements_run_beside_the_calls() -> None:
     assert "Conversion" in ended("select cast('x' as integer)")["Status"]["StateChangeReason"]
 
 
+def test_statements_are_ended() -> None:
+    """What runs for long is ended when the service stops, and what waits is not begun."""
+    service = AthenaService(DuckDBAthena(duckdb.connect), lambda: 7)
+    many = "unnest(sequence(1, 50000))"
+    endless = " ".join(["select count(*) from", ", ".join(f"{many} {name}(n)" for name in "abc")])
+    for token in "abc":
+        request = {"QueryString": endless, "ClientRequestToken": token}
+        service.answer("StartQueryExecution", {**request, "WorkGroup": "w", "QueryExecutionContext": {}})
+    while len(service.engine.running) < 2:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    service.stop()
+    assert sorted(bool(each.status) for each in service.executions.values()) == [False, True, True]
+
+
 @pytest.mark.parametrize(("expression", "minutes"), [("rate(1 hour)", 60), ("rate(15 minutes)", 15)])
 def test_rates(expression: str, minutes: int) -> None:
     """The template's rates are read; another expression is refused."""

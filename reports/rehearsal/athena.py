@@ -71,13 +71,23 @@ class DuckDBAthena:
     """Executes statements of Trino's dialect over the relations of a connection that `relations` opens."""
 
     relations: Relations
+    running: set[duckdb.DuckDBPyConnection] = field(default_factory=set, init=False)
 
     def execute(self, sql: str, parameters: Sequence[str]) -> Result:
         """The result of a statement; `parameters` are SQL literals. Raises `duckdb.Error` where it fails."""
         with self.relations() as con:
-            cursor = con.execute(dialect.transpiled(sql), [_literal(text) for text in parameters])
-            columns = [_column(name, str(type_)) for name, type_, *_ in cursor.description or ()]
-            return Result(columns, [[_text(value) for value in row] for row in cursor.fetchall()])
+            self.running.add(con)
+            try:
+                cursor = con.execute(dialect.transpiled(sql), [_literal(text) for text in parameters])
+                columns = [_column(name, str(type_)) for name, type_, *_ in cursor.description or ()]
+                return Result(columns, [[_text(value) for value in row] for row in cursor.fetchall()])
+            finally:
+                self.running.discard(con)
+
+    def interrupt(self) -> None:
+        """Have what is executed end at once, in an error."""
+        for con in list(self.running):
+            con.interrupt()
 
 
 def over_folder(root: Path) -> Relations:
@@ -172,6 +182,8 @@ class AthenaService:
         self.executions: dict[str, Execution] = {}
         self._starting = threading.Lock()
         self._running = threading.BoundedSemaphore(AT_ONCE)
+        self._threads: list[threading.Thread] = []
+        self._stopped = False
         self._answers: Mapping[str, Callable[..., dict[str, Any]]] = {
             "StartQueryExecution": self._start,
             "GetQueryExecution": self._describe,
@@ -189,7 +201,16 @@ class AthenaService:
 
     def begin(self, execution: Execution) -> None:
         """Have an execution run."""
-        threading.Thread(target=self._run, args=(execution,), daemon=True).start()
+        thread = threading.Thread(target=self._run, args=(execution,), daemon=True)
+        thread.start()
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
+
+    def stop(self) -> None:
+        """Begin nothing any more, and end what runs."""
+        self._stopped = True
+        self.engine.interrupt()
+        for thread in self._threads:
+            thread.join()
 
     def look(self, execution: Execution) -> None:
         """Note that somebody looks how an execution stands."""
@@ -216,7 +237,7 @@ class AthenaService:
 
     def _run(self, execution: Execution) -> None:
         with self._running:
-            if execution.status is None:
+            if execution.status is None and not self._stopped:
                 self.end(execution)
 
     def _start(self, **request: Any) -> dict[str, Any]:

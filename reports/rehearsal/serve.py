@@ -95,6 +95,7 @@ def served(choices: Choices, tell: Callable[[str], None]) -> Iterator[Served]:
         mirrored = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="exhibit-")))
         mirror = Mirror(clients("s3"), EVIDENCE, mirrored)
         account.athena = AthenaService(DuckDBAthena(mirror.relations), mirror.size)
+        parts.callback(account.athena.stop)
         connect(clients, stack)
         _deliver_again(clients, stack)
         functions = Sandboxes(stack.functions, _environment(address(aws)), MOST)
