@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import threading
 from contextlib import suppress
 from importlib.util import find_spec
@@ -36,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidSettings("this command needs moto: install exhibit with its extras `aws` and `local`")
     from reports.rehearsal.serve import Choices, served
 
+    gc.enable()  # this command is the one that goes on
     with served(Choices(options.port, options.evidence, options.state), say) as found:
         say(f"API:     {found.api}")
         say(f"AWS:     {found.aws}")
