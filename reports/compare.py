@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from reports.compose import evidence_digest
 from reports.difference import ABSENT, Difference, differences
 from reports.explain import chains
 from reports.record import Printed, Record, Subject, unlike
@@ -129,8 +128,7 @@ def _audiences(one: Record, other: Record, base: Comparison) -> Comparison:
     if contradictions:
         detail = f"{len(contradictions)} data differ that both have, first {contradictions[0].at}"
         return replace(found, outcome="contradictory", detail=detail, contradictions=tuple(contradictions))
-    root = evidence_digest(one.objects.values())
-    same = f"the same {len(one.objects)} evidence objects ({root})"
+    same = f"the same {len(one.objects)} evidence objects ({one.evidence_root})"
     detail = f"both are computed from {same}, and all that both say is equal"
     return replace(found, detail=detail)
 

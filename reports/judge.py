@@ -103,4 +103,7 @@ def _reproduction(
         return Verdict("reproduction", "invalid", str(error)), ()
     except ExhibitError as error:
         return Verdict("reproduction", "could not be checked", str(error)), ()
+    except Exception as error:  # a record that an issuer made up may hold anything
+        detail = f"it cannot be made again ({type(error).__name__}: {error})"
+        return Verdict("reproduction", "could not be checked", " ".join(detail.split())), ()
     return found.verdict, found.differences

@@ -7,16 +7,25 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
 from itertools import zip_longest
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from reports import query
-from reports.contents import InconsistentError, attached, check
+from reports.compose import evidence_digest
+from reports.contents import attached, attachments_verdict
 from reports.errors import CheckFailed, Unavailable
 from reports.evidence import EvidenceObject
 from reports.query import Question
@@ -56,8 +65,13 @@ class Subject(_Model):
     @property
     def counted(self) -> dict[str, int]:
         """What is counted of the object, such as its detections, by name; empty where nothing is."""
-        counts = (self.annotations.model_extra or {}).items()
-        return {name: count for name, count in counts if type(count) is int}
+        found: dict[str, int] = {}
+        for name, count in (self.annotations.model_extra or {}).items():
+            each = (
+                {f"{name} {of}": n for of, n in count.items()} if isinstance(count, dict) else {name: count}
+            )
+            found |= {of: n for of, n in each.items() if type(n) is int}
+        return found
 
     @property
     def pinned(self) -> EvidenceObject:
@@ -70,6 +84,17 @@ class Days(_Model):
 
     first: date = Field(alias="from")
     last: date = Field(alias="to")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Days:
+        if self.first > self.last or self.first.toordinal() <= len(self.window):
+            raise ValueError("they are no window")
+        return self
+
+    @property
+    def window(self) -> Window:
+        """The same, as a window."""
+        return Window(self.first, self.last)
 
 
 class Asked(_Model):
@@ -145,6 +170,19 @@ class Printed(BaseModel):
     question: str
     row: dict[str, Any]
 
+    @field_validator("row")
+    @classmethod
+    def _readable(cls, row: dict[str, Any]) -> dict[str, Any]:
+        for key in ("day", "from", "to"):
+            if key in row:
+                date.fromisoformat(str(row[key]))
+        ratio = row.get("ratio", [{}, {}])
+        if not isinstance(ratio, list) or [type(each) for each in ratio] != [dict, dict]:
+            raise ValueError("a ratio is of two rows")
+        for each in ratio if "ratio" in row else ():
+            cls._readable(each)
+        return row
+
     @property
     def place(self) -> str:
         """By what the same figure is known in another briefing: its source, its unit and its row."""
@@ -160,7 +198,7 @@ class Said(BaseModel):
     report_number: str
     edition: int
     supersedes: str | None
-    as_of: datetime
+    as_of: AwareDatetime
     figures: tuple[Printed, ...]
 
 
@@ -199,6 +237,11 @@ class Record:
         """Digest of the document, in hexadecimal."""
         return hashlib.sha256(self.pdf).hexdigest()
 
+    @property
+    def evidence_root(self) -> str:
+        """The digest of the evidence that the pages print."""
+        return evidence_digest(self.objects.values())
+
     @cached_property
     def data(self) -> dict[str, Any]:
         """The whole of `briefing.json`."""
@@ -213,8 +256,7 @@ class Record:
     @property
     def window(self) -> Window:
         """The days that it is about."""
-        days = self.statement.predicate.window
-        return Window(days.first, days.last)
+        return self.statement.predicate.window.window
 
     @property
     def question(self) -> Question:
@@ -234,14 +276,14 @@ def record(pdf: bytes, integrity: Verdict) -> Record:
     Raises `CheckFailed` where nothing vouches for it, or its attachments contradict each other; `Unavailable` where
     that cannot be told.
     """
-    if integrity.outcome != "valid":
-        kind = CheckFailed if integrity.outcome == "invalid" else Unavailable
-        raise kind(f"nothing vouches for what the file says: {integrity.detail}")
-    try:
-        files = attached(pdf)
-        check(files)
-    except InconsistentError as error:
-        raise CheckFailed(f"the attachments contradict each other: {error}") from None
+    for verdict, why in (
+        (integrity, "nothing vouches for what the file says"),
+        (attachments_verdict(pdf), "the attachments cannot be relied on"),
+    ):
+        if verdict.outcome != "valid":
+            kind = CheckFailed if verdict.outcome == "invalid" else Unavailable
+            raise kind(f"{why}: {verdict.detail}")
+    files = attached(pdf)
     said = _read(Said, files, "briefing.json")
     return Record(pdf, files, said, _read(Statement, files, "evidence.json"))
 

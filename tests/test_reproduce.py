@@ -152,8 +152,9 @@ def test_a_lie_of_the_issuer(golden: dict[str, Published], authority: LocalAutho
             lambda data: data["predicate"].update(settlingDays=10**9),
             "settling days reach beyond the calendar",
         ),
+        (lambda data: data["predicate"].update(settlingDays=-400), "is empty of evidence"),
     ],
-    ids=["digest", "pages", "name", "days"],
+    ids=["digest", "pages", "name", "days", "before"],
 )
 def test_a_manifest_that_was_edited(
     golden: dict[str, Published], authority: LocalAuthority, change: Any, detail: str
@@ -161,6 +162,33 @@ def test_a_manifest_that_was_edited(
     """A record that does not fit gets its verdict in words, whatever it lacks."""
     found = judged(
         signed_anew(golden["quiet"].unsigned, authority, "evidence.json", change), GOLDEN / "quiet"
+    )
+    assert found.verdicts[-1].outcome == "could not be checked"
+    assert detail in found.verdicts[-1].detail
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        (
+            lambda data: data["figures"][0].update(row={"ratio": [1]}),
+            "figures.0.row: Value error, a ratio is of two",
+        ),
+        (lambda data: data["figures"][0].update(row={"day": "noon"}), "figures.0.row: Value error"),
+        (lambda data: data.update(as_of="now"), "briefing.json: as_of: "),
+        (
+            lambda data: data.update(as_of="0001-01-01T00:00:00+23:00"),
+            "it cannot be made again (OverflowError",
+        ),
+    ],
+    ids=["ratio", "day", "instant", "calendar"],
+)
+def test_data_that_were_edited(
+    golden: dict[str, Published], authority: LocalAuthority, change: Any, detail: str
+) -> None:
+    """Data that cannot be a briefing's get their verdict in words as well."""
+    found = judged(
+        signed_anew(golden["quiet"].unsigned, authority, "briefing.json", change), GOLDEN / "quiet"
     )
     assert found.verdicts[-1].outcome == "could not be checked"
     assert detail in found.verdicts[-1].detail
