@@ -183,7 +183,7 @@ def test_readme_session(tmp_path: Path) -> None:
         (check, "valid") for check in ("integrity", "signer", "time-stamp", "attachments")
     ]
     root = served.state / "keys" / "root.cert.pem"
-    assert main(["verify", str(tmp_path / "briefing.pdf"), "--trust", str(root)]) == 0
+    assert main(["verify", str(served.state / "briefing.pdf"), "--trust", str(root)]) == 0
 
 
 def test_state_can_be_kept_nowhere(

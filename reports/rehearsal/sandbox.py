@@ -1,4 +1,4 @@
-"""Functions as Lambda runs them: each in a process of its own, which has the function's environment and nothing else.
+"""Functions as Lambda runs them: each in a process of its own, with its variables in the place of whoever runs it.
 
 A process takes one event after the other and is kept for the next. Where several events come at once, there are several
 processes, up to a limit; what comes beyond waits. A process that takes longer than the function's timeout is killed.

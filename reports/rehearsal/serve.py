@@ -142,6 +142,7 @@ def _environment(aws: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": aws,
         "AWS_REGION": REGION,
         "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
     }
 
 
