@@ -10,7 +10,8 @@ import pytest
 from reports.cli import main
 from reports.errors import InvalidRequest
 from reports.explain import Chain, explain
-from tests.checking import copied, recorded
+from reports.keys import LocalAuthority
+from tests.checking import copied, recorded, signed_anew
 from tests.publishing import GOLDEN, Published
 
 Capture = pytest.CaptureFixture[str]
@@ -163,3 +164,19 @@ def test_nothing_is_explained_that_nothing_vouches_for(
         out, complaint = capsys.readouterr()
         assert out == ""
         assert complaint.startswith("exhibit: nothing vouches for what the file says: ")
+
+
+def test_what_an_issuer_writes_is_not_obeyed(
+    golden: dict[str, Published], authority: LocalAuthority, tmp_path: Path, capsys: Capture
+) -> None:
+    """Texts of a file are shown, whatever they are, and nothing in them moves the cursor or starts a line."""
+
+    def write(data: dict[str, Any]) -> None:
+        data["figures"][5]["printed"] = "\x1b[2J1\nvalue  2"
+
+    file = tmp_path / "file.pdf"
+    file.write_bytes(signed_anew(golden["naming"].unsigned, authority, "briefing.json", write))
+    assert main(["explain", str(file), "F6"]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert len(re.findall("^value", printed, re.MULTILINE)) == 1

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.cli.terminal import STATUS, Verbs, read, say
+from reports.cli.terminal import STATUS, Verbs, plain, read, say
 from reports.errors import CheckFailed, ExhibitError, Unavailable
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         say(json.dumps(_data(found), indent=2, ensure_ascii=False))
     else:
         for line in _lines(found):
-            say(line)
+            say(plain(line))
     return EXIT[found.outcome]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.cli.evidence import add_evidence, reader
-from reports.cli.terminal import STATUS, Verbs, read, say
+from reports.cli.terminal import STATUS, Verbs, plain, read, say
 from reports.progress import Steps
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         say(json.dumps(_data(recorded, chains), indent=2, ensure_ascii=False))
     else:
         for chain in chains:
-            say("\n".join(_lines(chain)))
+            say("\n".join(map(plain, _lines(chain))))
         say(f"document    {recorded.name}, window {recorded.window}, SHA-256 {recorded.sha256}")
         say("            whole since it was signed; `exhibit verify` says by whom")
     return 1 if any(chain.equal is False for chain in chains) else 0

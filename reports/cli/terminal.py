@@ -35,10 +35,14 @@ def say(text: str) -> None:
         raise Unavailable(f"the output cannot be written ({error.strerror}): send it elsewhere") from None
 
 
-def complain(text: str) -> None:
+def plain(text: str) -> str:
     """One line, whatever is quoted in it: nothing that a terminal would obey."""
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
-    print(f"exhibit: {plain}", file=sys.stderr)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def complain(text: str) -> None:
+    """Print a line on standard error."""
+    print(f"exhibit: {plain(' '.join(text.split()))}", file=sys.stderr)
 
 
 def read(file: Path) -> bytes:
