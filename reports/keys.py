@@ -138,6 +138,15 @@ class LocalAuthority:
             _read(directory / "root.crl"),
         )
 
+    @classmethod
+    def stamping(cls, directory: Path, now: datetime) -> tuple[LocalKey, bytes]:
+        """The time-stamp authority of a folder alone, whose signing key may have expired, and the revocation list.
+
+        Raises `InvalidSettings` as `open` does, and where there is no authority yet.
+        """
+        (root,) = load_certificates(directory / "root.cert.pem")
+        return _member(directory, "timestamp", root, now), _read(directory / "root.crl")
+
     def pseudonym_key(self) -> bytes:
         """The bytes that account ids are hashed with, as `pseudonym_key` reads them."""
         return pseudonym_key(self.directory)

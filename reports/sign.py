@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from asn1crypto import tsp  # type: ignore[import-untyped]
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
 from pyhanko.sign.fields import InvisSigSettings, MDPPerm, SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.general import SigningError, extract_certificate_info
@@ -73,8 +75,31 @@ def sign(
     not serve, `Unavailable` if the time-stamp authority, a revocation service or the keeper of the key does
     not answer.
     """
-    try:
+    with _told():
         return asyncio.run(_sign(pdf, key, _PortTimeStamper(timestamper), certificates, crls))
+
+
+def seal(
+    pdf: bytes,
+    sealed_by: x509.Certificate,
+    timestamper: Timestamper,
+    *,
+    certificates: Sequence[x509.Certificate],
+    crls: Sequence[bytes] = (),
+) -> bytes:
+    """Add a time-stamp of the document, and to the store what it takes to check `sealed_by` and the new authority.
+
+    `sealed_by` is the certificate of the last time-stamp; `certificates` and `crls` are as for `sign`, and so are the
+    errors. The result starts with exactly the bytes of `pdf`.
+    """
+    with _told():
+        return asyncio.run(_seal(pdf, sealed_by, _PortTimeStamper(timestamper), certificates, crls))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except PdfError as error:
         raise InvalidRequest(f"the PDF to be signed cannot be read: {error}") from None
     except (SigningError, PathError, ValidationError) as error:
@@ -91,25 +116,57 @@ async def _sign(
     writer = _Writer(io.BytesIO(pdf))
     if writer.prev.embedded_signatures:
         raise InvalidRequest("the PDF to be signed carries a signature already: give the unsigned one")
+    async with _fetchers() as fetchers:
+        known = [*key.chain, *certificates]
+        context = await _context(key.chain[0], known, timestamper, crls, fetchers)
+        path = await _path(key.chain[0], context)
+        signed = await _signer(key, timestamper).async_sign_pdf(writer)
+        return await _stamped(signed, "Timestamp", timestamper, context, path)
+
+
+async def _seal(
+    pdf: bytes,
+    sealed_by: x509.Certificate,
+    timestamper: _PortTimeStamper,
+    certificates: Sequence[x509.Certificate],
+    crls: Sequence[bytes],
+) -> bytes:
+    document = io.BytesIO(pdf)
+    name = f"Timestamp{len(PdfFileReader(document).embedded_timestamp_signatures) + 1}"
+    async with _fetchers() as fetchers:
+        context = await _context(sealed_by, certificates, timestamper, crls, fetchers)
+        path = await _path(sealed_by, context)
+        return await _stamped(document, name, timestamper, context, path)
+
+
+@asynccontextmanager
+async def _fetchers() -> AsyncIterator[Fetchers]:
     backend: Any = AIOHttpFetcherBackend(per_request_timeout=10)
     try:
-        context = await _context(key, timestamper, certificates, crls, backend.get_fetchers())
-        validator: Any = CertificateValidator(to_asn1(key.chain[0]), validation_context=context)
-        path = await validator.async_validate_usage(set())
-        signed = await _signer(key, timestamper).async_sign_pdf(writer)
-        stamper = PdfTimeStamper(timestamper, "Timestamp", INVISIBLE)
-        final = await stamper.async_timestamp_pdf(
-            _Writer(signed), "sha256", context, validation_paths=[path], dss_settings=STORE_FIRST
-        )
+        yield backend.get_fetchers()
     finally:
         await backend.close()
+
+
+async def _path(leaf: x509.Certificate, context: ValidationContext) -> Any:
+    validator: Any = CertificateValidator(to_asn1(leaf), validation_context=context)
+    return await validator.async_validate_usage(set())
+
+
+async def _stamped(
+    document: Any, name: str, timestamper: _PortTimeStamper, context: ValidationContext, path: Any
+) -> bytes:
+    stamper = PdfTimeStamper(timestamper, name, INVISIBLE)
+    final = await stamper.async_timestamp_pdf(
+        _Writer(document), "sha256", context, validation_paths=[path], dss_settings=STORE_FIRST
+    )
     return bytes(final.getvalue())
 
 
 async def _context(
-    key: SigningKey,
+    leaf: x509.Certificate,
+    certificates: Sequence[x509.Certificate],
     timestamper: _PortTimeStamper,
-    certificates: Iterable[x509.Certificate],
     crls: Sequence[bytes],
     fetchers: Fetchers,
 ) -> ValidationContext:
@@ -119,8 +176,8 @@ async def _context(
     its anchor. Whatever revocation service a certificate declares has to answer ("hard-fail").
     """
     stamp, *others = await timestamper.certificates()
-    known = [*key.chain, *others, *certificates]
-    chains = [await _complete(leaf, known, fetchers) for leaf in (key.chain[0], stamp)]
+    known = [*certificates, *others]
+    chains = [await _complete(each, known, fetchers) for each in (leaf, stamp)]
     return ValidationContext(
         trust_roots=[to_asn1(chain[-1]) for chain in chains],
         other_certs=[to_asn1(certificate) for chain in chains for certificate in chain],

@@ -1,0 +1,56 @@
+"""`exhibit renew`."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reports.cli.terminal import STATUS, Verbs, add_trust, read, say, write
+from reports.errors import InvalidRequest
+
+
+def add(verbs: Verbs) -> None:
+    renew = verbs.add_parser(
+        "renew",
+        help="give a briefing a fresh time-stamp",
+        description="Give a briefing a fresh time-stamp, before the certificate of its last one expires.",
+        epilog=STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    renew.add_argument("file", metavar="FILE", type=Path, help="the PDF, which stays as it is")
+    renew.add_argument(
+        "--out", metavar="FILE", type=Path, help="a new file (default: beside FILE, its name with .renewed)"
+    )
+    stamps = renew.add_mutually_exclusive_group(required=True)
+    stamps.add_argument(
+        "--keys", metavar="DIR", type=Path, help="the folder of an authority of your own, which is trusted"
+    )
+    stamps.add_argument("--timestamp-url", metavar="URL", help="ask this RFC 3161 time-stamp authority")
+    add_trust(renew, "a certificate that you trust, as for verify; repeatable")
+    renew.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from reports.keys import LocalAuthority, load_certificates
+    from reports.renew import renew
+    from reports.timestamp import HttpTimestamper, LocalTimestamper, Timestamper
+
+    now = datetime.now(UTC)
+    out = options.out or options.file.with_name(f"{options.file.stem}.renewed{options.file.suffix}")
+    if out.exists():
+        raise InvalidRequest(f"{out} is there already: name a new file with --out")
+    trust = [certificate for file in options.trust for certificate in load_certificates(file)]
+    stamps: Timestamper
+    crls: tuple[bytes, ...] = ()
+    if options.keys:
+        key, crl = LocalAuthority.stamping(options.keys, now)
+        stamps, crls = LocalTimestamper(key), (crl,)
+        trust.append(key.chain[-1])
+    else:
+        stamps = HttpTimestamper(options.timestamp_url)
+    write(out, renew(read(options.file), stamps, trust, now, crls=crls))
+    say(f"renewed: {out}")
+    return 0
