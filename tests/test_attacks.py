@@ -2,6 +2,7 @@
 
 import pytest
 
+from reports.contents import attached
 from reports.timestamp import LocalTimestamper
 from tests import attacks, tampering
 from tests.pki import sign_locally
@@ -87,6 +88,22 @@ def test_content_masked_before_signing(unsigned, authority, name):
     outcome, why = verdict(pdf, authority)
     assert outcome == WRONG
     assert why.startswith("not built as a briefing is: it has ")
+
+
+def test_a_swapped_attachment(golden, authority):
+    """Another file in the place of an attachment is noticed, also under a fresh time-stamp."""
+    pdf = golden["quiet"].pdf.read_bytes()
+    assert verdict(pdf, authority)[0] == "valid"
+
+    def swap(writer):
+        file = writer.root["/Names"]["/EmbeddedFiles"]["/Names"][1]["/EF"]["/F"]
+        file._data, file._encoded_data = b"{}", None
+        writer.update_container(file)
+
+    swapped = attacks.updated(pdf, swap)
+    assert b"{}" in attached(swapped).values()
+    assert verdict(swapped, authority)[0] == WRONG
+    assert verdict(stamped(swapped, LocalTimestamper(authority.stamp_key)), authority)[0] == WRONG
 
 
 def test_a_changed_byte(signed):

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from reports.query_duckdb import DuckDBEngine
 from reports.registry import Registry, parse
 from reports.resolve import Window
 from reports.typeset import _filters
+from tests.tools import needs
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=str)
@@ -200,7 +202,10 @@ def test_make_targets_exist() -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["", "sample", "publish", "verify", "keys", "keys csr", "keys self-signed", "keys install", "serve"],
+    [
+        *("", "sample", "publish", "verify", "renew", "serve"),
+        *("keys", "keys csr", "keys self-signed", "keys install"),
+    ],
 )
 def test_help_is_as_printed(
     verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -256,6 +261,47 @@ def test_query_example_agrees(first_run: Published) -> None:
     said = [(c["campaign_id"], c["exchanges"], c["accounts"]) for c in data["campaigns"]]
     said.append((None, data["unattributed"]["exchanges"], data["unattributed"]["accounts"]))
     assert sorted(said, key=str) == sorted(totals, key=str)
+
+
+@needs("pdfsig")
+@needs("certutil")
+@needs("openssl")
+def test_public_tools_agree(first_run: Published, tmp_path: Path) -> None:
+    """The lines for readers without Exhibit run as they stand: a briefing is good, and a changed one is not."""
+    lines = "\n".join(blocks(section(page("docs/checking.md"), "With public tools alone"), "sh"))
+    (pdf,) = (first_run.folder / "out").glob("*lawmaker*.pdf")
+    for folder in (tmp_path / "good", tmp_path / "changed"):
+        folder.mkdir()
+        shutil.copy(pdf, folder / "briefing.pdf")
+        shutil.copy(first_run.folder / "keys/root.cert.pem", folder)
+        shutil.copytree(first_run.folder / "mine", folder / "evidence")
+    found = _shell(lines, tmp_path / "good")
+    assert found.returncode == 0, found.stdout
+    for sign_of_it in (
+        *("Signature is Valid", "Certificate is Trusted", "Total document signed", "Signatures: 2"),
+        *("CMS Verification successful", "Verification: OK", "Time stamp: "),
+    ):
+        assert sign_of_it in found.stdout, sign_of_it
+    changed = bytearray(pdf.read_bytes())
+    changed[20] ^= 1
+    (tmp_path / "changed/briefing.pdf").write_bytes(changed)
+    (tmp_path / "changed/evidence/detections/event_day=2026-05-02/part-1.jsonl").write_text("{}")
+    found = _shell(lines.replace("set -", "set +e -", 1), tmp_path / "changed")
+    assert "Signature is Valid" not in found.stdout
+    assert "Verification: OK" not in found.stdout
+    assert "part-1.jsonl: FAILED" in found.stdout
+
+
+def _shell(lines: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["sh", "-eu"],
+        input=lines,
+        cwd=folder,
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def test_complete_settings_are_published(complete: Published) -> None:
