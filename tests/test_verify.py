@@ -27,6 +27,7 @@ from reports.keys import LocalAuthority, LocalKey
 from reports.sign import INVISIBLE, sign
 from reports.timestamp import LocalTimestamper
 from reports.verify import Verdict, verify
+from tests.attacks import updated
 from tests.pki import NOW, READ, Key, certify, new_key, sign_locally, usage
 
 TRUST_ADVICE = "name the certificate that you trust with --trust"
@@ -39,15 +40,6 @@ def outcomes(pdf: bytes, *trust: x509.Certificate, now=READ) -> dict[str, str]:
 def detail(pdf: bytes, check: str, *trust: x509.Certificate, now=READ) -> str:
     (found,) = [verdict for verdict in verify(pdf, trust, now) if verdict.check == check]
     return found.detail
-
-
-def updated(pdf: bytes, change: Callable[[IncrementalPdfFileWriter], None]) -> bytes:
-    """The file with an incremental update at its end."""
-    writer = sign_module._Writer(io.BytesIO(pdf))
-    change(writer)
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
 
 
 def stamped(
