@@ -27,11 +27,11 @@ class Trial:
     accepted: bool
 
 
-def trials(pdf: bytes, count: int, seed: int) -> Iterator[Trial]:
-    """Change one byte, to any other, at `count` positions; at each of them, if the file has no more than that."""
+def trials(pdf: bytes, count: int, seed: int, share: slice = slice(None)) -> Iterator[Trial]:
+    """Change one byte, to any other, at a share of `count` positions; of all, if the file has no more than that."""
     chance = random.Random(seed)  # noqa: S311 -- nothing is kept secret with it
     changed = bytearray(pdf)
-    for position in sorted(chance.sample(range(len(pdf)), min(count, len(pdf)))):
+    for position in sorted(chance.sample(range(len(pdf)), min(count, len(pdf))))[share]:
         changed[position] ^= chance.randrange(1, 256)
         outcome = verify(bytes(changed), None, READ)[0].outcome
         yield Trial(position, changed[position], outcome == "valid")
