@@ -53,7 +53,7 @@ template: .venv/dev .cache/sam/installed .cache/checkov/installed ## check the t
 	@SAM_CLI_TELEMETRY=0 .cache/sam/bin/sam validate --lint --region us-east-1 --template template.yaml
 	@.cache/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --quiet --compact
 
-image: .venv/dev .cache/sam/installed ## build the image of the functions, and invoke each in it
+image: .venv/dev .cache/sam/installed ## build the image of the functions, and publish a briefing in it
 	@.ci/apt $(IMAGE_TOOLS) $(call or_stop,$(NO_IMAGE_TOOLS))
 	@$(VENV_PYTHON) -m tests.image
 

@@ -1,8 +1,8 @@
-"""Build the image of the functions for real, and invoke each function in it: `python -m tests.image`, as root.
+"""Build the image of the functions for real, and publish a briefing in it: `python -m tests.image`, as root.
 
 The base is made with debootstrap, the image with buildah in chroot isolation, so no daemon and no registry of images is
 needed. A function runs under the Lambda runtime emulator that comes with SAM, in the environment that `template.yaml`
-gives it, with moto serving AWS on loopback.
+gives it, with moto serving AWS, DuckDB answering for Athena and a time-stamp authority, all on loopback.
 """
 
 from __future__ import annotations
@@ -20,32 +20,29 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
 from moto.server import ThreadedMotoServer
 
+from reports.rehearsal.gateway import Answer, Call, Gateway
 from reports.rehearsal.template import Function, Stack
+from tests import athena, pki
+from tests.athena import AthenaService, DuckDBAthena, over_folder
+from tests.aws import REGION
+from tests.stack import EVIDENCE, PARAMETERS, WINDOW, deploy, settle
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache" / "image"
 BASE, IMAGE = "localhost/exhibit-base", "localhost/exhibit"
 EMULATOR = "lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"
 CERTIFICATES, EMULATED = "/mnt/ca.pem", "/mnt/emulator"
-PARAMETERS = {
-    "EvidenceBucket": "evidence",
-    "TimestampUrls": "http://127.0.0.1:9/",
-    "JwtIssuer": "https://issuer.example",
-    "JwtAudience": "exhibit",
-}
-EVENTS: Mapping[str, Any] = {
-    "publish": {"Records": []},
-    "schedule": {"scheduled_time": "2026-06-22T06:00:00Z"},
-    "watch": {"scheduled_time": "2026-06-22T06:00:00Z"},
-    "announce": {"source": "aws.s3", "detail-type": "Object Created", "detail": {}},
-}
+JSON, SCOPES = "application/json", "briefings:read briefings:request"
+WANTED = {"window": WINDOW, "audience": "regulator"}
+TICK = {"scheduled_time": "2026-06-22T06:00:00Z"}
 
 
 def buildah(*arguments: str | Path) -> str:
@@ -111,9 +108,34 @@ def _index() -> str:
     return f"index-url = {found}\n" if found else ""
 
 
+@dataclass
+class Invoked:
+    """A function in the image, under the emulator; `seconds` are those of its first invocation and of the others."""
+
+    name: str
+    address: str
+    seconds: list[float] = field(default_factory=list)
+
+    def __call__(self, event: Any, context: object = None) -> Any:
+        """The function's answer to an event; stops where it is an error."""
+        began = time.monotonic()
+        request = urllib.request.Request(self.address, json.dumps(event).encode())  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - loopback
+            found = json.loads(answer.read() or b"null")
+        self.seconds.append(time.monotonic() - began)
+        if isinstance(found, dict) and "errorType" in found:
+            raise SystemExit(f"{self.name}: {json.dumps(found)}")
+        return found
+
+    def __str__(self) -> str:
+        cold, *warm = self.seconds
+        after = f", then {min(warm):.2f} s" if warm else ""
+        return f"{self.name}: {cold:.2f} s from a cold start{after}"
+
+
 @contextmanager
-def running(function: Function, environment: Mapping[str, str]) -> Iterator[str]:
-    """Run a function in the image, under the emulator; gives the address that invokes it."""
+def running(function: Function, environment: Mapping[str, str]) -> Iterator[Invoked]:
+    """Run a function in the image, under the emulator; what it prints is kept beside the image."""
     port, inner = _free(), _free()
     given = {**function.environment, **environment, "AWS_LAMBDA_FUNCTION_NAME": function.name}
     given |= {
@@ -121,25 +143,26 @@ def running(function: Function, environment: Mapping[str, str]) -> Iterator[str]
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "POWERTOOLS_TRACE_DISABLED": "true",
     }
-    container = buildah("from", "--pull-never", IMAGE)
+    container, log = buildah("from", "--pull-never", IMAGE), (CACHE / f"{function.name}.log").open("w")
     (emulator,) = (ROOT / ".cache" / "sam").glob(EMULATOR)
     process = subprocess.Popen(
         [
             "buildah", "--root", CACHE / "store", "--runroot", CACHE / "run", "run", "--isolation", "chroot",
             *(word for name, value in given.items() for word in ("--env", f"{name}={value}")),
-            "--volume", f"{emulator}:{EMULATED}:ro", container, EMULATED,
+            "--volume", f"{emulator}:{EMULATED}:ro", container, EMULATED, "--log-level", "error",
             "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
             "--runtime-api-address", f"127.0.0.1:{inner}",
             "/opt/exhibit/bin/python", "-m", "awslambdaric", function.handler,
         ],
-        start_new_session=True,
+        stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     try:
         _listening(port)
-        yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+        yield Invoked(function.name, f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations")
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        log.close()
         buildah("rm", container)
 
 
@@ -155,93 +178,120 @@ def _listening(port: int) -> None:
             if tried.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise SystemExit("the emulator does not answer: see above")
+    raise SystemExit(f"the emulator does not answer: see {CACHE}/*.log")
 
 
-def invoke(address: str, event: Any) -> Any:
-    """Invoke a function with an event; returns its answer."""
-    request = urllib.request.Request(address, json.dumps(event).encode())  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - loopback
-        return json.loads(answer.read() or b"null")
+@contextmanager
+def aws() -> Iterator[dict[str, str]]:
+    """AWS on loopback: moto, and Athena answered by DuckDB; gives the variables by which clients find them."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        with athena.serving(AthenaService(DuckDBAthena(over_folder(EVIDENCE)))) as url:
+            yield {
+                "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+                "AWS_ENDPOINT_URL_ATHENA": url,
+                "AWS_ACCESS_KEY_ID": "testing",
+                "AWS_SECRET_ACCESS_KEY": "testing",
+                "AWS_REGION": REGION,
+                "AWS_DEFAULT_REGION": REGION,
+            }
+    finally:
+        server.stop()
 
 
-def called(method: str, path: str) -> dict[str, Any]:
-    """An event of the HTTP API, from a caller with every scope."""
-    claims = {"sub": "caller", "scope": "briefings:read briefings:request"}
-    return {
-        "version": "2.0",
-        "routeKey": f"{method} {path}",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"content-type": "application/pdf"},
-        "body": "",
-        "isBase64Encoded": False,
-        "requestContext": {
-            "requestId": "request",
-            "stage": "$default",
-            "domainName": "localhost",
-            "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
-            "authorizer": {"jwt": {"claims": claims}},
-        },
-    }
+@dataclass(frozen=True)
+class Deployment:
+    """A stack in moto, and its functions in the image."""
 
+    stack: Stack
+    client: Callable[[str], Any]
+    functions: Mapping[str, Invoked]
 
-def deploy(client: Callable[[str], Any]) -> Stack:
-    """Make what the functions use, under the names that the template gives; returns the stack that it is."""
-    made = {}
-    for logical in ("SigningKey", "PseudonymKey", "DataKey"):
-        wanted = {"KeyUsage": "ENCRYPT_DECRYPT", **Stack(PARAMETERS).resources[logical].properties}
-        key = client("kms").create_key(
-            KeyUsage=wanted["KeyUsage"], KeySpec=wanted.get("KeySpec", "SYMMETRIC_DEFAULT")
+    def publish(self) -> None:
+        """Have one briefing asked for, published, announced, fetched and verified; and have both ticks."""
+        asked = self.call("POST", "/briefings", JSON, json.dumps(WANTED).encode())
+        path = asked.headers["location"]
+        self.deliver(f"requests/{asked.json['id']}.json")
+        seen = self.call("GET", path).json
+        assert seen["state"] == "published", seen
+        (key,) = self.kept("outcomes/")
+        self.functions["announce"]({"detail": {"object": {"key": key}}})
+        link = self.call("GET", f"{path}/document").headers["location"]
+        with urllib.request.urlopen(link, timeout=10) as answer:  # noqa: S310 - loopback
+            pdf = answer.read()
+        verdicts = self.call("POST", "/verifications", "application/pdf", pdf).json["verdicts"]
+        assert [verdict["outcome"] for verdict in verdicts] == ["valid"] * 4, verdicts
+        assert len(self.functions["schedule"](TICK)["created"]) == 2
+        assert self.functions["watch"](TICK)["CertificateDaysLeft"] > 300
+        receipt = seen["receipt"]
+        print(f"published {receipt['report_number']}, {len(pdf):,} bytes, and verified: {path}", flush=True)
+
+    def call(self, method: str, path: str, kind: str = "", body: bytes = b"") -> Answer:
+        """The answer of the function behind a path; stops where it is a refusal."""
+        name = "verification" if path == "/verifications" else "api"
+        gateway = Gateway(lambda _: self.functions[name], lambda _: {"sub": "one", "scope": SCOPES})
+        answer = gateway.answer(Call(method, path, headers={"content-type": kind} if kind else {}, body=body))
+        assert answer.status < 400, answer.body
+        return answer
+
+    def deliver(self, key: str) -> None:
+        """Have the queue tell of an object, and the worker take the message."""
+        queue, sqs = self.stack.resources["RequestsQueue"], self.client("sqs")
+        url = sqs.get_queue_url(QueueName=queue.name)["QueueUrl"]
+        sqs.send_message(
+            QueueUrl=url, MessageBody=json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})
         )
-        made[logical] = {"Ref": key["KeyMetadata"]["KeyId"], "Arn": key["KeyMetadata"]["Arn"]}
-    stack = Stack(PARAMETERS, made=made)
-    place = {"LocationConstraint": stack.region}
-    for name in (PARAMETERS["EvidenceBucket"], *(bucket.name for bucket in stack.of_type("AWS::S3::Bucket"))):
-        client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=place)
-    for topic in stack.of_type("AWS::SNS::Topic"):
-        client("sns").create_topic(Name=topic.name)
-    for queue in stack.of_type("AWS::SQS::Queue"):
-        client("sqs").create_queue(QueueName=queue.name)
-    for bus in stack.of_type("AWS::Events::EventBus"):
-        client("events").create_event_bus(Name=bus.name)
-    return stack
+        (got,) = sqs.receive_message(QueueUrl=url)["Messages"]
+        record = {
+            "messageId": got["MessageId"],
+            "receiptHandle": got["ReceiptHandle"],
+            "body": got["Body"],
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "eventSourceARN": queue.arn,
+        }
+        done = self.functions["publish"]({"Records": [record]})
+        assert done == {"batchItemFailures": []}, [self.read(key) for key in self.kept("outcomes/")]
+
+    def kept(self, prefix: str) -> list[str]:
+        """The keys of the archive below a prefix."""
+        found = self.client("s3").list_objects_v2(Bucket=self._archive, Prefix=prefix)
+        return [each["Key"] for each in found.get("Contents", ())]
+
+    def read(self, key: str) -> bytes:
+        """An object of the archive."""
+        return bytes(self.client("s3").get_object(Bucket=self._archive, Key=key)["Body"].read())
+
+    @property
+    def _archive(self) -> str:
+        return self.stack.resources["ArchiveBucket"].name
 
 
 def main() -> None:
-    """Build the image and invoke each function; exit status 1 if one does not start or does not answer."""
+    """Build the image, and publish a briefing with the functions in it; exit status 1 where anything is not right."""
     began = time.monotonic()
     build_base()
     made = time.monotonic()
     size = build()
     check()
     print(f"base: {made - began:.0f} s, image: {time.monotonic() - made:.0f} s, {size}", flush=True)
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    environment = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_REGION": "eu-west-1",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-    }
-    session = boto3.Session("testing", "testing", region_name="eu-west-1")
-    stack = deploy(lambda service: session.client(service, endpoint_url=environment["AWS_ENDPOINT_URL"]))
-    failed = [f.name for f in stack.functions.values() if not _answers(f, environment)]
-    server.stop()
-    if failed:
-        raise SystemExit(f"not right: {', '.join(failed)}")
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as keys:
+        network, environment = stack.enter_context(pki.serving(Path(keys))), stack.enter_context(aws())
 
+        def client(service: str) -> Any:
+            return session.client(service, endpoint_url=environment["AWS_ENDPOINT_URL"])
 
-def _answers(function: Function, environment: Mapping[str, str]) -> bool:
-    events = {**EVENTS, "api": called("GET", "/briefings"), "verification": called("POST", "/verifications")}
-    with running(function, environment) as address:
-        began = time.monotonic()
-        answer = invoke(address, events[function.module])
-    print(f"{function.name}: {time.monotonic() - began:.2f} s, {json.dumps(answer)[:300]}", flush=True)
-    return not isinstance(answer, dict) or "errorType" not in answer
+        session = boto3.Session("testing", "testing", region_name=REGION)
+        deployed = deploy(client, {**PARAMETERS, "TimestampUrls": network.timestamper.url})
+        settle(client, deployed, network.root)
+        functions = {
+            name: stack.enter_context(running(function, environment))
+            for name, function in deployed.functions.items()
+        }
+        Deployment(deployed, client, functions).publish()
+        print(*functions.values(), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

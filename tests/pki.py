@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,7 +112,13 @@ class Network:
 
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    keys = tmp_path_factory.mktemp("network")
+    with serving(tmp_path_factory.mktemp("network")) as found:
+        yield found
+
+
+@contextmanager
+def serving(keys: Path) -> Iterator[Network]:
+    """Make the keys in a folder, and serve."""
     for name in ("root", "between", "signer", "revoked", "stamper", "answerer"):
         (keys / f"{name}.pem").write_bytes(pem(new_key()))
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,0 +1,51 @@
+"""What `template.yaml` deploys, made in moto under the names that the template gives, and ready to publish."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from reports.certify import self_signed
+from reports.keys_kms import KmsSigner
+from reports.rehearsal import deploy as rehearsal
+from reports.rehearsal.template import Stack
+from tests.pki import NOW
+from tests.publishing import GOLDEN
+
+EVIDENCE = GOLDEN / "quiet"
+WINDOW = "2026-05-01/2026-05-07"
+PARAMETERS = {
+    "EvidenceBucket": "evidence",
+    "TimestampUrls": "http://127.0.0.1:9/",
+    "JwtIssuer": "https://issuer.example",
+    "JwtAudience": "exhibit",
+}
+Client = Callable[[str], Any]
+
+
+def deploy(client: Client, parameters: Mapping[str, str] = PARAMETERS) -> Stack:
+    """Make what the functions use; returns the stack that it is."""
+    stack = rehearsal.deploy(client, parameters)
+    for group in stack.of_type("AWS::Athena::WorkGroup"):
+        client("athena").create_work_group(Name=group.name)
+    for database in stack.of_type("AWS::Glue::Database"):
+        client("glue").create_database(DatabaseInput=database.properties["DatabaseInput"])
+    for table in stack.of_type("AWS::Glue::Table"):
+        body = {name: table.properties[name] for name in ("DatabaseName", "TableInput")}
+        client("glue").create_table(**body)
+    return stack
+
+
+def settle(client: Client, stack: Stack, root: x509.Certificate) -> None:
+    """Put evidence, a certificate, and the root of the time-stamp authority where they belong."""
+    s3, environment = client("s3"), stack.functions["publish"].environment
+    evidence, settings = environment["EXHIBIT_EVIDENCE_BUCKET"], environment["EXHIBIT_SETTINGS_BUCKET"]
+    s3.put_bucket_versioning(Bucket=evidence, VersioningConfiguration={"Status": "Enabled"})
+    for file in (f for f in EVIDENCE.rglob("*") if f.is_file() and f.name != "expected.json"):
+        s3.put_object(Bucket=evidence, Key=file.relative_to(EVIDENCE).as_posix(), Body=file.read_bytes())
+    signer = KmsSigner.open(client("kms"), environment["EXHIBIT_SIGNING_KEY"])
+    chain = self_signed(signer, "CN=Briefings", 365, NOW - timedelta(1))
+    s3.put_object(Bucket=settings, Key="chain.pem", Body=chain)
+    s3.put_object(Bucket=settings, Key="trust.pem", Body=root.public_bytes(Encoding.PEM))
