@@ -21,7 +21,6 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions import verification
 from reports import __version__
 from reports.deployed import LINK_SECONDS, MOST_UPLOADED, deployed, inside
 from reports.problems import (
@@ -312,6 +311,8 @@ def describe(known: Known = None) -> Response[str]:
 @cache
 def description() -> Mapping[str, Any]:
     """The whole API as OpenAPI 3.1 describes it, with the part of it that `functions.verification` answers."""
+    from functions import verification  # noqa: PLC0415 -- a function of its own, which others need only to tell of it
+
     whole = Api(logger, {})
     whole.app.include_router(router)
     whole.app.include_router(verification.router)
