@@ -1,9 +1,10 @@
 """Entry points of the deployed system, one a trigger: an event becomes a call, and what it returns an answer.
 
-What each of them imports is imported here first and then set aside: it stays for as long as the process does, and
-looking for garbage in it meanwhile is a tenth of a cold start.
+What each of them imports is imported here first and then set aside: it stays until the process ends, and looking for
+garbage in it meanwhile would be a good part of a cold start.
 """
 
+import atexit
 import gc
 
 gc.disable()
@@ -12,4 +13,5 @@ import aws_lambda_powertools  # noqa: E402, F401 -- see above
 import reports.deployed  # noqa: E402, F401 -- see above
 
 gc.freeze()
+atexit.register(gc.unfreeze)
 gc.enable()
