@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import data
+from benchmarks import data, scanned
 from benchmarks.measure import Run, measure
 
 WINDOW = "2026-04-22/2026-06-05"
@@ -66,6 +66,8 @@ def _claims(cache: Path, scratch: Path, rows: int, pairs: int) -> Iterator[Claim
     yield _digests("small objects", data.scattered(cache), pairs)
     yield from _sample(data.sample(cache), scratch, pairs)
     yield from _verifying(data.sample(cache), scratch)
+    yield _import(pairs)
+    yield from _scans(cache)
 
 
 def _large(large: Path, small: Path, scratch: Path, pairs: int) -> Iterator[Claim]:
@@ -125,6 +127,19 @@ def _verifying(sample: Path, scratch: Path) -> Iterator[Claim]:
     ours, theirs = map(float, printed.split())
     note = f"{ours:.3f} s against {theirs:.3f} s of processor time"
     yield Claim("sample: verify / pyHanko's own validation", ours / theirs, 1.5, note)
+
+
+def _import(pairs: int) -> Claim:
+    libraries, apis = _in_turn(4 * pairs + 1, lambda: measure("libraries"), lambda: measure("api"))
+    ratio = statistics.median(api.busy / alone.busy for api, alone in zip(apis, libraries, strict=True))
+    return Claim("importing the API / importing boto3 and Powertools alone", ratio, 1.5)
+
+
+def _scans(cache: Path) -> Iterator[Claim]:
+    evidence, asked = scanned.write(cache), scanned.questions()
+    for name in asked:
+        ratio = measure("scanned", evidence, name).seconds  # which is what it prints
+        yield Claim(f"bytes read for the {name} / the needed columns of its days", ratio, 1.1)
 
 
 def _published(evidence: Path, out: Path) -> Run:

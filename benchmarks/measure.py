@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Run:
-    """A finished process: seconds of wall time from start to end, peak resident memory in MiB."""
+    """A finished process: seconds of wall time from start to end, peak resident memory in MiB, seconds of its own."""
 
     seconds: float
     peak_mib: float
+    busy: float
 
 
 def measure(work: str, *arguments: object) -> Run:
@@ -32,4 +33,4 @@ def measure(work: str, *arguments: object) -> Run:
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
     scale = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return Run(float(printed) if printed.strip() else seconds, usage.ru_maxrss / scale)
+    return Run(float(printed) if printed.strip() else seconds, usage.ru_maxrss / scale, usage.ru_utime)

@@ -122,7 +122,29 @@ def _write_pdf(file: str) -> None:
     page.write_pdf(pdf_variant="pdf/a-3a", stylesheets=[sheet], font_config=fonts)
 
 
-WORK = {work.__name__: work for work in (scan, tallies, sha256sum, digests, publish, html, bare, rendering)}
+def libraries() -> None:
+    """Import boto3 and Powertools alone: what an API on Lambda begins with."""
+    import boto3  # type: ignore[import-untyped]  # noqa: F401, PLC0415
+    from aws_lambda_powertools import Logger  # noqa: F401, PLC0415
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver  # noqa: F401, PLC0415
+
+
+def api() -> None:
+    """Import the API's function."""
+    import functions.api  # noqa: F401, PLC0415
+
+
+def scanned(evidence: str, name: str) -> None:
+    """What a question reads, over what it needs."""
+    from benchmarks import scanned  # noqa: PLC0415
+
+    print(scanned.ratio(Path(evidence), scanned.questions()[name]))
+
+
+WORK = {
+    work.__name__: work
+    for work in (scan, tallies, sha256sum, digests, publish, html, bare, rendering, libraries, api, scanned)
+}
 
 if __name__ == "__main__":
     WORK[sys.argv[1]](*sys.argv[2:])

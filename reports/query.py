@@ -42,7 +42,7 @@ class Question:
     @property
     def of_latest(self) -> tuple[str, ...]:
         """The values of the `?` in `latest.sql`."""
-        return str(self.delivered.first), str(self.delivered.last)
+        return tuple(str(day) for days in (self.delivered, self.about) for day in (days.first, days.last))
 
     @property
     def of_cells(self) -> tuple[str, ...]:

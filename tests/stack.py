@@ -28,8 +28,6 @@ Client = Callable[[str], Any]
 def deploy(client: Client, parameters: Mapping[str, str] = PARAMETERS) -> Stack:
     """Make what the functions use; returns the stack that it is."""
     stack = rehearsal.deploy(client, parameters)
-    for group in stack.of_type("AWS::Athena::WorkGroup"):
-        client("athena").create_work_group(Name=group.name)
     for database in stack.of_type("AWS::Glue::Database"):
         client("glue").create_database(DatabaseInput=database.properties["DatabaseInput"])
     for table in stack.of_type("AWS::Glue::Table"):

@@ -103,9 +103,10 @@ def same(folder: Path, detections: Sequence[Detection]) -> None:
 def test_parameters_follow_the_marks() -> None:
     """The parameters are the days of delivery and of activity, and what the question itself needs."""
     tallies, together, history = QUESTIONS
-    assert tallies.parameters == ("2026-05-02", "2026-05-05", "2026-05-02", "2026-05-03", "true")
-    assert together.parameters == (*tallies.parameters[:4], "false")
-    assert history.parameters == ("2026-04-28", "2026-05-05", "2026-04-30", "2026-04-28", "2026-05-01")
+    assert tallies.parameters == ("2026-05-02", "2026-05-05", *("2026-05-02", "2026-05-03") * 2, "true")
+    assert together.parameters == (*tallies.parameters[:6], "false")
+    before = ("2026-04-28", "2026-05-01")
+    assert history.parameters == ("2026-04-28", "2026-05-05", *before, "2026-04-30", *before)
 
 
 def test_digests_are_of_the_text_and_the_rows() -> None:

@@ -169,8 +169,7 @@ def test_asked_as_athena_wants_it(small: Deployed) -> None:
     assert request["ExecutionParameters"] == [
         "'2026-05-02'",
         "'2026-05-05'",
-        "'2026-05-02'",
-        "'2026-05-03'",
+        *("'2026-05-02'", "'2026-05-03'") * 2,
         "'true'",
     ]
     assert "2026-05" not in request["QueryString"]

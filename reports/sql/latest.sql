@@ -1,6 +1,7 @@
 -- Every delivered row and its standing: of the revisions of an id the latest wins, whole, and is tallied if its status
 -- counts. Rows that tie to the microsecond are put in an order of their own, so that the same evidence always resolves
 -- alike. A row that breaks a rule of the layout is 'unsound': nothing is published from evidence with one.
+-- Where an id's revisions stay in its day, no other days are read than those that are asked about.
 select
     *,
     case
@@ -22,4 +23,6 @@ select
         else 'tallied'
     end as standing
 from detections
-where delivered_day between cast(? as date) and cast(? as date)
+where
+    delivered_day between cast(? as date) and cast(? as date)
+    and (revised_within <> delivered_day or delivered_day between cast(? as date) and cast(? as date))
