@@ -28,12 +28,13 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
-from reports.rehearsal.gateway import Answer, Call, Gateway
+from reports.rehearsal.deploy import deploy
+from reports.rehearsal.gateway import Answer, Call, Gateway, Routed, routing
 from reports.rehearsal.template import Function, Stack
 from tests import athena, pki
 from tests.athena import AthenaService, DuckDBAthena, over_folder
 from tests.aws import REGION
-from tests.stack import EVIDENCE, PARAMETERS, WINDOW, deploy, settle
+from tests.stack import EVIDENCE, PARAMETERS, WINDOW, settle
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache" / "image"
@@ -232,7 +233,9 @@ class Deployment:
     def call(self, method: str, path: str, kind: str = "", body: bytes = b"") -> Answer:
         """The answer of the function behind a path; stops where it is a refusal."""
         name = "verification" if path == "/verifications" else "api"
-        gateway = Gateway(lambda _: self.functions[name], lambda _: {"sub": "one", "scope": SCOPES})
+        gateway = Gateway(
+            routing([Routed("$default", (), self.functions[name])]), lambda _: {"sub": "one", "scope": SCOPES}
+        )
         answer = gateway.answer(Call(method, path, headers={"content-type": kind} if kind else {}, body=body))
         assert answer.status < 400, answer.body
         return answer

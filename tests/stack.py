@@ -1,6 +1,6 @@
-"""What `template.yaml` deploys, made in moto under the names that the template gives, and ready to publish."""
+"""What a deployed stack needs before it can publish."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from reports.certify import self_signed
 from reports.keys_kms import KmsSigner
-from reports.rehearsal import deploy as rehearsal
 from reports.rehearsal.template import Stack
 from tests.pki import NOW
 from tests.publishing import GOLDEN
@@ -23,17 +22,6 @@ PARAMETERS = {
     "JwtAudience": "exhibit",
 }
 Client = Callable[[str], Any]
-
-
-def deploy(client: Client, parameters: Mapping[str, str] = PARAMETERS) -> Stack:
-    """Make what the functions use; returns the stack that it is."""
-    stack = rehearsal.deploy(client, parameters)
-    for database in stack.of_type("AWS::Glue::Database"):
-        client("glue").create_database(DatabaseInput=database.properties["DatabaseInput"])
-    for table in stack.of_type("AWS::Glue::Table"):
-        body = {name: table.properties[name] for name in ("DatabaseName", "TableInput")}
-        client("glue").create_table(**body)
-    return stack
 
 
 def settle(client: Client, stack: Stack, root: x509.Certificate) -> None:

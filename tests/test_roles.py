@@ -8,12 +8,13 @@ import pytest
 
 from functions import announce, api, publish, schedule, verification, watch
 from reports.errors import ExhibitError
-from reports.rehearsal.gateway import Answer, Call, Gateway
+from reports.rehearsal.deploy import deploy
+from reports.rehearsal.gateway import Answer, Call, Gateway, Routed, routing
 from tests.athena import AthenaService, DuckDBAthena, over_folder
 from tests.aws import client
 from tests.pki import Network
 from tests.roles import Worker, queue, workers
-from tests.stack import EVIDENCE, PARAMETERS, WINDOW, deploy, settle
+from tests.stack import EVIDENCE, PARAMETERS, WINDOW, settle
 from tests.system import SCOPES
 
 FUNCTIONS = {
@@ -50,7 +51,9 @@ def working(
 
 def call(worker: Worker, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
     """The answer of a function behind the API."""
-    gateway = Gateway(lambda _: worker.handler, lambda _: {"sub": "one", "scope": SCOPES})
+    gateway = Gateway(
+        routing([Routed("$default", (), worker.handler)]), lambda _: {"sub": "one", "scope": SCOPES}
+    )
     with worker.enforced():
         return gateway.answer(Call(method, path, headers=headers, body=body))
 
