@@ -1,7 +1,13 @@
-"""Step 8. A signed document goes into the store together with its receipt: the receipt is the commit.
+"""Step 8. A signed document goes into the store with its receipt, as the next entry of the register.
 
-The name of a receipt says the report and the edition, so that an edition is published once; the name of a
-document ends with the digest of its bytes as well, so that no two documents share one.
+1. The document and an entry that holds its receipt are put. The entry is the commit. Where another run has taken its
+   number, nothing was published yet, and the next number is tried.
+2. The receipt is put beside the document, as the entry has it.
+
+A run may be killed between the two. Whoever looks next puts that receipt first: so only the last entry can lack its
+own, and whoever adds an entry has seen the receipts of all before it. The name of a receipt says the report and the
+edition, so that an edition is entered once; the name of a document ends with the digest of its bytes as well, so that
+no two documents share one.
 """
 
 from __future__ import annotations
@@ -14,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from reports import __version__
+from reports import __version__, register
 from reports.compose import Briefing
 from reports.errors import Unavailable
+from reports.register import Entry, Head
 from reports.store import Store
 
 if TYPE_CHECKING:
@@ -70,6 +77,11 @@ class Receipt:
         """The report's number and edition, as a later edition cites it."""
         return f"{self.report_number} edition {self.edition}"
 
+    @property
+    def file(self) -> str:
+        """Its name in the store."""
+        return f"{_stem(self.report_number, self.audience, self.edition)}{RECEIPT}"
+
     def data(self) -> dict[str, Any]:
         """The receipt as JSON has it."""
         found: dict[str, Any] = json.loads(self.json())
@@ -77,7 +89,29 @@ class Receipt:
 
     def json(self) -> str:
         """The receipt as it is stored and printed."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        return register.as_stored(asdict(self)).decode()
+
+
+def settle(store: Store) -> Head:
+    """Put the receipt of the last entry where a killed run has not; returns the head of the register.
+
+    Raises `Unavailable` for an unreadable entry.
+    """
+    last = register.last(store)
+    if last is None:
+        return register.EMPTY
+    entered = entered_receipt(last)
+    if store.get(entered.file) is None:
+        store.put({entered.file: register.as_stored(last.receipt)})
+    return last.head
+
+
+def entered_receipt(entry: Entry) -> Receipt:
+    """The receipt that an entry holds; raises `Unavailable` where it holds something else."""
+    try:
+        return TypeAdapter(Receipt).validate_python(entry.receipt)
+    except ValidationError:
+        raise Unavailable(f"{entry.name} holds no receipt that can be read: restore it") from None
 
 
 def latest(store: Store, number: str) -> Receipt | None:
@@ -86,7 +120,11 @@ def latest(store: Store, number: str) -> Receipt | None:
 
 
 def published_for(store: Store, number: str, request: str) -> Receipt | None:
-    """The receipt of the edition that was published for a request, by its id, or None; raises as `latest` does."""
+    """The receipt of the edition that was published for a request, by its id, or None; raises as `latest` does.
+
+    One that a killed run has entered and not put is put first.
+    """
+    settle(store)
     found = (receipt for receipt in _receipts(store, number) if receipt.request == request)
     return next(found, None)
 
@@ -100,21 +138,33 @@ def kept(store: Store, receipt: Receipt) -> Receipt:
     found = store.get(receipt.document.name)
     if found is None or hashlib.sha256(found).hexdigest() != receipt.document.sha256:
         raise Unavailable(
-            f"{receipt.document.name} is not what was published: restore it, or move it away with its receipt"
+            f"{receipt.document.name} is not what was published: restore it, or publish to another place"
         )
     return receipt
 
 
 def archive(store: Store, receipt: Receipt, signed: bytes) -> Receipt:
-    """Keep a document and its receipt; returns the receipt that the store holds then.
+    """Keep a document, enter its receipt and keep that; returns the receipt that the store holds then.
 
     Where another run has published the same content meanwhile, that is its receipt. Raises `Unavailable`
     where the edition has another content.
     """
-    name = f"{_stem(receipt.report_number, receipt.audience, receipt.edition)}{RECEIPT}"
-    if store.put({receipt.document.name: signed, name: receipt.json().encode()}):
-        return receipt
-    published = _read(store, name)
+    before = None
+    while (head := settle(store)) != before:
+        if store.get(receipt.file) is not None:
+            return _published_meanwhile(store, receipt)
+        entry = register.following(head, receipt.data())
+        # 1.
+        if store.put({receipt.document.name: signed, entry.name: entry.json()}):
+            # 2.
+            store.put({receipt.file: receipt.json().encode()})
+            return receipt
+        before = head
+    raise Unavailable(f"{receipt.document.name} cannot be put: move away what has that name, and run again")
+
+
+def _published_meanwhile(store: Store, receipt: Receipt) -> Receipt:
+    published = _read(store, receipt.file)
     if published.content_sha256 != receipt.content_sha256:
         raise Unavailable(f"{receipt.name} was published by another run at the same time: run again")
     return kept(store, published)
@@ -162,5 +212,5 @@ def _read(store: Store, name: str) -> Receipt:
         return TypeAdapter(Receipt).validate_json(store.get(name) or b"")
     except ValidationError:
         raise Unavailable(
-            f"{name} is not a receipt that can be read: restore it, or move it away with its document"
+            f"{name} is not a receipt that can be read: restore it from its entry in the register"
         ) from None

@@ -12,7 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -95,6 +95,7 @@ def briefing_data(briefing: Briefing, figures: Iterable[Figure]) -> dict[str, An
         "report_number": briefing.number,
         "edition": briefing.edition,
         "supersedes": briefing.supersedes,
+        "register": asdict(briefing.register),
         "as_of": instant(briefing.as_of),
         "synthetic": briefing.synthetic,
         "software_version": __version__,

@@ -15,6 +15,7 @@ from reports.errors import InvalidSettings
 from reports.evidence import EvidenceObject
 from reports.figures import Quantity
 from reports.group import Activity, Campaign, Campaigns, DetectorVersion, Tally
+from reports.register import EMPTY, Head
 from reports.registry import Dataset, Element, Entry, Issuer, Law, Published, Registry
 from reports.resolve import Audience, Window
 
@@ -126,7 +127,8 @@ class Briefing:
     """Everything that the pages of a briefing say.
 
     `total` is over all campaigns and unattributed detections; `settled` is whether no update can land any more;
-    `comparable` is whether the evidence goes back over the whole preceding window.
+    `comparable` is whether the evidence goes back over the whole preceding window; `register` is what was published
+    before, as far as it was known then.
     """
 
     audience: Audience
@@ -135,6 +137,7 @@ class Briefing:
     number: str
     edition: int
     supersedes: str | None
+    register: Head
     settings: Settings
     parts: tuple[Part, ...]
     unattributed: Line | None
@@ -191,6 +194,11 @@ class Briefing:
         return Quantity(self.edition, "edition", "request", {"report_number": self.number})
 
     @property
+    def entry_count(self) -> Quantity:
+        """How many entries the register had, as a figure."""
+        return Quantity(self.register.entries, "entries", "register", {"sha256": self.register.sha256})
+
+    @property
     def synthetic(self) -> bool:
         """Whether the data was made up, which every page says."""
         return self.settings.dataset.synthetic
@@ -211,6 +219,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     as_of: datetime,
     edition: int = 1,
     supersedes: str | None = None,
+    register: Head = EMPTY,
 ) -> Briefing:
     """Compose a briefing for an audience; the same arguments give the same briefing.
 
@@ -230,6 +239,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
         number=report_number(window, audience),
         edition=edition,
         supersedes=supersedes,
+        register=register,
         settings=settings,
         parts=tuple(_part(c, total, comparable) for c in campaigns.campaigns),
         unattributed=_unattributed(campaigns.unattributed, total),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from pydantic import ValidationError
 
-from reports.archive import Receipt, archive, kept, latest, published_for, receipt_of
+from reports.archive import Receipt, archive, kept, latest, published_for, receipt_of, settle
 from reports.assets import Resources
 from reports.attach import as_json, briefing_data, statement
 from reports.collect import collect
@@ -93,6 +93,7 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     number = report_number(window, request.audience)
     if request.id and (published := published_for(house.store, number, request.id)):
         return kept(house.store, published)
+    head = settle(house.store)
     before = latest(house.store, number)
     with ThreadPoolExecutor(1) as beside:
         beside.map(import_module, LATER)
@@ -109,6 +110,7 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
         as_of=request.as_of,
         edition=before.edition + 1 if before else 1,
         supersedes=before.name if before else None,
+        register=head,
     )
     content = content_digest(briefing, house)
     if before and before.content_sha256 == content:
@@ -159,12 +161,12 @@ def _yaml(resources: Resources, name: str) -> str:
 
 
 def content_digest(briefing: Briefing, house: House) -> str:
-    """SHA-256 of what a briefing says and is made from, without its edition and the time of the request.
+    """SHA-256 of what a briefing says and is made from, without its edition, the register and the time of the request.
 
     Which run of a question gave the answer, and what it cost, are left out as well.
     """
     said = briefing_data(briefing, ())
-    for passing in ("edition", "supersedes", "as_of"):
+    for passing in ("edition", "supersedes", "as_of", "register"):
         del said[passing]
     record = statement(briefing, {})
     for asked in record["predicate"]["questions"]:

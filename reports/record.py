@@ -29,6 +29,7 @@ from reports.contents import attached, attachments_verdict
 from reports.errors import CheckFailed, Unavailable
 from reports.evidence import EvidenceObject
 from reports.query import Question
+from reports.register import Head
 from reports.resolve import Audience, Window
 from reports.verify import Verdict
 
@@ -198,6 +199,7 @@ class Said(BaseModel):
     report_number: str
     edition: int
     supersedes: str | None
+    head: Head = Field(alias="register")
     as_of: AwareDatetime
     figures: tuple[Printed, ...]
 

@@ -136,6 +136,7 @@ def recompute(record: Record, means: Means, progress: Progress) -> Again:
         as_of=record.said.as_of.astimezone(UTC),
         edition=record.said.edition,
         supersedes=record.said.supersedes,
+        register=record.said.head,
     )
     html, ledger = typeset(briefing, means.resources, predicate.pages.page_size)
     return Again(briefing, html, tuple(ledger.figures.values()))

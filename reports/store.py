@@ -18,7 +18,7 @@ _DECIDED = f"{_ASIDE}decided"
 
 
 class Store(Protocol):
-    """Port: create-only put, get, list."""
+    """Port: create-only put, get, list. Where there are folders, what is before a slash in a name is one."""
 
     def put(self, documents: Mapping[str, bytes]) -> bool:
         """Keep documents under their names, all of them or none; False where a name is taken.
@@ -47,14 +47,18 @@ class FolderStore:
     decided the next one completes; so nobody ever sees half of a document, and nobody has to clean up.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Raise `InvalidRequest` for what is not a folder, or one that cannot be made or written."""
+    def __init__(self, folder: Path, *, reading: bool = False) -> None:
+        """Raise `InvalidRequest` for what is not a folder, or one that cannot be made or written.
+
+        For `reading`, it need not be writable, and what a killed run has left is left.
+        """
         place = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
         if not place.is_dir():
             raise InvalidRequest(f"{place} is not a folder: name one that briefings can be written to")
-        if not os.access(place, os.W_OK | os.X_OK):
+        if not reading and not os.access(place, os.W_OK | os.X_OK):
             raise InvalidRequest(f"{place} cannot be written: name a folder that briefings can be written to")
         self.folder = folder
+        self._reading = reading
 
     def put(self, documents: Mapping[str, bytes]) -> bool:
         """Keep documents as `Store.put` says; the folder is made if it is not there."""
@@ -75,16 +79,25 @@ class FolderStore:
     def list(self, prefix: str, after: str = "", most: int | None = None) -> tuple[str, ...]:
         """List names as `Store.list` says, after completing what a killed run had decided."""
         with self._translated("read"):
-            names = self._names()
-            if any(name.startswith(_ASIDE) for name in names):
+            if self._left() and not self._reading:
                 with self._alone():
                     pass
-                names = self._names()
-        found = sorted(n for n in names if n.startswith(prefix) and not n.startswith(_ASIDE))
-        return tuple([name for name in found if name > after][:most])
+            found = sorted(self._below("", prefix)) if self.folder.exists() else ()
+        return tuple([name for name in found if name > after and not name.startswith(_ASIDE)][:most])
 
-    def _names(self) -> frozenset[str]:
-        return frozenset(os.listdir(self.folder) if self.folder.exists() else ())
+    def _left(self) -> bool:
+        return self.folder.exists() and any(name.startswith(_ASIDE) for name in os.listdir(self.folder))
+
+    def _below(self, folder: str, prefix: str) -> Iterator[str]:
+        """The names in a folder that start with `prefix`; no folder is entered whose names cannot."""
+        with os.scandir(self.folder / folder) as found:
+            for each in found:
+                name = f"{folder}{each.name}"
+                if each.is_dir(follow_symlinks=False):
+                    if f"{name}/".startswith(prefix) or prefix.startswith(f"{name}/"):
+                        yield from self._below(f"{name}/", prefix)
+                elif name.startswith(prefix):
+                    yield name
 
     @contextmanager
     def _translated(self, verb: str) -> Iterator[None]:
@@ -110,22 +123,28 @@ class FolderStore:
     def _decide(self, documents: Mapping[str, bytes]) -> None:
         aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=self.folder))
         for place, (name, content) in enumerate(documents.items()):
-            with (aside / f"{place:03}{name}").open("xb") as file:
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            waiting = aside / f"{place:03}{name}"
+            waiting.parent.mkdir(parents=True, exist_ok=True)
+            with waiting.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        _flush(aside)
+        for folder in (*filter(Path.is_dir, aside.rglob("*")), aside):
+            _flush(folder)
         aside.rename(self.folder / _DECIDED)
         _flush(self.folder)
 
     def _settle(self) -> None:
         decided = self.folder / _DECIDED
-        if decided.exists():
-            for file in sorted(decided.iterdir()):
-                file.rename(self.folder / file.name[3:])
-            decided.rmdir()
-        for undecided in self.folder.glob(f"{_ASIDE}*"):
-            shutil.rmtree(undecided)
+        for file in sorted(path for path in decided.rglob("*") if path.is_file()):
+            place = self.folder / str(file.relative_to(decided))[3:]
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(place)
+            if place.parent != self.folder:
+                _flush(place.parent)
+        for done in self.folder.glob(f"{_ASIDE}*"):
+            shutil.rmtree(done)
 
 
 def _flush(folder: Path) -> None:

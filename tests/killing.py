@@ -17,7 +17,7 @@ from types import FrameType
 from reports.keys import LocalAuthority
 from reports.store import FolderStore
 
-DOCUMENTS = {"a.pdf": b"document" * 10_000, "a.receipt.json": b"receipt"}
+DOCUMENTS = {"a.pdf": b"document" * 10_000, "register/1.json": b"entry"}
 SYSTEM = {"posix", "fcntl", "io", "_io"}
 
 

@@ -55,6 +55,7 @@ def test_names(store: FolderStore) -> None:
     assert store.list("") == (
         f"{NUMBER}-lawmaker-e1-{digest[:12]}.pdf",
         f"{NUMBER}-lawmaker-e1.receipt.json",
+        "register/00000001.json",
     )
 
 
@@ -85,7 +86,7 @@ def test_published_meanwhile(store: FolderStore) -> None:
     """Where another run has published the same content meanwhile, its receipt is the answer."""
     first = archive(store, receipt(), SIGNED)
     assert archive(store, receipt(signed=b"%PDF signed again"), b"%PDF signed again") == first
-    assert len(store.list("")) == 2
+    assert len(store.list("")) == 3
 
 
 def test_another_content_meanwhile(store: FolderStore) -> None:

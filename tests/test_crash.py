@@ -15,6 +15,11 @@ from tests.killing import DOCUMENTS
 from tests.publishing import GOLDEN, ROOT, arguments, publish
 
 REQUEST = {"window": "2026-05-01/2026-05-07", "audience": "lawmaker"}
+REQUEST_INSTANT = {
+    "nothing": "2026-05-21T00:00:00Z",
+    "the document": "2026-05-20T00:00:00Z",
+    "the entry": "2026-05-20T00:00:00Z",
+}
 
 
 def killed_everywhere(function: str, folder: Path, step: int = 1) -> list[Path]:
@@ -30,11 +35,12 @@ def puts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def visible(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if not name.startswith(".")}
 
 
 def test_only_complete_documents_show(puts: list[Path]) -> None:
-    """Wherever a run is killed, what shows is nothing, the document, or the document and its receipt, complete."""
+    """Wherever a run is killed, what shows is nothing, the document, or the document and its entry, complete."""
     document = {"a.pdf": DOCUMENTS["a.pdf"]}
     states = [visible(folder) for folder in puts]
     assert [state for state in states if state not in ({}, document, DOCUMENTS)] == []
@@ -61,7 +67,7 @@ def test_keys_after_a_kill(tmp_path: Path) -> None:
     assert len(folders) > 20
 
 
-@pytest.mark.parametrize("done", ["nothing", "the document"])
+@pytest.mark.parametrize("done", ["nothing", "the document", "the entry"])
 def test_published_once(tmp_path: Path, authority: LocalAuthority, done: str) -> None:
     """A run that was killed while it archived is completed or done again by the next, at a later instant too."""
     evidence, keys, out = GOLDEN / "quiet", authority.directory, tmp_path / "out"
@@ -75,14 +81,15 @@ def test_published_once(tmp_path: Path, authority: LocalAuthority, done: str) ->
         "Path.rename = kill\n"
         "main(sys.argv[2:])\n"
     )
-    place = {"nothing": "1", "the document": "3"}[done]
+    place = {"nothing": "1", "the document": "3", "the entry": "4"}[done]
     request = {**REQUEST, "as_of": "2026-05-20T00:00:00Z"}
     command = [sys.executable, "-c", program, place, *arguments(evidence, out, keys, request)]
     assert subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == -9
-    assert [path.suffix for path in out.iterdir() if not path.name.startswith(".")] == (
-        [".pdf"] if done == "the document" else []
-    )
+    left = {"nothing": [], "the document": [".pdf"], "the entry": [".json", ".pdf"]}[done]
+    assert sorted(Path(name).suffix for name in visible(out)) == left
     published = publish(evidence, out, keys, {**REQUEST, "as_of": "2026-05-21T00:00:00Z"})
-    assert sorted(os.listdir(out)) == sorted([published.pdf.name, published.receipt_file.name])
+    assert sorted(os.listdir(out)) == sorted([published.pdf.name, published.receipt_file.name, "register"])
     assert main(["verify", str(published.pdf), "--trust", str(keys / "root.cert.pem")]) == 0
     assert published.receipt["document"]["name"] == published.pdf.name
+    assert published.receipt["as_of"] == REQUEST_INSTANT[done]
+    assert main(["register", "verify", str(out)]) == 0

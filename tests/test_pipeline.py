@@ -32,7 +32,7 @@ def out(tmp_path: Path) -> Path:
 
 def state(folder: Path) -> dict[str, tuple[int, int]]:
     """Each file with its inode and when it was last written."""
-    return {each.name: (each.stat().st_ino, each.stat().st_mtime_ns) for each in folder.iterdir()}
+    return {str(each): (each.stat().st_ino, each.stat().st_mtime_ns) for each in folder.rglob("*")}
 
 
 def receipts(out: Path) -> list[dict[str, object]]:
@@ -163,7 +163,8 @@ def test_two_at_once(tmp_path: Path, out: Path, authority: LocalAuthority) -> No
     assert [process.returncode for process in running] == [0, 0], answers
     published = Published(out)
     assert [json.loads(printed) for printed, _ in answers] == [published.receipt] * 2
-    assert len(os.listdir(out)) == 2
+    assert sorted(os.listdir(out)) == sorted([published.pdf.name, published.receipt_file.name, "register"])
+    assert os.listdir(out / "register") == ["00000001.json"]
 
 
 def test_nothing_invalid_is_archived(

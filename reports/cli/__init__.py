@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from reports import __version__
-from reports.cli import compare, explain, keys, publish, renew, sample, serve, verify
+from reports.cli import compare, explain, keys, publish, register, renew, sample, serve, verify
 from reports.cli.terminal import STATUS, complain
 from reports.errors import ExhibitError, InvalidRequest, Unavailable
 
-VERBS = (sample, publish, verify, renew, explain, compare, keys, serve)
+VERBS = (sample, publish, verify, renew, explain, compare, register, keys, serve)
 
 
 def program() -> NoReturn:

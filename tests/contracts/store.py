@@ -43,6 +43,17 @@ def test_listed_piece_by_piece(open_store: OpenStore) -> None:
     assert open_store().list("a", "b") == open_store().list("", "", 0) == ()
 
 
+def test_slashes_in_names(open_store: OpenStore) -> None:
+    """A name with a slash is a name like any other: put with others, found, listed by any beginning, and taken once."""
+    assert open_store().put({"a.pdf": b"document", "register/2.json": b"2"})
+    assert open_store().put({"register/10.json": b"10"})
+    assert not open_store().put({"b.pdf": b"document", "register/2.json": b"another"})
+    assert open_store().get("register/2.json") == b"2"
+    assert open_store().list("") == ("a.pdf", "register/10.json", "register/2.json")
+    assert open_store().list("reg") == open_store().list("register/") == open_store().list("", "b")
+    assert open_store().list("register/2") == ("register/2.json",)
+
+
 @pytest.mark.parametrize("order", [("new", "taken"), ("taken", "new")])
 def test_all_or_none(open_store: OpenStore, order: tuple[str, str]) -> None:
     """Where one name is taken nothing is put, and what is there stays."""

@@ -1,0 +1,75 @@
+"""`exhibit register`."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.cli.terminal import STATUS, Verbs, aws, in_s3, read, say
+from reports.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from reports.store import Store
+
+
+def add(verbs: Verbs) -> None:
+    text = "The register of all editions that were published, which is kept beside them."
+    register = verbs.add_parser("register", help="check what was published", description=text)
+    of_register = register.add_subparsers(required=True, metavar="VERB")
+    verify = of_register.add_parser(
+        "verify",
+        help="check an archive against its register",
+        description="Check that the register of an archive is whole, that each edition in it is there as it was "
+        "published, and that the briefings agree with it.",
+        epilog=STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verify.add_argument(
+        "place", metavar="PLACE", help="where briefings are published to: a folder, or s3://BUCKET/PREFIX"
+    )
+    verify.add_argument(
+        "--file",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a briefing that was published there, which you have from elsewhere; repeatable",
+    )
+    verify.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    verify.set_defaults(run=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    at_hand = {str(file): read(file) for file in options.file}
+    store = _store(options.place)
+    from reports.audit import audit
+    from reports.judge import Judged
+
+    found = audit(store, at_hand, datetime.now(UTC))
+    if options.json:
+        verdicts = [asdict(verdict) for verdict in found.verdicts]
+        say(json.dumps({"place": options.place, **asdict(found.head), "verdicts": verdicts}, indent=2))
+    else:
+        for verdict in found.verdicts:
+            say(f"{verdict.check + ':':14}{verdict.outcome:22}{verdict.detail}")
+    return Judged(found.verdicts).exit_status
+
+
+def _store(place: str) -> Store:
+    if place.startswith("s3://"):
+        bucket, prefix = in_s3("PLACE", place)
+        s3 = aws("s3")
+        from reports.store_s3 import S3Store
+
+        return S3Store(s3, bucket, prefix)
+    if not Path(place).is_dir():
+        raise InvalidRequest(f"{place} is not a folder: name the one that briefings are published to")
+    from reports.store import FolderStore
+
+    return FolderStore(Path(place), reading=True)
