@@ -1,7 +1,7 @@
 """Whether an archive is what its register says, and the register what briefings print of it.
 
 1. *Chain*: the entries have the numbers from 1 on, and each has the digest of the one before.
-2. *Documents*: the document of each entry is there, as it was published.
+2. *Documents*: the document of each entry is there, as it was published, and is the edition that the entry names.
 3. *Receipts*: the receipt of each entry is there, as it was entered; only the last may still be to come, where a run
    was killed. Each receipt that is there has its entry.
 4. *Heads*: each document of the archive, and each briefing that is at hand from elsewhere, has an entry, and prints a
@@ -102,14 +102,12 @@ def _document(store: Store, receipt: Receipt | None) -> _Found:
     if hashlib.sha256(content).hexdigest() != receipt.document.sha256:
         return _Found(f"{name} is not what was published")
     try:
-        return _Found(None, _printed(content))
+        data = json.loads(attached(content)["briefing.json"])
+        if (data["report_number"], data["edition"]) != (receipt.report_number, receipt.edition):
+            return _Found(f"{name} is another edition than its entry says")
+        return _Found(None, TypeAdapter(Head).validate_python(data["register"]))
     except Exception as error:  # any bytes may have been entered, and parsers fail in as many ways
         return _Found(f"{name} prints no head that can be read ({type(error).__name__})")
-
-
-def _printed(pdf: bytes) -> Head:
-    data = json.loads(attached(pdf)["briefing.json"])
-    return TypeAdapter(Head).validate_python(data["register"])
 
 
 def _chain(entries: Sequence[_Kept]) -> Verdict:

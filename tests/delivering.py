@@ -18,6 +18,7 @@ from pathlib import Path
 from reports import pipeline
 from reports.archive import Receipt, published_for
 from reports.assets import Resources
+from reports.audit import audit
 from reports.compose import report_number
 from reports.deliver import Delivery, Ended, deliver
 from reports.evidence import FolderEvidence
@@ -62,13 +63,14 @@ class Watched:
 
     def put(self, documents: Mapping[str, bytes]) -> bool:
         self.places.pass_by()
-        if not set(documents) & set(self.store.list("")):
-            *first, _ = documents.items()
-            for name, content in first:  # as a bucket does, which writes one after the other
-                self.store.put({name: content})
-                self.places.pass_by()
-            documents = dict([list(documents.items())[-1]])
-        done = self.store.put(documents)
+        *first, (last, content) = documents.items()
+        if first and self.store.get(last) is not None:
+            return False
+        for name, each in first:  # as a bucket does, which writes one after the other
+            if not self.store.put({name: each}) and self.store.get(name) != each:
+                return False
+            self.places.pass_by()
+        done = self.store.put({last: content})
         self.places.pass_by()
         return done
 
@@ -151,6 +153,12 @@ class Deployment:
     def receipts(self) -> list[str]:
         return [name for name in FolderStore(self.folder / "briefings").list("") if "receipt" in name]
 
+    def registered(self) -> int:
+        """How many editions the register has, if it is in order."""
+        found = audit(FolderStore(self.folder / "briefings"), {}, NOW)
+        assert {verdict.outcome for verdict in found.verdicts} == {"valid"}
+        return found.head.entries
+
 
 def places_of_one_run(folder: Path, authority: LocalAuthority) -> tuple[int, str]:
     """How many places a run comes by that nobody kills, and the digest of its unsigned bytes."""
@@ -176,6 +184,7 @@ def check(deployment: Deployment, request: Request, kills: Iterator[int], unsign
     assert ended.outcome.receipt["unsigned"]["sha256"] == unsigned
     assert ended.outcome.receipt["edition"] == 1
     assert len(deployment.receipts()) == 1
+    assert deployment.registered() == 1
     assert FolderStore(deployment.folder / "outcomes").list("") == (f"{request.id}.published.json",)
     return number + 1
 

@@ -7,32 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from reports.archive import Bytes, Document, Receipt, archive, kept, latest
+from reports.archive import archive, kept, latest
 from reports.errors import Unavailable
 from reports.store import FolderStore
+from tests.entering import REPORTS, receipt
 
-NUMBER = "EX-20260501-20260507-L"
-SIGNED = b"%PDF signed"
-
-
-def receipt(edition: int = 1, content: str = "content", signed: bytes = SIGNED) -> Receipt:
-    digest = hashlib.sha256(signed).hexdigest()
-    return Receipt(
-        report_number=NUMBER,
-        edition=edition,
-        supersedes=None,
-        audience="lawmaker",
-        window={"from": "2026-05-01", "to": "2026-05-07"},
-        as_of="2026-06-01T00:00:00Z",
-        synthetic=False,
-        document=Document(digest, len(signed), f"{NUMBER}-lawmaker-e{edition}-{digest[:12]}.pdf"),
-        unsigned=Bytes(hashlib.sha256(b"%PDF").hexdigest(), 4),
-        content_sha256=content,
-        evidence_sha256="evidence",
-        verdicts=({"check": "integrity", "outcome": "valid", "detail": "nothing was changed"},),
-        figures={"exchanges": "1", "accounts": "1"},
-        software={"name": "exhibit", "version": "0"},
-    )
+NUMBER = REPORTS[0]
+SIGNED = b"%PDF"
 
 
 @pytest.fixture
@@ -70,7 +51,7 @@ def test_receipt_is_ascii(store: FolderStore) -> None:
 def test_latest_edition(store: FolderStore) -> None:
     """The latest edition is the one with the highest number, not the last in the alphabet."""
     for edition in (9, 10):
-        archive(store, receipt(edition), SIGNED)
+        archive(store, receipt(edition=edition, signed=b"%d" % edition), b"%d" % edition)
     found = latest(store, NUMBER)
     assert found is not None
     assert found.edition == 10

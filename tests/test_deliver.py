@@ -114,6 +114,18 @@ def test_published_before_it_was_given_up(
     assert press.stopped == []
 
 
+def test_entered_before_it_was_given_up(
+    requests: Requests, tmp_path: Path, authority: LocalAuthority
+) -> None:
+    """Where a worker had entered the briefing and was killed before its receipt, it is published all the same."""
+    archive = FolderStore(tmp_path / "briefings")
+    receipt = LocalPress(archive, authority).publish(ASKED)
+    (archive.folder / receipt.file).unlink()
+    ended = delivered(requests, LocalPress(archive, authority), number=4)
+    assert ended.outcome.receipt == receipt.data()
+    assert (archive.folder / receipt.file).exists()
+
+
 def test_published_once_though_evidence_changes(
     requests: Requests, tmp_path: Path, authority: LocalAuthority
 ) -> None:
