@@ -21,11 +21,11 @@ Outcome = Literal["consistent", "contradictory", "could not be compared"]
 # What is about the document and not about the facts, and what is kept for one audience
 PASSING = frozenset(
     {
-        *("audience", "report_number", "edition", "supersedes", "as_of"),
+        *("audience", "report_number", "edition", "supersedes", "register", "as_of"),
         *("software_version", "figures", "requests"),
     }
 )
-DRAWN = frozenset({"chart", "request"})  # sources of figures that are about the document
+DRAWN = frozenset({"chart", "request", "register"})  # sources of figures that are about the document
 EVIDENCE, DAYS, SOFTWARE = "the evidence", "the settling days", "the release of Exhibit"
 REGISTRY = "campaigns.yaml"
 # What the figures of a source depend on

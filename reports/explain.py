@@ -18,6 +18,7 @@ ELSEWHERE = {
     "settings": "the settings, not the evidence",
     "registry": "the registry, not the evidence",
     "evidence": "the list of the evidence objects itself",
+    "register": "the register of publications, not the evidence",
     "chart": "a mark on an axis of a chart, not the evidence",
 }
 FILES = {"registry": "campaigns.yaml"}

@@ -204,6 +204,7 @@ def test_make_targets_exist() -> None:
     "verb",
     [
         *("", "sample", "publish", "verify", "renew", "serve"),
+        *("register", "register verify"),
         *("keys", "keys csr", "keys self-signed", "keys install"),
     ],
 )

@@ -25,8 +25,7 @@ def add(verbs: Verbs) -> None:
     verify = of_register.add_parser(
         "verify",
         help="check an archive against its register",
-        description="Check that the register of an archive is whole, that each edition in it is there as it was "
-        "published, and that the briefings agree with it.",
+        description="Check an archive: its register, its documents, and what its briefings print.",
         epilog=STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
