@@ -59,9 +59,8 @@ def test_verified(
     pdf, root = golden[scenario].pdf, authority.directory / "root.cert.pem"
     status = main(["verify", str(pdf), "--trust", str(root), "--evidence", str(GOLDEN / scenario), "--json"])
     verdicts = {v["check"]: v["outcome"] for v in json.loads(capsys.readouterr().out)["verdicts"]}
-    assert verdicts == dict.fromkeys(
-        ["integrity", "signer", "time-stamp", "attachments", "evidence"], "valid"
-    )
+    checks = ["integrity", "signer", "time-stamp", "attachments", "evidence", "reproduction"]
+    assert verdicts == dict.fromkeys(checks, "valid")
     assert status == 0
 
 
