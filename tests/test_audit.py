@@ -163,6 +163,16 @@ def test_the_end_cut_off(out: Path, published: Path) -> None:
     assert "prints 3 entries, and there are 2: the last were removed" in wrong(found(out, later))["heads"]
 
 
+def test_a_renewed_copy(out: Path, tmp_path: Path, authority: LocalAuthority) -> None:
+    """A copy with a fresh time-stamp counts as the document that was published."""
+    renewed = tmp_path / "renewed.pdf"
+    keys = str(authority.directory)
+    assert main(["renew", str(documents(out)[3]), "--out", str(renewed), "--keys", keys]) == 0
+    assert wrong(found(out, renewed)) == {}
+    take_away(out, 4)
+    assert "has no entry" in wrong(found(out, renewed))["heads"]
+
+
 def test_another_archive(out: Path, published: Path, tmp_path: Path, authority: LocalAuthority) -> None:
     """A briefing that was published elsewhere is not taken for one of these."""
     request = expected("revisions")["request"]

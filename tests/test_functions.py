@@ -56,8 +56,9 @@ def test_published_end_to_end(system: System, network: Network, capsys: pytest.C
     name = ended["receipt"]["document"]["name"]
     beside = [f"briefings/{name.removesuffix('.pdf')}.{file}" for file in ("briefing.json", "evidence.json")]
     receipts = [key for key in system.kept("briefings/") if key.endswith(".receipt.json")]
+    entry = "briefings/register/00000001.json"
     assert ended["state"] == "published"
-    assert sorted(system.kept("briefings/")) == sorted([f"briefings/{name}", *beside, *receipts])
+    assert sorted(system.kept("briefings/")) == sorted([f"briefings/{name}", *beside, *receipts, entry])
     assert json.loads(system.read(receipts[0])) == ended["receipt"]
     assert ended["receipt"]["request"] == id_
     pdf = system.read(f"briefings/{name}")
