@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-from reports import __version__
+from reports import __version__, merkle
+from reports.collect import Contribution, Evidence
 from reports.compose import Briefing, Part, Settings
 from reports.figures import Figure
 from reports.group import THRESHOLDS, Activity, Campaign, Tally
@@ -110,6 +111,7 @@ def briefing_data(briefing: Briefing, figures: Iterable[Figure]) -> dict[str, An
         ],
         "unattributed": activity_data(briefing.campaigns.unattributed),
         "delivered": dict(briefing.campaigns.standings),
+        "delivered_exchanges": dict(briefing.campaigns.delivered_exchanges),
         "gaps": [str(day) for day in briefing.gaps],
         "settling_days": briefing.evidence.settling_days,
         "law": {
@@ -201,16 +203,10 @@ def statement(briefing: Briefing, pages: Mapping[str, Any]) -> dict[str, Any]:
     evidence = briefing.evidence
     return {
         "_type": STATEMENT_TYPE,
-        "subject": [
-            {
-                "name": o.name,
-                "digest": {"sha256": o.sha256},
-                "annotations": {"size": o.size, "version": o.version},
-            }
-            for o in evidence.objects
-        ],
+        "subject": subjects(evidence),
         "predicateType": PREDICATE_TYPE,
         "predicate": {
+            "merkleRoot": evidence_root(subjects(evidence)),
             "window": {"from": str(evidence.window.first), "to": str(evidence.window.last)},
             "settlingDays": evidence.settling_days,
             "questions": [_asked(answer) for answer in evidence.answers],
@@ -222,6 +218,45 @@ def statement(briefing: Briefing, pages: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def subjects(evidence: Evidence) -> list[dict[str, Any]]:
+    """The evidence objects as `evidence.json` lists them, each with what it contributed, if the tallies are of it."""
+    return [
+        {
+            "name": o.name,
+            "digest": {"sha256": o.sha256},
+            "annotations": {
+                "size": o.size,
+                "version": o.version,
+                **_contributed(evidence.contributions.get(o.name)),
+            },
+        }
+        for o in evidence.objects
+    ]
+
+
+def _contributed(contribution: Contribution | None) -> dict[str, Any]:
+    """Rows and exchanges as delivered, ids whose latest revision it holds, and what of both counts."""
+    if contribution is None:
+        return {}
+    rows, exchanges = contribution.rows, contribution.exchanges
+    return {
+        "rows": sum(rows.values()),
+        "detections": rows.get("tallied", 0) + rows.get("excluded", 0),
+        "exchanges": sum(exchanges.values()),
+        "counted": {"detections": rows.get("tallied", 0), "exchanges": exchanges.get("tallied", 0)},
+    }
+
+
+def evidence_root(listed: Iterable[Mapping[str, Any]]) -> str:
+    """The Merkle root over the subjects of `evidence.json`, in hexadecimal; each one's JSON is a leaf."""
+    return merkle.root([plain_json(subject).encode() for subject in listed]).hex()
+
+
+def plain_json(data: Any) -> str:
+    """JSON to be digested: keys sorted, no spaces, nothing escaped that need not be."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def settings_digests(settings: Settings) -> list[dict[str, Any]]:
     """The settings that were in force, each with the SHA-256 of its JSON: keys sorted, no spaces, UTF-8."""
     models = {
@@ -230,12 +265,7 @@ def settings_digests(settings: Settings) -> list[dict[str, Any]]:
         "issuer.yaml": settings.issuer,
         "law.yaml": settings.law,
     }
-    written = {
-        name: json.dumps(
-            model.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        )
-        for name, model in models.items()
-    }
+    written = {name: plain_json(model.model_dump(mode="json")) for name, model in models.items()}
     return [
         {"name": name, "digest": {"sha256": hashlib.sha256(text.encode()).hexdigest()}}
         for name, text in written.items()

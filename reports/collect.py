@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -17,12 +17,20 @@ TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """What an object holds of a window: its rows there, by what became of them, and their exchanges."""
+
+    rows: Mapping[str, int]
+    exchanges: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What a briefing is made from.
 
     `objects` are all that was read: the window's, what landed for it later, and the days before it that it is
     compared with; `since` is the first day of them all. `gaps` are the days of the window on which no row of
-    evidence has its activity.
+    evidence has its activity. `contributions` are by the names of the objects that the tallies are of.
     """
 
     window: Window
@@ -32,6 +40,7 @@ class Evidence:
     tallies: Answer
     history: Answer | None
     gaps: tuple[date, ...]
+    contributions: Mapping[str, Contribution]
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -61,6 +70,7 @@ def collect(
                 asked = beside.submit(engine.ask, before, lambda *_: None) if before else None
                 tallies = engine.ask(question, lambda done, total: progress(question.name, done, total))
                 gaps = _gaps(window, tallies, listed)
+                contributions = _contributions(tallies, [o.name for o in listed if question.reads(o)])
                 history = None
                 if asked:
                     progress("history", 0, 0)
@@ -72,7 +82,8 @@ def collect(
             continue
         sizes = {o.name: o.size for o in listed}
         if source.list() == listed and all(o.size == sizes[o.name] for o in objects):
-            return Evidence(window, question.settling_days, since, objects, tallies, history, gaps)
+            settling = question.settling_days
+            return Evidence(window, settling, since, objects, tallies, history, gaps, contributions)
     raise Unavailable(
         f"the evidence changed while it was read, {TRIES} times over: wait until its delivery has ended"
     )
@@ -93,3 +104,18 @@ def _gaps(window: Window, tallies: Answer, listed: Sequence[Located]) -> tuple[d
             "ask for a window in them, or deliver the missing partitions"
         )
     return tuple(day for day in window.days if day not in present)
+
+
+def _contributions(tallies: Answer, names: Iterable[str]) -> dict[str, Contribution]:
+    found = {name: Contribution({}, {}) for name in names}
+    for row in tallies.rows:
+        if row["heading"] != "object":
+            continue
+        if row["object"] not in found:
+            raise InvalidEvidence(
+                f"{row['object']}: was counted, but is not among the objects that are listed: take it away, "
+                "or let the tables show the listed place alone"
+            )
+        found[row["object"]].rows[row["standing"]] = row["detections"]  # type: ignore[index]
+        found[row["object"]].exchanges[row["standing"]] = row["exchanges"]  # type: ignore[index]
+    return found

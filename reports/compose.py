@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 
 from reports.collect import Evidence
 from reports.errors import InvalidSettings
-from reports.evidence import EvidenceObject
 from reports.figures import Quantity
 from reports.group import Activity, Campaign, Campaigns, DetectorVersion, Tally
 from reports.register import EMPTY, Head
@@ -272,12 +270,6 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
 def report_number(window: Window, audience: Audience) -> str:
     """The number that all editions of a briefing share: `EX-20260422-20260605-L`."""
     return f"EX-{window.first:%Y%m%d}-{window.last:%Y%m%d}-{audience[0].upper()}"
-
-
-def evidence_digest(objects: Iterable[EvidenceObject]) -> str:
-    """SHA-256 of the list that `sha256sum` prints for the objects, in the order of their names, in hexadecimal."""
-    listed = "".join(f"{o.sha256}  {o.name}\n" for o in sorted(objects, key=lambda o: o.name))
-    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def _count(value: int, unit: str, row: Mapping[str, Any], question: str = "tallies") -> Quantity:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, cell, days_csv
+from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, cell, days_csv, evidence_root
 from reports.errors import ExhibitError, Unreadable
 from reports.opening import inflated, opened
 from reports.resolve import AUDIENCES
@@ -67,7 +67,8 @@ def check(files: Mapping[str, bytes]) -> str:
        the window, and no gaps.
     3. `campaigns.csv` and `days.csv` say what `briefing.json` says.
     4. `accounts.csv` has a row for each account of each campaign, and they add up.
-    5. `evidence.json` is about the same window, and each question's digest fits its text.
+    5. `evidence.json` is about the same window, each question's digest fits its text, the Merkle root is that over the
+       objects, and what they contributed adds up to what was delivered and to what counts.
     6. Each figure that was taken from the tallies has the value that is there.
 
     Raises `InconsistentError`.
@@ -204,6 +205,32 @@ def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> N
         if hashlib.sha256(question["sql"].encode()).hexdigest() != question["sqlSha256"]:
             raise InconsistentError(
                 f"evidence.json: the digest of question {question['name']} does not fit its text"
+            )
+    if evidence_root(statement["subject"]) != predicate["merkleRoot"]:
+        raise InconsistentError("evidence.json: merkleRoot is not the root over its subjects")
+    _check_contributions([subject["annotations"] for subject in statement["subject"]], data)
+
+
+def _check_contributions(objects: list[Mapping[str, Any]], data: Mapping[str, Any]) -> None:
+    told = [each for each in objects if "rows" in each]
+    delivered, exchanges = data["delivered"], data["delivered_exchanges"]
+    counted = {
+        column: sum(each["counted"][column] for each in told) for column in ("detections", "exchanges")
+    }
+    wholes = {
+        "rows": sum(delivered.values()),
+        "detections": delivered.get("tallied", 0) + delivered.get("excluded", 0),
+        "exchanges": sum(exchanges.values()),
+    }
+    for column, whole in wholes.items():
+        if sum(each[column] for each in told) != whole:
+            raise InconsistentError(
+                f"evidence.json: {column} of the objects do not add up to what was delivered"
+            )
+    for column, part in counted.items():
+        if part != data[column]:
+            raise InconsistentError(
+                f"evidence.json: {column} of the objects that count do not add up to the total of all"
             )
 
 

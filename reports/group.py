@@ -115,7 +115,8 @@ class Campaign:
 class Campaigns:
     """All that a window's evidence adds up to.
 
-    `standings` numbers delivered rows by what became of them; `each_account` is empty where nobody asked for it.
+    `standings` numbers delivered rows by what became of them, `delivered_exchanges` adds up the exchanges on them;
+    `each_account` is empty where nobody asked for it.
     """
 
     campaigns: tuple[Campaign, ...]
@@ -128,6 +129,7 @@ class Campaigns:
     accounts: int
     detections: int
     standings: Mapping[str, int]
+    delivered_exchanges: Mapping[str, int]
     each_account: tuple[Account, ...]
 
 
@@ -154,6 +156,7 @@ def group(evidence: Evidence, registry: Registry) -> Campaigns:
         accounts=total["accounts"] if total else 0,
         detections=total["detections"] if total else 0,
         standings={r["standing"]: r["detections"] for r in rows["total"] if r["all_campaigns"]},
+        delivered_exchanges={r["standing"]: r["exchanges"] for r in rows["total"] if r["all_campaigns"]},
         each_account=tuple(
             sorted(
                 (_account(r) for r in rows["account"] if r["account_id"] is not None),

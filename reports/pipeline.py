@@ -19,9 +19,9 @@ from pydantic import ValidationError
 
 from reports.archive import Receipt, archive, kept, latest, published_for, receipt_of, settle
 from reports.assets import Resources
-from reports.attach import as_json, briefing_data, statement
+from reports.attach import as_json, briefing_data, evidence_root, statement, subjects
 from reports.collect import collect
-from reports.compose import Briefing, Settings, compose, evidence_digest, report_number
+from reports.compose import Briefing, Settings, compose, report_number
 from reports.errors import CheckFailed, InvalidRequest, InvalidSettings
 from reports.evidence import EvidenceSource
 from reports.group import group
@@ -125,7 +125,7 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     progress("verify", 0, 0)
     verdicts = check(signed, signing)
     progress("archive", 0, 0)
-    digests = (content, evidence_digest(evidence.objects))
+    digests = (content, evidence_root(subjects(evidence)))
     receipt = receipt_of(briefing, unsigned, signed, digests=digests, verdicts=verdicts)
     return archive(house.store, replace(receipt, request=request.id), signed)
 

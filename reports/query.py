@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from reports.errors import InvalidRequest
-from reports.evidence import Layout
+from reports.evidence import Layout, Located
 from reports.resolve import Window
 
 SQL = Path(__file__).parent / "sql"
@@ -48,6 +48,10 @@ class Question:
     def of_cells(self) -> tuple[str, ...]:
         """The values of the `?` in `NAME.cells.sql`."""
         return (*self.leading, str(self.about.first), str(self.about.last))
+
+    def reads(self, located: Located) -> bool:
+        """Whether it is asked of an object; in the flat layout, revisions stay in their event day."""
+        return located.day in (self.about if located.layout == "flat" else self.delivered)
 
     @property
     def settling_days(self) -> int:

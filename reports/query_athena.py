@@ -126,7 +126,7 @@ class AthenaEngine:
         answer or failed `TRIES` times, and `Unfinished` where the query still runs when time is up.
         """
         listed = self.source.list()
-        located = [o for o in listed if _is_read(o, question)]
+        located = [o for o in listed if question.reads(o)]
         sql = query.statement(question.name, *sorted({o.layout for o in located or listed}))
         progress(0, 1)
         execution, rows = self._answered(question, sql, located)
@@ -236,10 +236,6 @@ class AthenaEngine:
 
 class _Gone(Exception):
     """The result of an execution was deleted."""
-
-
-def _is_read(located: Located, question: Question) -> bool:
-    return located.day in (question.about if located.layout == "flat" else question.delivered)
 
 
 def _by_row(question: Question) -> str:

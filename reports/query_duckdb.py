@@ -18,7 +18,7 @@ import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -49,6 +49,7 @@ KEPT = (
     "detection_id",
     "revised_at",
     "status",
+    "object",
 )
 IDENTITY = "(hash(revised_within, detection_id) >> 32)::uinteger"
 
@@ -58,10 +59,12 @@ class Dictionaries:
     """The texts that numbers stand for, by heading, and whether accounts go by their hash.
 
     Both are empty where grouping by text is quick enough. The relation `accounts` then holds hashes and texts.
+    Objects always go by their place among `objects`, which are in the order of their names.
     """
 
     texts: Mapping[str, Sequence[str]]
     hashed: bool
+    objects: Sequence[str] = ()
 
     @property
     def account(self) -> str:
@@ -71,14 +74,16 @@ class Dictionaries:
     @property
     def places(self) -> dict[str, str]:
         """The expression that each heading goes by."""
-        return {
+        places = {
             name: f"list_position({raw.listed(texts)}, {name})::usmallint"
             for name, texts in self.texts.items()
         }
+        return {**places, "object": "place"}
 
     def spelt(self, counted: str, columns: Sequence[str]) -> str:
         """A query's rows with texts in those of its columns that hold numbers for them."""
-        spelt = {name: f"{raw.listed(texts)}[counted.{name}]" for name, texts in self.texts.items()}
+        numbered = {**self.texts, "object": self.objects}
+        spelt = {name: f"{raw.listed(texts)}[counted.{name}]" for name, texts in numbered.items()}
         joined = ""
         if self.hashed and "account_id" in columns:
             spelt["account_id"] = "accounts.account_id"
@@ -107,7 +112,7 @@ class DuckDBEngine:
         `Unavailable` where the answer takes more memory or disk than there is.
         """
         listed = self.evidence.list()
-        located = [o for o in listed if _is_read(o, question)]
+        located = [o for o in listed if question.reads(o)]
         much = sum(o.size for o in located) > BATCH_BYTES
         try:
             with self.memory if much else nullcontext():
@@ -127,22 +132,20 @@ class DuckDBEngine:
     def _rows(self, question: Question, located: Sequence[Located], progress: Progress) -> tuple[Row, ...]:
         root = self.evidence.root.absolute()
         batches = list(_batches(located))
+        names = sorted(o.name for o in located)
+        places = {name: place for place, name in enumerate(names, 1)}
         with (
             spill_folder() as spill,
             raw.connection(root, spill, MEMORY_LIMIT) as con,
         ):
             con.execute(f"create type standing as enum {dialect.STANDINGS}")
-            tally = _Tally(con, question, _dictionaries(con, root, located))
+            tally = _Tally(con, question, replace(_dictionaries(con, root, located), objects=names))
             for done, batch in enumerate(batches):
                 progress(done, len(batches))
-                tally.add(batch[0].layout, raw.relation(con, root, batch))
+                tally.add(batch[0].layout, raw.relation(con, root, batch, places))
             rows = tally.rows() if batches else ()
             progress(len(batches), len(batches))
             return rows
-
-
-def _is_read(located: Located, question: Question) -> bool:
-    return located.day in (question.about if located.layout == "flat" else question.delivered)
 
 
 def _batches(located: Sequence[Located]) -> Iterator[list[Located]]:

@@ -107,6 +107,7 @@ _SQL_TYPES = {
     "instant": "timestamp",
     "milliseconds": "bigint",
 }
+_NOWHERE: Mapping[str, int] = {}
 # The partition's day as the layout's own column, from an object's path below the root
 _PARTITION: dict[Layout, tuple[str, str]] = {
     "flat": ("event_day", "/event_day=([^/]+)/"),
@@ -116,11 +117,15 @@ _PARTITION: dict[Layout, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Objects of one format and one schema: the table function that reads them, and its columns' types."""
+    """Objects of one format and one schema: the table function that reads them, and its columns' types.
+
+    `files` are the paths of the objects, in the order in which the function reads them.
+    """
 
     layout: Layout
     table: str
     types: Mapping[str, Type]
+    files: Sequence[str] = ()
 
     def value(self, column: Column) -> str:
         """The expression of a column in its canonical type; null where the objects do not have it.
@@ -173,19 +178,24 @@ def connection(
         con.close()
 
 
-def relation(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> str:
+def relation(
+    con: duckdb.DuckDBPyConnection,
+    root: Path,
+    objects: Sequence[Located],
+    places: Mapping[str, int] = _NOWHERE,
+) -> str:
     """The SELECT that reads objects of one layout as its raw relation, under an absolute `root`.
 
-    Every column is in its canonical type, and null where an object does not have it.
+    Every column is in its canonical type, and null where an object does not have it. Besides `"$path"` there
+    is `place` if `places` are given: the place of the object that a row is from, by its name.
     """
     layout = objects[0].layout
-    parts = [_select(source, root) for source in sources(con, root, objects)]
-    return " union all ".join(
-        parts or [_select(Source(layout, "(select '' as \"$path\" limit 0)", {}), root)]
-    )
+    parts = [_select(source, root, places) for source in sources(con, root, objects)]
+    none = "(select '' as \"$path\", 0 as file_index limit 0)"
+    return " union all ".join(parts or [_select(Source(layout, none, {}), root, places)])
 
 
-def _select(source: Source, root: Path) -> str:
+def _select(source: Source, root: Path, places: Mapping[str, int]) -> str:
     tree: dict[str | int, Any] = {}
     for column in COLUMNS[source.layout]:
         node = tree
@@ -196,8 +206,19 @@ def _select(source: Source, root: Path) -> str:
     columns = [
         f'regexp_extract(substr("$path", {len(str(root)) + 1}), {quoted(pattern)}, 1) as {day}',
         *(f"{_nested(node)} as {identifier(str(name))}" for name, node in tree.items()),
+        '"$path"',
     ]
+    if places:
+        columns.append(f"{_place([places[file[len(str(root)) + 1 :]] for file in source.files])} as place")
     return f"select {', '.join(columns)} from {source.table} where {source.among}"
+
+
+def _place(places: Sequence[int]) -> str:
+    """The place of the object that a row is from, by its number among the objects that are read together."""
+    first = places[0] if places else 0
+    if list(places) == list(range(first, first + len(places))):
+        return f"(file_index + {first})::uinteger"
+    return f"{list(places)}[file_index::bigint + 1]::uinteger"
 
 
 def _nested(node: str | dict[str | int, Any]) -> str:
@@ -224,7 +245,7 @@ def _parquet(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Locat
         table = _table("read_parquet", listed(map(_literal, files)))
         described = con.sql(f"from {table}")
         types = dict(zip(described.columns, described.types, strict=True))
-        yield Source(objects[0].layout, table, types)
+        yield Source(objects[0].layout, table, types, files)
 
 
 def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> Iterator[Source]:
@@ -237,7 +258,7 @@ def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]
         alike = [o for o in present if o.name.endswith(".gz") == (compression == "gzip")]
         if alike:
             table = _table("read_json", _files(root, alike), f", {options}, compression = '{compression}'")
-            yield Source(layout, table, dict.fromkeys(_TOP[layout], VARCHAR))
+            yield Source(layout, table, dict.fromkeys(_TOP[layout], VARCHAR), _paths(root, alike))
 
 
 def _csv(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> Iterator[Source]:
@@ -245,14 +266,15 @@ def _csv(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located])
     layout = objects[0].layout
     headers = {o: header(root, o) for o in objects if o.size}
     for names in sorted(set(headers.values())):
-        files = _files(root, [o for o in objects if headers.get(o) == names])
+        alike = [o for o in objects if headers.get(o) == names]
         columns = [name if name in _wanted(layout) else f" {place}" for place, name in enumerate(names)]
         types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in columns)
         options = (
             f", columns = {{{types}}}, auto_detect = false, header = true, nullstr = '', delim = ',', quote = '\"', "
             "escape = '\"', compression = 'none'"
         )
-        yield Source(layout, _table("read_csv", files, options), dict.fromkeys(columns, VARCHAR))
+        table = _table("read_csv", _files(root, alike), options)
+        yield Source(layout, table, dict.fromkeys(columns, VARCHAR), _paths(root, alike))
 
 
 def header(root: Path, located: Located) -> tuple[str, ...]:
@@ -287,7 +309,11 @@ def _table(function: str, files: str, options: str = "") -> str:
 
 
 def _files(root: Path, objects: Iterable[Located]) -> str:
-    return listed(_literal(str(root / o.name)) for o in objects)
+    return listed(map(_literal, _paths(root, objects)))
+
+
+def _paths(root: Path, objects: Iterable[Located]) -> list[str]:
+    return [str(root / o.name) for o in objects]
 
 
 def _literal(path: str) -> str:

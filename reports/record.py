@@ -24,7 +24,6 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from reports import query
-from reports.compose import evidence_digest
 from reports.contents import attached, attachments_verdict
 from reports.errors import CheckFailed, Unavailable
 from reports.evidence import EvidenceObject
@@ -143,6 +142,7 @@ class Pages(_Model):
 class Predicate(_Model):
     """How the figures came from the objects."""
 
+    merkle_root: str
     window: Days
     settling_days: int
     questions: tuple[Asked, ...]
@@ -241,8 +241,8 @@ class Record:
 
     @property
     def evidence_root(self) -> str:
-        """The digest of the evidence that the pages print."""
-        return evidence_digest(self.objects.values())
+        """The root over the evidence objects that the pages print."""
+        return self.statement.predicate.merkle_root
 
     @cached_property
     def data(self) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from markupsafe import Markup
 
 from reports import chart, figures
 from reports.assets import Resources
-from reports.compose import Briefing, Line, evidence_digest
+from reports.attach import evidence_root, subjects
+from reports.compose import Briefing, Line
 from reports.errors import InvalidSettings
 from reports.figures import Ledger, Quantity
 from reports.fonts import printable
@@ -59,7 +60,7 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
             "label": issuer.marking,
         },
         "colours": issuer.colours,
-        "evidence_digest": evidence_digest(briefing.evidence.objects),
+        "evidence_root": evidence_root(subjects(briefing.evidence)),
         "techniques": TECHNIQUES,
         "charts": _charts(briefing, environment, ledger),
     }

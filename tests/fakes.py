@@ -40,11 +40,17 @@ class Detection:
     country: str | None = None
     status: str = "new"
     revised_at: datetime = datetime(2026, 6, 6)
+    delivered_in: str = ""
 
     @property
     def event_day(self) -> date:
         """The UTC day of the activity."""
         return self.first_seen.date()
+
+    @property
+    def object(self) -> str:
+        """The evidence object that holds the row."""
+        return self.delivered_in or f"detections/event_day={self.event_day}/part.jsonl"
 
     @property
     def band(self) -> int:
@@ -100,9 +106,8 @@ class FakeSource:
 
 
 def source_of(detections: Iterable[Detection]) -> FakeSource:
-    """A source with an object for each day that there are detections of."""
-    days = sorted({d.event_day for d in detections})
-    return FakeSource([{f"detections/event_day={day}/part.jsonl": str(day).encode() for day in days}])
+    """A source with the objects that hold detections: each day's, unless they name another."""
+    return FakeSource([{d.object: str(d.event_day).encode() for d in detections}])
 
 
 def rows_of(question: Question, standings: Mapping[str, Sequence[Detection]]) -> list[Row]:
@@ -128,7 +133,7 @@ def _tallies(standings: Mapping[str, Sequence[Detection]], question: Question) -
     for keys, of_campaign in _grouped(standings["tallied"], ("campaign_id",)):
         rows += _accounts(of_campaign, keys, each_account=each_account)
     for standing, of_standing in standings.items():
-        for heading, by in (("total", ()), ("day", ("event_day",))):
+        for heading, by in (("total", ()), ("day", ("event_day",)), ("object", ("object",))):
             rows += _rows(of_standing, by, heading=heading, standing=standing, all_campaigns=True)
     for heading, by in {
         "total": (),
@@ -195,11 +200,11 @@ def _row(group: Sequence[Detection], keys: Mapping[str, Any], *, heading: str, *
         "heading": heading,
         **constants,
         **dict.fromkeys(("campaign_id", "account_id", "event_day", "country", "network", "capability")),
-        **dict.fromkeys(("detector", "detector_version", "band", "highest_band")),
+        **dict.fromkeys(("detector", "detector_version", "band", "highest_band", "object")),
         **keys,
         "detections": len(group),
         "exchanges": sum(d.exchange_count for d in group),
-        "accounts": 0 if heading == "confidence" else len({d.account_id for d in group}),
+        "accounts": 0 if heading in {"confidence", "object"} else len({d.account_id for d in group}),
         "busiest_tenth": None,
         "first_day": only("account", min(days)),
         "last_day": only("account", max(days)),

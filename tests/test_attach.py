@@ -4,8 +4,12 @@ import csv
 import hashlib
 import io
 import json
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,7 +173,10 @@ def test_evidence_is_an_in_toto_statement() -> None:
         {
             "name": "detections/event_day=2026-05-01/part.jsonl",
             "digest": {"sha256": hashlib.sha256(b"2026-05-01").hexdigest()},
-            "annotations": {"size": 10, "version": None},
+            "annotations": {
+                **{"size": 10, "version": None, "rows": 1, "detections": 1, "exchanges": 1},
+                "counted": {"detections": 1, "exchanges": 1},
+            },
         }
     ]
     predicate = found["predicate"]
@@ -180,6 +187,51 @@ def test_evidence_is_an_in_toto_statement() -> None:
     assert question["parameters"] == ["2026-05-01", "2026-05-08", *["2026-05-01"] * 4, "false"]
     assert (question["name"], question["engine"], question["executionId"]) == ("tallies", "fake", None)
     assert question["resultSha256"] == briefing.evidence.tallies.result_sha256
+
+
+def test_objects_tell_what_they_contributed() -> None:
+    """Rows and exchanges as delivered, ids whose latest revision it holds, and what counts; of the window's days."""
+    before, first, second = (f"detections/event_day=2026-05-{part}.csv" for part in ("01/a", "02/a", "02/b"))
+    of_day = [
+        detection("A", 9, day=1, delivered_in=before),
+        detection("A", 5, day=2, detection_id="x", delivered_in=first),
+        detection("A", 7, "b", day=2, detection_id="y", delivered_in=first),
+        detection("A", 6, day=2, detection_id="x", delivered_in=second, revised_at=datetime(2026, 6, 7)),
+        detection("A", 8, "c", day=2, detection_id="z", delivered_in=second, status="deleted"),
+    ]
+    window = Window(date(2026, 5, 2), date(2026, 5, 2))
+    briefing = composed(of_day, window)
+    told = {each["name"]: each["annotations"] for each in statement(briefing, {})["subject"]}
+    bare = {"size": 10, "version": None}
+    assert told == {
+        before: bare,
+        first: {
+            **{**bare, "rows": 2, "detections": 1, "exchanges": 12},
+            "counted": {"detections": 1, "exchanges": 7},
+        },
+        second: {
+            **{**bare, "rows": 2, "detections": 2, "exchanges": 14},
+            "counted": {"detections": 1, "exchanges": 6},
+        },
+    }
+
+
+def test_the_merkle_root_is_what_the_documentation_computes(tmp_path: Path) -> None:
+    """The lines that a reader is given print the root that is recorded, whatever the names of the objects."""
+    names = [f"detections/event_day=2026-05-01/{name}.csv" for name in ("a", "ü", 'a"b', "\u2028")]
+    delivered = [
+        detection("A", 5, day=1, detection_id=str(n), delivered_in=name) for n, name in enumerate(names)
+    ]
+    (lines,) = re.findall(
+        r"```python\n(.*?)```", Path("docs/inside-the-pdf.md").read_text("utf-8"), re.DOTALL
+    )
+    for count in range(1, len(names) + 1):
+        record = statement(composed(delivered[:count], WINDOW), {})
+        (tmp_path / "evidence.json").write_bytes(as_json(record))
+        printed = subprocess.run(
+            [sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, check=True, text=True
+        )
+        assert printed.stdout.strip() == record["predicate"]["merkleRoot"]
 
 
 def test_evidence_records_the_settings() -> None:

@@ -31,6 +31,11 @@ def detection(day: date, **fields: object) -> Detection:
 DAILY = [detection(WINDOW.first + timedelta(n)) for n in range(-6, 8)]
 
 
+def daily(name: str) -> list[Detection]:
+    """The daily detections, all of them in one object."""
+    return [replace(each, delivered_in=name) for each in DAILY]
+
+
 def quiet(_: str, __: int, ___: int) -> None:
     """Nobody is told."""
 
@@ -57,7 +62,7 @@ def test_updates_of_ocsf_are_pinned_until_they_settle() -> None:
     """Partitions up to two days after the window hold updates, if settling takes two days."""
     names = [f"ext/s/region=r/accountId=1/eventDay=202605{day:02}/f.parquet" for day in range(1, 10)]
     source = FakeSource([dict.fromkeys(names, b"x")])
-    assert [o.name for o in collected(DAILY, source).objects] == names[:6]
+    assert [o.name for o in collected(daily(names[3]), source).objects] == names[:6]
 
 
 def test_history_is_asked_about_the_days_before() -> None:
@@ -115,7 +120,7 @@ def test_evidence_that_changes_once_is_read_again(change: dict[str, bytes]) -> N
     """An object that grew, came or went while it was read starts the reading over."""
     after = objects({"2026-05-03": b"stays", **change})
     source = FakeSource([objects({"2026-05-01": b"one", "2026-05-03": b"stays"}), after])
-    engine = FakeEngine(DAILY)
+    engine = FakeEngine(daily("detections/event_day=2026-05-03/part.csv"))
     evidence = collect(query.tallies(WINDOW, 2), engine, source, quiet)
     assert [question.name for question in engine.asked] == ["tallies", "tallies"]
     assert [o.name for o in evidence.objects] == sorted(after)
@@ -127,7 +132,7 @@ def test_evidence_that_changes_once_is_read_again(change: dict[str, bytes]) -> N
 def test_evidence_that_keeps_changing_is_given_up() -> None:
     """After three readings, something has to be waited for."""
     source = FakeSource([objects({"2026-05-01": b"x" * n}) for n in range(20)])
-    engine = FakeEngine(DAILY)
+    engine = FakeEngine(daily("detections/event_day=2026-05-01/part.csv"))
     with pytest.raises(Unavailable, match="3 times over: wait"):
         collect(query.tallies(WINDOW, 2), engine, source, quiet)
     assert len(engine.asked) == TRIES
@@ -147,7 +152,7 @@ def test_an_object_that_grew_between_listing_and_pinning_is_noticed() -> None:
 
     source = Growing([objects({"2026-05-01": b"x"}), objects({"2026-05-01": b"longer"})])
     with pytest.raises(Unavailable):
-        collected(DAILY, source)
+        collected(daily("detections/event_day=2026-05-01/part.csv"), source)
 
 
 def test_an_object_that_is_rewritten_while_it_is_read_is_read_again(tmp_path: Path) -> None:
@@ -163,7 +168,7 @@ def test_an_object_that_is_rewritten_while_it_is_read_is_read_again(tmp_path: Pa
                 place.write_bytes(b"two")
             return super().ask(question, progress)
 
-    engine = Rewriting(DAILY)
+    engine = Rewriting(daily("detections/event_day=2026-05-01/part.csv"))
     (pinned,) = collect(query.tallies(WINDOW, 2), engine, FolderEvidence(tmp_path), quiet).objects
     assert len(engine.asked) == 2
     assert pinned.sha256 == hashlib.sha256(b"two").hexdigest()
@@ -201,7 +206,8 @@ class Failing(FakeEngine):
 def test_an_object_that_is_read_while_it_is_written_is_read_again() -> None:
     """A truncated object is no error if it was complete a moment later."""
     source = FakeSource([objects({"2026-05-01": b"x"}), objects({"2026-05-01": b"complete"})])
-    assert collect(query.tallies(WINDOW, 2), Failing(DAILY), source, quiet).objects[0].size == len(
+    delivered = daily("detections/event_day=2026-05-01/part.csv")
+    assert collect(query.tallies(WINDOW, 2), Failing(delivered), source, quiet).objects[0].size == len(
         b"complete"
     )
 

@@ -1,21 +1,16 @@
 """Step 4: what a briefing says, and where each number is from."""
 
-import hashlib
 import itertools
-import shutil
-import subprocess
 from datetime import UTC, date, datetime, timedelta, timezone
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reports import query
 from reports.collect import collect
-from reports.compose import compose, evidence_digest, report_number
+from reports.compose import compose, report_number
 from reports.errors import InvalidSettings
-from reports.evidence import EvidenceObject
 from reports.group import group
 from reports.registry import Attribution, Entry, Registry
 from reports.resolve import Window
@@ -244,17 +239,3 @@ def test_editions_share_a_report_number() -> None:
     """It tells the window and the audience."""
     assert report_number(WINDOW, "regulator") == "EX-20260501-20260510-R"
     assert report_number(WINDOW, "lawmaker") != report_number(WINDOW, "regulator")
-
-
-@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum: apt install coreutils")
-def test_the_evidence_digest_is_what_sha256sum_gives(tmp_path: Path) -> None:
-    """`sha256sum` over the objects in the order of their names, and again over what it printed."""
-    contents = {"b/2.csv": b"two", "b/10.csv": b"ten", "a/ü.csv": b"umlaut", "a/Z.csv": b"capital"}
-    objects = []
-    for name, content in contents.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(content)
-        objects.append(EvidenceObject(name, hashlib.sha256(content).hexdigest(), len(content)))
-    listed = "find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum | sha256sum"
-    printed = subprocess.run(["bash", "-c", listed], cwd=tmp_path, capture_output=True, check=True, text=True)
-    assert evidence_digest(objects) == printed.stdout.split()[0]

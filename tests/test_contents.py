@@ -12,7 +12,7 @@ from typing import Any
 import pikepdf
 import pytest
 
-from reports.attach import attachments, campaigns_csv, days_csv
+from reports.attach import attachments, campaigns_csv, days_csv, evidence_root
 from reports.compose import Audience, Briefing
 from reports.contents import InconsistentError, attached, attachments_verdict, check
 from reports.figures import Ledger, exact, percent
@@ -153,6 +153,16 @@ def add(*path: str | int, value: int = 1) -> Callable[[dict[str, Any]], None]:
     return lambda data: at(data, *path[:-1]).__setitem__(path[-1], at(data, *path) + value)
 
 
+def contributed(*path: str) -> Callable[[dict[str, Any]], None]:
+    """Add to what an object contributed, with the root that follows from it."""
+
+    def change(data: dict[str, Any]) -> None:
+        add("subject", 1, "annotations", *path)(data)
+        data["predicate"]["merkleRoot"] = evidence_root(data["subject"])
+
+    return change
+
+
 def figure(heading: str, value: float) -> Callable[[dict[str, Any]], None]:
     """Change the value of the first figure whose row is found under a heading, or is a ratio."""
 
@@ -266,6 +276,30 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
         evidence(put("predicate", "questions", 0, "sql", value="select 1")),
         "the digest of question tallies does not fit",
     ),
+    "another root": (
+        evidence(put("predicate", "merkleRoot", value="00" * 32)),
+        "merkleRoot is not the root",
+    ),
+    "an object's digest": (
+        evidence(put("subject", 0, "digest", "sha256", value="00" * 32)),
+        "merkleRoot is not the root",
+    ),
+    "an object left out": (evidence(lambda data: data["subject"].pop()), "merkleRoot is not the root"),
+    "an object's rows": (evidence(contributed("rows")), "rows of the objects do not add up"),
+    "an object's detections": (
+        evidence(contributed("detections")),
+        "detections of the objects do not add up",
+    ),
+    "an object's exchanges": (evidence(contributed("exchanges")), "exchanges of the objects do not add up"),
+    "an object's detections that count": (
+        evidence(contributed("counted", "detections")),
+        "detections of the objects that count",
+    ),
+    "an object's exchanges that count": (
+        evidence(contributed("counted", "exchanges")),
+        "exchanges of the objects that count",
+    ),
+    "what was delivered": (briefing(add("delivered", "tallied")), "rows of the objects do not add up"),
     "no subjects": (evidence(lambda data: data.pop("subject")), "lack their form"),
     "a total in a figure": (briefing(figure("total", 104)), "is not the value of its row, 103"),
     "a day in a figure": (briefing(figure("day", 61)), "is not the value of its row, "),

@@ -26,7 +26,7 @@ from tests.fakes import COUNTED, Detection, FakeEngine, FakeSource
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 5))
 FIRST = datetime(2026, 5, 1)
 EVERY_DAY = FakeSource(
-    [{f"detections/event_day={WINDOW.first + timedelta(n)}/part.csv": b"" for n in range(-12, 5)}]
+    [{f"detections/event_day={WINDOW.first + timedelta(n)}/part.jsonl": b"" for n in range(-12, 5)}]
 )
 SOME = settings(max_examples=40, deadline=None)
 CONFIDENCES = (0.0, 0.499, 0.5, 0.501, 0.699, 0.7, 0.899, 0.9, 1.0)

@@ -17,7 +17,7 @@ select
             partition by revised_within, detection_id
             order by
                 revised_at desc, status, exchange_count desc, account_id, campaign_id, first_seen, last_seen,
-                output_tokens, capability, detector, detector_version, confidence, network, country
+                output_tokens, capability, detector, detector_version, confidence, network, country, object
         ) > 1 then 'superseded'
         when status = 'suppressed' or status = 'deleted' then 'excluded'
         else 'tallied'

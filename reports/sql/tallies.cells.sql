@@ -1,5 +1,6 @@
 -- The one pass over a window's detections. Each `cut` groups them by account under one heading, so that accounts can
--- be counted exactly however the days were read; the cut 'confidence' leaves accounts out and carries the rest.
+-- be counted exactly however the days were read; the cut 'confidence' leaves accounts out and carries the rest,
+-- the evidence objects that rows came from among it.
 select
     case
         when grouping(network) = 0 then 'network'
@@ -17,6 +18,7 @@ select
     detector,
     detector_version,
     band,
+    object,
     count(*) as detections,
     sum(exchange_count) as exchanges,
     case when grouping(band) = 0 then sum(output_tokens) end as output_tokens,
@@ -35,5 +37,5 @@ group by grouping sets (
     (standing, event_day, campaign_id, account_id, network, country),
     (standing, campaign_id, account_id, capability),
     (standing, campaign_id, account_id, detector, detector_version),
-    (standing, event_day, campaign_id, detector, detector_version, band)
+    (standing, event_day, campaign_id, detector, detector_version, band, object)
 )

@@ -17,6 +17,7 @@ select
     detector_version,
     band,
     highest_band,
+    object,
     sum(detections) as detections,
     sum(exchanges) as exchanges,
     sum(accounts) as accounts,
@@ -42,6 +43,7 @@ from (
                 when grouping(country) = 0 then 'country'
                 when grouping(capability) = 0 then case when cut = 'detector' then 'detector_version' else cut end
                 when grouping(detector) = 0 then 'detector'
+                when grouping(object) = 0 then 'object'
                 else 'total'
             end as heading,
             standing,
@@ -55,6 +57,7 @@ from (
             detector,
             detector_version,
             band,
+            object,
             sum(detections) as detections,
             sum(exchanges) as exchanges,
             case when grouping(account_id) = 0 then 1 else count(distinct account_id) end as accounts,
@@ -68,6 +71,7 @@ from (
         group by grouping sets (
             (cut, standing),
             (cut, standing, event_day),
+            (cut, standing, object),
             (cut, standing, account_id),
             (cut, standing, campaign_id),
             (cut, standing, campaign_id, account_id),
@@ -80,8 +84,12 @@ from (
             (standing = 'tallied' or (grouping(campaign_id) = 1 and grouping(account_id) = 1))
             and (
                 grouping(capability) = 0
-                or cut = case when grouping(detector) = 0 then 'detector' else 'network' end
+                or cut = case
+                    when grouping(detector) = 0 then 'detector'
+                    when grouping(object) = 0 then 'confidence'
+                    else 'network'
+                end
             )
     ) as counted
 ) as placed
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14

@@ -18,5 +18,6 @@ select
     nullif(detector_version, '') as detector_version,
     confidence,
     nullif(network, '') as network,
-    nullif(country, '') as country
+    nullif(country, '') as country,
+    regexp_extract("$path", '^.*/(detections/event_day=.+)$', 1) as object
 from flat

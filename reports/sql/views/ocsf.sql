@@ -26,11 +26,13 @@ select
     nullif(finding_info.analytic.version, '') as detector_version,
     cast(confidence_score as double) / 100 as confidence,
     nullif(element_at(unmapped, 'network'), '') as network,
-    nullif(element_at(unmapped, 'country'), '') as country
+    nullif(element_at(unmapped, 'country'), '') as country,
+    regexp_extract("$path", '^.*/(ext/[^/]+/.+)$', 1) as object
 from (
     -- Milliseconds since 1970 are more than date_add takes at once: days first, then the rest of them
     select
         *,
+        "$path",
         date_add(
             'millisecond',
             made % 86400000,
@@ -49,6 +51,7 @@ from (
     from (
         select
             *,
+            "$path",
             coalesce(finding_info.modified_time, "time") as made,
             coalesce(start_time, finding_info.first_seen_time) as began,
             coalesce(end_time, finding_info.last_seen_time) as ended
