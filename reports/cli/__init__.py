@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from reports import __version__
 from reports.cli import compare, explain, keys, publish, register, renew, sample, serve, verify
-from reports.cli.terminal import STATUS, complain
+from reports.cli.terminal import WITH_STATUS, complain
 from reports.errors import ExhibitError, InvalidRequest, Unavailable
 
 VERBS = (sample, publish, verify, renew, explain, compare, register, keys, serve)
@@ -90,8 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="exhibit",
         description="Turn detection results into signed PDF briefings that their readers can check.",
-        epilog=STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **WITH_STATUS,
     )
     parser.add_argument("--version", action="version", version=f"exhibit {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.cli.terminal import STATUS, Verbs, plain, read, say
+from reports.cli.terminal import WITH_STATUS, Verbs, plain, read, say
 from reports.errors import CheckFailed, ExhibitError, Unavailable
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ def add(verbs: Verbs) -> None:
         help="compare two briefings",
         description="Compare two briefings of one window: whether two audiences are told the same facts, or what "
         "moved from one edition to another, and which evidence did that.",
-        epilog=STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **WITH_STATUS,
     )
     compare.add_argument("one", metavar="A", type=Path, help="a PDF")
     compare.add_argument("other", metavar="B", type=Path, help="another")

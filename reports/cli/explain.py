@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.cli.evidence import add_evidence, reader
-from reports.cli.terminal import STATUS, Verbs, plain, read, say
+from reports.cli.terminal import WITH_STATUS, Verbs, plain, read, say
 from reports.progress import Steps
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ def add(verbs: Verbs) -> None:
         help="show what is behind a figure",
         description="Show what is behind a printed figure: its exact value, the question, the row of its answer, "
         "and the evidence objects that answered. A file that is not whole since it was signed is not explained.",
-        epilog=STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **WITH_STATUS,
     )
     explain.add_argument("file", metavar="FILE", type=Path, help="the PDF")
     explain.add_argument(

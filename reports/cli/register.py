@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.cli.terminal import STATUS, Verbs, aws, in_s3, read, say
+from reports.cli.terminal import WITH_STATUS, Verbs, aws, in_s3, read, say
 from reports.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def add(verbs: Verbs) -> None:
         "verify",
         help="check an archive against its register",
         description="Check an archive: its register, its documents, and what its briefings print.",
-        epilog=STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **WITH_STATUS,
     )
     verify.add_argument(
         "place", metavar="PLACE", help="where briefings are published to: a folder, or s3://BUCKET/PREFIX"

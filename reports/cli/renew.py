@@ -8,7 +8,7 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reports.cli.terminal import STATUS, Verbs, add_trust, read, say, write
+from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, read, say, write
 from reports.errors import InvalidRequest
 
 
@@ -17,8 +17,7 @@ def add(verbs: Verbs) -> None:
         "renew",
         help="give a briefing a fresh time-stamp",
         description="Give a briefing a fresh time-stamp, before the certificate of its last one expires.",
-        epilog=STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **WITH_STATUS,
     )
     renew.add_argument("file", metavar="FILE", type=Path, help="the PDF, which stays as it is")
     renew.add_argument(

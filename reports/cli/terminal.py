@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,13 +14,18 @@ from reports.errors import InvalidRequest, InvalidSettings, Unavailable
 Verbs: TypeAlias = "argparse._SubParsersAction[Any]"
 """To which a verb adds its parser."""
 
-STATUS = """\
+_STATUS = """\
 exit status:
   0  good
   1  checked and found wrong
   2  the request or the settings are wrong
   3  could not be checked
 """
+WITH_STATUS: Mapping[str, Any] = {
+    "epilog": _STATUS,
+    "formatter_class": argparse.RawDescriptionHelpFormatter,
+}
+"""How a parser is made that shows the exit statuses under its help."""
 
 
 def say(text: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.cli.evidence import add_evidence, reader
-from reports.cli.terminal import STATUS, Verbs, add_trust, plain, read, say
+from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, plain, read, say
 from reports.progress import Steps
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ def add(verbs: Verbs) -> None:
         "verify",
         help="check a briefing",
         description="Check a briefing: its integrity, its signer, its time-stamp and its attachments.",
-        epilog=STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **WITH_STATUS,
     )
     verify.add_argument("file", metavar="FILE", type=Path, help="the PDF")
     add_trust(verify, "the certificate that you trust, from whoever signs; repeatable")
