@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Run:
-    """A finished process: seconds of wall time from start to end, peak resident memory in MiB, seconds of its own."""
+    """A finished process: seconds of wall time from start to end, peak memory in MiB, seconds of processor time."""
 
     seconds: float
     peak_mib: float
@@ -33,4 +33,8 @@ def measure(work: str, *arguments: object) -> Run:
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
     scale = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return Run(float(printed) if printed.strip() else seconds, usage.ru_maxrss / scale, usage.ru_utime)
+    return Run(
+        float(printed) if printed.strip() else seconds,
+        usage.ru_maxrss / scale,
+        usage.ru_utime + usage.ru_stime,
+    )

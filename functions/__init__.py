@@ -4,7 +4,6 @@ What each of them imports is imported here first and then set aside: it stays un
 garbage in it meanwhile would be a good part of a cold start.
 """
 
-import atexit
 import gc
 
 gc.disable()
@@ -13,5 +12,4 @@ import aws_lambda_powertools  # noqa: E402, F401 -- see above
 import reports.deployed  # noqa: E402, F401 -- see above
 
 gc.freeze()
-atexit.register(gc.unfreeze)
 gc.enable()

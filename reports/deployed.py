@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from datetime import UTC, datetime
+from dataclasses import MISSING, dataclass, fields
 from functools import cache, cached_property
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,27 +19,22 @@ import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 
 from reports import faults
-from reports.errors import ExhibitError, InvalidSettings
-from reports.requests import Request, Requests
+from reports.errors import InvalidSettings
+from reports.requests import Requests
 from reports.store import Store
 from reports.store_s3 import S3Store
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from reports.archive import Receipt
-    from reports.assets import Resources
-    from reports.pipeline import House, Progress, Signing
-    from reports.query import Answer, QueryEngine, Question
+    from reports.pipeline import Progress
+    from reports.press import AthenaPress
     from reports.schedules import Schedules
 
 PREFIX = "EXHIBIT_"
 CHAIN, TRUST = "chain.pem", "trust.pem"
-PSEUDONYMS = b"exhibit: pseudonyms of accounts"
-SERVED = (
-    "briefing.json",
-    "evidence.json",
-)  # of the files inside a PDF, those that the API gives by themselves
+# Of the files inside a PDF, those that the API gives by themselves
+SERVED = ("briefing.json", "evidence.json")
 MOST_SETTLING_DAYS = 366
 LINK_SECONDS = 300
 MOST_UPLOADED = 50 * 2**20  # bytes
@@ -189,6 +181,8 @@ class Deployed:
 
     def press(self, deadline: Callable[[], float], progress: Progress) -> AthenaPress:
         """What makes briefings; `deadline` gives the seconds that are left for waiting on queries."""
+        from reports.press import AthenaPress
+
         return AthenaPress(self, deadline, progress)
 
     def link(self, name: str) -> str:
@@ -257,137 +251,3 @@ def _inside(document: str, pdf: bytes) -> dict[str, bytes]:
 
     files = attached(pdf)
     return {inside(document, file): files[file] for file in SERVED}
-
-
-@dataclass(slots=True)
-class AthenaPress:
-    """Makes briefings with Athena, S3 and KMS. `scanned` counts the bytes that its queries have read.
-
-    Settings are read anew for each briefing, so that an operator's change needs no deployment.
-
-    Permissions: those of `AthenaEngine`, `S3Evidence`, `S3Store` and `KmsKey`; `kms:GenerateMac` on the key for
-    pseudonyms; `s3:ListBucket` on the bucket of the settings and `s3:GetObject` on its objects.
-    """
-
-    parts: Deployed
-    deadline: Callable[[], float]
-    progress: Progress
-    scanned: int = field(default=0, init=False)
-
-    def publish(self, request: Request) -> Receipt:
-        """Publish as `reports.deliver.Press` says."""
-        from reports import pipeline
-
-        asked = pipeline.Request(request.window, request.audience, request.instant, request.id)
-        with TemporaryDirectory(prefix="exhibit-") as folder:
-            house = self._house(request, Path(folder))
-            return pipeline.publish(asked, house, self._signing(), self.progress)
-
-    def published(self, request: Request) -> Receipt | None:
-        """The receipt of the briefing, if it was published for this request."""
-        from reports.archive import published_for
-        from reports.compose import report_number
-        from reports.resolve import resolve
-
-        window = resolve(request.window, request.instant)
-        return published_for(self.parts.briefings, report_number(window, request.audience), request.id)
-
-    def stop(self, request: Request) -> None:
-        """Meet the query that may still run for a request, and cancel it."""
-        from reports.collect import collect
-        from reports.query import tallies
-        from reports.resolve import resolve
-
-        self.deadline = lambda: 0.0
-        engine = self._engine(request)
-        try:
-            window = resolve(request.window, request.instant)
-            days = self.parts.environment.settling_days
-            question = tallies(window, days, each_account=request.audience == "regulator")
-            collect(question, engine, engine.source, lambda *_: None)
-        except ExhibitError:
-            engine.cancel()
-
-    def _engine(self, request: Request) -> Any:
-        from reports.evidence_s3 import S3Evidence
-        from reports.query_athena import AthenaEngine
-
-        environment = self.parts.environment
-        source = S3Evidence(self.parts.client("s3"), environment.evidence_bucket, environment.evidence_prefix)
-        return AthenaEngine(
-            self.parts.client("athena"),
-            environment.workgroup,
-            environment.database,
-            source,
-            token=request.id,
-            deadline=self.deadline,
-        )
-
-    def _house(self, request: Request, folder: Path) -> House:
-        from reports.pipeline import House, addressed, read_settings
-
-        engine = self._engine(request)
-        resources = self._resources(folder)
-        return House(
-            engine=_Counted(engine, self),
-            source=engine.source,
-            settings=addressed(read_settings(engine.source, resources), request.audience, request.addressee),
-            resources=resources,
-            store=self.parts.briefings,
-            pseudonym_key=self._pseudonym_key(),
-            page_size=request.page_size,
-            settling_days=self.parts.environment.settling_days,
-        )
-
-    def _resources(self, folder: Path) -> Resources:
-        """Exhibit's templates, and before them those of the settings, copied into a folder."""
-        from reports.assets import TEMPLATES, Resources
-
-        names = [name for name in self.parts.settings.list("templates/") if not name.endswith("/")]
-        for name in names:
-            if ".." in PurePosixPath(name).parts:
-                raise InvalidSettings(f"{name} of the settings leads out of its folder: take it away")
-            place = folder / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(self.parts.settings.get(name) or b"")
-        return Resources((folder / "templates", TEMPLATES)) if names else Resources()
-
-    def _pseudonym_key(self) -> bytes:
-        key = self.parts.environment.pseudonym_key
-        with faults.translated(f"KMS key {key}"):
-            answer = self.parts.client("kms").generate_mac(
-                KeyId=key, Message=PSEUDONYMS, MacAlgorithm="HMAC_SHA_256"
-            )
-        return bytes(answer["Mac"])
-
-    def _signing(self) -> Signing:
-        from reports.keys_kms import KmsKey
-        from reports.pipeline import Signing
-        from reports.timestamp import FirstOf, HttpTimestamper
-
-        parts, environment = self.parts, self.parts.environment
-        key = KmsKey.open(parts.client("kms"), environment.signing_key, parts.chain(), datetime.now(UTC))
-        # Short enough that the second authority is asked, and answers, within the time that publishing has left
-        authorities = [HttpTimestamper(url, timeout=5, attempts=2) for url in environment.timestamp_urls]
-        trust = parts.trust()
-        lists = (parts.settings.get(name) for name in parts.settings.list("crls/"))
-        return Signing(
-            key,
-            FirstOf(authorities),
-            trust=(*key.chain[-1:], *trust),
-            crls=tuple(crl for crl in lists if crl),
-            stranger=not trust,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """A query engine whose bytes are counted."""
-
-    engine: QueryEngine
-    press: AthenaPress
-
-    def ask(self, question: Question, progress: Callable[[int, int], None]) -> Answer:
-        answer = self.engine.ask(question, progress)
-        self.press.scanned += answer.bytes_scanned or 0
-        return answer

@@ -1,5 +1,7 @@
 """Fixtures that every test file can ask for."""
 
+import gc
+
 from tests.aws import aws, bucket
 from tests.pki import authority, network, signed, unsigned
 from tests.publishing import golden, sample_briefings
@@ -18,3 +20,8 @@ __all__ = [
     "system",
     "unsigned",
 ]
+
+
+def pytest_unconfigure() -> None:
+    """Have collected what `functions` sets aside for as long as a process lives; libraries would call it leaked."""
+    gc.unfreeze()
