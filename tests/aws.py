@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 from uuid import uuid4
@@ -40,7 +41,14 @@ def in_short_pages(s3: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[None]:
-    """An AWS account for all tests of a file; conditional writes are atomic, as they are in S3."""
+    """An AWS account for all tests of a file."""
+    with account():
+        yield
+
+
+@contextmanager
+def account() -> Iterator[None]:
+    """An AWS account; conditional writes are atomic, as they are in S3."""
     put = S3Response.put_object
 
     def alone(self: S3Response) -> Any:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import pytest
@@ -88,6 +88,17 @@ class System:
         assert answer.status == 202, answer.body
         return str(answer.json["id"])
 
+    def make_ready(self, network: Network) -> Self:
+        """Give it what it publishes with: evidence, a certificate, and the root of its time-stamp authority."""
+        environment = self.parts.environment
+        for file in (f for f in EVIDENCE.rglob("*") if f.is_file() and f.name != "expected.json"):
+            key = f"results/{file.relative_to(EVIDENCE).as_posix()}"
+            self._s3.put_object(Bucket=environment.evidence_bucket, Key=key, Body=file.read_bytes())
+        signer = KmsSigner.open(client("kms"), environment.signing_key)
+        self.settle("chain.pem", self_signed(signer, "CN=Briefings", 365, NOW - timedelta(1)))
+        self.settle("trust.pem", network.root.public_bytes(Encoding.PEM))
+        return self
+
     @property
     def _s3(self) -> Any:
         return client("s3")
@@ -104,6 +115,23 @@ def _bucket(*, versioned: bool) -> str:
 @pytest.fixture
 def environment(aws: None, network: Network) -> dict[str, str]:
     """The variables of a new deployment, whose resources are there."""
+    return variables(network)
+
+
+@pytest.fixture
+def bare(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> System:
+    """A new deployment without any settings."""
+    return deployment(environment, monkeypatch)
+
+
+@pytest.fixture
+def system(bare: System, network: Network) -> System:
+    """A deployment that can publish."""
+    return bare.make_ready(network)
+
+
+def variables(network: Network) -> dict[str, str]:
+    """Make the resources of a new deployment; the variables that name them."""
     kms = client("kms")
     signing = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
     hashing = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
@@ -127,9 +155,8 @@ def environment(aws: None, network: Network) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def bare(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> System:
-    """A new deployment without any settings."""
+def deployment(environment: dict[str, str], patch: pytest.MonkeyPatch) -> System:
+    """A deployment with these variables, which the functions have from now on."""
     parts = Deployed(Environment.read(environment))
     service = AthenaService(DuckDBAthena(over_folder(EVIDENCE)))
     clients = {name: client(name) for name in ("kms", "sqs", "sns", "events")}
@@ -139,19 +166,6 @@ def bare(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> System
         "s3": client("s3", signature_version="s3v4"),
     }
     for function in FUNCTIONS:
-        monkeypatch.setattr(function, "deployed", lambda: parts, raising=False)
+        patch.setattr(function, "deployed", lambda: parts, raising=False)
     queue = client("sqs").create_queue(QueueName=parts.environment.bus)["QueueUrl"]
     return System(parts, service, queue)
-
-
-@pytest.fixture
-def system(bare: System, network: Network) -> System:
-    """A deployment that can publish: with evidence, a certificate, and the root of its time-stamp authority."""
-    parts = bare.parts
-    for file in (f for f in EVIDENCE.rglob("*") if f.is_file() and f.name != "expected.json"):
-        key = f"results/{file.relative_to(EVIDENCE).as_posix()}"
-        client("s3").put_object(Bucket=parts.environment.evidence_bucket, Key=key, Body=file.read_bytes())
-    signer = KmsSigner.open(client("kms"), parts.environment.signing_key)
-    bare.settle("chain.pem", self_signed(signer, "CN=Briefings", 365, NOW - timedelta(1)))
-    bare.settle("trust.pem", network.root.public_bytes(Encoding.PEM))
-    return bare
