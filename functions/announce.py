@@ -31,6 +31,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take an `Object Created` event of S3 below `outcomes/`; return what was told."""
     id_ = stem(event["detail"]["object"]["key"].removeprefix("outcomes/")).rpartition(".")[0]
     parts = deployed()
+    tracer.put_annotation("request", id_)
     with logger.append_context_keys(request=id_):
         outcome = parts.requests.outcome(id_)
         if outcome is None:

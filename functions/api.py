@@ -1,5 +1,7 @@
 """The API: creates requests, and tells what has become of them. It makes no briefing and reads no PDF.
 
+Lambda traces its calls. To trace those that it makes as well, a cold start would last half as long again.
+
 Permissions: those of `S3Store`; `s3:GetObject` on the briefings and `s3:PutObject` on the uploads, for whoever is given
 a link.
 """

@@ -64,6 +64,7 @@ def _published(parts: Deployed, id_: str, record: Mapping[str, Any], context: La
     press = parts.press(lambda: context.get_remaining_time_in_millis() / 1000 - RESERVE, steps)
     number = int(record["attributes"]["ApproximateReceiveCount"])
     delivery = Delivery(id_, number, parts.environment.max_receives)
+    tracer.put_annotation("request", id_)
     with logger.append_context_keys(request=id_, delivery=number):
         try:
             ended = deliver(delivery, parts.requests, press, datetime.now(UTC), context.aws_request_id)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -60,6 +60,7 @@ _UPLOADED = {
 }
 
 logger = Logger()
+tracer = Tracer(patch_modules=("botocore",))
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
@@ -127,6 +128,7 @@ _api = Api(logger, RULES)
 _api.app.include_router(router)
 
 
+@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take an event of the HTTP API."""
     return _api.answer(event, context)

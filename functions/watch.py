@@ -32,9 +32,9 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, float
     now = datetime.now(UTC)
     parts = deployed()
     listed = list(parts.requests.listed("", lambda _: True))
-    waiting = [each.name.created for each in listed if each.state in ("requested", "working")]
+    waiting = [parts.asked(each.name.id) for each in listed if each.state in ("requested", "working")]
     published = [each.name for each in listed if each.state == "published"]
-    age = max(((now - created).total_seconds() for created in waiting), default=0.0)
+    age = max([0.0, *((now - since).total_seconds() for since in waiting if since)])
     days = _days_left(parts, now)
     metrics.add_metric("OldestRequestAge", MetricUnit.Seconds, age)
     metrics.add_metric("CertificateDaysLeft", MetricUnit.Count, days)

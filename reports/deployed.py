@@ -25,6 +25,8 @@ from reports.store import Store
 from reports.store_s3 import S3Store
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cryptography import x509
 
     from reports.pipeline import Progress
@@ -136,6 +138,10 @@ class Deployed:
     def requests(self) -> Requests:
         """Requests, attempts, outcomes and idempotency keys, each below a prefix of the archive."""
         return Requests(*(self._archive(kind) for kind in ("requests", "attempts", "outcomes", "keys")))
+
+    def asked(self, id_: str) -> datetime | None:
+        """When a request was created, which its id does not say of a scheduled one: that bears the due instant."""
+        return self._archive("requests").since(f"{id_}.json")
 
     @cached_property
     def briefings(self) -> Store:

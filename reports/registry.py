@@ -297,7 +297,8 @@ def parse(model: type[Model], text: str | None, file: str) -> Model:
     Raises `InvalidSettings` naming the file, and the line of a syntax error or the field that is unknown or
     wrong; a file of more than `MOST_CHARACTERS` is refused unread.
     """
-    content = _loaded(text or "", file) or {}
+    content = _loaded(text or "", file)
+    content = {} if content is None else content
     if not isinstance(content, dict):
         raise InvalidSettings(f"{file}: expected keys and values, found {type(content).__name__}")
     try:
@@ -335,10 +336,29 @@ def _first(error: ValidationError) -> str:
     """The first mistake, with the path of its field."""
     details = error.errors(include_url=False, include_input=False)[0]
     field = ", ".join(f"item {part + 1}" if isinstance(part, int) else part for part in details["loc"])
-    message = {
-        "extra_forbidden": "unknown key: remove it, or correct its spelling",
-        "invalid_key": "a key that is not text: put it in quotes",
-        "missing": "missing: add it",
-        "string_type": "not text: put it in quotes",
-    }.get(details["type"], details["msg"].removeprefix("Value error, "))
+    told = _MISTAKES.get(details["type"], details["msg"].removeprefix("Value error, "))
+    message = told.format_map(details.get("ctx", {})) if details["type"] in _MISTAKES else told
     return f"{field}: {message}" if field else message
+
+
+_NO_DATE = "not a date: write it like 2026-06-20"
+_MISTAKES = {
+    **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), _NO_DATE),
+    "date_from_datetime_inexact": _NO_DATE,
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "dict_type": "not keys and values: write each key in a line of its own",
+    "extra_forbidden": "unknown key: remove it, or correct its spelling",
+    "greater_than_equal": "less than {ge}: correct it",
+    "int_type": "not a whole number: write it in digits alone",
+    "invalid_key": "a key that is not text: put it in quotes",
+    "literal_error": "write {expected}",
+    "missing": "missing: add it",
+    "model_type": "not keys and values: write each key in a line of its own",
+    "string_pattern_mismatch": "does not match {pattern}: correct it",
+    "string_too_long": "longer than {max_length} characters: shorten it",
+    "string_too_short": "empty: write it, or leave the key out",
+    "string_type": "not text: put it in quotes",
+    "too_long": "more than {max_length} items: list fewer",
+    "tuple_type": "not a list: write each item in a line of its own, after a hyphen",
+}

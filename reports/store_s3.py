@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -74,6 +75,15 @@ class S3Store:
             )
             keys = [listed["Key"] for page in pages for listed in page.get("Contents", ())]
         return tuple(sorted(key.removeprefix(self.prefix) for key in keys))
+
+    def since(self, name: str) -> datetime | None:
+        """When a document was written (an aware instant, in whole seconds), or None. Raises as `list` does."""
+        with self._translated():
+            key = self.prefix + name
+            listed = self.client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1).get(
+                "Contents", ()
+            )
+        return next((each["LastModified"] for each in listed if each["Key"] == key), None)
 
     def _translated(self) -> Any:
         return faults.translated(f"bucket {self.bucket}")

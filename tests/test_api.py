@@ -23,7 +23,16 @@ from tests.publishing import ROOT
 from tests.system import WINDOW, System
 
 WANTED = {"window": WINDOW, "audience": "lawmaker"}
-HEAVY = ("weasyprint", "pyhanko", "duckdb", "sqlglot", "cryptography", "jinja2", "reports.registry")
+HEAVY = (
+    "weasyprint",
+    "pyhanko",
+    "duckdb",
+    "sqlglot",
+    "cryptography",
+    "jinja2",
+    "reports.registry",
+    "aws_xray_sdk",
+)
 
 
 def problem(answer: Answer, status: int, says: str = "") -> dict[str, Any]:

@@ -148,8 +148,9 @@ def test_overdue_until_it_is_published() -> None:
         ({"window": "last-0-days"}, "is not a rule for windows"),
         ({"window": "last-7-days"}, "item 1: window last-7-days needs since"),
         ({"since": "1999-12-31"}, "item 1, since: 1999-12-31 is not a day that evidence can be of"),
-        ({"name": "Weekly one"}, "item 1, name"),
-        ({"audience": "press"}, "item 1, audience"),
+        ({"name": "Weekly one"}, "item 1, name: does not match ^[a-z0-9]"),
+        ({"audience": "press"}, "item 1, audience: write 'lawmaker' or 'regulator'"),
+        ({"since": "monday"}, "item 1, since: not a date: write it like 2026-06-20"),
         ({"every": "day"}, "item 1, every: unknown key"),
     ],
 )
@@ -168,6 +169,21 @@ def test_mistakes_are_named(change: dict[str, str], message: str) -> None:
         read(text)
     assert "schedules.yaml: schedules, " in str(refused.value)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("schedules: 1", "schedules.yaml: schedules: not a list"),
+        ("schedules: [weekly]", "schedules.yaml: schedules, item 1: not keys and values"),
+        ("[]", "schedules.yaml: expected keys and values"),
+    ],
+)
+def test_other_forms(text: str, message: str) -> None:
+    """A file of another form is refused with the key that is wrong and what to write."""
+    with pytest.raises(InvalidSettings) as refused:
+        read(text)
+    assert str(refused.value).startswith(message)
 
 
 def test_names_are_their_own() -> None:
