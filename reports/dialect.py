@@ -8,7 +8,6 @@ from functools import cache
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.optimizer.simplify import simplify
 
 from reports import query
 from reports.evidence import Layout
@@ -108,14 +107,13 @@ def _one_set(query_: exp.Select, keys: Sequence[str], every: set[str]) -> Groupi
         if isinstance(column, exp.Column) and column.name in absent:
             constants.append(exp.alias_(exp.Null(), column.name))
             continue
-        folded = simplify(column) if _ground(column, absent) else column
+        folded = _folded(column) if _ground(column, absent) else column
         constant = isinstance(folded.unalias(), exp.Literal | exp.Null | exp.Boolean)
         (constants if constant else selected).append(folded)
     query_.set("expressions", selected)
     query_.set("group", exp.Group(expressions=[exp.column(key) for key in keys]))
     if having := query_.args.get("having"):
         _ground(having, absent)
-        simplify(having)
     return GroupingSet(query_.sql("duckdb"), ", ".join(each.sql("duckdb") for each in constants))
 
 
@@ -125,3 +123,20 @@ def _ground(expression: exp.Expr, absent: set[str]) -> bool:
     for grouping in found:
         grouping.replace(exp.Literal.number(int(grouping.expressions[0].name in absent)))
     return bool(found)
+
+
+def _folded(column: exp.Expr) -> exp.Expr:
+    """A column without the comparisons of two numbers, and without the cases that they rule out."""
+    return column.transform(_fold, copy=False)
+
+
+def _fold(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.EQ) and all(isinstance(side, exp.Literal) for side in (node.left, node.right)):
+        return exp.Boolean(this=node.left == node.right)
+    if not isinstance(node, exp.Case):
+        return node
+    possible = [each for each in node.args["ifs"] if _fold(each.this) != exp.false()]
+    if possible and _fold(possible[0].this) != exp.true():
+        node.set("ifs", possible)
+        return node
+    return _fold(possible[0].args["true"] if possible else node.args.get("default") or exp.null())

@@ -8,8 +8,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from pathlib import Path, PurePosixPath
+from datetime import date
+from operator import attrgetter
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal, Protocol
 
 from reports.errors import InvalidEvidence, InvalidRequest
@@ -78,7 +79,7 @@ def locate(name: str, size: int) -> Located | None:
 
 def _day(name: str, text: str, form: str) -> date:
     try:
-        day = datetime.strptime(text, form).date()
+        day = date.fromisoformat(text)
     except ValueError:
         day = None
     if day is None or day.strftime(form) != text:
@@ -96,9 +97,26 @@ def _format(name: str) -> str:
     )
 
 
-def _refuse(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):  # a layout that is not there
-        raise error
+def _below(folder: str) -> Iterator[os.DirEntry[str]]:
+    """All but the folders that are walked into; an empty folder in an object's place is not one of those."""
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):  # a layout that is not there
+        return
+    for entry in entries:
+        if not entry.is_dir(follow_symlinks=False) or (
+            entry.name.endswith(tuple(FORMATS)) and not os.listdir(entry.path)
+        ):
+            yield entry
+        else:
+            yield from _below(entry.path)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 class FolderEvidence:
@@ -117,7 +135,7 @@ class FolderEvidence:
         leads out of the folder or would be left out unnoticed.
         """
         try:
-            located = [o for o in map(self._located, self._paths()) if o]
+            located = [o for o in map(self._located, self._entries()) if o]
         except OSError as error:
             raise InvalidEvidence(
                 f"{error.filename}: cannot be read: {error.strerror}: allow it, or deliver it again"
@@ -127,35 +145,33 @@ class FolderEvidence:
                 f"{self.root}: neither layout is present: expected detections/event_day=YYYY-MM-DD/* "
                 "or ext/<source>/region=…/accountId=…/eventDay=YYYYMMDD/*"
             )
-        return tuple(sorted(o for o in located if self.only is None or o.name in self.only))
+        wanted = [o for o in located if self.only is None or o.name in self.only]
+        return tuple(sorted(wanted, key=attrgetter("name")))
 
-    def _paths(self) -> Iterator[Path]:
-        """All but the folders that are walked into; an empty folder in an object's place is not one of those."""
-        for top in (self.root / "detections", self.root / "ext"):
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
+        with os.scandir(self.root) as tops:
+            layouts = [top for top in tops if top.name in ("detections", "ext")]
+        for top in layouts:
             if top.is_symlink():
                 yield top
-            for folder, folders, files in os.walk(top, onerror=_refuse):
-                yield from (Path(folder, name) for name in files)
-                for path in (Path(folder, name) for name in folders):
-                    if path.is_symlink() or (path.name.endswith(tuple(FORMATS)) and not any(path.iterdir())):
-                        yield path
+            yield from _below(top.path)
 
-    def _located(self, path: Path) -> Located | None:
-        name = path.relative_to(self.root).as_posix()
-        if path.name.startswith((".", "_")):
+    def _located(self, entry: os.DirEntry[str]) -> Located | None:
+        name = PurePath(entry.path).relative_to(self.root).as_posix()
+        if entry.name.startswith((".", "_")):
             return None
-        if any("\ud800" <= character <= "\udfff" for character in name):
+        if not _is_utf8(name):
             raise InvalidEvidence(f"{name!a}: its name is not UTF-8: rename it")
-        if problem := self._problem(path):
+        if problem := self._problem(entry):
             raise InvalidEvidence(f"{name}: {problem}: put the object itself there, or take it away")
-        found = path.stat()
+        found = entry.stat()
         located = locate(name, found.st_size)
         return located and replace(located, state=str(found.st_mtime_ns))
 
-    def _problem(self, path: Path) -> str | None:
-        if not path.is_symlink():
-            return "is an empty folder" if path.is_dir() else None if path.is_file() else "is not a file"
-        target = Path(os.path.realpath(path))
+    def _problem(self, entry: os.DirEntry[str]) -> str | None:
+        if not entry.is_symlink():
+            return "is an empty folder" if entry.is_dir() else None if entry.is_file() else "is not a file"
+        target = Path(os.path.realpath(entry.path))
         if not target.exists():
             return "is a link that leads nowhere"
         if not target.is_relative_to(os.path.realpath(self.root)):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Never
+from typing import TYPE_CHECKING, Never
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 QUIET_SECONDS = 5.0
 _BAR = "{desc} … {bar:30} {n_fmt}/{total_fmt}"
@@ -51,6 +52,8 @@ class Steps:
         if not sys.stderr.isatty():
             self._held.append(f"{step} …")
         elif total > 1:
+            from tqdm import tqdm  # noqa: PLC0415
+
             # Told a size, tqdm shows something on terminals of unknown size as well.
             self._bar = tqdm(
                 desc=step, total=total, bar_format=_BAR, file=sys.stderr, ncols=79, nrows=24, miniters=1

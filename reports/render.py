@@ -27,13 +27,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import fontTools  # type: ignore[import-untyped]
 import pydyf  # type: ignore[import-untyped]
 
 from reports import __version__
@@ -99,9 +99,11 @@ def pages_record(resources: Resources, page_size: str) -> dict[str, Any]:
 
     `libraries` are those whose releases show in the bytes of a PDF.
     """
-    libraries = {name: version(name) for name in ("fonttools", "pydyf", "weasyprint")}
     made = pango.pango_version()
-    libraries |= {
+    libraries = {
+        "fonttools": fontTools.version,
+        "pydyf": pydyf.VERSION,
+        "weasyprint": weasyprint.__version__,
         "pango": f"{made // 10_000}.{made // 100 % 100}.{made % 100}",
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
     }

@@ -21,7 +21,7 @@ select
     sum(detections) as detections,
     sum(exchanges) as exchanges,
     sum(accounts) as accounts,
-    sum(case when heading = 'account' and place * 10 < places + 10 then exchanges end) as busiest_tenth,
+    sum(case when heading = 'account' and tenth = 1 then exchanges end) as busiest_tenth,
     min(first_day) as first_day,
     max(last_day) as last_day,
     sum(output_tokens) as output_tokens,
@@ -30,11 +30,10 @@ select
 from (
     select
         *,
-        row_number() over (
+        ntile(10) over (
             partition by heading, standing, all_campaigns, campaign_id
             order by exchanges desc, account_id
-        ) as place,
-        count(*) over (partition by heading, standing, all_campaigns, campaign_id) as places
+        ) as tenth
     from (
         select
             case
@@ -91,5 +90,5 @@ from (
                 end
             )
     ) as counted
-) as placed
+) as ranked
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
