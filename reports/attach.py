@@ -5,23 +5,21 @@ Their names are the same for every audience; `accounts.csv` is for regulators on
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import hmac
-import io
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from reports import __version__, merkle
+from reports.accounts import AccountTable
 from reports.collect import Contribution, Evidence
 from reports.compose import Briefing, Part, Settings
 from reports.figures import Figure
 from reports.group import THRESHOLDS, Activity, Campaign, Tally
 from reports.query import Answer
+from reports.tables import table
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:exhibit:evidence:v1"
@@ -39,12 +37,9 @@ class Attachment:
 
 
 def attachments(
-    briefing: Briefing, figures: Sequence[Figure], pseudonym_key: bytes, pages: Mapping[str, Any]
+    briefing: Briefing, figures: Sequence[Figure], pages: Mapping[str, Any]
 ) -> tuple[Attachment, ...]:
-    """The attached files of a briefing; account ids become HMAC-SHA-256 pseudonyms under `pseudonym_key`.
-
-    `pages` is what `evidence.json` says about how the pages are made.
-    """
+    """The attached files of a briefing; `pages` is what `evidence.json` says about how the pages are made."""
     data = briefing_data(briefing, figures)
     files = [
         Attachment(
@@ -70,11 +65,11 @@ def attachments(
             "Exchanges, accounts and detections a campaign and day",
         ),
     ]
-    if briefing.audience == "regulator":
+    if briefing.account_table:
         files.append(
             Attachment(
                 "accounts.csv",
-                accounts_csv(briefing, pseudonym_key),
+                briefing.account_table.content,
                 "text/csv",
                 "Data",
                 "The accounts, one row each, under pseudonyms made with a keyed hash",
@@ -207,6 +202,7 @@ def statement(briefing: Briefing, pages: Mapping[str, Any]) -> dict[str, Any]:
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "merkleRoot": evidence_root(subjects(evidence)),
+            **_accounts(briefing.account_table),
             "window": {"from": str(evidence.window.first), "to": str(evidence.window.last)},
             "settlingDays": evidence.settling_days,
             "questions": [_asked(answer) for answer in evidence.answers],
@@ -216,6 +212,10 @@ def statement(briefing: Briefing, pages: Mapping[str, Any]) -> dict[str, Any]:
             "software": {"name": "exhibit", "version": __version__},
         },
     }
+
+
+def _accounts(found: AccountTable | None) -> dict[str, Any]:
+    return {"accounts": {"merkleRoot": found.root, "keyCheck": found.key_check}} if found else {}
 
 
 def subjects(evidence: Evidence) -> list[dict[str, Any]]:
@@ -294,7 +294,7 @@ def campaigns_csv(data: Mapping[str, Any]) -> bytes:
         *("first_seen", "last_seen", "active_days"),
     )
     rows = [*data["campaigns"], {"name": "not attributed", **data["unattributed"]}]
-    return _csv(columns, ([row.get(column) for column in columns] for row in rows if row["detections"]))
+    return table(columns, ([row.get(column) for column in columns] for row in rows if row["detections"]))
 
 
 def days_csv(data: Mapping[str, Any]) -> bytes:
@@ -305,43 +305,7 @@ def days_csv(data: Mapping[str, Any]) -> bytes:
         for activity in (*data["campaigns"], data["unattributed"])
         for tally in activity["by_day"]
     ]
-    return _csv(columns, ([row[column] for column in columns] for row in rows))
-
-
-def accounts_csv(briefing: Briefing, pseudonym_key: bytes) -> bytes:
-    """One row an account and campaign, ordered by pseudonym."""
-    rows = sorted(
-        [
-            pseudonym(pseudonym_key, a.account_id),
-            a.campaign_id or "",
-            a.exchanges,
-            a.detections,
-            str(a.first_day),
-            str(a.last_day),
-        ]
-        for a in briefing.campaigns.each_account
-    )
-    columns = ("account", "campaign_id", "exchanges", "detections", "first_day", "last_day")
-    return _csv(columns, rows)
-
-
-def pseudonym(key: bytes, account_id: str) -> str:
-    """An account's pseudonym: HMAC-SHA-256 of its id, in hexadecimal (RFC 2104)."""
-    return hmac.new(key, account_id.encode(), hashlib.sha256).hexdigest()
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([cell(value) for value in row] for row in rows)
-    return out.getvalue().encode()
-
-
-def cell(value: Any) -> Any:
-    """A cell that a spreadsheet takes as text: what would start a formula gets an apostrophe in front."""
-    starts = isinstance(value, str) and re.match(r"[\t\r\n]|\s*[=+@\-＝＋－＠]", value)
-    return f"'{value}" if starts else value
+    return table(columns, ([row[column] for column in columns] for row in rows))
 
 
 def instant(time: datetime) -> str:

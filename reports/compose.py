@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
 
+from reports.accounts import AccountTable
 from reports.collect import Evidence
 from reports.errors import InvalidSettings
 from reports.figures import Quantity
@@ -126,7 +127,7 @@ class Briefing:
 
     `total` is over all campaigns and unattributed detections; `settled` is whether no update can land any more;
     `comparable` is whether the evidence goes back over the whole preceding window; `register` is what was published
-    before, as far as it was known then.
+    before, as far as it was known then; `account_table` has the accounts one by one, where the audience gets them.
     """
 
     audience: Audience
@@ -159,6 +160,7 @@ class Briefing:
     object_count: Quantity
     evidence: Evidence
     campaigns: Campaigns
+    account_table: AccountTable | None
 
     @property
     def told(self) -> tuple[Part, ...]:
@@ -218,6 +220,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     edition: int = 1,
     supersedes: str | None = None,
     register: Head = EMPTY,
+    account_table: AccountTable | None = None,
 ) -> Briefing:
     """Compose a briefing for an audience; the same arguments give the same briefing.
 
@@ -264,6 +267,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
         object_count=Quantity(len(evidence.objects), "objects", "evidence", {"subjects": "all"}),
         evidence=evidence,
         campaigns=campaigns,
+        account_table=account_table,
     )
 
 

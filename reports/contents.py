@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, cell, days_csv, evidence_root
+from reports.accounts import read_accounts
+from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, days_csv, evidence_root
 from reports.errors import ExhibitError, Unreadable
 from reports.opening import inflated, opened
+from reports.read_json import read_json
 from reports.resolve import AUDIENCES
+from reports.tables import cell
 from reports.verify import Verdict
 
 REQUIRED = ("briefing.json", "evidence.json", "campaigns.csv", "days.csv")
@@ -22,6 +23,7 @@ HEADINGS = ("by_day", "by_capability", "by_detector", "by_network", "by_country"
 MOST_ATTACHED = 64
 MOST_VALUES = 2_000_000  # objects and lists in a JSON file: one in three bytes may open one
 MOST_COMPARISONS = 100_000_000
+MOST_ACCOUNTS = 500_000  # lines: as many as fit into what is inflated at once
 
 
 class InconsistentError(Exception):
@@ -66,7 +68,8 @@ def check(files: Mapping[str, bytes]) -> str:
     2. The tallies of each campaign add up to its totals, and the campaigns to those of all; days are days of
        the window, and no gaps.
     3. `campaigns.csv` and `days.csv` say what `briefing.json` says.
-    4. `accounts.csv` has a row for each account of each campaign, and they add up.
+    4. `accounts.csv` has a row for each account of each campaign, in order, they add up, and the root over the accounts
+       is the one in `evidence.json`.
     5. `evidence.json` is about the same window, each question's digest fits its text, the Merkle root is that over the
        objects, and what they contributed adds up to what was delivered and to what counts.
     6. Each figure that was taken from the tallies has the value that is there.
@@ -95,7 +98,9 @@ def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mappi
             raise InconsistentError(f"{name} differs from briefing.json")
     # 4.
     if "accounts.csv" in files:
-        _check_accounts(files["accounts.csv"], data)
+        _check_accounts(files["accounts.csv"], data, statement)
+    elif "accounts" in statement["predicate"]:
+        raise InconsistentError("evidence.json has a root over accounts, which are not attached")
     # 5.
     _check_statement(statement, data)
     # 6.
@@ -112,22 +117,12 @@ def _parsed(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     if files[name].count(b"{") + files[name].count(b"[") > MOST_VALUES:
         raise Unreadable(f"{name} has more than {MOST_VALUES:,} objects and lists")
     try:
-        data = json.loads(files[name], object_pairs_hook=_once_each, parse_constant=_no_number)
-    except (ValueError, RecursionError):
+        data = read_json(files[name])
+    except ValueError:
         raise InconsistentError(f"{name} is not JSON") from None
     if not isinstance(data, dict):
         raise InconsistentError(f"{name} is not a JSON object")
     return data
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key is there twice")
-    return dict(pairs)
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is not a number")
 
 
 def _check_files(files: Mapping[str, bytes], data: Mapping[str, Any]) -> None:
@@ -176,15 +171,19 @@ def _check_whole(data: Mapping[str, Any]) -> None:
                 raise InconsistentError(f"briefing.json: {column} do not add up to the total of all")
 
 
-def _check_accounts(content: bytes, data: Mapping[str, Any]) -> None:
+def _check_accounts(content: bytes, data: Mapping[str, Any], statement: Mapping[str, Any]) -> None:
+    if content.count(b"\n") > MOST_ACCOUNTS:
+        raise Unreadable(f"accounts.csv has more than {MOST_ACCOUNTS:,} lines")
     every: set[str] = set()
     told: dict[str, tuple[set[str], list[int]]] = defaultdict(lambda: (set(), [0, 0]))
-    for row in csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True):
-        accounts, sums = told[row["campaign_id"]]
-        every.add(row["account"])
-        accounts.add(row["account"])
-        sums[0] += int(row["exchanges"])
-        sums[1] += int(row["detections"])
+    recorded = statement["predicate"]["accounts"]
+    table = read_accounts(content, recorded["keyCheck"])
+    for row in table.rows:
+        accounts, sums = told[row.campaign_id]
+        every.add(row.account)
+        accounts.add(row.account)
+        sums[0] += row.exchanges
+        sums[1] += row.detections
     for activity in _activities(data):
         accounts, sums = told.pop(cell(activity.get("campaign_id") or ""), (set(), [0, 0]))
         if [len(accounts), *sums] != [activity[c] for c in ("accounts", "exchanges", "detections")]:
@@ -193,6 +192,8 @@ def _check_accounts(content: bytes, data: Mapping[str, Any]) -> None:
             )
     if told or len(every) != data["accounts"]:
         raise InconsistentError("accounts.csv has accounts that briefing.json does not count")
+    if table.root != recorded["merkleRoot"]:
+        raise InconsistentError("evidence.json: merkleRoot of accounts is not the root over accounts.csv")
 
 
 def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> None:

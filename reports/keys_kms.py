@@ -1,4 +1,4 @@
-"""Adapter: an asymmetric key in AWS KMS. Its private half never leaves KMS, which signs what it is sent."""
+"""Adapter: keys in AWS KMS, which never leave it. One signs what it is sent, one makes the key of the pseudonyms."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from reports import faults
 from reports.errors import InvalidSettings
 from reports.keys import serving_chain
+
+PSEUDONYMS = b"exhibit: pseudonyms of accounts"
+
+
+def pseudonym_key(client: Any, key_id: str) -> bytes:
+    """The 32 bytes that account ids are hashed with, made by an HMAC key in KMS; raises as `KmsSigner.open` does.
+
+    Permissions: `kms:GenerateMac` on the key.
+    """
+    with faults.translated(f"KMS key {key_id}"):
+        answer = client.generate_mac(KeyId=key_id, Message=PSEUDONYMS, MacAlgorithm="HMAC_SHA_256")
+    return bytes(answer["Mac"])
 
 
 @dataclass(frozen=True, slots=True)

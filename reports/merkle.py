@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+Side: TypeAlias = Literal["left", "right"]
+Step: TypeAlias = tuple[Side, bytes]
+"""A sibling on the way to the root, and on which side of it the way comes from the other."""
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
@@ -11,31 +16,20 @@ def root(leaves: Sequence[bytes]) -> bytes:
     return _root([_leaf(leaf) for leaf in leaves])
 
 
-def path(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """The siblings on the way from a leaf to the root, the leaf's own first: at most one for each doubling."""
+def path(leaves: Sequence[bytes], index: int) -> list[Step]:
+    """The way from a leaf to the root, the leaf's own sibling first: at most one step for each doubling."""
     return _path([_leaf(leaf) for leaf in leaves], index)
 
 
-def root_from(leaf: bytes, index: int, size: int, siblings: Sequence[bytes]) -> bytes:
-    """The root to which a leaf's path leads, in a tree of `size` leaves (RFC 9162, 2.1.3.2).
+def root_from(leaf: bytes, steps: Sequence[Step]) -> bytes:
+    """The root to which a leaf's path leads.
 
-    Raises `ValueError` where a tree of that size has no such leaf, or a path of another length.
+    It says that the tree has the leaf, not at which place. Nothing else leads to the same root: each step says on
+    which side it is, and the digest of a leaf is none of a node.
     """
-    if not 0 <= index < size:
-        raise ValueError(f"a tree of {size} leaves has no leaf {index}")
-    place, last, found = index, size - 1, _leaf(leaf)
-    for sibling in siblings:
-        if not last:
-            raise ValueError("the path is too long")
-        if place % 2 or place == last:
-            found = _node(sibling, found)
-            while not place % 2:
-                place, last = place // 2, last // 2
-        else:
-            found = _node(found, sibling)
-        place, last = place // 2, last // 2
-    if last:
-        raise ValueError("the path is too short")
+    found = _leaf(leaf)
+    for side, sibling in steps:
+        found = _node(sibling, found) if side == "left" else _node(found, sibling)
     return found
 
 
@@ -49,15 +43,16 @@ def _root(digests: Sequence[bytes]) -> bytes:
     return level[0]
 
 
-def _path(digests: Sequence[bytes], index: int) -> list[bytes]:
-    level, place, siblings = list(digests), index, []
+def _path(digests: Sequence[bytes], index: int) -> list[Step]:
+    level, place = list(digests), index
+    steps: list[Step] = []
     while len(level) > 1:
         beside = place ^ 1
         if beside < len(level):
-            siblings.append(level[beside])
+            steps.append(("left" if place % 2 else "right", level[beside]))
         paired = [_node(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
         level, place = paired + level[2 * len(paired) :], place // 2
-    return siblings
+    return steps
 
 
 def _leaf(data: bytes) -> bytes:

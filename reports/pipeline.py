@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from pydantic import ValidationError
 
+from reports.accounts import pseudonymised
 from reports.archive import Receipt, archive, kept, latest, published_for, receipt_of, settle
 from reports.assets import Resources
 from reports.attach import as_json, briefing_data, evidence_root, statement, subjects
@@ -111,6 +112,9 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
         edition=before.edition + 1 if before else 1,
         supersedes=before.name if before else None,
         register=head,
+        account_table=pseudonymised(campaigns.each_account, house.pseudonym_key)
+        if request.audience == "regulator"
+        else None,
     )
     content = content_digest(briefing, house)
     if before and before.content_sha256 == content:
@@ -119,7 +123,7 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     from reports.sign import sign  # noqa: PLC0415
 
     progress("render", 0, 0)
-    unsigned = render(briefing, house.resources, house.page_size, house.pseudonym_key)
+    unsigned = render(briefing, house.resources, house.page_size)
     progress("sign", 0, 0)
     signed = sign(unsigned, signing.key, signing.timestamper, certificates=signing.trust, crls=signing.crls)
     progress("verify", 0, 0)

@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from reports import faults
 from reports.errors import ExhibitError, InvalidSettings
 from reports.requests import Request
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from reports.pipeline import House, Progress, Signing
     from reports.query import Answer, QueryEngine, Question
 
-PSEUDONYMS = b"exhibit: pseudonyms of accounts"
-
 
 @dataclass(slots=True)
 class AthenaPress:
@@ -35,8 +32,8 @@ class AthenaPress:
 
     Settings are read anew for each briefing, so that an operator's change needs no deployment.
 
-    Permissions: those of `AthenaEngine`, `S3Evidence`, `S3Store` and `KmsKey`; `kms:GenerateMac` on the key for
-    pseudonyms; `s3:ListBucket` on the bucket of the settings and `s3:GetObject` on its objects.
+    Permissions: those of `AthenaEngine`, `S3Evidence`, `S3Store`, `KmsKey` and `pseudonym_key`; `s3:ListBucket` on the
+    bucket of the settings and `s3:GetObject` on its objects.
     """
 
     parts: Deployed
@@ -123,12 +120,9 @@ class AthenaPress:
         return Resources((folder / "templates", TEMPLATES)) if names else Resources()
 
     def _pseudonym_key(self) -> bytes:
-        key = self.parts.environment.pseudonym_key
-        with faults.translated(f"KMS key {key}"):
-            answer = self.parts.client("kms").generate_mac(
-                KeyId=key, Message=PSEUDONYMS, MacAlgorithm="HMAC_SHA_256"
-            )
-        return bytes(answer["Mac"])
+        from reports.keys_kms import pseudonym_key
+
+        return pseudonym_key(self.parts.client("kms"), self.parts.environment.pseudonym_key)
 
     def _signing(self) -> Signing:
         from reports.keys_kms import KmsKey

@@ -139,10 +139,18 @@ class Pages(_Model):
     libraries: tuple[Release, ...]
 
 
-class Predicate(_Model):
-    """How the figures came from the objects."""
+class Accounts(_Model):
+    """The root over the accounts, which the pages print, and what tells the key of their pseudonyms from others."""
 
     merkle_root: str
+    key_check: str
+
+
+class Predicate(_Model):
+    """How the figures came from the objects; `accounts` is None where the audience does not get them."""
+
+    merkle_root: str
+    accounts: Accounts | None = None
     window: Days
     settling_days: int
     questions: tuple[Asked, ...]

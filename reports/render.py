@@ -86,11 +86,11 @@ class DocumentMetadata:
     synthetic: bool = False
 
 
-def render(briefing: Briefing, resources: Resources, page_size: str, pseudonym_key: bytes) -> bytes:
+def render(briefing: Briefing, resources: Resources, page_size: str) -> bytes:
     """Render a briefing with its attachments; the same arguments and assets give the same bytes."""
     html, ledger = typeset(briefing, resources, page_size)
     pages = pages_record(resources, page_size)
-    attached = attachments(briefing, tuple(ledger.figures.values()), pseudonym_key, pages)
+    attached = attachments(briefing, tuple(ledger.figures.values()), pages)
     return bind(briefing, html, attached, resources)
 
 

@@ -9,19 +9,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Protocol
 
 from pyhanko.sign.diff_analysis import SuspiciousModification
 
 from reports import __version__
+from reports.accounts import AccountTable, check_key, pseudonymised, read_accounts
 from reports.archival import check_signature
 from reports.assets import Resources
 from reports.attach import Attachment, as_json, attachments, briefing_data, settings_digests
@@ -31,7 +31,7 @@ from reports.difference import ABSENT, Difference, differences
 from reports.errors import CheckFailed, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
 from reports.figures import Figure
-from reports.group import group
+from reports.group import Campaigns, group
 from reports.pipeline import Progress, addressed
 from reports.query import Answer, QueryEngine, Question
 from reports.record import Asked, Printed, Record, unlike
@@ -100,9 +100,7 @@ def reproduce(record: Record, means: Means, progress: Progress) -> Reproduction:
     progress("render", 0, 0)
     pages = pages_record(means.resources, record.statement.predicate.pages.page_size)
     _check_libraries(record, pages["libraries"])
-    key = means.pseudonym_key
-    files = attachments(again.briefing, again.figures, key or b"", pages)
-    files = files if key else tuple(_under_its_pseudonyms(file, record) for file in files)
+    files = attachments(again.briefing, again.figures, pages)
     found = list(_files(record.files, files))
     if found:
         return Reproduction(_differs(found), tuple(found))
@@ -111,7 +109,9 @@ def reproduce(record: Record, means: Means, progress: Progress) -> Reproduction:
     # 5.
     _check_signed(record.pdf, len(unsigned))
     pseudonyms = (
-        "" if key or again.briefing.audience != "regulator" else ", under the pseudonyms of accounts.csv"
+        ""
+        if means.pseudonym_key or not again.briefing.account_table
+        else ", under the pseudonyms of accounts.csv"
     )
     told = f"{len(again.figures)} figures, and the {len(unsigned):,} bytes before the signature, are the same"
     return Reproduction(Verdict("reproduction", "valid", f"made again from the evidence{pseudonyms}: {told}"))
@@ -127,16 +127,18 @@ def recompute(record: Record, means: Means, progress: Progress) -> Again:
     engine = _AskedAgain(means.engine, {asked.name: asked for asked in predicate.questions})
     evidence = collect(record.question, engine, source, progress)
     progress("compose", 0, 0)
+    campaigns = group(evidence, settings.registry)
     briefing = compose(
         record.window,
         evidence,
-        group(evidence, settings.registry),
+        campaigns,
         record.said.audience,
         settings=settings,
         as_of=record.said.as_of.astimezone(UTC),
         edition=record.said.edition,
         supersedes=record.said.supersedes,
         register=record.said.head,
+        account_table=_account_table(campaigns, record, means.pseudonym_key),
     )
     html, ledger = typeset(briefing, means.resources, predicate.pages.page_size)
     return Again(briefing, html, tuple(ledger.figures.values()))
@@ -233,19 +235,21 @@ def _values(record: Record, again: Again) -> Iterator[Difference]:
     return differences({**record.data, "figures": []}, computed)
 
 
-def _under_its_pseudonyms(file: Attachment, record: Record) -> Attachment:
-    """`accounts.csv` as it is recorded, if it says of its pseudonyms what was found of as many accounts."""
-    recorded = record.files.get(file.name, b"")
-    if file.name == "accounts.csv" and _by_account(recorded) == _by_account(file.data):
-        return replace(file, data=recorded)
-    return file
+def _account_table(campaigns: Campaigns, record: Record, key: bytes | None) -> AccountTable | None:
+    """The accounts under their pseudonyms; without the key, under those that are recorded of as many accounts."""
+    recorded = record.statement.predicate.accounts
+    if recorded is None:
+        return None
+    if key:
+        check_key(key, recorded.key_check)
+        return pseudonymised(campaigns.each_account, key)
+    known = read_accounts(record.files["accounts.csv"], recorded.key_check)
+    found = replace(pseudonymised(campaigns.each_account, b""), key_check=recorded.key_check)
+    return known if _by_account(known) == _by_account(found) else found
 
 
-def _by_account(table: bytes) -> list[list[tuple[str, ...]]]:
-    accounts: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for account, *of_it in csv.reader(io.StringIO(table.decode(), newline="")):
-        accounts[account].append(tuple(of_it))
-    return sorted(sorted(of_it) for of_it in accounts.values())
+def _by_account(table: AccountTable) -> list[list[tuple[Any, ...]]]:
+    return sorted([row[1:] for row in rows] for _, rows in groupby(table.rows, itemgetter(0)))
 
 
 def _files(recorded: Mapping[str, bytes], computed: Sequence[Attachment]) -> Iterator[Difference]:

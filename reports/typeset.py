@@ -61,6 +61,7 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
         },
         "colours": issuer.colours,
         "evidence_root": evidence_root(subjects(briefing.evidence)),
+        "accounts_root": briefing.account_table.root if briefing.account_table else None,
         "techniques": TECHNIQUES,
         "charts": _charts(briefing, environment, ledger),
     }

@@ -3,8 +3,9 @@
 import io
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pikepdf
@@ -49,13 +50,19 @@ def outcomes(found: Judged) -> tuple[str, str]:
     return evidence, reproduction
 
 
-def signed_anew(unsigned: bytes, authority: LocalAuthority, file: str, change: Change) -> bytes:
-    """A briefing whose issuer changed an attached JSON file before signing, and the tables with it."""
+def signed_anew(
+    unsigned: bytes,
+    authority: LocalAuthority,
+    file: str,
+    change: Change,
+    others: Mapping[str, bytes] = MappingProxyType({}),
+) -> bytes:
+    """A briefing whose issuer changed an attached JSON file before signing, the tables with it, and other files."""
     out = io.BytesIO()
     with pikepdf.open(io.BytesIO(unsigned)) as pdf:
         data = json.loads(pdf.attachments[file].get_file().read_bytes())
         change(data)
-        files = {file: json.dumps(data).encode()}
+        files = {file: json.dumps(data).encode(), **others}
         if file == "briefing.json":
             files |= {"campaigns.csv": campaigns_csv(data), "days.csv": days_csv(data)}
         for name, content in files.items():

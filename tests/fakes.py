@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from reports import query
+from reports.accounts import pseudonymised
 from reports.collect import collect
 from reports.compose import Audience, Briefing, Settings, compose
 from reports.evidence import EvidenceObject, Located, locate
@@ -251,6 +252,9 @@ def _grouped(
     return [(dict(zip(by, keys, strict=True)), group) for keys, group in groups.items()]
 
 
+KEY = bytes(range(32))
+"""Of the pseudonyms of accounts."""
+
 LAW = Law(
     citation="H.R. 8283",
     status="as introduced",
@@ -278,4 +282,5 @@ def composed(
     evidence = collect(question, FakeEngine(detections), source_of(detections), lambda *_: None)
     as_of = datetime.combine(window.last + timedelta(14), time(), UTC)
     campaigns = group(evidence, settings.registry)
-    return compose(window, evidence, campaigns, audience, settings=settings, as_of=as_of)
+    table = pseudonymised(campaigns.each_account, KEY) if audience == "regulator" else None
+    return compose(window, evidence, campaigns, audience, settings=settings, as_of=as_of, account_table=table)

@@ -25,7 +25,6 @@ UNTAKEN = frozenset({"sqs:SendMessage"})  # Lambda puts events that failed into 
 RESULTS = frozenset(
     {"s3:AbortMultipartUpload", "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts"}
 )
-PSEUDONYMS = frozenset({"kms:GenerateMac"})
 READ_SETTINGS = frozenset({"s3:GetObject", "s3:ListBucket", "kms:Decrypt"})
 READ_UPLOAD = frozenset({"s3:GetObject", "s3:ListBucket", "kms:Decrypt"})
 PRESIGN_UPLOAD = frozenset({"s3:PutObject", "kms:Decrypt", "kms:GenerateDataKey"})
@@ -46,7 +45,7 @@ NEEDS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = MappingProxyType(
     {
         "publish": (
             ("athena", "evidence", "store", "key"),
-            QUEUE | RESULTS | PSEUDONYMS | READ_SETTINGS,
+            QUEUE | RESULTS | READ_SETTINGS,
         ),
         "schedule": (("store",), UNTAKEN | READ_SETTINGS),
         "api": (("store",), PRESIGN_UPLOAD),

@@ -18,15 +18,12 @@ from hypothesis import strategies as st
 
 from reports import __version__
 from reports.attach import (
-    accounts_csv,
     as_json,
     attachments,
     briefing_data,
     campaigns_csv,
-    cell,
     days_csv,
     instant,
-    pseudonym,
     statement,
 )
 from reports.compose import Audience
@@ -36,7 +33,6 @@ from reports.resolve import Window
 from tests.fakes import Detection, composed
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 3))
-KEY = bytes(range(32))
 HOSTILE = '=HYPERLINK("http://example.org","x")\r\n"quoted", <b>{{ 7*7 }}</b>'
 
 
@@ -139,7 +135,7 @@ def test_an_operator_is_attached_only_if_it_may_be_printed(approvals: tuple[str,
     attribution = Attribution(confidence="high", approvals=approvals)
     entry = Entry(campaign_id="A", name="Campaign A", operator="Acme", attribution=attribution)
     briefing = composed(DETECTIONS, WINDOW, "regulator", entry)
-    files = attachments(briefing, (), KEY, {})
+    files = attachments(briefing, (), {})
     named = len(approvals) == 2
     assert briefing_data(briefing, ())["campaigns"][0]["operator"] == ("Acme" if named else None)
     assert briefing_data(briefing, ())["campaigns"][0]["operator_withheld"] == (not named)
@@ -150,7 +146,7 @@ def test_the_same_files_for_every_audience_but_one() -> None:
     """Accounts are for the regulator alone."""
     names = ["briefing.json", "evidence.json", "campaigns.csv", "days.csv"]
     found = {
-        audience: [file.name for file in attachments(composed(DETECTIONS, WINDOW, audience), (), KEY, {})]
+        audience: [file.name for file in attachments(composed(DETECTIONS, WINDOW, audience), (), {})]
         for audience in ("lawmaker", "regulator")
     }
     assert found == {"lawmaker": names, "regulator": [*names, "accounts.csv"]}
@@ -286,58 +282,6 @@ def test_days_are_a_table() -> None:
     ]
 
 
-def test_accounts_are_a_table_under_pseudonyms() -> None:
-    """One row an account and campaign, in an order that says nothing, and no id in it."""
-    content = accounts_csv(composed(DETECTIONS, WINDOW, "regulator"), KEY)
-    header, *rows = table(content)
-    assert header == ["account", "campaign_id", "exchanges", "detections", "first_day", "last_day"]
-    assert rows == sorted(rows)
-    assert sorted(rows) == sorted(
-        [pseudonym(KEY, account), campaign, exchanges, "1", day, day]
-        for account, campaign, exchanges, day in (
-            ("a", "A", "60", "2026-05-01"),
-            ("b", "A", "20", "2026-05-03"),
-            ("b", "B", "15", "2026-05-01"),
-            ("c", "", "5", "2026-05-01"),
-        )
-    )
-
-
-def test_a_pseudonym_is_a_keyed_hash() -> None:
-    """HMAC-SHA-256, as in test case 2 of RFC 4231."""
-    known = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-    assert pseudonym(b"Jefe", "what do ya want for nothing?") == known
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "=1+1",
-        "+1",
-        "-1",
-        "@SUM(A1)",
-        "\t=1",
-        "\r=1",
-        "\n=1",
-        "  =1",
-        "\u00a0=1",
-        "\u3000=1",
-        "＝1+1",
-        "－1",
-        "-",
-    ],
-)
-def test_what_would_start_a_formula_is_text(text: str) -> None:
-    """An apostrophe goes in front, and nothing is lost."""
-    assert cell(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("value", ["", "A", "AC-2026-04", "a=b", "1", " a", 0, -1, 3.5, None])
-def test_what_is_no_formula_stays_as_it_is(value: object) -> None:
-    """Plain text and numbers need no apostrophe."""
-    assert cell(value) is value
-
-
 @given(st.text(max_size=20))
 def test_any_text_is_one_cell(text: str) -> None:
     """Quotes, commas and line ends do not leave their cell, which never starts a formula."""
@@ -351,7 +295,7 @@ def test_any_text_is_one_cell(text: str) -> None:
 def test_hostile_names_are_data() -> None:
     """In a campaign's id, an account's and a network's."""
     briefing = composed([detection(HOSTILE, 1, HOSTILE, network=HOSTILE)], WINDOW, "regulator")
-    files = {file.name: file.data for file in attachments(briefing, (), KEY, {})}
+    files = {file.name: file.data for file in attachments(briefing, (), {})}
     assert json.loads(files["briefing.json"])["campaigns"][0]["campaign_id"] == HOSTILE
     for name in ("campaigns.csv", "days.csv", "accounts.csv"):
         header, row = table(files[name])

@@ -15,6 +15,7 @@ import pytest
 from reports.attach import attachments, campaigns_csv, days_csv, evidence_root
 from reports.compose import Audience, Briefing
 from reports.contents import InconsistentError, attached, attachments_verdict, check
+from reports.errors import Unreadable
 from reports.figures import Ledger, exact, percent
 from reports.resolve import Window
 from tests.fakes import Detection, composed
@@ -72,7 +73,7 @@ def made(audience: Audience) -> Files:
     """The attachments of a briefing as it is published."""
     briefing = composed(DETECTIONS, WINDOW, audience)
     figures = list(figures_of(briefing).figures.values())
-    return {file.name: file.data for file in attachments(briefing, figures, b"key", {})}
+    return {file.name: file.data for file in attachments(briefing, figures, {})}
 
 
 def test_what_is_published_agrees() -> None:
@@ -85,7 +86,7 @@ def test_what_is_published_agrees() -> None:
 def test_a_briefing_without_campaigns_agrees() -> None:
     """Nothing adds up to nothing."""
     nothing = Detection("1", "a", "A", datetime(2026, 5, 1), datetime(2026, 5, 1), 1, status="deleted")
-    files = attachments(composed([nothing], WINDOW, "regulator"), (), b"key", {})
+    files = attachments(composed([nothing], WINDOW, "regulator"), (), {})
     assert check({file.name: file.data for file in files})
 
 
@@ -124,6 +125,7 @@ def accounts(change: Callable[[list[dict[str, str]]], object]) -> Callable[[File
         rows = list(csv.DictReader(io.StringIO(files["accounts.csv"].decode(), newline="")))
         names = list(rows[0])
         change(rows)
+        rows.sort(key=lambda row: (row["account"], row["campaign_id"]))
         out = io.StringIO()
         writer = csv.DictWriter(out, names, lineterminator="\r\n")
         writer.writeheader()
@@ -131,6 +133,19 @@ def accounts(change: Callable[[list[dict[str, str]]], object]) -> Callable[[File
         files["accounts.csv"] = out.getvalue().encode()
 
     return tamper
+
+
+def swapped(table: bytes) -> bytes:
+    """A table whose last two lines are in the place of each other."""
+    *before, one, other = table.splitlines(keepends=True)
+    return b"".join([*before, other, one])
+
+
+def merged(rows: list[dict[str, str]]) -> None:
+    """Put what two accounts of campaign A did down to one of them."""
+    one, other = (row for row in rows if row["campaign_id"] == "A")
+    one.update({column: str(int(one[column]) + int(other[column])) for column in ("exchanges", "detections")})
+    rows.remove(other)
 
 
 def file(name: str, content: bytes | None) -> Callable[[Files], None]:
@@ -243,11 +258,28 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
         "the accounts of campaign C",
     ),
     "an account dropped": (accounts(lambda rows: rows.pop()), "do not add up to its totals"),
-    "an account twice": (accounts(lambda rows: rows.append(rows[0])), "do not add up to its totals"),
-    "an account in the place of another": (
-        accounts(lambda rows: [row.update(account="0") for row in rows if row["campaign_id"] == "A"]),
-        "the accounts of campaign A",
+    "an account twice": (accounts(lambda rows: rows.append(rows[0])), "or has a row twice"),
+    "accounts in another order": (
+        lambda files: files.update({"accounts.csv": swapped(files["accounts.csv"])}),
+        "is not ordered by account",
     ),
+    "accounts in quotes": (
+        lambda files: files.update({"accounts.csv": files["accounts.csv"].replace(b",60,", b',"60",')}),
+        "is not written as it would be",
+    ),
+    "accounts under each other's pseudonyms": (
+        accounts(lambda rows: [row.update(account="f" * 64) for row in rows if row["campaign_id"] == ""]),
+        "merkleRoot of accounts is not the root over accounts.csv",
+    ),
+    "another root over the accounts": (
+        evidence(put("predicate", "accounts", "merkleRoot", value="00" * 32)),
+        "merkleRoot of accounts is not the root over accounts.csv",
+    ),
+    "no root over the accounts": (
+        evidence(lambda data: data["predicate"].pop("accounts")),
+        "lack their form",
+    ),
+    "two accounts as one": (accounts(merged), "the accounts of campaign A"),
     "an account's exchanges": (
         accounts(lambda rows: rows[0].update(exchanges="7")),
         "do not add up to its totals",
@@ -327,6 +359,21 @@ def test_accounts_are_not_for_lawmakers() -> None:
     with pytest.raises(
         InconsistentError, match=r"accounts\.csv does not fit a briefing for the audience lawmaker"
     ):
+        check(files)
+
+
+def test_a_lawmakers_record_has_no_root_over_accounts() -> None:
+    """There is nothing that it could be checked against."""
+    files = dict(made("lawmaker"))
+    evidence(put("predicate", "accounts", value={"merkleRoot": "00" * 32, "keyCheck": "00" * 8}))(files)
+    with pytest.raises(InconsistentError, match="a root over accounts, which are not attached"):
+        check(files)
+
+
+def test_more_accounts_than_are_read() -> None:
+    """They are not even parsed."""
+    files = {**made("regulator"), "accounts.csv": b"\n" * 500_001}
+    with pytest.raises(Unreadable, match="more than 500,000 lines"):
         check(files)
 
 

@@ -203,7 +203,7 @@ def test_make_targets_exist() -> None:
 @pytest.mark.parametrize(
     "verb",
     [
-        *("", "sample", "publish", "verify", "renew", "serve"),
+        *("", "sample", "publish", "verify", "renew", "explain", "compare", "prove", "verify-proof", "serve"),
         *("register", "register verify"),
         *("keys", "keys csr", "keys self-signed", "keys install"),
     ],

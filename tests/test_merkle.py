@@ -47,28 +47,23 @@ def test_each_path_leads_to_the_root(size: int) -> None:
     leaves = LEAVES[:size]
     for index, leaf in enumerate(leaves):
         path = merkle.path(leaves, index)
-        assert merkle.root_from(leaf, index, size, path) == defined(leaves)
+        assert merkle.root_from(leaf, path) == defined(leaves)
         assert len(path) <= math.ceil(math.log2(size))
 
 
-def test_a_path_leads_elsewhere_from_another_leaf_or_with_another_sibling() -> None:
-    """Whichever bit of whichever sibling is another."""
+def test_a_path_leads_elsewhere_from_another_leaf_or_by_other_steps() -> None:
+    """Whichever bit of whichever sibling is another, on the other side, or left out."""
     path, root = merkle.path(LEAVES, 5), merkle.root(LEAVES)
-    assert merkle.root_from(LEAVES[6], 5, len(LEAVES), path) != root
-    assert merkle.root_from(LEAVES[5], 4, len(LEAVES), path) != root
-    for place, sibling in enumerate(path):
+    assert merkle.root_from(LEAVES[6], path) != root
+    for place, (side, sibling) in enumerate(path):
+        before, after = path[:place], path[place + 1 :]
+        other: merkle.Side = "right" if side == "left" else "left"
+        assert merkle.root_from(LEAVES[5], [*before, (other, sibling), *after]) != root
+        assert merkle.root_from(LEAVES[5], [*before, *after]) != root
         for byte in range(32):
             flipped = bytearray(sibling)
             flipped[byte] ^= 1
-            other = [*path[:place], bytes(flipped), *path[place + 1 :]]
-            assert merkle.root_from(LEAVES[5], 5, len(LEAVES), other) != root
-
-
-@pytest.mark.parametrize(("index", "size"), [(70, 70), (-1, 70), (0, 0), (5, 6), (5, 1000)])
-def test_a_path_of_another_tree_is_refused(index: int, size: int) -> None:
-    """Where the tree has no such leaf, or its paths another length."""
-    with pytest.raises(ValueError, match=r"leaf|long|short"):
-        merkle.root_from(LEAVES[5], index, size, merkle.path(LEAVES, 5))
+            assert merkle.root_from(LEAVES[5], [*before, (side, bytes(flipped)), *after]) != root
 
 
 def test_a_node_is_no_leaf() -> None:

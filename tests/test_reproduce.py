@@ -12,6 +12,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.diff_analysis import SuspiciousModification
 
 from reports import render, reproduce, sign
+from reports.accounts import AccountTable, read_accounts
 from reports.archival import check_signature
 from reports.assets import TEMPLATES, Resources
 from reports.attach import evidence_root
@@ -36,12 +37,38 @@ def test_what_was_published_reproduces(golden: dict[str, Published], scenario: s
 def test_pseudonyms_are_made_again_with_their_key(
     golden: dict[str, Published], authority: LocalAuthority
 ) -> None:
-    """With the key of the pseudonyms they are checked as well, and with another they are found to differ."""
+    """With their key they are checked as well; with another, nothing is said about them."""
     pdf = golden["revisions"].pdf.read_bytes()
     right, wrong = (judged(pdf, GOLDEN / "revisions", key) for key in (authority.pseudonym_key(), bytes(32)))
-    assert (right.verdicts[-1].outcome, wrong.verdicts[-1].outcome) == ("valid", "invalid")
+    assert (right.verdicts[-1].outcome, wrong.verdicts[-1].outcome) == ("valid", "could not be checked")
     assert "pseudonyms" not in right.verdicts[-1].detail
-    assert [each.at for each in wrong.differences] == ["accounts.csv"]
+    assert "the key is not the one that the pseudonyms" in wrong.verdicts[-1].detail
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_accounts_that_an_issuer_makes_up(
+    golden: dict[str, Published], authority: LocalAuthority, with_key: bool
+) -> None:
+    """An account under another's name is found with the key, and one that did something else without it."""
+    published = golden["revisions"]
+    table = read_accounts(published.files["accounts.csv"], "")
+    first, *others = table.rows
+    first = first._replace(**({"account": "0" * 64} if with_key else {"first_day": "2026-05-09"}))
+    lie = AccountTable((first, *others), "")
+
+    def change(data: dict[str, Any]) -> None:
+        data["predicate"]["accounts"]["merkleRoot"] = lie.root
+
+    key = authority.pseudonym_key() if with_key else None
+    edited = signed_anew(
+        published.unsigned, authority, "evidence.json", change, {"accounts.csv": lie.content}
+    )
+    found = judged(edited, GOLDEN / "revisions", key)
+    assert [verdict.outcome for verdict in found.verdicts[3:]] == ["valid", "valid", "invalid"]
+    assert {each.at for each in found.differences} == {
+        "accounts.csv",
+        "evidence.json.predicate.accounts.merkleRoot",
+    }
 
 
 def test_added_evidence_does_not_matter(golden: dict[str, Published], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import reports.sample
 from reports import query, registry
+from reports.accounts import pseudonymised
 from reports.assets import TEMPLATES, Resources
 from reports.attach import attachments
 from reports.collect import Evidence, collect
@@ -31,7 +32,7 @@ from reports.resolve import Window
 from reports.sample import write_sample
 from reports.typeset import PAGE_SIZES, typeset
 from tests.conformance import validate
-from tests.fakes import Detection, FakeEngine, source_of
+from tests.fakes import KEY, Detection, FakeEngine, source_of
 from tests.tools import needs, needs_verapdf
 
 pytestmark = needs("pdftotext")
@@ -83,14 +84,16 @@ def brief(
         source = source_of(delivered)
         delivered = collect(query.tallies(WINDOW, 7), FakeEngine(delivered), source, lambda *_: None)
     as_of = datetime(2026, 6, 20, 12, tzinfo=UTC)
+    campaigns = group(delivered, settings.registry)
     return compose(
         WINDOW,
         delivered,
-        group(delivered, settings.registry),
+        campaigns,
         audience,
         settings=settings,
         as_of=as_of,
         register=HEAD,
+        account_table=pseudonymised(campaigns.each_account, KEY) if audience == "regulator" else None,
     )
 
 
@@ -340,7 +343,7 @@ def test_a_withheld_operator_is_nowhere() -> None:
     for audience in AUDIENCES:
         briefing = brief(detections(["c"]), settings(Registry(campaigns=(entry,))), audience)
         html, ledger = typeset(briefing, OURS, "letter")
-        files = attachments(briefing, tuple(ledger.figures.values()), b"key", {})
+        files = attachments(briefing, tuple(ledger.figures.values()), {})
         text = text_of(pages(html)) + "".join(file.data.decode() for file in files)
 
         assert "Zyxwv" not in html + text

@@ -18,11 +18,23 @@ from pathlib import Path
 from typing import NoReturn
 
 from reports import __version__
-from reports.cli import compare, explain, keys, publish, register, renew, sample, serve, verify
+from reports.cli import (
+    compare,
+    explain,
+    keys,
+    prove,
+    publish,
+    register,
+    renew,
+    sample,
+    serve,
+    verify,
+    verify_proof,
+)
 from reports.cli.terminal import WITH_STATUS, complain
 from reports.errors import ExhibitError, InvalidRequest, Unavailable
 
-VERBS = (sample, publish, verify, renew, explain, compare, register, keys, serve)
+VERBS = (sample, publish, verify, renew, explain, compare, prove, verify_proof, register, keys, serve)
 
 
 def program() -> NoReturn:

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reports.cli.pseudonyms import add_key, key_of
 from reports.cli.terminal import aws, in_s3
 from reports.errors import InvalidRequest
 
@@ -17,32 +18,27 @@ if TYPE_CHECKING:
 
 def add_evidence(parser: argparse.ArgumentParser, text: str) -> None:
     """Add `--evidence` and what goes with it, which `reader` reads."""
-    option = parser.add_argument_group("with the evidence").add_argument
+    group = parser.add_argument_group("with the evidence")
+    option = group.add_argument
     option("--evidence", metavar="PLACE", help=f"{text}: a folder, or s3://BUCKET/PREFIX")
     option("--athena", metavar="WORKGROUP/DATABASE", help="ask Athena, whose tables show the evidence in S3")
     option(
         "--templates", metavar="DIR", type=Path, help="the issuer's own templates, if they were used for it"
     )
-    option(
-        "--keys",
-        metavar="DIR",
-        type=Path,
-        help="the folder with the issuer's pseudonym.key, to make the pseudonyms of accounts again as well",
-    )
+    add_key(group, ", to make the pseudonyms of accounts again as well")
 
 
 def reader(options: argparse.Namespace) -> Reader | None:
     """What `--evidence` and its fellows name; None without it. Raises `InvalidRequest` for what does not fit."""
     if options.evidence is None:
-        for name in ("athena", "templates", "keys"):
-            if getattr(options, name):
+        for name in ("athena", "templates", "keys", "kms-key"):
+            if getattr(options, name.replace("-", "_")):
                 raise InvalidRequest(f"--{name} serves nothing without --evidence: name the evidence too")
         return None
-    from reports.keys import pseudonym_key
     from reports.local import resources_of
 
     resources = resources_of(options.templates)
-    key = pseudonym_key(options.keys) if options.keys else None
+    key = key_of(options)
     if not options.evidence.startswith("s3://"):
         from reports.evidence import FolderEvidence
         from reports.reader import InFolder

@@ -9,7 +9,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reports.cli.terminal import Verbs, add_trust, complain, say
+from reports.cli.terminal import Verbs, add_trust, complain, own_keys, say
 from reports.errors import InvalidRequest
 from reports.progress import Steps
 from reports.resolve import AUDIENCES, Audience
@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
     request = Request(options.window, _audience(options.audience), _instant(options.as_of))
     choices = local.Choices(
         **{name: getattr(options, name) for name in CHOSEN},
-        keys=options.keys or _own_keys(),
+        keys=options.keys or own_keys(),
         passphrase=_passphrase(),
     )
     with Steps() as steps:
@@ -128,11 +128,6 @@ def _audience(text: str) -> Audience:
         if text == audience:
             return audience
     raise InvalidRequest(f"audience {text!r} is not known: ask for {' or '.join(AUDIENCES)}")
-
-
-def _own_keys() -> Path:
-    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    return Path(data, "exhibit", "keys")
 
 
 def _instant(text: str | None) -> datetime:

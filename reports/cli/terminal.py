@@ -55,11 +55,16 @@ def read(file: Path) -> bytes:
     """A PDF, or the start of one that is too long to be checked; raises `InvalidRequest` where it cannot be read."""
     from reports.opening import MOST_BYTES  # noqa: PLC0415
 
+    return start(file, MOST_BYTES + 1, "a PDF file")
+
+
+def start(file: Path, most: int, kind: str) -> bytes:
+    """The first bytes of a file, which may be all; raises `InvalidRequest` where it cannot be read."""
     try:
-        with file.open("rb") as pdf:
-            return pdf.read(MOST_BYTES + 1)
+        with file.open("rb") as opened:
+            return opened.read(most)
     except OSError as error:
-        raise InvalidRequest(f"{file} cannot be read ({error.strerror}): name a PDF file") from None
+        raise InvalidRequest(f"{file} cannot be read ({error.strerror}): name {kind}") from None
 
 
 def write(file: Path, content: bytes) -> None:
@@ -74,6 +79,12 @@ def write(file: Path, content: bytes) -> None:
 def add_trust(parser: argparse._ActionsContainer, text: str) -> None:
     """Add `--trust`, which `local.trusted` reads."""
     parser.add_argument("--trust", metavar="CERT", type=Path, action="append", default=[], help=text)
+
+
+def own_keys() -> Path:
+    """The folder of an authority of one's own that is named nowhere else."""
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return Path(data, "exhibit", "keys")
 
 
 def in_s3(option: str, text: str) -> tuple[str, str]:

@@ -1,0 +1,41 @@
+"""`exhibit prove`."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reports.cli.pseudonyms import add_key, key_of
+from reports.cli.terminal import WITH_STATUS, Verbs, own_keys, read, say
+
+
+def add(verbs: Verbs) -> None:
+    prove = verbs.add_parser(
+        "prove",
+        help="prove that an account is in the figures",
+        description="Print a proof that an account is in the figures of a regulator's briefing, with what it did "
+        "there. Whoever gets it can check it against the printed page by `exhibit verify-proof`. Nothing is proved "
+        "from a file that is not whole since it was signed.",
+        **WITH_STATUS,
+    )
+    prove.add_argument("file", metavar="FILE", type=Path, help="the PDF")
+    prove.add_argument("--account", metavar="ID", required=True, help="the account's id, as in the evidence")
+    add_key(prove, " (default: exhibit/keys in $XDG_DATA_HOME or ~/.local/share)")
+    prove.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from reports.keys import pseudonym_key
+    from reports.prove import prove
+    from reports.record import record
+    from reports.verify import verify
+
+    pdf = read(options.file)
+    recorded = record(pdf, verify(pdf, None, datetime.now(UTC))[0])
+    proof = prove(recorded, options.account, lambda: key_of(options) or pseudonym_key(own_keys()))
+    say(json.dumps(proof.model_dump(), indent=2))
+    return 0

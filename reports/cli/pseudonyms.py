@@ -1,0 +1,31 @@
+"""The options of the verbs that take the key of the pseudonyms."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from reports.cli.terminal import aws
+
+
+def add_key(parser: argparse._ActionsContainer, text: str) -> None:
+    """Add `--keys` and, in its place, `--kms-key`, which `key_of` reads."""
+    option = parser.add_mutually_exclusive_group().add_argument
+    option("--keys", metavar="DIR", type=Path, help=f"the folder with the issuer's pseudonym.key{text}")
+    option("--kms-key", metavar="KEY", help="the issuer's HMAC key in AWS KMS instead: id, ARN or alias/NAME")
+
+
+def key_of(options: argparse.Namespace) -> bytes | None:
+    """The key that the options name; None where they name none. Raises `InvalidSettings` where it is not there."""
+    if options.kms_key:
+        kms = aws("kms")
+        from reports import keys_kms
+
+        return keys_kms.pseudonym_key(kms, options.kms_key)
+    if options.keys:
+        from reports.keys import pseudonym_key
+
+        return pseudonym_key(options.keys)
+    return None

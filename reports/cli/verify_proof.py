@@ -1,0 +1,74 @@
+"""`exhibit verify-proof`."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.cli.terminal import WITH_STATUS, Verbs, plain, say, start
+from reports.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from reports.proof import Proof
+
+
+def add(verbs: Verbs) -> None:
+    verify = verbs.add_parser(
+        "verify-proof",
+        help="check a proof that an account is in the figures",
+        description="Check a proof that an account is in the figures of a briefing. It takes the proof, and the root "
+        "that the briefing prints: nothing else.",
+        **WITH_STATUS,
+    )
+    verify.add_argument("file", metavar="PROOF", type=Path, help="what exhibit prove has written")
+    verify.add_argument(
+        "--root",
+        metavar="HEX",
+        help="the root over the accounts as the briefing prints it; without it, compare it yourself",
+    )
+    verify.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    verify.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from reports.proof import MOST_BYTES, check_proof, read_proof
+
+    root = None if options.root is None else _root(options.root)
+    proof = read_proof(start(options.file, MOST_BYTES + 1, "a proof"), str(options.file))
+    verdicts = check_proof(proof, root)
+    good = all(verdict.outcome == "valid" for verdict in verdicts)
+    if options.json:
+        found = {"file": str(options.file), "root": proof.leads_to, "pseudonym": proof.pseudonym}
+        say(json.dumps({**found, "verdicts": [asdict(verdict) for verdict in verdicts]}, indent=2))
+    else:
+        for verdict in verdicts:
+            say(plain(f"{verdict.check + ':':14}{verdict.outcome:22}{verdict.detail}"))
+        for line in _shown(proof, root) if good else ():
+            say(plain(line))
+    return 0 if good else 1
+
+
+def _root(text: str) -> str:
+    found = "".join(text.split()).lower()
+    if not re.fullmatch("[0-9a-f]{64}", found):
+        raise InvalidRequest(
+            f"--root {text!r} is no root: give its 64 hexadecimal digits, as they are printed"
+        )
+    return found
+
+
+def _shown(proof: Proof, root: str | None) -> Iterator[str]:
+    for row in proof.rows:
+        where = f"campaign {row.campaign_id}" if row.campaign_id else "no campaign"
+        days = f"from {row.first_day} to {row.last_day}"
+        yield f"  {where}: {row.exchanges:,} exchanges, {row.detections:,} detections, {days}"
+    yield f"  its line in accounts.csv begins with {proof.pseudonym}"
+    if root is None:
+        yield f"  compare the root with the one over the accounts that {proof.document} prints, or give that as --root"
