@@ -166,7 +166,11 @@ def _heads(
             continue
         wrong += _disagreement(called, printed.said.head, _own_entry(printed, entries), known)
     count = sum(document.head != EMPTY for document in found) + len(at_hand)
-    return _verdict("heads", wrong, f"what {count} briefings print of the register is so", unread)
+    return _verdict("heads", wrong, f"what {_briefings(count)} of the register is so", unread)
+
+
+def _briefings(count: int) -> str:
+    return "one briefing prints" if count == 1 else f"{count} briefings print"
 
 
 def _own_entry(printed: Record, entries: Sequence[_Kept]) -> int:

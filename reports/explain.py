@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from reports.errors import ExhibitError, InvalidRequest, Unavailable
-from reports.evidence import EvidenceObject, Located, locate
-from reports.record import Asked, Named, Printed, Record
+from reports.evidence import Located, locate
+from reports.record import Asked, Named, Printed, Record, Subject
 from reports.resolve import Window
 
 # Where figures come from that no question answers, and the file that says them
@@ -29,15 +29,16 @@ class Chain:
     """What is behind a figure.
 
     `asked` are the questions, none where the figure comes from elsewhere (`ELSEWHERE`); `file` is the settings file
-    that says it then. `days` are those that it is about, and `objects` what was read for them. `again` is what the
-    evidence gives for it now, None where nobody asked or it gives nothing; `equal` is whether that is the value.
+    that says it then. `days` are those that it is about, and `objects` what was read for them, each with what it
+    contributed to the window. `again` is what the evidence gives for it now, None where nobody asked or it gives
+    nothing; `equal` is whether that is the value.
     """
 
     figure: Printed
     asked: tuple[Asked, ...]
     file: Named | None
     days: Window | None
-    objects: tuple[EvidenceObject, ...]
+    objects: tuple[Subject, ...]
     again: int | float | str | None = None
     equal: bool | None = None
 
@@ -53,7 +54,7 @@ def explain(record: Record, wanted: str) -> tuple[Chain, ...]:
 
 def chains(record: Record, figures: Iterable[Printed]) -> tuple[Chain, ...]:
     """The chains of some figures; raises `Unavailable` as `explain` does."""
-    located = [_located(each) for each in record.objects.values()]
+    located = [_located(each) for each in record.statement.subject]
     return tuple(_chain(figure, record, located) for figure in figures)
 
 
@@ -87,9 +88,9 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _located(pinned: EvidenceObject) -> tuple[EvidenceObject, Located]:
+def _located(pinned: Subject) -> tuple[Subject, Located]:
     try:
-        located = locate(pinned.name, pinned.size)
+        located = locate(pinned.name, pinned.annotations.size)
     except ExhibitError:
         located = None
     if located is None:
@@ -97,7 +98,7 @@ def _located(pinned: EvidenceObject) -> tuple[EvidenceObject, Located]:
     return pinned, located
 
 
-def _chain(figure: Printed, record: Record, located: Iterable[tuple[EvidenceObject, Located]]) -> Chain:
+def _chain(figure: Printed, record: Record, located: Iterable[tuple[Subject, Located]]) -> Chain:
     predicate = record.statement.predicate
     file = next((each for each in predicate.settings if each.name == FILES.get(figure.question)), None)
     if figure.question == "evidence":

@@ -139,6 +139,24 @@ def test_the_whole_chain_is_printed(golden: dict[str, Published], capsys: Captur
         assert expected in printed
 
 
+def test_what_objects_contributed_is_shown(golden: dict[str, Published], capsys: Capture) -> None:
+    """Of a total over all campaigns, it adds up to the value; objects of earlier days contribute nothing to it."""
+    published = golden["revisions"]
+    total = {"heading": "total", "column": "exchanges"}
+    figure = next(
+        f for f in published.briefing["figures"] if f["row"] == total and f["question"] == "tallies"
+    )
+    assert main(["explain", str(published.pdf), figure["id"], "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["figures"]
+    assert sum(each["counted"]["exchanges"] for each in found["objects"]) == figure["value"]
+    assert main(["explain", str(published.pdf), figure["id"]]) == 0
+    printed = capsys.readouterr().out
+    assert f"objects     {len(found['objects'])}, with what counts of each in the window" in printed
+    for each in found["objects"]:
+        counted = f"{each['counted']['detections']:,} detections, {each['counted']['exchanges']:,} exchanges"
+        assert f"{each['sha256']}  {each['name']}, {counted}\n" in printed
+
+
 def test_a_figure_is_computed_again(golden: dict[str, Published], tmp_path: Path, capsys: Capture) -> None:
     """Equal with the evidence as it was, and not with other evidence, which is status 1."""
     asked = ["explain", str(golden["naming"].pdf), "F9", "--json", "--evidence"]

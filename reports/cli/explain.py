@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from reports.progress import Steps
 
 if TYPE_CHECKING:
     from reports.explain import Chain
-    from reports.record import Record
+    from reports.record import Record, Subject
 
 MOST_LISTED = 10
 
@@ -84,9 +83,13 @@ def _figure(chain: Chain) -> dict[str, Any]:
         "questions": [asked.model_dump(by_alias=True, exclude={"sql"}) for asked in chain.asked],
         "settings": chain.file.model_dump() if chain.file else None,
         "days": {"from": str(chain.days.first), "to": str(chain.days.last)} if chain.days else None,
-        "objects": [asdict(each) for each in chain.objects],
+        "objects": [_object(each) for each in chain.objects],
         **again,
     }
+
+
+def _object(each: Subject) -> dict[str, Any]:
+    return {"name": each.name, "sha256": each.digest.sha256, **each.annotations.model_dump()}
 
 
 def _lines(chain: Chain) -> Iterator[str]:
@@ -111,11 +114,19 @@ def _lines(chain: Chain) -> Iterator[str]:
     if chain.days:
         yield f"days        {chain.days}"
     listed = chain.objects if len(chain.objects) <= MOST_LISTED else chain.objects[: MOST_LISTED // 2]
-    for at, each in enumerate(listed):
-        yield f"{'' if at else 'objects':12}{each.sha256}  {each.name}"
+    if chain.objects:
+        yield f"objects     {len(chain.objects)}, with what counts of each in the window, in all campaigns"
+    for each in listed:
+        yield f"{'':12}{each.digest.sha256}  {each.name}{_counted(each)}"
     if len(listed) < len(chain.objects):
         yield f"            and {len(chain.objects) - len(listed)} others: --json lists them"
     yield ""
+
+
+def _counted(each: Subject) -> str:
+    """How much of the window's figures is of an object."""
+    counts = {what: n for name, n in each.counted.items() if (what := name.removeprefix("counted ")) != name}
+    return "".join(f", {n:,} {what}" for what, n in counts.items())
 
 
 def _number(value: float | str) -> str:
