@@ -55,7 +55,7 @@ class S3Evidence:
         The digest is S3's own, which it checked on arrival, where it covers the whole object; otherwise that version
         of the object is read. `version` is None where the bucket keeps none.
         """
-        with self._translated(), ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             return tuple(pool.map(self._pin, objects))
 
     def fetch(self, objects: Iterable[EvidenceObject], folder: Path) -> None:
@@ -63,7 +63,7 @@ class S3Evidence:
 
         Raises `InvalidEvidence` for a version that is no longer there, and for a name that no object can have.
         """
-        with self._translated(), ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             for _ in pool.map(lambda each: self._fetch(each, folder), objects):
                 pass
 
@@ -81,8 +81,8 @@ class S3Evidence:
         except UnicodeDecodeError as error:
             raise InvalidEvidence(f"{name}: cannot be read as UTF-8 text: {error}") from None
 
-    def _translated(self) -> Any:
-        return faults.translated(f"bucket {self.bucket}")
+    def _translated(self, name: str = "") -> Any:
+        return faults.translated(f"bucket {self.bucket}{name and f': {name}'}")
 
     def _listed(self) -> Iterator[Mapping[str, Any]]:
         pages = self.client.get_paginator("list_objects_v2")
@@ -100,7 +100,10 @@ class S3Evidence:
         return Located(name, located.layout, located.day, located.format, located.size, listed["ETag"])
 
     def _pin(self, located: Located) -> EvidenceObject:
-        name = located.name
+        with self._translated(located.name):
+            return self._digested(located.name)
+
+    def _digested(self, name: str) -> EvidenceObject:
         try:
             head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + name, ChecksumMode="ENABLED")
             version = head.get("VersionId")
@@ -119,15 +122,17 @@ class S3Evidence:
         place = folder / pinned.name
         if ".." in place.parts or locate(pinned.name, pinned.size) is None:
             raise InvalidEvidence(f"{pinned.name}: is not the name of an evidence object")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with self._translated(pinned.name), place.open("xb") as file:
+            file.writelines(self._body(pinned).iter_chunks(CHUNK))
+
+    def _body(self, pinned: EvidenceObject) -> Any:
         try:
-            body = self._get(pinned.name, **({"VersionId": pinned.version} if pinned.version else {}))["Body"]
+            return self._get(pinned.name, **({"VersionId": pinned.version} if pinned.version else {}))["Body"]
         except ClientError as error:
             if faults.code(error) in MISSING:
                 raise InvalidEvidence(f"{pinned.name}: cannot be read: it is no longer there") from None
             raise
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("xb") as file:
-            file.writelines(body.iter_chunks(CHUNK))
 
     def _read(self, name: str, version: str | None, tag: str) -> str:
         body = self._get(name, IfMatch=tag, **({"VersionId": version} if version else {}))["Body"]

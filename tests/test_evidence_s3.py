@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from reports.errors import InvalidEvidence
+from reports.errors import InvalidEvidence, InvalidSettings
 from reports.evidence import EvidenceObject, Located, locate
 from reports.evidence_s3 import S3Evidence
 from tests.aws import client, in_short_pages, s3_client
@@ -142,6 +142,17 @@ def test_what_changes_while_it_is_read_is_refused(stubbed: tuple[S3Evidence, Stu
     stub.add_client_error("get_object", "PreconditionFailed", http_status_code=412, expected_params=expected)
     with pytest.raises(InvalidEvidence, match=f"{NAME}: changed while it was read"):
         source.pin([located()])
+
+
+def test_what_may_not_be_read_is_named(stubbed: tuple[S3Evidence, Stubber], tmp_path: Path) -> None:
+    """An object that nobody grants is told by its name, whether it is described or read."""
+    source, stub = stubbed
+    stub.add_client_error("head_object", "403", http_status_code=403)
+    with pytest.raises(InvalidSettings, match=f"^bucket bucket: {NAME}: HeadObject is denied"):
+        source.pin([located()])
+    stub.add_client_error("get_object", "AccessDenied", http_status_code=403)
+    with pytest.raises(InvalidSettings, match=f"^bucket bucket: {NAME}: GetObject is denied"):
+        source.fetch([EvidenceObject(NAME, DIGEST, 7)], tmp_path)
 
 
 def test_what_was_pinned_is_fetched(place: Bucket, tmp_path: Path) -> None:
