@@ -4,10 +4,7 @@
 """
 
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -16,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 from reports.rehearsal import athena
 from reports.rehearsal.athena import DuckDBAthena, Execution, Refused, over_folder
 
-__all__ = ["AthenaService", "DuckDBAthena", "Refused", "client", "over_folder", "serving"]
+__all__ = ["AthenaService", "DuckDBAthena", "Refused", "client", "over_folder"]
 
 SCANNED = 4096
 
@@ -73,37 +70,6 @@ def client(service: AthenaService) -> Any:
     made = _SESSION.client("athena")
     made.meta.events.register("before-call.athena", answer)
     return made
-
-
-@contextmanager
-def serving(service: AthenaService) -> Iterator[str]:
-    """The URL under which a service answers, on loopback, for as long as the block lasts."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            operation = self.headers["X-Amz-Target"].rpartition(".")[2]
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            try:
-                status, found = 200, service.answer(operation, request)
-            except Refused as refused:
-                status, found = 400, {"__type": refused.code, "message": str(refused)}
-            body = json.dumps(found).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def _response(status: int) -> AWSResponse:

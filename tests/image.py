@@ -2,13 +2,12 @@
 
 The base is made with debootstrap, the image with buildah in chroot isolation, so no daemon and no registry of images is
 needed. A function runs under the Lambda runtime emulator that comes with SAM, in the environment that `template.yaml`
-gives it, with moto serving AWS, DuckDB answering for Athena and a time-stamp authority, all on loopback.
+gives it, with the rehearsal's account for AWS and a time-stamp authority, all on loopback.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import signal
@@ -22,18 +21,20 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import boto3
-from moto.server import ThreadedMotoServer
-
+from reports.keys import LocalAuthority
+from reports.rehearsal.account import CREDENTIALS, REGION, Account, client
+from reports.rehearsal.athena import AthenaService, DuckDBAthena, over_folder
 from reports.rehearsal.deploy import deploy
 from reports.rehearsal.gateway import Answer, Call, Gateway, Routed, routing
+from reports.rehearsal.listening import address, listening, serving
 from reports.rehearsal.template import Function, Stack
-from tests import athena, pki
-from tests.athena import AthenaService, DuckDBAthena, over_folder
-from tests.aws import REGION
+from tests import pki
+from tests.athena import SCANNED
 from tests.stack import EVIDENCE, PARAMETERS, WINDOW, settle
 
 ROOT = Path(__file__).parent.parent
@@ -183,24 +184,18 @@ def _listening(port: int) -> None:
 
 
 @contextmanager
-def aws() -> Iterator[dict[str, str]]:
-    """AWS on loopback: moto, and Athena answered by DuckDB; gives the variables by which clients find them."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        with athena.serving(AthenaService(DuckDBAthena(over_folder(EVIDENCE)))) as url:
-            yield {
-                "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-                "AWS_ENDPOINT_URL_ATHENA": url,
-                "AWS_ACCESS_KEY_ID": "testing",
-                "AWS_SECRET_ACCESS_KEY": "testing",
-                "AWS_REGION": REGION,
-                "AWS_DEFAULT_REGION": REGION,
-            }
-    finally:
-        server.stop()
+def aws(keys: Path) -> Iterator[dict[str, str]]:
+    """The account of the rehearsal, on loopback; gives the variables by which clients find it."""
+    athena = AthenaService(DuckDBAthena(over_folder(EVIDENCE)), lambda: SCANNED)
+    account = Account(LocalAuthority.open(keys, datetime.now(UTC)), athena)
+    with listening(0) as listener, serving(listener, account), ExitStack() as ending:
+        ending.callback(athena.stop)
+        yield {
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL": address(listener),
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+        }
 
 
 @dataclass(frozen=True)
@@ -280,20 +275,17 @@ def main() -> None:
     size = build()
     check()
     print(f"base: {made - began:.0f} s, image: {time.monotonic() - made:.0f} s, {size}", flush=True)
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as keys:
-        network, environment = stack.enter_context(pki.serving(Path(keys))), stack.enter_context(aws())
-
-        def client(service: str) -> Any:
-            return session.client(service, endpoint_url=environment["AWS_ENDPOINT_URL"])
-
-        session = boto3.Session("testing", "testing", region_name=REGION)
-        deployed = deploy(client, {**PARAMETERS, "TimestampUrls": network.timestamper.url})
-        settle(client, deployed, network.root)
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        network = stack.enter_context(pki.serving(Path(folder)))
+        environment = stack.enter_context(aws(Path(folder) / "account"))
+        clients = partial(client, url=environment["AWS_ENDPOINT_URL"])
+        deployed = deploy(clients, {**PARAMETERS, "TimestampUrls": network.timestamper.url})
+        settle(clients, deployed, network.root)
         functions = {
             name: stack.enter_context(running(function, environment))
             for name, function in deployed.functions.items()
         }
-        Deployment(deployed, client, functions).publish()
+        Deployment(deployed, clients, functions).publish()
         print(*functions.values(), sep="\n", flush=True)
 
 
