@@ -33,7 +33,7 @@ class Claim:
 
     def __str__(self) -> str:
         verdict = "holds" if self.measured <= self.bound else "DOES NOT HOLD"
-        return f"{self.text:62} {self.measured:8.2f}   at most {self.bound:5.2f}   {verdict:14} {self.note}"
+        return f"{self.text:72} {self.measured:8.2f}   at most {self.bound:5.2f}   {verdict:14} {self.note}"
 
 
 def main() -> int:
@@ -142,10 +142,20 @@ def _import(pairs: int) -> Claim:
 
 
 def _scans(cache: Path) -> Iterator[Claim]:
-    evidence, asked = scanned.write(cache), scanned.questions()
-    for name in asked:
-        ratio = measure("scanned", evidence, name).seconds  # which is what it prints
-        yield Claim(f"bytes read for the {name} / the needed columns of its days", ratio, 1.1)
+    """Each question against what it needs, and the whole briefing, its history too, against the window's needs."""
+    for layout in scanned.LAYOUTS:
+        evidence, asked = scanned.write(cache, layout), scanned.questions()
+        days = {name: scanned.partitions(layout, question) for name, question in asked.items()}
+        needed = {name: scanned.needed(evidence, layout, days[name]) for name in asked}
+        # Bytes, which is what is printed
+        read = {name: measure("scanned", evidence, layout, name).seconds for name in asked}
+        for name in asked:
+            text = f"{layout}: bytes read for the {name} / the needed columns of their days"
+            yield Claim(text, read[name] / needed[name], 1.1, f"{len(days[name])} days")
+        window = scanned.needed(evidence, layout, scanned.WINDOW)
+        text = f"{layout}: bytes read for a briefing / the needed columns of its window"
+        note = f"{len(scanned.WINDOW)} days, and the {scanned.EARLIER} days before it"
+        yield Claim(text, sum(read.values()) / window, 1.1 * sum(needed.values()) / window, note)
 
 
 def _published(evidence: Path, out: Path) -> Run:

@@ -2,38 +2,55 @@
 
 DuckDB stands in for Athena. It runs the same statement over the same partitions, a file each, and what it reads is what
 it asks the operating system for. The unit is told by the files' own footers: the compressed size of the chunks of those
-columns that the questions need, in the days that a question is about. Beside them lie other days and another column.
+columns that the questions need, in the partitions of some days. Beside them lie other days and other columns.
 """
 
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 
 from benchmarks.data import FIRST
 from reports import dialect, query, raw
+from reports.evidence import Layout
 from reports.query import Question
 from reports.resolve import Window
 
-DAYS, ROWS = 40, 40_000
-WINDOW = Window(FIRST + timedelta(14), FIRST + timedelta(20))
+DAYS, ROWS, EARLIER = 40, 40_000, 14
+WINDOW = Window(FIRST + timedelta(EARLIER), FIRST + timedelta(EARLIER + 6))
 SETTLING_DAYS = 7
+LAYOUTS: tuple[Layout, ...] = ("flat", "ocsf")
+
+_SQL = Path(__file__).parent
+_MADE = {
+    "flat": "select *, md5(account_id || detection_id) as note from made",
+    "ocsf": (_SQL / "findings.sql").read_text(),
+}
+# Trino decides on a partition by any expression of its day, DuckDB only by those that cannot fail
+_PARTITION = (
+    "CAST(STRPTIME(eventday, '%Y%m%d') AS DATE)",
+    "TRY_CAST(TRY_STRPTIME(eventday, '%Y%m%d') AS DATE)",
+)
+_OPTIONS = {
+    "flat": "hive_types = {'event_day': date}",
+    "ocsf": "hive_types = {'eventDay': varchar}",
+}
 
 
-def write(cache: Path) -> Path:
-    """A folder of evidence: the window's days, others before and after them, and in each a column that nobody reads."""
-    folder, sql = cache / "scanned", Path(__file__).with_name("detections.sql").read_text()
+def write(cache: Path, layout: Layout) -> Path:
+    """A folder of evidence: the window's days, others before and after them, and what nobody reads in each."""
+    folder, detections = cache / f"scanned-{layout}", (_SQL / "detections.sql").read_text()
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         for day in (FIRST + timedelta(n) for n in range(DAYS)):
-            file = _file(folder, day)
+            file = _file(folder, layout, day)
             if not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 con.execute(
-                    f"copy (select *, md5(account_id || detection_id) as note from ({sql})) to '{file}' "
+                    f"copy (with made as ({detections}) {_MADE[layout]}) to '{file}' "
                     "(format parquet, compression zstd)",
                     {"day": str(day), "rows": ROWS},
                 )
@@ -46,31 +63,48 @@ def questions() -> dict[str, Question]:
     return {question.name: question for question in (asked, query.history(asked, FIRST))}
 
 
-def ratio(folder: Path, question: Question) -> float:
-    """The bytes that a question reads, over those that it needs."""
+def partitions(layout: Layout, question: Question) -> Window:
+    """The days whose partitions a question is asked of: in the flat layout, revisions stay in their day."""
+    return question.about if layout == "flat" else question.delivered
+
+
+def read(folder: Path, layout: Layout, question: Question) -> int:
+    """The bytes that a question reads."""
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'; set enable_external_file_cache = false")
-        types = "hive_partitioning = true, hive_types = {'event_day': date}"
-        con.execute(f"create view flat as from read_parquet('{folder}/detections/*/part-0.parquet', {types})")
-        needed = _needed(con, folder, question)
-        statement = dialect.transpiled(query.statement(question.name, "flat"))
+        files = _file(folder, layout, None)
+        con.execute(
+            f"create view {layout} as from read_parquet('{files}', filename = '$path', "
+            f"hive_partitioning = true, {_OPTIONS[layout]})"
+        )
+        statement = dialect.transpiled(query.statement(question.name, layout)).replace(*_PARTITION)
         before = _read()
         con.execute(statement, list(question.parameters)).fetchall()
-        return (_read() - before) / needed
+        return _read() - before
 
 
-def _needed(con: duckdb.DuckDBPyConnection, folder: Path, question: Question) -> int:
-    files = [str(_file(folder, day)) for day in question.about.days]
-    columns = [column.name for column in raw.COLUMNS["flat"]]
-    found = con.execute(
-        "select sum(total_compressed_size) from parquet_metadata(?) where list_contains(?, path_in_schema)",
-        [files, columns],
-    ).fetchone()
+def needed(folder: Path, layout: Layout, days: Window) -> int:
+    """The compressed size of the columns that the questions need, in the partitions of some days."""
+    files = [str(_file(folder, layout, day)) for day in days.days]
+    columns = [
+        ".".join(str(step) for step in column.path if isinstance(step, str)) for column in raw.COLUMNS[layout]
+    ]
+    with duckdb.connect() as con:
+        found = con.execute(
+            "select sum(total_compressed_size) from parquet_metadata(?) where list_contains(?, "
+            "regexp_replace(replace(replace(path_in_schema, ', list, element', ''), ', ', '.'), "
+            "'^unmapped[.]key_value[.](key|value)$', 'unmapped.campaign_id'))",
+            [files, columns],
+        ).fetchone()
     return int(found[0]) if found else 0
 
 
-def _file(folder: Path, day: object) -> Path:
-    return folder / f"detections/event_day={day}/part-0.parquet"
+def _file(folder: Path, layout: Layout, day: date | None) -> Path:
+    """The file of a day, or the pattern of all files."""
+    if layout == "flat":
+        return folder / f"detections/event_day={day or '*'}/part-0.parquet"
+    name = f"{day:%Y%m%d}" if day else "*"
+    return folder / f"ext/detections/region=eu-west-1/accountId=111122223333/eventDay={name}/part-0.parquet"
 
 
 def _read() -> int:

@@ -8,7 +8,10 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reports.evidence import Layout
 
 AS_OF = datetime(2026, 6, 20, 12, tzinfo=UTC)
 
@@ -134,11 +137,11 @@ def api() -> None:
     import functions.api  # noqa: F401, PLC0415
 
 
-def scanned(evidence: str, name: str) -> None:
-    """What a question reads, over what it needs."""
+def scanned(evidence: str, layout: Layout, name: str) -> None:
+    """The bytes that a question reads."""
     from benchmarks import scanned  # noqa: PLC0415
 
-    print(scanned.ratio(Path(evidence), scanned.questions()[name]))
+    print(scanned.read(Path(evidence), layout, scanned.questions()[name]))
 
 
 WORK = {

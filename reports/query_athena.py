@@ -48,6 +48,10 @@ _EVIDENCE = re.compile(
     r"HIVE_INVALID_PARTITION_VALUE|INVALID_CAST_ARGUMENT|INVALID_FUNCTION_ARGUMENT|NUMERIC_VALUE_OUT_OF_RANGE)\b"
 )
 _LIMIT = re.compile(r"bytes scanned limit", re.IGNORECASE)
+_READ_LESS = {
+    "tallies": "ask for a shorter window",
+    "history": "take the oldest partitions out of the evidence",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class _Execution:
         )
         if self.state == "CANCELLED":
             if _LIMIT.search(reason):
-                return InvalidSettings(f"{said}: raise the workgroup's limit, or ask for a shorter window")
+                return InvalidSettings(f"{said}: raise the workgroup's limit, or {_READ_LESS[question.name]}")
             return Unavailable(f"{said}: run again")
         category = self.error.get("ErrorCategory")
         if self.error.get("Retryable") or category == SYSTEM:

@@ -348,6 +348,16 @@ def test_failures_are_told_apart(small: Deployed, ending: Any, error: type[Excep
     assert execution in str(raised.value)
 
 
+def test_too_much_before_the_window(tmp_path: Path) -> None:
+    """Where the days before the window exceed the limit, a shorter window would not help: the oldest are to go."""
+    before = DAY - timedelta(2)
+    deliver(tmp_path, {flat(DAY): [detection(DAY)], flat(before): [detection(before)]})
+    system = deployed(tmp_path)
+    system.service.endings = [{"State": "CANCELLED", "StateChangeReason": "Bytes scanned limit was exceeded"}]
+    with pytest.raises(InvalidSettings, match="take the oldest partitions out of the evidence"):
+        system.engine().ask(HISTORY, lambda *_: None)
+
+
 def test_unsound_rows_are_refused(tmp_path: Path) -> None:
     """Rows that break a rule are refused with how many there are, their days, and how to find them."""
     later = WINDOW.last
