@@ -226,5 +226,5 @@ def test_a_body_that_breaks_off() -> None:
     for call in (S3["a document is got"], S3["evidence is pinned"], S3["settings are read"]):
         s3 = client("s3")
         s3.meta.events.register("before-send", answer)
-        with pytest.raises(Unavailable, match="^bucket bucket.* did not answer"):
+        with pytest.raises(Unavailable, match=r"^bucket bucket.* did not answer"):
             call(s3)
