@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -18,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from reports.errors import InvalidSettings
 from reports.keys import LocalAuthority, LocalKey, chain_of, load_certificates
+from tests.contracts.signing_key import *  # noqa: F403
 from tests.pki import NOW, certify, new_key, pem, usage
 
 CA = x509.BasicConstraints(ca=True, path_length=None)
@@ -27,6 +27,12 @@ def files(folder: Path, key, *certificates) -> tuple[Path, Path]:
     (folder / "key.pem").write_bytes(pem(key))
     (folder / "chain.pem").write_bytes(b"".join(c.public_bytes(Encoding.PEM) for c in certificates))
     return folder / "key.pem", folder / "chain.pem"
+
+
+@pytest.fixture(params=["rsa", "ec"])
+def signing_key(request, tmp_path):
+    key = new_key() if request.param == "ec" else rsa.generate_private_key(65537, 3072)
+    return LocalKey.from_pem(*files(tmp_path, key, certify(key)), NOW)
 
 
 def test_pem_chain_is_sorted(tmp_path):
@@ -63,20 +69,6 @@ def test_pkcs12_without_key(tmp_path):
 
 def _p12_encryption():
     return BestAvailableEncryption(b"open sesame")
-
-
-def test_ecdsa_signature(tmp_path):
-    """A P-256 key signs the SHA-256 of the message with ECDSA."""
-    key = new_key()
-    signature = LocalKey.from_pem(*files(tmp_path, key, certify(key)), NOW).sign(b"message")
-    key.public_key().verify(signature, b"message", ec.ECDSA(hashes.SHA256()))
-
-
-def test_rsa_signature(tmp_path):
-    """An RSA key of 3072 bits signs the SHA-256 of the message with PKCS #1 v1.5."""
-    key = rsa.generate_private_key(65537, 3072)
-    signature = LocalKey.from_pem(*files(tmp_path, key, certify(key)), NOW).sign(b"message")
-    key.public_key().verify(signature, b"message", padding.PKCS1v15(), hashes.SHA256())
 
 
 @pytest.mark.parametrize(

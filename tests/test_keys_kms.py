@@ -17,13 +17,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from reports.certify import self_signed, signing_request
 from reports.cli import main
 from reports.errors import InvalidRequest, InvalidSettings
-from reports.keys import LocalAuthority, chain_of, signing_fault
+from reports.keys import chain_of, signing_fault
 from reports.keys_kms import KmsKey, KmsSigner
-from reports.sign import sign
-from reports.timestamp import LocalTimestamper
-from reports.verify import verify
 from tests.aws import REGION, client, s3_client
-from tests.pki import NOW, READ, certify, new_key, usage
+from tests.contracts.signing_key import *  # noqa: F403
+from tests.pki import NOW, certify, new_key, usage
 from tests.tools import needs
 
 SPECS = ["RSA_3072", "ECC_NIST_P256"]
@@ -48,6 +46,11 @@ def signer(request: pytest.FixtureRequest, keys: Mapping[str, str]) -> KmsSigner
     return KmsSigner.open(client("kms"), keys[request.param])
 
 
+@pytest.fixture
+def signing_key(signer: KmsSigner) -> KmsKey:
+    return KmsKey.open(signer.client, signer.key_id, [certificate_of(signer)], NOW)
+
+
 def certificate_of(signer: KmsSigner) -> x509.Certificate:
     return x509.load_pem_x509_certificate(self_signed(signer, SUBJECT, 365, NOW - timedelta(1)))
 
@@ -67,19 +70,6 @@ class _Public:
 
     def public_key(self) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
         return self.signer.public
-
-
-def test_a_briefing_signed_by_kms_is_valid(
-    signer: KmsSigner, unsigned: bytes, authority: LocalAuthority
-) -> None:
-    """What a key in KMS has signed is valid for whoever trusts its certificate, and for the certificate alone."""
-    certificate = certificate_of(signer)
-    key = KmsKey.open(signer.client, signer.key_id, [certificate], NOW)
-    stamper = LocalTimestamper(authority.stamp_key)
-    pdf = sign(unsigned, key, stamper, certificates=[authority.root], crls=[authority.crl])
-    assert pdf.startswith(unsigned)
-    assert {v.outcome for v in verify(pdf, [certificate, authority.root], READ)} == {"valid"}
-    assert "invalid" in {v.outcome for v in verify(pdf, [authority.root], READ)}
 
 
 def test_the_private_half_stays(signer: KmsSigner) -> None:

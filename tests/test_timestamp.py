@@ -11,17 +11,18 @@ from asn1crypto import tsp
 
 from reports.errors import InvalidSettings, Unavailable
 from reports.timestamp import FirstOf, HttpTimestamper, LocalTimestamper
+from tests.contracts.timestamper import *  # noqa: F403
+from tests.contracts.timestamper import REQUEST, token
 from tests.pki import NOW
 from tests.tools import needs
 
-REQUEST = tsp.TimeStampReq(
-    {
-        "version": 1,
-        "message_imprint": {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": bytes(32)},
-        "nonce": 4711,
-        "cert_req": True,
-    }
-).dump()
+
+@pytest.fixture(params=["local", "http", "first of"])
+def timestamper(request, network, authority):
+    local = LocalTimestamper(authority.stamp_key)
+    return {"local": local, "http": network.timestamper, "first of": FirstOf((network.timestamper, local))}[
+        request.param
+    ]
 
 
 @contextmanager
@@ -49,26 +50,6 @@ def answering(*statuses: int) -> Iterator[tuple[str, list[bytes]]]:
             thread.join(10)
 
 
-def token(response: bytes):
-    return tsp.TimeStampResp.load(response)["time_stamp_token"]["content"]["encap_content_info"][
-        "content"
-    ].parsed
-
-
-def test_local_token(authority):
-    """The local authority stamps what was asked with the time of its clock, and repeats the nonce."""
-    info = token(LocalTimestamper(authority.stamp_key, lambda: NOW).respond(REQUEST))
-    assert info["gen_time"].native == NOW
-    assert info["message_imprint"]["hashed_message"].native == bytes(32)
-    assert info["nonce"].native == 4711
-
-
-def test_local_serials(authority):
-    """No two tokens have the same serial number (RFC 3161, 2.4.2)."""
-    stamper = LocalTimestamper(authority.stamp_key)
-    assert len({token(stamper.respond(REQUEST))["serial_number"].native for _ in range(20)}) == 20
-
-
 @needs("openssl")
 def test_local_token_for_openssl(authority, tmp_path):
     """OpenSSL accepts a token of the local authority."""
@@ -79,13 +60,6 @@ def test_local_token_for_openssl(authority, tmp_path):
         ["openssl", "ts", "-verify", *files, "-CAfile", authority.directory / "root.cert.pem"],
         check=True,
         capture_output=True,
-    )
-
-
-def test_http_token(network):
-    """An authority on the network answers with a token for what was asked."""
-    assert token(network.timestamper.respond(REQUEST))["message_imprint"]["hashed_message"].native == bytes(
-        32
     )
 
 

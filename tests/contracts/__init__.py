@@ -3,5 +3,9 @@
 import pytest
 
 pytest.register_assert_rewrite(
-    "tests.contracts.evidence_source", "tests.contracts.query_engine", "tests.contracts.store"
+    "tests.contracts.evidence_source",
+    "tests.contracts.query_engine",
+    "tests.contracts.signing_key",
+    "tests.contracts.store",
+    "tests.contracts.timestamper",
 )
