@@ -20,6 +20,7 @@ from benchmarks import data, scanned
 from benchmarks.measure import Run, measure
 
 WINDOW = "2026-04-22/2026-06-05"
+ACCOUNT = "acct_3d57d2e3dbb7ad7f"  # of the sample
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def _claims(cache: Path, scratch: Path, rows: int, pairs: int) -> Iterator[Claim
     yield _digests("small objects", data.scattered(cache), pairs)
     yield from _sample(data.sample(cache), scratch, pairs)
     yield from _verifying(data.sample(cache), scratch)
+    yield from _proving(data.sample(cache), scratch)
     yield _import(pairs)
     yield from _scans(cache)
 
@@ -128,6 +130,20 @@ def _verifying(sample: Path, scratch: Path) -> Iterator[Claim]:
     ours, theirs = map(float, printed.split())
     note = f"{ours:.3f} s against {theirs:.3f} s of processor time"
     yield Claim("sample: verify / pyHanko's own validation", ours / theirs, 1.5, note)
+
+
+def _proving(sample: Path, scratch: Path) -> Iterator[Claim]:
+    """In one process."""
+    out, keys = scratch / "proved", scratch / "keys"
+    measure("publish", sample, WINDOW, out, keys, "regulator")
+    (pdf,) = out.glob("*.pdf")
+    command = [sys.executable, "-m", "benchmarks.proving", pdf, ACCOUNT, keys]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603
+    reading, making, checking, size = map(float, printed.split())
+    note = f"{making * 1000:.1f} ms against {reading * 1000:.0f} ms, {size:,.0f} bytes"
+    yield Claim("sample: making a proof / reading the briefing", making / reading, 0.5, note)
+    note = f"{checking * 1000:.2f} ms"
+    yield Claim("sample: checking a proof / reading the briefing", checking / reading, 0.02, note)
 
 
 def _import(pairs: int) -> Claim:

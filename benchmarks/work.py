@@ -64,12 +64,12 @@ def digests(evidence: str) -> None:
     print(time.perf_counter() - start)
 
 
-def publish(evidence: str, window: str, out: str, keys: str) -> None:
-    """A lawmaker's briefing, from the command line's point of view."""
+def publish(evidence: str, window: str, out: str, keys: str, audience: str = "lawmaker") -> None:
+    """A briefing, from the command line's point of view."""
     from reports.cli import program  # noqa: PLC0415
 
     arguments = ["--evidence", evidence, "--window", window, "--out", out, "--keys", keys]
-    sys.argv[1:] = ["publish", "--audience", "lawmaker", "--as-of", "2026-06-20T12:00:00Z", *arguments]
+    sys.argv[1:] = ["publish", "--audience", audience, "--as-of", "2026-06-20T12:00:00Z", *arguments]
     sys.stdout = sys.stderr
     program()
 

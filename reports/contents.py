@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from reports.accounts import read_accounts
+from reports.accounts import AccountTable, read_accounts
 from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, days_csv, evidence_root
 from reports.errors import ExhibitError, Unreadable
 from reports.opening import inflated, opened
@@ -24,6 +25,15 @@ MOST_ATTACHED = 64
 MOST_VALUES = 2_000_000  # objects and lists in a JSON file: one in three bytes may open one
 MOST_COMPARISONS = 100_000_000
 MOST_ACCOUNTS = 500_000  # lines: as many as fit into what is inflated at once
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Attachments that agree with each other, by name, the accounts in them, and in one line what was checked."""
+
+    files: Mapping[str, bytes]
+    accounts: AccountTable | None
+    told: str
 
 
 class InconsistentError(Exception):
@@ -61,8 +71,8 @@ def _entry(node: Any, name: str) -> Any:
     return node[name] if name in node else ()  # noqa: SIM401
 
 
-def check(files: Mapping[str, bytes]) -> str:
-    """Check that attachments agree with each other; returns what was checked, in one line.
+def check(files: Mapping[str, bytes]) -> Contents:
+    """Check that attachments agree with each other.
 
     1. The files of the audience are there, and no `accounts.csv` where it does not belong.
     2. The tallies of each campaign add up to its totals, and the campaigns to those of all; days are days of
@@ -84,7 +94,7 @@ def check(files: Mapping[str, bytes]) -> str:
         ) from None
 
 
-def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mapping[str, Any]) -> str:
+def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mapping[str, Any]) -> Contents:
     # 1.
     _check_files(files, data)
     # 2.
@@ -97,10 +107,7 @@ def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mappi
         if files[name] != make(data):
             raise InconsistentError(f"{name} differs from briefing.json")
     # 4.
-    if "accounts.csv" in files:
-        _check_accounts(files["accounts.csv"], data, statement)
-    elif "accounts" in statement["predicate"]:
-        raise InconsistentError("evidence.json has a root over accounts, which are not attached")
+    accounts = _accounts(files.get("accounts.csv"), data, statement["predicate"].get("accounts"))
     # 5.
     _check_statement(statement, data)
     # 6.
@@ -108,7 +115,8 @@ def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mappi
     for figure in data["figures"]:
         _check_figure(figure, data)
     figures, objects = len(data["figures"]), len(statement["subject"])
-    return f"{len(files)} attachments agree with each other; {figures} figures, {objects} evidence objects"
+    told = f"{len(files)} attachments agree with each other; {figures} figures, {objects} evidence objects"
+    return Contents(files, accounts, told)
 
 
 def _parsed(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
@@ -171,13 +179,25 @@ def _check_whole(data: Mapping[str, Any]) -> None:
                 raise InconsistentError(f"briefing.json: {column} do not add up to the total of all")
 
 
-def _check_accounts(content: bytes, data: Mapping[str, Any], statement: Mapping[str, Any]) -> None:
+def _accounts(
+    content: bytes | None, data: Mapping[str, Any], recorded: Mapping[str, str] | None
+) -> AccountTable | None:
+    if content is None and recorded is None:
+        return None
+    if content is None or recorded is None:
+        raise InconsistentError("evidence.json: the root over the accounts does not fit the attached files")
     if content.count(b"\n") > MOST_ACCOUNTS:
         raise Unreadable(f"accounts.csv has more than {MOST_ACCOUNTS:,} lines")
+    table = read_accounts(content, recorded["keyCheck"])
+    _check_accounts(table, data)
+    if table.root != recorded["merkleRoot"]:
+        raise InconsistentError("evidence.json: merkleRoot of accounts is not the root over accounts.csv")
+    return table
+
+
+def _check_accounts(table: AccountTable, data: Mapping[str, Any]) -> None:
     every: set[str] = set()
     told: dict[str, tuple[set[str], list[int]]] = defaultdict(lambda: (set(), [0, 0]))
-    recorded = statement["predicate"]["accounts"]
-    table = read_accounts(content, recorded["keyCheck"])
     for row in table.rows:
         accounts, sums = told[row.campaign_id]
         every.add(row.account)
@@ -192,8 +212,6 @@ def _check_accounts(content: bytes, data: Mapping[str, Any], statement: Mapping[
             )
     if told or len(every) != data["accounts"]:
         raise InconsistentError("accounts.csv has accounts that briefing.json does not count")
-    if table.root != recorded["merkleRoot"]:
-        raise InconsistentError("evidence.json: merkleRoot of accounts is not the root over accounts.csv")
 
 
 def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> None:
@@ -268,17 +286,18 @@ def _told(row: Mapping[str, Any], data: Mapping[str, Any]) -> int | float | None
 
 def attachments_verdict(pdf: bytes) -> Verdict:
     """The verdict `attachments`: whether the attached files agree with each other. Any bytes get one."""
-    return _judged("attachments", lambda: check(attached(pdf)))
+    found = contents(pdf)
+    return Verdict("attachments", "valid", found.told) if isinstance(found, Contents) else found
 
 
-def _judged(check_: str, judge: Callable[[], str]) -> Verdict:
+def contents(pdf: bytes) -> Contents | Verdict:
+    """The attached files where they agree with each other; else the verdict on them. Any bytes get one or the other."""
     try:
-        return Verdict(check_, "valid", judge())
+        return check(attached(pdf))
     except InconsistentError as error:
-        return Verdict(check_, "invalid", str(error))
+        return Verdict("attachments", "invalid", str(error))
     except ExhibitError as error:
-        return Verdict(check_, "could not be checked", str(error))
+        return Verdict("attachments", "could not be checked", str(error))
     except Exception as error:  # any bytes may come in, and parsers fail in as many ways
-        return Verdict(
-            check_, "could not be checked", f"the attachments cannot be read ({type(error).__name__})"
-        )
+        detail = f"the attachments cannot be read ({type(error).__name__})"
+        return Verdict("attachments", "could not be checked", detail)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reports import merkle
-from reports.accounts import AccountRow, check_key, pseudonym, read_accounts, salt
+from reports.accounts import AccountRow, check_key, pseudonym, salt
 from reports.compose import report_number
 from reports.errors import CheckFailed, InvalidRequest
 from reports.proof import Part, Proof
@@ -18,8 +18,8 @@ def prove(record: Record, account_id: str, key: Callable[[], bytes]) -> Proof:
     Raises `CheckFailed` where the account is not there, `InvalidRequest` where the briefing lists none, and
     `InvalidSettings` for another key than the briefing was made with.
     """
-    recorded = record.statement.predicate.accounts
-    if recorded is None:
+    table = record.accounts
+    if table is None:
         other = report_number(record.window, "regulator")
         raise InvalidRequest(
             f"{record.name} is for lawmakers and lists no accounts: name the regulator's briefing, {other}"
@@ -29,10 +29,9 @@ def prove(record: Record, account_id: str, key: Callable[[], bytes]) -> Proof:
     except UnicodeEncodeError:
         raise InvalidRequest(f"--account {account_id!r} is no text: give the id in UTF-8") from None
     secret = key()
-    check_key(secret, recorded.key_check)
+    check_key(secret, table.key_check)
     salted = salt(secret, account_id)
     name = pseudonym(salted, account_id)
-    table = read_accounts(record.files["accounts.csv"], recorded.key_check)
     if name not in table.leaves:
         raise CheckFailed(
             f"account {account_id!r} is not in the figures of {record.name}: accounts.csv has no line of {name}"
@@ -44,7 +43,7 @@ def prove(record: Record, account_id: str, key: Callable[[], bytes]) -> Proof:
         salt=salted.hex(),
         rows=tuple(_part(row) for row in table.rows if row.account == name),
         path=tuple({side: digest.hex()} for side, digest in path),
-        root=recorded.merkle_root,
+        root=table.root,
     )
 
 

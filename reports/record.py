@@ -24,8 +24,9 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from reports import query
-from reports.contents import attached, attachments_verdict
-from reports.errors import CheckFailed, Unavailable
+from reports.accounts import AccountTable
+from reports.contents import contents
+from reports.errors import CheckFailed, ExhibitError, Unavailable
 from reports.evidence import EvidenceObject
 from reports.query import Question
 from reports.register import Head
@@ -139,18 +140,10 @@ class Pages(_Model):
     libraries: tuple[Release, ...]
 
 
-class Accounts(_Model):
-    """The root over the accounts, which the pages print, and what tells the key of their pseudonyms from others."""
-
-    merkle_root: str
-    key_check: str
-
-
 class Predicate(_Model):
-    """How the figures came from the objects; `accounts` is None where the audience does not get them."""
+    """How the figures came from the objects."""
 
     merkle_root: str
-    accounts: Accounts | None = None
     window: Days
     settling_days: int
     questions: tuple[Asked, ...]
@@ -235,12 +228,16 @@ def _by_place(figures: Iterable[Printed]) -> dict[str, dict[int | float | str, P
 
 @dataclass(frozen=True)
 class Record:
-    """A briefing that is whole since it was signed, and what it records; `files` are its attachments."""
+    """A briefing that is whole since it was signed, and what it records; `files` are its attachments.
+
+    `accounts` is None where the audience does not get them.
+    """
 
     pdf: bytes
     files: Mapping[str, bytes]
     said: Said
     statement: Statement
+    accounts: AccountTable | None
 
     @cached_property
     def sha256(self) -> str:
@@ -286,16 +283,21 @@ def record(pdf: bytes, integrity: Verdict) -> Record:
     Raises `CheckFailed` where nothing vouches for it, or its attachments contradict each other; `Unavailable` where
     that cannot be told.
     """
-    for verdict, why in (
-        (integrity, "nothing vouches for what the file says"),
-        (attachments_verdict(pdf), "the attachments cannot be relied on"),
-    ):
-        if verdict.outcome != "valid":
-            kind = CheckFailed if verdict.outcome == "invalid" else Unavailable
-            raise kind(f"{why}: {verdict.detail}")
-    files = attached(pdf)
-    said = _read(Said, files, "briefing.json")
-    return Record(pdf, files, said, _read(Statement, files, "evidence.json"))
+    if integrity.outcome != "valid":
+        raise _unread(integrity, "nothing vouches for what the file says")
+    found = contents(pdf)
+    if isinstance(found, Verdict):
+        raise _unread(found, "the attachments cannot be relied on")
+    said, statement = (
+        _read(Said, found.files, "briefing.json"),
+        _read(Statement, found.files, "evidence.json"),
+    )
+    return Record(pdf, found.files, said, statement, found.accounts)
+
+
+def _unread(verdict: Verdict, why: str) -> ExhibitError:
+    kind = CheckFailed if verdict.outcome == "invalid" else Unavailable
+    return kind(f"{why}: {verdict.detail}")
 
 
 def _read(model: type[Read], files: Mapping[str, bytes], name: str) -> Read:

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from pyhanko.sign.diff_analysis import SuspiciousModification
 
 from reports import __version__
-from reports.accounts import AccountTable, check_key, pseudonymised, read_accounts
+from reports.accounts import AccountTable, check_key, pseudonymised
 from reports.archival import check_signature
 from reports.assets import Resources
 from reports.attach import Attachment, as_json, attachments, briefing_data, settings_digests
@@ -237,15 +237,14 @@ def _values(record: Record, again: Again) -> Iterator[Difference]:
 
 def _account_table(campaigns: Campaigns, record: Record, key: bytes | None) -> AccountTable | None:
     """The accounts under their pseudonyms; without the key, under those that are recorded of as many accounts."""
-    recorded = record.statement.predicate.accounts
+    recorded = record.accounts
     if recorded is None:
         return None
     if key:
         check_key(key, recorded.key_check)
         return pseudonymised(campaigns.each_account, key)
-    known = read_accounts(record.files["accounts.csv"], recorded.key_check)
     found = replace(pseudonymised(campaigns.each_account, b""), key_check=recorded.key_check)
-    return known if _by_account(known) == _by_account(found) else found
+    return recorded if _by_account(recorded) == _by_account(found) else found
 
 
 def _by_account(table: AccountTable) -> list[list[tuple[Any, ...]]]:

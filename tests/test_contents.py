@@ -79,8 +79,8 @@ def made(audience: Audience) -> Files:
 def test_what_is_published_agrees() -> None:
     """For both audiences; the line says how much there is."""
     for audience, count in (("lawmaker", 4), ("regulator", 5)):
-        assert check(made(audience)).startswith(f"{count} attachments agree with each other; ")  # type: ignore[arg-type]
-    assert check(made("regulator")).endswith("figures, 3 evidence objects")
+        assert check(made(audience)).told.startswith(f"{count} attachments agree with each other; ")  # type: ignore[arg-type]
+    assert check(made("regulator")).told.endswith("figures, 3 evidence objects")
 
 
 def test_a_briefing_without_campaigns_agrees() -> None:
@@ -92,7 +92,7 @@ def test_a_briefing_without_campaigns_agrees() -> None:
 
 def test_a_further_attachment_is_let_be() -> None:
     """Attachments that are not known here may be added to the briefing."""
-    assert check({**made("lawmaker"), "bundle.json": b"{}"}).startswith("5 attachments")
+    assert check({**made("lawmaker"), "bundle.json": b"{}"}).told.startswith("5 attachments")
 
 
 def briefing(change: Callable[[dict[str, Any]], object]) -> Callable[[Files], None]:
@@ -277,7 +277,7 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
     ),
     "no root over the accounts": (
         evidence(lambda data: data["predicate"].pop("accounts")),
-        "lack their form",
+        "the root over the accounts does not fit",
     ),
     "two accounts as one": (accounts(merged), "the accounts of campaign A"),
     "an account's exchanges": (
@@ -366,7 +366,7 @@ def test_a_lawmakers_record_has_no_root_over_accounts() -> None:
     """There is nothing that it could be checked against."""
     files = dict(made("lawmaker"))
     evidence(put("predicate", "accounts", value={"merkleRoot": "00" * 32, "keyCheck": "00" * 8}))(files)
-    with pytest.raises(InconsistentError, match="a root over accounts, which are not attached"):
+    with pytest.raises(InconsistentError, match="the root over the accounts does not fit"):
         check(files)
 
 

@@ -8,11 +8,10 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.cli.terminal import WITH_STATUS, Verbs, plain, read, say
+from reports.cli.terminal import WITH_STATUS, Verbs, plain, recorded, say
 from reports.errors import CheckFailed, ExhibitError, Unavailable
 
 if TYPE_CHECKING:
@@ -50,12 +49,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _record(file: Path) -> Record:
     """What a file records; one that nothing vouches for could not be compared, whatever is wrong with it."""
-    from reports.record import record
-    from reports.verify import verify
-
-    pdf = read(file)
     try:
-        return record(pdf, verify(pdf, None, datetime.now(UTC))[0])
+        return recorded(file)
     except ExhibitError as error:
         kind = Unavailable if isinstance(error, CheckFailed) else type(error)
         raise kind(f"{file}: {error}") from None

@@ -7,12 +7,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.cli.evidence import add_evidence, reader
-from reports.cli.terminal import WITH_STATUS, Verbs, plain, read, say
+from reports.cli.terminal import WITH_STATUS, Verbs, plain, recorded, say
 from reports.progress import Steps
 
 if TYPE_CHECKING:
@@ -43,33 +42,30 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from reports.explain import explain, held_against
-    from reports.record import record
-    from reports.verify import verify
 
-    pdf = read(options.file)
-    recorded = record(pdf, verify(pdf, None, datetime.now(UTC))[0])
-    chains = explain(recorded, options.figure)
+    briefing = recorded(options.file)
+    chains = explain(briefing, options.figure)
     if holder := reader(options):
         from reports.reproduce import recompute
 
-        with Steps() as steps, holder.means(recorded) as means:
-            chains = held_against(chains, recompute(recorded, means, steps).printed)
+        with Steps() as steps, holder.means(briefing) as means:
+            chains = held_against(chains, recompute(briefing, means, steps).printed)
     if options.json:
-        say(json.dumps(_data(recorded, chains), indent=2, ensure_ascii=False))
+        say(json.dumps(_data(briefing, chains), indent=2, ensure_ascii=False))
     else:
         for chain in chains:
             say("\n".join(map(plain, _lines(chain))))
-        say(f"document    {recorded.name}, window {recorded.window}, SHA-256 {recorded.sha256}")
+        say(f"document    {briefing.name}, window {briefing.window}, SHA-256 {briefing.sha256}")
         say("            whole since it was signed; `exhibit verify` says by whom")
     return 1 if any(chain.equal is False for chain in chains) else 0
 
 
-def _data(recorded: Record, chains: tuple[Chain, ...]) -> dict[str, Any]:
+def _data(briefing: Record, chains: tuple[Chain, ...]) -> dict[str, Any]:
     return {
         "document": {
-            "name": recorded.name,
-            "sha256": recorded.sha256,
-            "window": {"from": str(recorded.window.first), "to": str(recorded.window.last)},
+            "name": briefing.name,
+            "sha256": briefing.sha256,
+            "window": {"from": str(briefing.window.first), "to": str(briefing.window.last)},
         },
         "figures": [_figure(chain) for chain in chains],
     }

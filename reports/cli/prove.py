@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 from reports.cli.pseudonyms import add_key, key_of
-from reports.cli.terminal import WITH_STATUS, Verbs, own_keys, read, say
+from reports.cli.terminal import WITH_STATUS, Verbs, own_keys, recorded, say
 
 
 def add(verbs: Verbs) -> None:
@@ -31,11 +30,9 @@ def add(verbs: Verbs) -> None:
 def run(options: argparse.Namespace) -> int:
     from reports.keys import pseudonym_key
     from reports.prove import prove
-    from reports.record import record
-    from reports.verify import verify
 
-    pdf = read(options.file)
-    recorded = record(pdf, verify(pdf, None, datetime.now(UTC))[0])
-    proof = prove(recorded, options.account, lambda: key_of(options) or pseudonym_key(own_keys()))
+    proof = prove(
+        recorded(options.file), options.account, lambda: key_of(options) or pseudonym_key(own_keys())
+    )
     say(json.dumps(proof.model_dump(), indent=2))
     return 0

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.cli.terminal import WITH_STATUS, Verbs, aws, in_s3, read, say
+from reports.cli.terminal import WITH_STATUS, Verbs, aws, in_s3, read, say, say_verdicts
 from reports.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def _verify(options: argparse.Namespace) -> int:
         verdicts = [asdict(verdict) for verdict in found.verdicts]
         say(json.dumps({"place": options.place, **asdict(found.head), "verdicts": verdicts}, indent=2))
     else:
-        for verdict in found.verdicts:
-            say(f"{verdict.check + ':':14}{verdict.outcome:22}{verdict.detail}")
+        say_verdicts(found.verdicts)
     return Judged(found.verdicts).exit_status
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reports.errors import InvalidRequest, InvalidSettings, Unavailable
+
+if TYPE_CHECKING:
+    from reports.record import Record
+    from reports.verify import Verdict
 
 Verbs: TypeAlias = "argparse._SubParsersAction[Any]"
 """To which a verb adds its parser."""
@@ -46,6 +51,12 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def say_verdicts(verdicts: Iterable[Verdict]) -> None:
+    """Print verdicts, a line each."""
+    for verdict in verdicts:
+        say(plain(f"{verdict.check + ':':14}{verdict.outcome:22}{verdict.detail}"))
+
+
 def complain(text: str) -> None:
     """Print a line on standard error."""
     print(f"exhibit: {plain(' '.join(text.split()))}", file=sys.stderr)
@@ -56,6 +67,15 @@ def read(file: Path) -> bytes:
     from reports.opening import MOST_BYTES  # noqa: PLC0415
 
     return start(file, MOST_BYTES + 1, "a PDF file")
+
+
+def recorded(file: Path) -> Record:
+    """What a briefing records that is whole since it was signed; raises as `reports.record.record` does."""
+    from reports.record import record  # noqa: PLC0415
+    from reports.verify import verify  # noqa: PLC0415
+
+    pdf = read(file)
+    return record(pdf, verify(pdf, None, datetime.now(UTC))[0])
 
 
 def start(file: Path, most: int, kind: str) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.cli.evidence import add_evidence, reader
-from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, plain, read, say
+from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, read, say, say_verdicts
 from reports.progress import Steps
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         say(json.dumps({"file": str(options.file), **_data(judged)}, indent=2))
     else:
-        for verdict in judged.verdicts:
-            say(plain(f"{verdict.check + ':':14}{verdict.outcome:22}{verdict.detail}"))
+        say_verdicts(judged.verdicts)
     return judged.exit_status
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.cli.terminal import WITH_STATUS, Verbs, plain, say, start
+from reports.cli.terminal import WITH_STATUS, Verbs, plain, say, say_verdicts, start
 from reports.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -38,21 +38,21 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from reports.judge import Judged
     from reports.proof import MOST_BYTES, check_proof, read_proof
 
     root = None if options.root is None else _root(options.root)
     proof = read_proof(start(options.file, MOST_BYTES + 1, "a proof"), str(options.file))
     verdicts = check_proof(proof, root)
-    good = all(verdict.outcome == "valid" for verdict in verdicts)
+    status = Judged(verdicts).exit_status
     if options.json:
         found = {"file": str(options.file), "root": proof.leads_to, "pseudonym": proof.pseudonym}
         say(json.dumps({**found, "verdicts": [asdict(verdict) for verdict in verdicts]}, indent=2))
     else:
-        for verdict in verdicts:
-            say(plain(f"{verdict.check + ':':14}{verdict.outcome:22}{verdict.detail}"))
-        for line in _shown(proof, root) if good else ():
+        say_verdicts(verdicts)
+        for line in _shown(proof, root) if not status else ():
             say(plain(line))
-    return 0 if good else 1
+    return status
 
 
 def _root(text: str) -> str:
