@@ -71,11 +71,11 @@ def test_the_root_is_printed_for_regulators(golden: dict[str, Published]) -> Non
 def test_the_sample_proves_its_accounts(
     sample_briefings: dict[str, Published], authority: LocalAuthority
 ) -> None:
-    """Fifteen steps and two kilobytes for one of 24,871 accounts."""
+    """At most fifteen steps and two kilobytes for one of 24,871 accounts."""
     published = sample_briefings["regulator letter"]
     proof = prove(recorded(published.pdf.read_bytes()), "acct_3d57d2e3dbb7ad7f", authority.pseudonym_key)
     assert [verdict.outcome for verdict in check_proof(proof, root_of(published))] == ["valid", "valid"]
-    assert len(proof.path) == 15
+    assert len(proof.path) <= 15
     assert len(json.dumps(proof.model_dump(), indent=2)) < 2048
 
 
