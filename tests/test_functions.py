@@ -220,6 +220,16 @@ def test_logs_have_the_request(system: System, monkeypatch: pytest.MonkeyPatch) 
     assert "Committee" not in log.getvalue()
 
 
+def test_traces_have_the_request(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The traces of the worker and of the announcement bear the request's id."""
+    id_, told = system.requested(), list[tuple[str, str]]()
+    for function in (publish, announce):
+        monkeypatch.setattr(function.tracer, "put_annotation", lambda *each: told.append(each))
+    system.delivered(f"requests/{id_}.json")
+    announced(f"outcomes/{id_}.published.json")
+    assert told == [("request", id_)] * 2
+
+
 def test_tick_creates_what_is_due(bare: System) -> None:
     """A tick creates the requests that are due at its scheduled time; once created, they are not created again."""
     bare.settle("schedules.yaml", DEFAULTS)

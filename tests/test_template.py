@@ -312,6 +312,24 @@ def test_a_caller_needs_a_scope() -> None:
     assert routes.keys() >= {"GET /briefings", "GET /openapi.json", "POST /verifications", "$default"}
 
 
+def test_callers_are_known_and_limited() -> None:
+    """Tokens are of the issuer and audiences, and calls within the limits, that the parameters give."""
+    chosen = {"JwtIssuer": "https://x.example", "JwtAudience": "a,b", "RateLimit": "7", "BurstLimit": "9"}
+    api = Stack({**PARAMETERS, **chosen}).resources["Api"].properties
+    tokens = api["Auth"]["Authorizers"][api["Auth"]["DefaultAuthorizer"]]["JwtConfiguration"]
+    assert tokens == {"issuer": "https://x.example", "audience": ["a", "b"]}
+    limits = api["DefaultRouteSettings"]
+    assert [str(limits[f"Throttling{each}Limit"]) for each in ("Rate", "Burst")] == ["7", "9"]
+
+
+def test_logs_are_kept_for_so_long() -> None:
+    """Every log is encrypted and kept for as long as the parameter says, and every function writes to one of them."""
+    logs = Stack({**PARAMETERS, "LogRetentionDays": "90"}).of_type("AWS::Logs::LogGroup")
+    assert {str(log.properties["RetentionInDays"]) for log in logs} == {"90"}
+    assert all(log.properties["KmsKeyId"] for log in logs)
+    assert len(logs) == len(FUNCTIONS) + 1
+
+
 @pytest.mark.parametrize(("logical", "layout"), [("FlatTable", "flat"), ("OcsfTable", "ocsf")])
 def test_tables_have_the_columns_that_are_read(logical: str, layout: str) -> None:
     """Each column that a view reads is in its table, in the type that it is read as, and no other."""
