@@ -84,7 +84,10 @@ def read(folder: Path, layout: Layout, question: Question) -> int:
 
 
 def needed(folder: Path, layout: Layout, days: Window) -> int:
-    """The compressed size of the columns that the questions need, in the partitions of some days."""
+    """The compressed size of the columns that the questions need, in the partitions of some days.
+
+    Of a map, Parquet keeps all keys and all values together, which are needed for any of them.
+    """
     files = [str(_file(folder, layout, day)) for day in days.days]
     columns = [
         ".".join(str(step) for step in column.path if isinstance(step, str)) for column in raw.COLUMNS[layout]

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -65,6 +66,17 @@ def test_written_in_order_on_conditions(open_store: Callable[[], S3Store]) -> No
     assert [each["ChecksumSHA256"] for each in asked] == digests
     assert [each["ContentType"] for each in asked] == ["application/pdf", "application/json"]
     assert all("SSEKMSKeyId" not in each and "ServerSideEncryption" not in each for each in asked)
+
+
+def test_since(bucket: str) -> None:
+    """When a document was written is told, and nothing of one that is not there, though others begin alike."""
+    store = S3Store(client("s3"), bucket, "requests/")
+    store.put({"a.json.more": b"{}"})
+    assert store.since("a.json") is None
+    store.put({"a.json": b"{}"})
+    since = store.since("a.json")
+    assert since
+    assert abs(datetime.now(UTC) - since) < timedelta(minutes=1)
 
 
 def test_object_lock(aws: None) -> None:
