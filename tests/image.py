@@ -143,7 +143,6 @@ def running(function: Function, environment: Mapping[str, str]) -> Iterator[Invo
     given |= {
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(function.timeout),
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
-        "POWERTOOLS_TRACE_DISABLED": "true",
     }
     container, log = buildah("from", "--pull-never", IMAGE), (CACHE / f"{function.name}.log").open("w")
     (emulator,) = (ROOT / ".cache" / "sam").glob(EMULATOR)
