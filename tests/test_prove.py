@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from reports.cli import main
 from reports.errors import CheckFailed, InvalidRequest, InvalidSettings
 from reports.keys import LocalAuthority
 from reports.keys_kms import pseudonym_key
-from reports.proof import check_proof
+from reports.proof import check_proof, read_proof
 from reports.prove import prove
 from tests.aws import REGION, client
 from tests.checking import recorded
@@ -58,6 +59,26 @@ def test_an_account_is_proved_with_all_that_it_did(
         root_of(published),
         recorded(published.pdf.read_bytes()).name,
     )
+
+
+@pytest.mark.parametrize("scenario", ["hostile", "revisions"])
+def test_each_account_is_proved_and_no_other(
+    golden: dict[str, Published], authority: LocalAuthority, scenario: str
+) -> None:
+    """Of all ids in the evidence, whatever they are, as many as `accounts.csv` lists: not those that were excluded."""
+    record = recorded(golden[scenario].pdf.read_bytes())
+    texts = [file.read_text() for file in (GOLDEN / scenario).glob("detections/*/*")]
+    known = {found for text in texts for found in re.findall(r'"account_id": ("(?:[^"\\]|\\.)*")', text)}
+    ids = {json.loads(each) for each in known} | {f"a{n}" for n in range(10)}
+    proofs = []
+    for account in ids:
+        with suppress(CheckFailed):
+            proofs.append(prove(record, account, authority.pseudonym_key))
+    written = [read_proof(json.dumps(proof.model_dump()).encode(), "proof.json") for proof in proofs]
+    assert {check_proof(proof)[0].outcome for proof in written} == {"valid"}
+    assert {proof.leads_to for proof in written} == {root_of(golden[scenario])}
+    assert record.accounts
+    assert {proof.pseudonym for proof in written} == set(record.accounts.leaves)
 
 
 @needs("pdftotext")
