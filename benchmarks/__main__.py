@@ -1,7 +1,8 @@
 """Measure the claims and print a table.
 
 Every figure is a ratio of two things measured in turn in this run, each in a process of its own, as the median of
-several pairs; seconds differ from machine to machine, ratios much less so.
+several pairs; seconds differ from machine to machine, ratios much less so. Modules are compiled first, as they are in
+the image, and after a first run.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def main() -> int:
     """Print the table; the exit status is 1 if a claim does not hold."""
     options = _options()
     options.cache.mkdir(parents=True, exist_ok=True)
+    for package in ("benchmarks", "functions", "reports"):
+        compileall.compile_dir(package, quiet=1)
     with tempfile.TemporaryDirectory(prefix="exhibit-bench-") as scratch:
         claims = []
         for claim in _claims(options.cache, Path(scratch), options.rows, options.pairs):
@@ -147,9 +150,7 @@ def _proving(sample: Path, scratch: Path) -> Iterator[Claim]:
 
 
 def _import(pairs: int) -> Claim:
-    """In processor time, of modules that are compiled as they are in the image."""
-    for package in ("functions", "reports"):
-        compileall.compile_dir(package, quiet=1)
+    """In processor time."""
     libraries, apis = _in_turn(4 * pairs + 1, lambda: measure("libraries"), lambda: measure("api"))
     ratio = statistics.median(api.busy / alone.busy for api, alone in zip(apis, libraries, strict=True))
     busy = [statistics.median(run.busy for run in runs) for runs in (apis, libraries)]
@@ -202,4 +203,5 @@ def _median(runs: list[Run]) -> float:
     return statistics.median(run.seconds for run in runs)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -97,8 +98,7 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     head = settle(house.store)
     before = latest(house.store, number)
     with ThreadPoolExecutor(1) as beside:
-        beside.map(import_module, LATER)
-        evidence = collect(question, house.engine, house.source, progress)
+        evidence = collect(question, house.engine, house.source, _first(progress, beside))
     progress("group", 0, 0)
     campaigns = group(evidence, house.settings.registry)
     progress("compose", 0, 0)
@@ -132,6 +132,17 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     digests = (content, evidence_root(subjects(evidence)))
     receipt = receipt_of(briefing, unsigned, signed, digests=digests, verdicts=verdicts)
     return archive(house.store, replace(receipt, request=request.id), signed)
+
+
+def _first(progress: Progress, beside: Executor) -> Progress:
+    """Loads what comes later at the first word of progress: until then the questions need the interpreter."""
+    load = cache(lambda: beside.map(import_module, LATER))
+
+    def told(step: str, done: int, total: int) -> None:
+        load()
+        progress(step, done, total)
+
+    return told
 
 
 def read_settings(source: EvidenceSource, resources: Resources) -> Settings:
