@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from reports.errors import InvalidEvidence, InvalidRequest
 
 Layout = Literal["flat", "ocsf"]
+LARGE = 2**20  # bytes
 FORMATS = {".parquet": "parquet", ".jsonl": "json", ".jsonl.gz": "json", ".csv": "csv"}
 
 _FLAT = re.compile(r"detections/event_day=(?P<day>[^/]+)/(?:.*/)?(?P<file>[^/]+)")
@@ -179,9 +180,11 @@ class FolderEvidence:
         return None if target.is_file() else "is a link to a folder"
 
     def pin(self, objects: Iterable[Located]) -> tuple[EvidenceObject, ...]:
-        """Digest objects as they are now, in the order given, on all cores."""
+        """Digest objects as they are now, in the order given; large ones on all cores, where that is worth a thread."""
+        objects = tuple(objects)
         with ThreadPoolExecutor() as pool:
-            return tuple(pool.map(self._pin, objects))
+            large = {o.name: pool.submit(self._pin, o) for o in objects if o.size > LARGE}
+            return tuple(large[o.name].result() if o.name in large else self._pin(o) for o in objects)
 
     def _pin(self, located: Located) -> EvidenceObject:
         try:

@@ -78,9 +78,11 @@ def test_pinned_as_they_are(place: Place) -> None:
     """Objects are pinned in the order given, by size and digest as they are then, not as they were listed."""
     names = [f"{FLAT_DAY}/{n}.csv" for n in range(30)]
     source = filled(place, *names)
+    large = b"large" * 2**18
+    place.put(names[7], large)
     listed = source.list()[::-1]
     place.put(listed[0].name, b"changed")
-    contents = [b"changed", *(o.name.encode() for o in listed[1:])]
+    contents = [b"changed", *(large if o.name == names[7] else o.name.encode() for o in listed[1:])]
     pinned = source.pin(listed)
     assert [o.name for o in pinned] == [o.name for o in listed]
     assert [o.sha256 for o in pinned] == [hashlib.sha256(content).hexdigest() for content in contents]
