@@ -17,6 +17,7 @@ from tests import load
 from tests.publishing import GOLDEN
 from tests.serving import Serving, serving
 from tests.test_docs import block
+from tests.tools import needs
 
 EVIDENCE = GOLDEN / "quiet"
 WANTED = {"window": "2026-05-01/2026-05-07", "audience": "lawmaker"}
@@ -104,6 +105,7 @@ def test_the_schedule_turns(served: Serving) -> None:
     assert all(line.endswith(f"Briefing Published, /briefings/{request['id']}\n") for line in told)
 
 
+@needs("curl")
 def test_an_upload_is_verified(served: Serving, tmp_path: Path) -> None:
     """A PDF that is uploaded with the form's fields is verified by the id of the upload."""
     pdf = tmp_path / "some.pdf"
@@ -161,6 +163,7 @@ def children(process: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
+@needs("curl")
 def test_readme_session(tmp_path: Path) -> None:
     """The README's curl session works as it stands, against the sample: the PDF that it fetches is found valid."""
     session = block("README.md", "sh", "verifications")

@@ -8,6 +8,7 @@ from tests import conformance
 
 _PACKAGES = {  # Debian's names
     "certutil": "libnss3-tools",
+    "curl": "curl",
     "openssl": "openssl",
     "pdffonts": "poppler-utils",
     "pdfinfo": "poppler-utils",
