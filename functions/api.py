@@ -43,6 +43,7 @@ from reports.resolve import Audience, resolve
 
 RULES = {("POST", "/briefings"): Rule(REQUEST, (JSON,))}
 MOST_LISTED = 100
+FILTERS = ("state", "audience", "window", "limit", "cursor")
 # For readers of the description; what is no window is refused with a reason by `resolve`
 WINDOWS = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}|last-(week|month|quarter|[1-9][0-9]{0,8}-days))$"
 FRESH = {"Cache-Control": "private, no-cache"}  # to be asked for again each time, by its entity tag
@@ -207,6 +208,7 @@ def listing(
     cursor: Annotated[str | None, Query(max_length=100, description="The `next` of the page before")] = None,
 ) -> Response[str]:
     """List requests by their ids alone. What is created meanwhile comes before the first page, and shifts nothing."""
+    _refuse_other_parameters()
     days = resolve(window, datetime.now(UTC)) if window is not None else None
     if cursor is not None and Name.parse(cursor) is None:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the cursor is not one that a page has given")
@@ -222,6 +224,15 @@ def listing(
     following = page[limit - 1].name.id if len(page) > limit else None
     found = {"briefings": [_entry(each.name, each.state) for each in page[:limit]], "next": following}
     return Response(HTTPStatus.OK.value, JSON, json.dumps(found), headers=FRESH)
+
+
+def _refuse_other_parameters() -> None:
+    """A filter that is misspelt would filter nothing."""
+    for name in router.current_event.query_string_parameters:
+        if name not in FILTERS:
+            wrong = {"at": f"query.{name}", "message": f"is no parameter: use {', '.join(FILTERS)}"}
+            detail = f"{wrong['at']}: {wrong['message']}"
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=[wrong])
 
 
 @router.get(

@@ -160,6 +160,13 @@ def test_listed(bare: System) -> None:
     assert pages == [newest[:3], newest[3:6], newest[6:]]
 
 
+def test_a_filter_that_is_none(bare: System) -> None:
+    """A parameter that is misspelt is refused, for otherwise it would filter nothing."""
+    answer = bare.call("GET", "/briefings", query="audience=regulator&statee=failed")
+    problem(answer, 422, "query.statee")
+    assert [each["at"] for each in answer.json["errors"]] == ["query.statee"]
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
