@@ -269,7 +269,7 @@ def test_query_example_agrees(first_run: Published) -> None:
 @needs("openssl")
 def test_public_tools_agree(first_run: Published, tmp_path: Path) -> None:
     """The lines for readers without Exhibit run as they stand: a briefing is good, and a changed one is not."""
-    lines = "\n".join(blocks(section(page("docs/checking.md"), "With public tools alone"), "sh"))
+    lines = "\n".join(blocks(section(page("README.md"), "Without Exhibit"), "sh"))
     (pdf,) = (first_run.folder / "out").glob("*lawmaker*.pdf")
     for folder in (tmp_path / "good", tmp_path / "changed"):
         folder.mkdir()
