@@ -26,6 +26,7 @@ from reports import register
 from reports.archive import RECEIPT, Receipt, entered_receipt
 from reports.contents import attached
 from reports.errors import CheckFailed, Unavailable
+from reports.figures import counted
 from reports.record import Record, record
 from reports.register import EMPTY, Entry, Head
 from reports.store import Store
@@ -75,7 +76,9 @@ def audit(store: Store, at_hand: Mapping[str, bytes], now: datetime) -> Audit:
     verdicts = (
         _chain(entries),
         _verdict(
-            "documents", [f.fault for f in found if f.fault], f"{len(found)} documents are as published"
+            "documents",
+            [f.fault for f in found if f.fault],
+            f"{counted(len(found), 'document is', 'documents are')} as published",
         ),
         _receipts(entries, receipts, listed),
         _heads(entries, found, at_hand, now),
@@ -114,9 +117,8 @@ def _chain(entries: Sequence[_Kept]) -> Verdict:
     if not entries:
         return Verdict("chain", "could not be checked", "no briefing is entered there")
     head = entries[-1].sha256
-    return _verdict(
-        "chain", list(_breaks(entries)), f"{len(entries)} entries, each after the one before; head {head}"
-    )
+    told = f"{counted(len(entries), 'entry', 'entries')}, each after the one before; head {head}"
+    return _verdict("chain", list(_breaks(entries)), told)
 
 
 def _breaks(entries: Sequence[_Kept]) -> Iterator[str]:
@@ -144,7 +146,7 @@ def _receipts(entries: Sequence[_Kept], receipts: Sequence[bytes | None], listed
             wrong.append(
                 f"{kept.receipt.file} is {'missing' if content is None else 'not as it was entered'}"
             )
-    told = f"{len(entered) - to_come} receipts are as entered"
+    told = f"{counted(len(entered) - to_come, 'receipt is', 'receipts are')} as entered"
     return _verdict("receipts", wrong, told + "; the next run puts the last one" * to_come)
 
 

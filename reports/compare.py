@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from reports.difference import ABSENT, Difference, differences
 from reports.explain import chains
+from reports.figures import counted
 from reports.record import Printed, Record, Subject, unlike
 
 Outcome = Literal["consistent", "contradictory", "could not be compared"]
@@ -128,7 +129,9 @@ def _audiences(one: Record, other: Record, base: Comparison) -> Comparison:
     if contradictions:
         detail = f"{len(contradictions)} data differ that both have, first {contradictions[0].at}"
         return replace(found, outcome="contradictory", detail=detail, contradictions=tuple(contradictions))
-    same = f"the same {len(one.objects)} evidence objects ({one.evidence_root})"
+    same = (
+        f"the same {counted(len(one.objects), 'evidence object', 'evidence objects')} ({one.evidence_root})"
+    )
     detail = f"both are computed from {same}, and all that both say is equal"
     return replace(found, detail=detail)
 
@@ -144,7 +147,8 @@ def _editions(one: Record, other: Record, base: Comparison) -> Comparison:
     if not base.causes:
         contradictions += _values(one, other)
     found = replace(base, moved=tuple(moved), contradictions=tuple(contradictions))
-    told = f"{len(moved)} figures moved, {len(base.objects)} evidence objects differ"
+    differ = counted(len(base.objects), "evidence object differs", "evidence objects differ")
+    told = f"{counted(len(moved), 'figure', 'figures')} moved, {differ}"
     if contradictions:
         detail = f"{told}; nothing explains {contradictions[0].at}"
         return replace(found, outcome="contradictory", detail=detail)

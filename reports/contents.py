@@ -12,6 +12,7 @@ from typing import Any
 from reports.accounts import AccountTable, read_accounts
 from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, days_csv, evidence_root
 from reports.errors import ExhibitError, Unreadable
+from reports.figures import counted
 from reports.opening import inflated, opened
 from reports.read_json import read_json
 from reports.resolve import AUDIENCES
@@ -114,8 +115,9 @@ def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mappi
     _check_extent(data)
     for figure in data["figures"]:
         _check_figure(figure, data)
-    figures, objects = len(data["figures"]), len(statement["subject"])
-    told = f"{len(files)} attachments agree with each other; {figures} figures, {objects} evidence objects"
+    figures = counted(len(data["figures"]), "figure", "figures")
+    objects = counted(len(statement["subject"]), "evidence object", "evidence objects")
+    told = f"{len(files)} attachments agree with each other; {figures}, {objects}"
     return Contents(files, accounts, told)
 
 

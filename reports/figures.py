@@ -78,6 +78,16 @@ def exact(value: int) -> str:
     return f"{value:,}"
 
 
+def agree(count: int, one: str, many: str) -> str:
+    """The word that goes with a count: `day` with 1, else `days`."""
+    return one if count == 1 else many
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """A count and its word: `1 day`, `45 days`."""
+    return f"{exact(count)} {agree(count, one, many)}"
+
+
 def more_than(value: int | Fraction) -> str:
     """Rounded down to three significant digits, or to a whole number: `more than 28.8 million`."""
     unit = _unit(value, 3)

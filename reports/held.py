@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reports.collect import answering
 from reports.evidence import EvidenceSource
+from reports.figures import counted
 from reports.record import Record
 from reports.verify import Verdict
 
@@ -26,9 +27,8 @@ class Held:
         faults = [_fault(what, names) for what, names in found.items() if names]
         if faults:
             return Verdict("evidence", "invalid", "; ".join(faults))
-        return Verdict(
-            "evidence", "valid", f"{self.recorded} evidence objects are there, unchanged, and no others"
-        )
+        are = counted(self.recorded, "evidence object is", "evidence objects are")
+        return Verdict("evidence", "valid", f"{are} there, unchanged, and no others")
 
 
 def held(record: Record, source: EvidenceSource) -> Held:

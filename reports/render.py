@@ -41,6 +41,7 @@ from reports.assets import Resources
 from reports.attach import Attachment, attachments
 from reports.compose import Briefing
 from reports.errors import InvalidSettings
+from reports.resolve import Window
 from reports.typeset import typeset
 
 _HERE = Path(__file__).parent
@@ -117,13 +118,17 @@ def pages_record(resources: Resources, page_size: str) -> dict[str, Any]:
 def bind(briefing: Briefing, html: str, attached: Sequence[Attachment], resources: Resources) -> bytes:
     """Turn a briefing's typeset pages and its attachments into the bytes of an unsigned PDF."""
     metadata = DocumentMetadata(
-        title=f"{briefing.title}, {briefing.window.first} to {briefing.window.last}",
+        title=f"{briefing.title}, {_days(briefing.window)}",
         identifier=f"{briefing.number}, edition {briefing.edition}",
         issuer=briefing.settings.issuer.name,
         as_of=briefing.as_of,
         synthetic=briefing.synthetic,
     )
     return render_pdf(html, resources=resources, metadata=metadata, attachments=attached)
+
+
+def _days(window: Window) -> str:
+    return f"{window.first} to {window.last}" if window.first < window.last else f"{window.first}"
 
 
 def render_pdf(

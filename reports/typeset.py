@@ -118,6 +118,7 @@ def _filters(ledger: Ledger) -> dict[str, Callable[..., Any]]:
         "nearly": printing(figures.nearly),
         "percent": printing(figures.percent),
         "multiple": printing(figures.multiple),
+        "agree": lambda quantity, one, many: figures.agree(quantity.value, one, many),
         "published": lambda quantity, hedge: _print(ledger, quantity, figures.hedged(hedge)(quantity.value)),
         "threshold": lambda line: _print(ledger, _threshold(line), f"{line.key}"),
         "label": lambda text: printable(text, LABEL_LENGTH),
@@ -156,6 +157,8 @@ def day(value: date) -> str:
 def short_span(window: Window) -> str:
     """A window as a running head has room for it: `22 Apr to 5 Jun 2026`."""
     first, last = window.first, window.last
+    if first == last:
+        return f"{_short_day(last)}{_NO_BREAK}{last.year}"
     year = f"{_NO_BREAK}{first.year}" if first.year != last.year else ""
     return f"{_short_day(first)}{year} to {_short_day(last)}{_NO_BREAK}{last.year}"
 

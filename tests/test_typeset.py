@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -78,15 +79,18 @@ HEAD = Head(1041, "0123456789abcdef" * 4)
 
 
 def brief(
-    delivered: Sequence[Detection] | Evidence, settings: Settings, audience: Audience = "lawmaker"
+    delivered: Sequence[Detection] | Evidence,
+    settings: Settings,
+    audience: Audience = "lawmaker",
+    window: Window = WINDOW,
 ) -> Briefing:
     if not isinstance(delivered, Evidence):
         source = source_of(delivered)
-        delivered = collect(query.tallies(WINDOW, 7), FakeEngine(delivered), source, lambda *_: None)
+        delivered = collect(query.tallies(window, 7), FakeEngine(delivered), source, lambda *_: None)
     as_of = datetime(2026, 6, 20, 12, tzinfo=UTC)
     campaigns = group(delivered, settings.registry)
     return compose(
-        WINDOW,
+        window,
         delivered,
         campaigns,
         audience,
@@ -379,7 +383,22 @@ def test_a_campaign_is_new_only_if_the_evidence_covers_the_window_before() -> No
     html, _ = typeset(brief(detections(["c"]), settings(Registry())), OURS, "letter")
 
     assert "not seen in the window before" not in seen(html)
-    assert "evidence covers part of it" in seen(html)
+    assert "evidence does not cover all of it" in seen(html)
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_one_is_told_as_one(audience: Audience) -> None:
+    """Of one day with one detection of one exchange, no sentence speaks of several."""
+    (one, *_) = detections(["c"])
+    day = Window(WINDOW.first, WINDOW.first)
+    html, _ = typeset(
+        brief([replace(one, exchange_count=1)], settings(Registry()), audience, day), OURS, "a4"
+    )
+
+    said = seen(html).replace("\N{NO-BREAK SPACE}", " ")
+    assert "On 22 April 2026, the operator of c drew 1 exchange from the model through 1 account." in said
+    assert re.findall(r"\b1 [a-z]+s\b", said) == ["1 counts"]
+    assert "22 April 2026 to" not in said
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
