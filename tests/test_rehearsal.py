@@ -1,5 +1,6 @@
 """The parts of the deployed system's stand-in on a laptop: tokens, the gateway, sandboxes, the state folder."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from reports.rehearsal.deploy import connect, deploy
 from reports.rehearsal.gateway import Call, FunctionFailed, Gateway, Routed, routing
 from reports.rehearsal.listening import address, listening
 from reports.rehearsal.mirror import Mirror
-from reports.rehearsal.sandbox import Sandboxes
+from reports.rehearsal.sandbox import Sandbox, Sandboxes
 from reports.rehearsal.state import Kept, opened
 from reports.rehearsal.template import Function, Stack
 from reports.rehearsal.tokens import Tokens
@@ -169,9 +170,20 @@ def test_sandboxes_stop(sandboxes: Sandboxes) -> None:
     """What is stopped runs nothing any more."""
     process = sandboxes.invoke("who", {})["process"]
     sandboxes.stop()
-    assert not Path(f"/proc/{process}").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
     with pytest.raises(FunctionFailed, match="stopped"):
         sandboxes.invoke("who", {})
+
+
+@pytest.mark.parametrize("name", ["who", "fail"])
+def test_a_sandbox_whose_caller_is_gone(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """A process whose answer nobody waits for any more, because its caller was killed, ends without a word."""
+    sandbox = Sandbox(function(f"tests.sandboxed.{name}"), {})
+    sandbox._connection.send(("f", 30, {}))
+    sandbox._connection.close()
+    assert sandbox._process.wait(30) == 0
+    assert capfd.readouterr().err == ""
 
 
 def test_a_port_that_is_taken() -> None:

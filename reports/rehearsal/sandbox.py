@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -138,18 +139,18 @@ def _run(descriptor: int, handler: str) -> None:
     connection = Connection(descriptor)
     module, _, name = handler.rpartition(".")
     function = getattr(import_module(module), name)
-    while True:
-        try:
+    with suppress(EOFError, ConnectionError):
+        while True:
             name, seconds, event = connection.recv()
-        except EOFError:
-            return
-        context = Context.lasting(seconds, name)
-        try:
-            connection.send((function(json.loads(json.dumps(event)), context), None))
-        except BrokenPipeError:
-            return
-        except Exception as error:
-            connection.send((None, f"{type(error).__name__}: {error}"))
+            connection.send(_answer(function, event, Context.lasting(seconds, name)))
+
+
+def _answer(function: Callable[..., Any], event: Any, context: Context) -> tuple[Any, str | None]:
+    """What a function returns, or its error in words."""
+    try:
+        return function(json.loads(json.dumps(event)), context), None
+    except Exception as error:
+        return None, f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":
