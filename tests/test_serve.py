@@ -1,9 +1,11 @@
 """The deployed system on a laptop, from outside: what `exhibit serve` prints, answers, keeps and leaves behind."""
 
 import json
+import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -155,12 +157,20 @@ def _stops_cleanly(served: Serving, number: int) -> None:
     assert served.stop(number) == 0
     assert served.process.stdout is not None
     assert served.process.stdout.read().splitlines()[-1] == "stopped"
-    assert [each for each in running if Path(f"/proc/{each}").exists()] == []
+    for each in running:
+        with pytest.raises(ProcessLookupError):
+            os.kill(each, 0)
     assert [line for line in served.log.read_text().splitlines() if not line.startswith("{")] == []
 
 
 def children(process: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    if sys.platform == "linux":  # where `ps` may be missing
+        return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    listed = subprocess.run(
+        ["ps", "-ax", "-o", "pid=,ppid="], check=True, capture_output=True, text=True
+    ).stdout
+    pairs = (map(int, line.split()) for line in listed.splitlines())
+    return [child for child, parent in pairs if parent == process]
 
 
 @needs("curl")
