@@ -286,9 +286,8 @@ def _told(row: Mapping[str, Any], data: Mapping[str, Any]) -> int | float | None
     return told if isinstance(told, int) else None
 
 
-def attachments_verdict(pdf: bytes) -> Verdict:
-    """The verdict `attachments`: whether the attached files agree with each other. Any bytes get one."""
-    found = contents(pdf)
+def attachments_verdict(found: Contents | Verdict) -> Verdict:
+    """The verdict `attachments` on what `contents` found: whether the attached files agree with each other."""
     return Verdict("attachments", "valid", found.told) if isinstance(found, Contents) else found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from reports.contents import attachments_verdict
+from reports.contents import Contents, attachments_verdict, contents
 from reports.errors import CheckFailed, ExhibitError
 from reports.verify import Verdict, verify
 
@@ -53,23 +53,27 @@ def judge(
     Any bytes get verdicts; nothing is raised. Nothing vouches for what a file holds that is not whole and signed: what
     its attachments say cannot be valid then, and is not held against the evidence.
     """
-    found = verify(pdf, trust, now)
-    integrity = found[0]
-    attachments = attachments_verdict(pdf)
+    integrity, *others = verify(pdf, trust, now)
+    found = contents(pdf)
+    attachments = attachments_verdict(found)
     if attachments.outcome == "valid" != integrity.outcome:
         detail = f"nothing vouches for it: {integrity.detail}"
         attachments = Verdict("attachments", "could not be checked", detail)
-    verdicts = (*found, attachments)
-    return Judged(verdicts) if reader is None else _against_evidence(pdf, verdicts, reader, progress)
+    verdicts = (integrity, *others, attachments)
+    return Judged(verdicts) if reader is None else _against_evidence(pdf, found, verdicts, reader, progress)
 
 
 def _against_evidence(
-    pdf: bytes, verdicts: tuple[Verdict, ...], reader: Reader, progress: Progress
+    pdf: bytes,
+    found: Contents | Verdict,
+    verdicts: tuple[Verdict, ...],
+    reader: Reader,
+    progress: Progress,
 ) -> Judged:
     from reports.record import record  # noqa: PLC0415 -- only what is asked for is loaded
 
     try:
-        recorded = record(pdf, verdicts[0])
+        recorded = record(pdf, verdicts[0], found)
     except ExhibitError as error:
         unread = (
             Verdict(check, "could not be checked", str(error)) for check in ("evidence", "reproduction")

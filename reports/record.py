@@ -25,7 +25,7 @@ from pydantic.alias_generators import to_camel
 
 from reports import query
 from reports.accounts import AccountTable
-from reports.contents import contents
+from reports.contents import Contents, contents
 from reports.errors import CheckFailed, ExhibitError, Unavailable
 from reports.evidence import EvidenceObject
 from reports.query import Question
@@ -277,15 +277,16 @@ class Record:
         return {subject.name: subject.pinned for subject in self.statement.subject}
 
 
-def record(pdf: bytes, integrity: Verdict) -> Record:
+def record(pdf: bytes, integrity: Verdict, found: Contents | Verdict | None = None) -> Record:
     """Read what a briefing records, given the verdict on the integrity of its file.
 
+    `found` is what `contents` gives for it, where that is known.
     Raises `CheckFailed` where nothing vouches for it, or its attachments contradict each other; `Unavailable` where
     that cannot be told.
     """
     if integrity.outcome != "valid":
         raise _unread(integrity, "nothing vouches for what the file says")
-    found = contents(pdf)
+    found = contents(pdf) if found is None else found
     if isinstance(found, Verdict):
         raise _unread(found, "the attachments cannot be relied on")
     said, statement = (

@@ -14,7 +14,7 @@ import pytest
 
 from reports.attach import attachments, campaigns_csv, days_csv, evidence_root
 from reports.compose import Audience, Briefing
-from reports.contents import InconsistentError, attached, attachments_verdict, check
+from reports.contents import InconsistentError, attached, attachments_verdict, check, contents
 from reports.errors import Unreadable
 from reports.figures import Ledger, exact, percent
 from reports.resolve import Window
@@ -397,7 +397,9 @@ def test_attachments_are_read_from_a_pdf() -> None:
 def test_attachments_get_a_verdict() -> None:
     """Valid, invalid, or could not be checked, with one line each; any bytes get one."""
     good, missing = made("lawmaker"), {"briefing.json": b"{}"}
-    verdicts = [attachments_verdict(data) for data in (pdf_with(good), pdf_with(missing), b"not a PDF", b"")]
+    verdicts = [
+        attachments_verdict(contents(data)) for data in (pdf_with(good), pdf_with(missing), b"not a PDF", b"")
+    ]
     assert [v.outcome for v in verdicts] == [
         "valid",
         "invalid",
@@ -415,5 +417,5 @@ def test_two_attachments_of_one_name_are_refused() -> None:
         names = pdf.Root.Names.EmbeddedFiles.Names
         names.extend([names[0], names[1]])
         pdf.save(out, object_stream_mode=pikepdf.ObjectStreamMode.generate)
-    verdict = attachments_verdict(out.getvalue())
+    verdict = attachments_verdict(contents(out.getvalue()))
     assert (verdict.outcome, verdict.detail) == ("invalid", "two attachments have the same name")

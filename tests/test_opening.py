@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.generic import StreamObject
 
 from reports.cli import main
-from reports.contents import attachments_verdict
+from reports.contents import attachments_verdict, contents
 from reports.timestamp import LocalTimestamper
 from reports.verify import verify
 from tests.hostile import ATTACHMENTS, FILES, overlapping
@@ -21,7 +21,7 @@ MOST_SECONDS = 30  # of processor time, on any machine; the slowest takes about 
 def test_hostile_files_get_verdicts(name):
     """A file that is written to keep its reader busy gets its verdicts all the same, none of them good."""
     start = time.process_time()
-    verdicts = (*verify(FILES[name], None, READ), attachments_verdict(FILES[name]))
+    verdicts = (*verify(FILES[name], None, READ), attachments_verdict(contents(FILES[name])))
     assert [each.outcome for each in verdicts].count("valid") == 0
     assert all(each.detail.isprintable() and len(each.detail) < 300 for each in verdicts)
     assert time.process_time() - start < MOST_SECONDS
@@ -30,13 +30,13 @@ def test_hostile_files_get_verdicts(name):
 @pytest.mark.parametrize("name", ATTACHMENTS)
 def test_hostile_attachments_get_a_verdict(name):
     """Attachments that are written to fill the memory could not be checked."""
-    assert attachments_verdict(ATTACHMENTS[name]).outcome == "could not be checked"
+    assert attachments_verdict(contents(ATTACHMENTS[name])).outcome == "could not be checked"
 
 
 def test_streams_within_streams():
     """Streams that are all the same bytes of the file are not kept once each."""
-    assert "streams within streams" in attachments_verdict(overlapping(40)).detail
-    assert "briefing.json is missing" in attachments_verdict(overlapping(2)).detail
+    assert "streams within streams" in attachments_verdict(contents(overlapping(40))).detail
+    assert "briefing.json is missing" in attachments_verdict(contents(overlapping(2))).detail
 
 
 def test_a_long_file_is_not_read_whole(tmp_path, capsys):
