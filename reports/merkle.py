@@ -38,8 +38,7 @@ def _root(digests: Sequence[bytes]) -> bytes:
         return hashlib.sha256().digest()
     level = list(digests)
     while len(level) > 1:
-        paired = [_node(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
-        level = paired + level[2 * len(paired) :]
+        level = _above(level)
     return level[0]
 
 
@@ -50,9 +49,14 @@ def _path(digests: Sequence[bytes], index: int) -> list[Step]:
         beside = place ^ 1
         if beside < len(level):
             steps.append(("left" if place % 2 else "right", level[beside]))
-        paired = [_node(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
-        level, place = paired + level[2 * len(paired) :], place // 2
+        level, place = _above(level), place // 2
     return steps
+
+
+def _above(level: list[bytes]) -> list[bytes]:
+    """The level above: a node for each pair; what is left over at the end goes up as it is."""
+    paired = [_node(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
+    return paired + level[2 * len(paired) :]
 
 
 def _leaf(data: bytes) -> bytes:
