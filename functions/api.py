@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
+from inspect import signature
 from itertools import islice
 from typing import Annotated, Any
 
@@ -35,6 +36,7 @@ from reports.problems import (
     Rule,
     claims,
     described,
+    refused,
     shown,
 )
 from reports.requests import LONGEST_ADDRESSEE, Listed, Name, PageSize, State, id_of, said
@@ -43,7 +45,6 @@ from reports.resolve import Audience, resolve
 
 RULES = {("POST", "/briefings"): Rule(REQUEST, (JSON,))}
 MOST_LISTED = 100
-FILTERS = ("state", "audience", "window", "limit", "cursor")
 # For readers of the description; what is no window is refused with a reason by `resolve`
 WINDOWS = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}|last-(week|month|quarter|[1-9][0-9]{0,8}-days))$"
 FRESH = {"Cache-Control": "private, no-cache"}  # to be asked for again each time, by its entity tag
@@ -228,11 +229,10 @@ def listing(
 
 def _refuse_other_parameters() -> None:
     """A filter that is misspelt would filter nothing."""
+    known = signature(listing).parameters
     for name in router.current_event.query_string_parameters:
-        if name not in FILTERS:
-            wrong = {"at": f"query.{name}", "message": f"is no parameter: use {', '.join(FILTERS)}"}
-            detail = f"{wrong['at']}: {wrong['message']}"
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=[wrong])
+        if name not in known:
+            raise refused({"at": f"query.{name}", "message": f"is no parameter: use {', '.join(known)}"})
 
 
 @router.get(

@@ -47,6 +47,12 @@ class Refused(Exception):
         return Response(self.status.value, PROBLEM, json.dumps(document), headers=headers)
 
 
+def refused(*errors: Mapping[str, str]) -> Refused:
+    """The answer to a call whose body or parameters are wrong: in each error, where (`at`) and what (`message`)."""
+    detail = "; ".join(f"{each['at']}: {each['message']}" for each in errors)
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=list(errors))
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What a call of a route has to bring: a scope, and a body of one of these types, of so many bytes at most."""
@@ -222,8 +228,7 @@ def _not_valid(error: RequestValidationError) -> Response[str]:
         {"at": ".".join(map(str, each["loc"])), "message": each["msg"].removeprefix("Value error, ")}
         for each in error.errors()
     ]
-    detail = "; ".join(f"{each['at']}: {each['message']}" for each in errors)
-    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors).response()
+    return refused(*errors).response()
 
 
 def _built(response: Response[str]) -> dict[str, Any]:
