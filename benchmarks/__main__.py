@@ -128,9 +128,7 @@ def _verifying(sample: Path, scratch: Path) -> Iterator[Claim]:
     """In one process, as the claim says."""
     _published(sample, scratch / "verified")
     (pdf,) = (scratch / "verified").glob("*.pdf")
-    command = [sys.executable, "-m", "benchmarks.verifying", pdf, scratch / "keys/root.cert.pem"]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603
-    ours, theirs = map(float, printed.split())
+    ours, theirs = _printed("verifying", pdf, scratch / "keys/root.cert.pem")
     note = f"{ours:.3f} s against {theirs:.3f} s of processor time"
     yield Claim("sample: verify / pyHanko's own validation", ours / theirs, 1.5, note)
 
@@ -140,9 +138,7 @@ def _proving(sample: Path, scratch: Path) -> Iterator[Claim]:
     out, keys = scratch / "proved", scratch / "keys"
     measure("publish", sample, WINDOW, out, keys, "regulator")
     (pdf,) = out.glob("*.pdf")
-    command = [sys.executable, "-m", "benchmarks.proving", pdf, ACCOUNT, keys]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603
-    reading, making, checking, size = map(float, printed.split())
+    reading, making, checking, size = _printed("proving", pdf, ACCOUNT, keys)
     note = f"{making * 1000:.1f} ms against {reading * 1000:.0f} ms, {size:,.0f} bytes"
     yield Claim("sample: making a proof / reading the briefing", making / reading, 0.5, note)
     note = f"{checking * 1000:.2f} ms"
@@ -173,6 +169,13 @@ def _scans(cache: Path) -> Iterator[Claim]:
         text = f"{layout}: bytes read for a briefing / the needed columns of its window"
         note = f"{len(scanned.WINDOW)} days, and the {scanned.EARLIER} days before it"
         yield Claim(text, sum(read.values()) / window, 1.1 * sum(needed.values()) / window, note)
+
+
+def _printed(module: str, *arguments: str | Path) -> list[float]:
+    """The numbers that a module of this package prints about what it measured in its one process."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603
+    return [float(number) for number in printed.split()]
 
 
 def _published(evidence: Path, out: Path) -> Run:
