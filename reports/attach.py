@@ -196,12 +196,13 @@ _NOTHING: dict[str, Any] = {
 def statement(briefing: Briefing, pages: Mapping[str, Any]) -> dict[str, Any]:
     """`evidence.json`: an in-toto Statement v1 about the evidence objects, and how `pages` are made of them."""
     evidence = briefing.evidence
+    listed = subjects(evidence)
     return {
         "_type": STATEMENT_TYPE,
-        "subject": subjects(evidence),
+        "subject": listed,
         "predicateType": PREDICATE_TYPE,
         "predicate": {
-            "merkleRoot": evidence_root(subjects(evidence)),
+            "merkleRoot": evidence_root(listed),
             **_accounts(briefing.account_table),
             "window": {"from": str(evidence.window.first), "to": str(evidence.window.last)},
             "settlingDays": evidence.settling_days,

@@ -66,9 +66,8 @@ def audit(store: Store, at_hand: Mapping[str, bytes], now: datetime) -> Audit:
 
     Raises `Unavailable` where the store cannot be read.
     """
-    listed = [
-        name for name in store.list("EX-") if name.endswith(RECEIPT)
-    ]  # before the entries, which come first
+    # Before the entries: what is published meanwhile is entered before it has a receipt
+    listed = [name for name in store.list("EX-") if name.endswith(RECEIPT)]
     entries = [_kept(store, name) for name in register.entries(store)]
     with ThreadPoolExecutor(READERS) as readers:
         found = list(readers.map(lambda kept: _document(store, kept.receipt), entries))

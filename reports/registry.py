@@ -336,8 +336,10 @@ def _first(error: ValidationError) -> str:
     """The first mistake, with the path of its field."""
     details = error.errors(include_url=False, include_input=False)[0]
     field = ", ".join(f"item {part + 1}" if isinstance(part, int) else part for part in details["loc"])
-    told = _MISTAKES.get(details["type"], details["msg"].removeprefix("Value error, "))
-    message = told.format_map(details.get("ctx", {})) if details["type"] in _MISTAKES else told
+    if told := _MISTAKES.get(details["type"]):
+        message = told.format_map(details.get("ctx", {}))
+    else:
+        message = details["msg"].removeprefix("Value error, ")
     return f"{field}: {message}" if field else message
 
 
