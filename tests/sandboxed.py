@@ -1,5 +1,6 @@
 """Functions for sandboxes to run."""
 
+import atexit
 import os
 import time
 from typing import Any
@@ -17,6 +18,10 @@ def slow(event: Any, context: Any) -> None:
 
 def fail(event: Any, context: Any) -> None:
     raise ValueError("wrong")
+
+
+def late(event: Any, context: Any) -> None:
+    atexit.register(os.write, 2, b"taken apart")
 
 
 def die(event: Any, context: Any) -> None:

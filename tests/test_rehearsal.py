@@ -176,7 +176,7 @@ def test_sandboxes_stop(sandboxes: Sandboxes) -> None:
         sandboxes.invoke("who", {})
 
 
-@pytest.mark.parametrize("name", ["who", "fail"])
+@pytest.mark.parametrize("name", ["who", "fail", "late"])
 def test_a_sandbox_whose_caller_is_gone(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """A process whose answer nobody waits for any more, because its caller was killed, ends without a word."""
     sandbox = Sandbox(function(f"tests.sandboxed.{name}"), {})

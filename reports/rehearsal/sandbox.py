@@ -18,7 +18,7 @@ from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from reports.rehearsal.gateway import Context, FunctionFailed
 from reports.rehearsal.template import Function
@@ -133,8 +133,11 @@ def _environment(function: Function, environment: Mapping[str, str]) -> dict[str
     return {**inherited, **function.environment, **lambdas, **environment}
 
 
-def _run(descriptor: int, handler: str) -> None:
-    """Answer events until the other side is gone. Ctrl-C reaches this process too, and is the other side's affair."""
+def _run(descriptor: int, handler: str) -> NoReturn:
+    """Answer events until the other side is gone. Ctrl-C reaches this process too, and is the other side's affair.
+
+    As on Lambda, nothing is taken apart at the end: libraries would tell of what `functions` has set aside.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(descriptor)
     module, _, name = handler.rpartition(".")
@@ -143,6 +146,7 @@ def _run(descriptor: int, handler: str) -> None:
         while True:
             name, seconds, event = connection.recv()
             connection.send(_answer(function, event, Context.lasting(seconds, name)))
+    os._exit(0)
 
 
 def _answer(function: Callable[..., Any], event: Any, context: Context) -> tuple[Any, str | None]:
