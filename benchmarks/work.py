@@ -37,9 +37,9 @@ def tallies(evidence: str, window: str) -> None:
     from reports.query_duckdb import DuckDBEngine  # noqa: PLC0415
     from reports.resolve import resolve  # noqa: PLC0415
 
-    engine = DuckDBEngine(FolderEvidence(Path(evidence)))
+    engine, asked = DuckDBEngine(FolderEvidence(Path(evidence))), resolve(window, AS_OF)
     start = time.perf_counter()
-    engine.ask(query.tallies(resolve(window, AS_OF), 7), lambda done, total: None)
+    engine.ask(query.Inquiry(asked, AS_OF).tallies(asked.last), lambda done, total: None)
     print(time.perf_counter() - start)
 
 

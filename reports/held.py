@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reports.collect import answering
 from reports.evidence import EvidenceSource
 from reports.figures import counted
 from reports.record import Record
@@ -34,16 +33,22 @@ class Held:
 def held(record: Record, source: EvidenceSource) -> Held:
     """Compare the objects that a source holds with those that a briefing records.
 
-    Objects that a briefing of the same window would not read do not matter. Raises the errors of the source.
+    Objects that a briefing of the same window would not read do not matter, nor those in later partitions than any that
+    is recorded. Raises the errors of the source.
     """
     listed = source.list()
     present = {o.name: o for o in listed if o.name in record.objects}
     pinned = source.pin(present.values())
+    newest = max((o.day for o in present.values()), default=record.window.last)
     return Held(
         len(record.objects),
         missing=tuple(name for name in record.objects if name not in present),
         changed=tuple(o.name for o in pinned if o.sha256 != record.objects[o.name].sha256),
-        added=tuple(o.name for o in answering(listed, record.question) if o.name not in record.objects),
+        added=tuple(
+            o.name
+            for o in listed
+            if o.name not in record.objects and o.day <= newest and record.inquiry.reads(o)
+        ),
     )
 
 

@@ -28,7 +28,7 @@ from reports.errors import CheckFailed, InvalidRequest, InvalidSettings
 from reports.evidence import EvidenceSource
 from reports.group import group
 from reports.keys import SigningKey
-from reports.query import QueryEngine, tallies
+from reports.query import Inquiry, QueryEngine
 from reports.registry import Dataset, Issuer, Law, Registry, parse
 from reports.resolve import Audience, resolve
 from reports.store import Store
@@ -91,14 +91,14 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     """
     progress("resolve", 0, 0)
     window = resolve(request.window, request.as_of)
-    question = tallies(window, house.settling_days, each_account=request.audience == "regulator")
+    inquiry = Inquiry(window, request.as_of, house.settling_days, request.audience == "regulator")
     number = report_number(window, request.audience)
     if request.id and (published := published_for(house.store, number, request.id)):
         return kept(house.store, published)
     head = settle(house.store)
     before = latest(house.store, number)
     with ThreadPoolExecutor(1) as beside:
-        evidence = collect(question, house.engine, house.source, _first(progress, beside))
+        evidence = collect(inquiry, house.engine, house.source, _first(progress, beside))
     progress("group", 0, 0)
     campaigns = group(evidence, house.settings.registry)
     progress("compose", 0, 0)
@@ -178,7 +178,8 @@ def _yaml(resources: Resources, name: str) -> str:
 def content_digest(briefing: Briefing, house: House) -> str:
     """SHA-256 of what a briefing says and is made from, without its edition, the register and the time of the request.
 
-    Which run of a question gave the answer, and what it cost, are left out as well.
+    Which run of a question gave the answer, and what it cost, are left out as well. The first parameter of a question
+    is the time of the request.
     """
     said = briefing_data(briefing, ())
     for passing in ("edition", "supersedes", "as_of", "register"):
@@ -187,6 +188,7 @@ def content_digest(briefing: Briefing, house: House) -> str:
     for asked in record["predicate"]["questions"]:
         for passing in ("executionId", "bytesScanned"):
             asked.pop(passing, None)
+        del asked["parameters"][0]
     made = [record, briefing.settled, house.page_size, house.resources.digest()]
     return hashlib.sha256(as_json([said, made])).hexdigest()
 

@@ -62,7 +62,7 @@ class AthenaPress:
     def stop(self, request: Request) -> None:
         """Meet the query that may still run for a request, and cancel it."""
         from reports.collect import collect
-        from reports.query import tallies
+        from reports.query import Inquiry
         from reports.resolve import resolve
 
         self.deadline = lambda: 0.0
@@ -70,8 +70,8 @@ class AthenaPress:
         try:
             window = resolve(request.window, request.instant)
             days = self.parts.environment.settling_days
-            question = tallies(window, days, each_account=request.audience == "regulator")
-            collect(question, engine, engine.source, lambda *_: None)
+            inquiry = Inquiry(window, request.instant, days, request.audience == "regulator")
+            collect(inquiry, engine, engine.source, lambda *_: None)
         except ExhibitError:
             engine.cancel()
 

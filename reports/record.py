@@ -7,7 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from functools import cached_property
 from itertools import zip_longest
 from typing import Any, Literal, TypeVar
@@ -23,12 +23,11 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from reports import query
 from reports.accounts import AccountTable
 from reports.contents import Contents, contents
 from reports.errors import CheckFailed, ExhibitError, Unavailable
 from reports.evidence import EvidenceObject
-from reports.query import Question
+from reports.query import Inquiry
 from reports.register import Head
 from reports.resolve import Audience, Window
 from reports.verify import Verdict
@@ -266,10 +265,10 @@ class Record:
         return self.statement.predicate.window.window
 
     @property
-    def question(self) -> Question:
-        """The question that its tallies answer."""
-        days = self.statement.predicate.settling_days
-        return query.tallies(self.window, days, each_account=self.said.audience == "regulator")
+    def inquiry(self) -> Inquiry:
+        """What was asked of the evidence."""
+        days, each_account = self.statement.predicate.settling_days, self.said.audience == "regulator"
+        return Inquiry(self.window, self.said.as_of.astimezone(UTC), days, each_account)
 
     @cached_property
     def objects(self) -> dict[str, EvidenceObject]:

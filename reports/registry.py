@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from reports.errors import InvalidSettings
+from reports.labels import illegible, normalized
 
 MOST_CHARACTERS = 4_000_000
 DEEPEST = 20
@@ -69,8 +70,18 @@ def _kept_apart(text: str) -> str:
     return text
 
 
+def _label(text: str) -> str:
+    """A name as evidence has it, for the two to meet."""
+    label = normalized(text)
+    if not label:
+        raise ValueError("empty: write it, or leave the key out")
+    if wrong := illegible(label):
+        raise ValueError(f"{label!r} {wrong}")
+    return label
+
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_kept_apart)]
-Identifier = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Identifier = Annotated[str, AfterValidator(_label)]
 Count = Annotated[int, Field(ge=0, strict=True)]
 Hedge = Literal["more than", "nearly", "about", "exactly"]
 

@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Protocol
@@ -125,7 +124,7 @@ def recompute(record: Record, means: Means, progress: Progress) -> Again:
     _check_settings(record, settings, means.resources)
     source = _AsRecorded(means.source, record.objects)
     engine = _AskedAgain(means.engine, {asked.name: asked for asked in predicate.questions})
-    evidence = collect(record.question, engine, source, progress)
+    evidence = collect(record.inquiry, engine, source, progress)
     progress("compose", 0, 0)
     campaigns = group(evidence, settings.registry)
     briefing = compose(
@@ -134,7 +133,7 @@ def recompute(record: Record, means: Means, progress: Progress) -> Again:
         campaigns,
         record.said.audience,
         settings=settings,
-        as_of=record.said.as_of.astimezone(UTC),
+        as_of=record.inquiry.as_of,
         edition=record.said.edition,
         supersedes=record.said.supersedes,
         register=record.said.head,

@@ -15,10 +15,11 @@ from reports.collect import collect
 from reports.compose import Audience, Briefing, Settings, compose
 from reports.evidence import EvidenceObject, Located, locate
 from reports.group import group
-from reports.query import Answer, Progress, Question, Row
+from reports.query import Answer, Inquiry, Progress, Question, Row
 from reports.registry import Dataset, Element, Entry, Issuer, Law, Registry
 from reports.resolve import Window
 
+AS_OF = datetime(2026, 6, 20, 12, tzinfo=UTC)
 COUNTED = ("new", "in_progress", "resolved")
 
 
@@ -278,9 +279,9 @@ def composed(
 ) -> Briefing:
     """The briefing of some detections, a fortnight after the window."""
     settings = settings_of(*entries)
-    question = query.tallies(window, 7, each_account=audience == "regulator")
-    evidence = collect(question, FakeEngine(detections), source_of(detections), lambda *_: None)
     as_of = datetime.combine(window.last + timedelta(14), time(), UTC)
+    inquiry = Inquiry(window, as_of, each_account=audience == "regulator")
+    evidence = collect(inquiry, FakeEngine(detections), source_of(detections), lambda *_: None)
     campaigns = group(evidence, settings.registry)
     table = pseudonymised(campaigns.each_account, KEY) if audience == "regulator" else None
     return compose(window, evidence, campaigns, audience, settings=settings, as_of=as_of, account_table=table)

@@ -100,9 +100,7 @@ def over_folder(root: Path) -> Relations:
             tempfile.TemporaryDirectory() as spill,
             raw.connection(root.absolute(), spill, MEMORY) as con,
         ):
-            for layout in sorted({o.layout for o in listed}):
-                objects = [o for o in listed if o.layout == layout]
-                con.execute(f"create view {layout} as {raw.relation(con, root.absolute(), objects)}")
+            raw.make_views(con, root.absolute(), listed)
             yield con
 
     return relations
