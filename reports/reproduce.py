@@ -151,6 +151,9 @@ class _AsRecorded:
     source: EvidenceSource
     objects: Mapping[str, EvidenceObject]
 
+    def tops(self) -> tuple[str, ...]:
+        return self.source.tops()
+
     def list(self) -> tuple[Located, ...]:
         listed = self.source.list()
         missing = sorted(self.objects.keys() - {o.name for o in listed})

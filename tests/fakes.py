@@ -84,6 +84,11 @@ class FakeSource:
     pinned: list[str] = field(default_factory=list)
     listings: int = 0
 
+    def tops(self) -> tuple[str, ...]:
+        """The names at the top."""
+        names = [name.partition("/") for name in (*self.deliveries[-1], *self.settings)]
+        return tuple(sorted({top + slash for top, slash, _ in names}))
+
     def list(self) -> tuple[Located, ...]:
         """Every object, in the order of the names."""
         contents = self.deliveries[min(self.listings, len(self.deliveries) - 1)]

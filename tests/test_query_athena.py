@@ -208,6 +208,9 @@ class Relabelled:
 
     source: FolderEvidence
 
+    def tops(self) -> tuple[str, ...]:
+        return self.source.tops()
+
     def list(self) -> tuple[Located, ...]:
         return tuple(replace(o, state="changed") for o in self.source.list())
 
