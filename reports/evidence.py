@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -49,6 +50,7 @@ NEITHER = f"neither layout is present: expected {' or '.join(f'{way}*' for way i
 UNHOLDABLE = "no folder can hold it: rename it, without //, /./ and /../"
 _NULL = "__HIVE_DEFAULT_PARTITION__"  # the value of a partition of rows that have none
 _HIDDEN = re.compile(r"/([._][^/]*)")
+_NO_STEP = re.compile(r"/\.{0,2}(?=/|\Z)")  # what a file system does not take for a name
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Where tables keep which of their files count: Delta Lake's protocol, "Delta Log Entries"; Hudi's technical
 # specification, "Storage Layout"; Iceberg's specification of tables, "File System Tables"
@@ -91,8 +93,8 @@ class EvidenceSource(Protocol):
     def tops(self) -> tuple[str, ...]:
         """The names directly below the root, in order; those of folders end in `/`, those of links do not."""
 
-    def list(self) -> tuple[Located, ...]:
-        """Every evidence object, in the order of the names."""
+    def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
+        """Every evidence object, in the order of the names; or those that are there of some that a briefing records."""
 
     def pin(self, objects: Iterable[Located]) -> tuple[EvidenceObject, ...]:
         """Digest objects as they are now, in the order given."""
@@ -121,7 +123,23 @@ def locate(name: str, size: int) -> Located | None:
             f"{_shown(name)}: is in no partition: move it to {_PARTITIONS[layout]} or out of {top}/"
         )
     _check_keys(name, layout, f"{found.get('source', '')}{found['below']}")
-    return Located(name, layout, _day(name, found["day"], _DAYS[layout]), _format(name), size)
+    return _read(name, size, layout, found["day"])
+
+
+def recorded(name: str, size: int) -> Located | None:
+    """What the name of an object says that a briefing records; None for one that was never an evidence object's.
+
+    The release that made the briefing may have known fewer reasons to pass over or to refuse it.
+    """
+    layout = LAYOUTS.get(name.partition("/")[0])
+    match = _PATTERNS[layout].fullmatch(name) if layout else None
+    if layout is None or match is None or _NO_STEP.search(name):
+        return None
+    return _read(name, size, layout, match["day"])
+
+
+def _read(name: str, size: int, layout: Layout, day: str) -> Located:
+    return Located(name, layout, _day(name, day, _DAYS[layout]), _format(name), size)
 
 
 def is_passed_over(name: str, size: int) -> bool:
@@ -262,21 +280,29 @@ def _below(folder: str, way: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
     ways = [(folder, way)]
     while ways:
         folder, way = ways.pop()
-        try:
-            entries = list(os.scandir(folder))
-        except (FileNotFoundError, NotADirectoryError):  # it went away meanwhile
-            continue
-        for entry in entries:
+        for entry in _entries(folder):
             name = way + entry.name
             if entry.name.startswith((".", "_")):
                 if _log(name):
                     yield name, entry
-            elif not entry.is_dir(follow_symlinks=False) or (
-                entry.name.endswith(tuple(FORMATS)) and not os.listdir(entry.path)
-            ):
-                yield name, entry
-            else:
+            elif _is_way(entry):
                 ways.append((entry.path, f"{name}/"))
+            else:
+                yield name, entry
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):  # it is not there, or no longer
+        return []
+
+
+def _is_way(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder that objects may lie in; an empty one in an object's place is not."""
+    return entry.is_dir(follow_symlinks=False) and not (
+        entry.name.endswith(tuple(FORMATS)) and not os.listdir(entry.path)
+    )
 
 
 @contextmanager
@@ -297,7 +323,7 @@ def _is_utf8(name: str) -> bool:
 
 
 class FolderEvidence:
-    """Evidence in a folder, or `only` the objects of some names; it is read, never written to."""
+    """Evidence in a folder, or `only` some objects that a briefing records; it is read, never written to."""
 
     def __init__(self, root: Path, only: Collection[str] | None = None) -> None:
         if not root.is_dir():
@@ -310,17 +336,30 @@ class FolderEvidence:
         with _reading(), os.scandir(self.root) as entries:
             return tuple(sorted(e.name + "/" * e.is_dir(follow_symlinks=False) for e in entries))
 
-    def list(self) -> tuple[Located, ...]:
-        """Every evidence object, in the order of the names.
+    def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
+        """Every evidence object, in the order of the names; or those that are there of some that a briefing records.
 
         Raises `InvalidEvidence` where neither layout is present, and for what is in its place but cannot be read,
-        leads out of the folder or would be left out unnoticed.
+        leads out of the folder or would be left out unnoticed. Of some, what else is there does not matter.
         """
+        only = self.only if only is None else only
         with _reading():
+            if only is not None:
+                return gathered(self._among(only), partial(self._located, locate=recorded))
             located = gathered(self._found(), self._located)
         if not located:
             raise InvalidEvidence(f"{self.root}: {NEITHER}")
-        return tuple(o for o in located if self.only is None or o.name in self.only)
+        return located
+
+    def _among(self, names: Collection[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        root = os.path.realpath(self.root)
+        for way in sorted({name.rpartition("/")[0] for name in names if recorded(name, 0)}):
+            folder = os.path.join(root, way)
+            if os.path.realpath(folder) != folder:
+                raise InvalidEvidence(f"{way}: leads through a link: put the objects themselves there")
+            for entry in _entries(folder):
+                if f"{way}/{entry.name}" in names and not _is_way(entry):
+                    yield f"{way}/{entry.name}", entry
 
     def _found(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
         tops = self.tops()
@@ -333,9 +372,11 @@ class FolderEvidence:
             if f"{layout}/" in tops:
                 yield from _below(str(self.root / layout), f"{layout}/")
 
-    def _located(self, name: str, entry: os.DirEntry[str]) -> Located | None:
+    def _located(
+        self, name: str, entry: os.DirEntry[str], locate: Callable[[str, int], Located | None] = locate
+    ) -> Located | None:
         if not entry.is_file(follow_symlinks=False):
-            if is_passed_over(name, 0):
+            if locate is not recorded and is_passed_over(name, 0):
                 return None
             if problem := self._problem(Path(entry.path)):
                 raise InvalidEvidence(f"{name}: {problem}")

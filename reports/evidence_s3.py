@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +15,16 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from reports import faults
 from reports.errors import InvalidEvidence, Unavailable
-from reports.evidence import LAYOUTS, NEITHER, EvidenceObject, Located, check_tops, gathered, locate
+from reports.evidence import (
+    LAYOUTS,
+    NEITHER,
+    EvidenceObject,
+    Located,
+    check_tops,
+    gathered,
+    locate,
+    recorded,
+)
 
 AT_ONCE = 10  # as many connections as botocore keeps
 CHUNK = 2**20
@@ -49,16 +59,21 @@ class S3Evidence:
             ]
         return tuple(sorted(key.removeprefix(self.prefix) for key in keys if key != self.prefix))
 
-    def list(self) -> tuple[Located, ...]:
-        """Every evidence object, in the order of the names, as of now; `state` is its entity tag.
+    def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
+        """Every evidence object, in the order of the names; or those that are there of some that a briefing records.
 
-        Raises `InvalidEvidence` where neither layout is present, and for what is in its place but cannot be read or
-        would be left out unnoticed.
+        It is as of now; `state` is the entity tag. Raises `InvalidEvidence` where neither layout is present, and for
+        what is in its place but cannot be read or would be left out unnoticed. Of some, what else is there does not
+        matter.
         """
+        if only is not None:
+            with self._translated():
+                among = ((name, each) for name, each in self._listed(LAYOUTS) if name in only)
+                return gathered(among, partial(self._located, locate=recorded))
         tops = self.tops()
         check_tops(tops)
         with self._translated():
-            found = gathered(self._listed(tops), self._located)
+            found = gathered(self._listed(top for top in LAYOUTS if f"{top}/" in tops), self._located)
         if not found:
             raise InvalidEvidence(f"s3://{self.bucket}/{self.prefix}: {NEITHER}")
         _check_folders(o.name for o in found)
@@ -102,14 +117,18 @@ class S3Evidence:
     def _pages(self, **where: str) -> Any:
         return self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, **where)
 
-    def _listed(self, tops: Collection[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for layout in LAYOUTS:
-            if f"{layout}/" in tops:
-                for page in self._pages(Prefix=f"{self.prefix}{layout}/"):
-                    for listed in page.get("Contents", ()):
-                        yield listed["Key"].removeprefix(self.prefix), listed
+    def _listed(self, layouts: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for layout in layouts:
+            for page in self._pages(Prefix=f"{self.prefix}{layout}/"):
+                for listed in page.get("Contents", ()):
+                    yield listed["Key"].removeprefix(self.prefix), listed
 
-    def _located(self, name: str, listed: Mapping[str, Any]) -> Located | None:
+    def _located(
+        self,
+        name: str,
+        listed: Mapping[str, Any],
+        locate: Callable[[str, int], Located | None] = locate,
+    ) -> Located | None:
         located = locate(name, listed["Size"])
         if located is None:
             return None
@@ -170,7 +189,7 @@ class S3Evidence:
 
 def _is_evidence(pinned: EvidenceObject) -> bool:
     try:
-        return locate(pinned.name, pinned.size) is not None
+        return recorded(pinned.name, pinned.size) is not None
     except InvalidEvidence:
         return False
 

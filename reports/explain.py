@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from reports.errors import ExhibitError, InvalidRequest, Unavailable
-from reports.evidence import Located, locate
+from reports.evidence import Located, recorded
 from reports.record import Asked, Named, Printed, Record, Subject
 from reports.resolve import Window
 
@@ -90,7 +90,7 @@ def _plain(text: str) -> str:
 
 def _located(pinned: Subject) -> tuple[Subject, Located]:
     try:
-        located = locate(pinned.name, pinned.annotations.size)
+        located = recorded(pinned.name, pinned.annotations.size)
     except ExhibitError:
         located = None
     if located is None:

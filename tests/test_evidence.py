@@ -222,6 +222,18 @@ def test_links_at_the_top_are_told_as_they_are(tmp_path: Path) -> None:
         source.tops()
 
 
+def test_recorded_objects_are_those_of_the_folder(tmp_path: Path) -> None:
+    """No link on the way to an object is followed, wherever it leads."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "detections").symlink_to("other")
+    source = put(tmp_path, "other/event_day=2026-05-02/a.csv")
+    with pytest.raises(
+        InvalidEvidence, match=f"^{FLAT_DAY}: leads through a link: put the objects themselves there"
+    ):
+        source.list([f"{FLAT_DAY}/a.csv"])
+    assert FolderEvidence(tmp_path, only=[f"{OCSF_DAY}/a.csv"]).list() == ()
+
+
 def test_folders_may_be_deep(tmp_path: Path) -> None:
     """A folder as deep as the system lets it be is walked to its end."""
     deep = tmp_path / FLAT_DAY

@@ -330,7 +330,14 @@ def test_what_a_folder_has_no_room_for(place: Bucket, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [f"{FLAT_DAY}/../../../a.csv", "/etc/a.csv", "a.csv", "detections/a.csv", f"{FLAT_DAY}/_tmp/a.csv"],
+    [
+        f"{FLAT_DAY}/../../../a.csv",
+        "/etc/a.csv",
+        "a.csv",
+        "detections/a.csv",
+        f"{FLAT_DAY}/a.csv/",
+        f"{FLAT_DAY}/a",
+    ],
 )
 def test_a_name_that_leads_elsewhere(place: Bucket, tmp_path: Path, name: str) -> None:
     """Nothing is written but objects of evidence, and nothing outside the folder."""

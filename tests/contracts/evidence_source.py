@@ -300,6 +300,37 @@ def test_the_top_is_told(place: Place) -> None:
     )
 
 
+def test_recorded_objects_are_listed_whatever_else_is_there(place: Place) -> None:
+    """Of some names those that are there are listed, also where the place would be refused, or they be passed over."""
+    wanted = [f"{FLAT_DAY}/a.csv", f"{FLAT_DAY}/_tmp/b.csv", f"{OCSF_DAY}/eventDay=20260503/c.csv"]
+    others = [
+        "detections/no-partition.csv",
+        "Detections/a.csv",
+        f"{FLAT_DAY}/a.avro",
+        f"{FLAT_DAY}/other.csv",
+    ]
+    source = filled(place, *wanted, *others, "detections/_delta_log/0.json")
+    listed = source.list({*wanted, f"{FLAT_DAY}/missing.csv", "ext/missing/a.csv", f"{FLAT_DAY}/a.csv/b.csv"})
+    assert [o.name for o in listed] == sorted(wanted)
+    assert [o.size for o in listed] == [len(name) for name in sorted(wanted)]
+    assert {o.state for o in listed} != {""}
+    assert [o.name for o in source.pin(listed)] == sorted(wanted)
+    assert source.list([]) == ()
+
+
+def test_recorded_names_are_an_objects(place: Place) -> None:
+    """A name that never was an evidence object's is not looked for."""
+    names = [
+        "dataset.yaml",
+        "detections/a.csv",
+        f"{FLAT_DAY}/../../a.csv",
+        f"../{FLAT_DAY}/a.csv",
+        "/etc/a.csv",
+    ]
+    source = filled(place, f"{FLAT_DAY}/a.csv", *names[:2])
+    assert source.list([*names, f"{FLAT_DAY}/./a.csv", f"{FLAT_DAY}//a.csv", f"{FLAT_DAY}/a.csv/", ""]) == ()
+
+
 def test_listed_alike_while_nothing_changes(place: Place) -> None:
     """Two listings are equal if nothing was delivered between them, and differ if something was."""
     source = filled(place, f"{FLAT_DAY}/a.csv")
