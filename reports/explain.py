@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from reports.errors import ExhibitError, InvalidRequest, Unavailable
-from reports.evidence import Located, locate
+from reports.evidence import Located, recorded
 from reports.labels import normalized
 from reports.query import AHEAD
 from reports.record import Asked, Named, Printed, Record, Subject
@@ -92,7 +92,7 @@ def _plain(text: str) -> str:
 
 def _located(pinned: Subject) -> tuple[Subject, Located]:
     try:
-        located = locate(pinned.name, pinned.annotations.size)
+        located = recorded(pinned.name, pinned.annotations.size)
     except ExhibitError:
         located = None
     if located is None:

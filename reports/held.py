@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reports import __version__
+from reports.errors import InvalidEvidence
 from reports.evidence import EvidenceSource
 from reports.figures import counted
 from reports.record import Record
@@ -12,12 +14,17 @@ from reports.verify import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The recorded objects that are missing or have changed, and what was added that would be read now; by name."""
+    """The recorded objects that are missing or have changed, and what was added that would be read now; by name.
+
+    `refused` is why no briefing could be made from this place now, where another release made this one: what was added
+    is not known then.
+    """
 
     recorded: int
     missing: tuple[str, ...]
     changed: tuple[str, ...]
     added: tuple[str, ...]
+    refused: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -27,17 +34,24 @@ class Held:
         if faults:
             return Verdict("evidence", "invalid", "; ".join(faults))
         are = counted(self.recorded, "evidence object is", "evidence objects are")
-        return Verdict("evidence", "valid", f"{are} there, unchanged, and no others")
+        others = f"; what else is there is refused now: {self.refused}" if self.refused else ", and no others"
+        return Verdict("evidence", "valid", f"{are} there, unchanged{others}")
 
 
 def held(record: Record, source: EvidenceSource) -> Held:
     """Compare the objects that a source holds with those that a briefing records.
 
     Objects that a briefing of the same window would not read do not matter, nor those in later partitions than any that
-    is recorded. Raises the errors of the source.
+    is recorded. Raises the errors of the source, but for what only a later release than the briefing's refuses.
     """
-    listed = source.list()
-    present = {o.name: o for o in listed if o.name in record.objects}
+    present = {o.name: o for o in source.list(record.objects.keys())}
+    refused = None
+    try:
+        listed = source.list()
+    except InvalidEvidence as error:
+        if record.statement.predicate.software.version == __version__ or not present:
+            raise
+        listed, refused = (), str(error)
     pinned = source.pin(present.values())
     newest = max((o.day for o in present.values()), default=record.window.last)
     return Held(
@@ -49,6 +63,7 @@ def held(record: Record, source: EvidenceSource) -> Held:
             for o in listed
             if o.name not in record.objects and o.day <= newest and record.inquiry.reads(o)
         ),
+        refused=refused,
     )
 
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -120,7 +120,7 @@ def recompute(record: Record, means: Means, progress: Progress) -> Again:
     """Ask the questions of a briefing again, and compose and typeset it; raises as `reproduce` does."""
     predicate = record.statement.predicate
     settings = addressed(means.settings, record.said.audience, predicate.addressee)
-    _check_release(record)
+    check_release(record)
     _check_settings(record, settings, means.resources)
     source = _AsRecorded(means.source, record.objects)
     engine = _AskedAgain(means.engine, {asked.name: asked for asked in predicate.questions})
@@ -150,8 +150,11 @@ class _AsRecorded:
     source: EvidenceSource
     objects: Mapping[str, EvidenceObject]
 
-    def list(self) -> tuple[Located, ...]:
-        listed = self.source.list()
+    def tops(self) -> tuple[str, ...]:
+        return self.source.tops()
+
+    def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
+        listed = self.source.list(only)
         missing = sorted(self.objects.keys() - {o.name for o in listed})
         if missing:
             raise Unavailable(f"the evidence is not complete: {missing[0]} is missing, one of {len(missing)}")
@@ -186,7 +189,8 @@ class _AskedAgain:
         )
 
 
-def _check_release(record: Record) -> None:
+def check_release(record: Record) -> None:
+    """Raise `Unavailable` for a briefing that another release made."""
     made_by = record.statement.predicate.software
     if made_by.version != __version__:
         raise Unavailable(

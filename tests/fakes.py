@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -85,8 +85,14 @@ class FakeSource:
     pinned: list[str] = field(default_factory=list)
     listings: int = 0
 
-    def list(self) -> tuple[Located, ...]:
+    def tops(self) -> tuple[str, ...]:
+        """The names at the top."""
+        names = [name.partition("/") for name in (*self.deliveries[-1], *self.settings)]
+        return tuple(sorted({top + slash for top, slash, _ in names}))
+
+    def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
         """Every object, in the order of the names."""
+        assert only is None
         contents = self.deliveries[min(self.listings, len(self.deliveries) - 1)]
         self.listings += 1
         located = (locate(name, len(content)) for name, content in sorted(contents.items()))

@@ -597,7 +597,12 @@ def test_what_may_not_be_read_is_named(unprivileged: Path, forbidden: str) -> No
         (cut(".parquet", -1), "part.parquet: cannot be read as Parquet"),
         (raw_bytes(f"{FLAT}/b.jsonl", b"{\n"), "b.jsonl: line 1 is not JSON"),
         (lambda root: (root / FLAT / "b.csv").symlink_to("/etc/hostname"), "b.csv: is a link that leads out"),
-        (raw_bytes(f"{FLAT}/b\x1b[31m\n.csv", b"\x1b[31m\n"), "line 1 names no column of the layout"),
+        (raw_bytes(f"{FLAT}/b.csv", b"\x1b[31m\n"), "line 1 names no column of the layout"),
+        (raw_bytes(f"{FLAT}/b\x1b[31m\n.csv", b""), r"b\x1b[31m\n.csv': has a control character in its name"),
+        (
+            raw_bytes("detections/dt=2026-05-01/b.csv", b""),
+            "dt=2026-05-01/b.csv: is in no partition: move it",
+        ),
     ],
 )
 def test_nothing_is_published(

@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -69,24 +71,58 @@ def test_a_name_says_what_an_object_is(name: str, layout: Layout, format_: str) 
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "size"),
     [
-        "campaigns.yaml",
-        "detections/readme.txt",
-        "detections/2026-05-02/part-0.parquet",
-        "detections/event_day=2026-05-02",
-        f"archive/{FLAT_DAY}/part-0.parquet",
-        f"{FLAT_DAY}/_SUCCESS",
-        f"{FLAT_DAY}/.part-0.parquet.crc",
-        f"{OCSF_DAY}/_temporary.parquet",
-        "ext/gateway/eventDay=20260502/part-0.parquet",
-        "ext/region=x/accountId=1/eventDay=20260502/part-0.parquet",
-        "ext/gateway/accountId=1/region=x/eventDay=20260502/part-0.parquet",
+        ("campaigns.yaml", 12),
+        ("detections", 12),
+        ("", 12),
+        (f"/{FLAT_DAY}/part-0.parquet", 12),
+        (f"archive/{FLAT_DAY}/part-0.parquet", 12),
+        (f"Detections/{FLAT_DAY}/part-0.parquet", 12),
+        ("detections/", 0),
+        ("detections/dt=1/", 0),
+        ("detections//", 0),
+        (f"{FLAT_DAY}/hour=08/", 0),
+        (f"{FLAT_DAY}/hour=08_$folder$", 0),
+        (f"{FLAT_DAY}/hour=08_$folder$", 12),
+        ("detections/_tmp/", 12),
+        ("detections/_tmp/../b.csv", 12),
+        ("detections/_tmp//b.csv", 12),
     ],
 )
-def test_what_lies_elsewhere_is_passed_over(name: str) -> None:
-    """Objects of neither layout, and hidden ones, are no evidence."""
-    assert locate(name, 12) is None
+def test_what_is_no_object_is_passed_over(name: str, size: int) -> None:
+    """What lies beside the layouts, what is hidden, and what marks a folder is no evidence."""
+    assert locate(name, size) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "detections//b.csv",
+        f"{FLAT_DAY}//b.csv",
+        f"{FLAT_DAY}/./b.csv",
+        f"{FLAT_DAY}/../b.csv",
+        f"detections/../{FLAT_DAY}/b.csv",
+        f"detections/./{FLAT_DAY}/_tmp/b.csv",
+        "ext/../detections/b.csv",
+        f"{FLAT_DAY}/b.csv/..",
+    ],
+)
+def test_what_no_folder_can_hold_is_refused(name: str) -> None:
+    """A key that a file system would read as another is refused."""
+    with pytest.raises(
+        InvalidEvidence, match=f"^{re.escape(name)}: no folder can hold it: rename it, without //"
+    ):
+        locate(name, 12)
+
+
+def test_a_folders_name_with_content_is_refused() -> None:
+    """A key that ends in a slash marks a folder if it is empty; one that is not would be left out unnoticed."""
+    name = f"{FLAT_DAY}/b.csv/"
+    with pytest.raises(
+        InvalidEvidence, match=f"^{name}: has the name of a folder but is not empty: rename it"
+    ):
+        locate(name, 1)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +154,99 @@ def test_folders_are_no_objects(tmp_path: Path) -> None:
     """A day without an object in it is a day that was not delivered."""
     (tmp_path / "detections/event_day=2026-05-03").mkdir(parents=True)
     assert [o.day for o in put(tmp_path, f"{FLAT_DAY}/a.csv").list()] == [date(2026, 5, 2)]
+
+
+def test_folders_without_objects_do_not_matter(tmp_path: Path) -> None:
+    """An empty folder holds nothing that could be passed over, wherever it is; a bucket has none."""
+    for name in ("dt=2026-05-02", "event_day=May", "event_day=2026-05-02/hour=08/x"):
+        (tmp_path / "detections" / name).mkdir(parents=True)
+    assert [o.name for o in put(tmp_path, f"{FLAT_DAY}/a.csv").list()] == [f"{FLAT_DAY}/a.csv"]
+
+
+@pytest.mark.parametrize(
+    "name", ["_tmp", ".tmp", "event_day=2026-05-02/_temporary", "event_day=2026-05-02/.a"]
+)
+def test_what_is_hidden_may_be_anything(tmp_path: Path, name: str) -> None:
+    """A hidden folder is not walked into: what is in it need not be read, and may be no file, or lead elsewhere."""
+    hidden = tmp_path / "detections" / name
+    hidden.mkdir(parents=True)
+    (hidden / "nowhere.csv").symlink_to("nowhere")
+    (hidden / "outside").symlink_to("/")
+    (hidden / "part.csv").mkdir()
+    os.mkfifo(hidden / "pipe.csv")
+    (tmp_path / "detections" / "_link").symlink_to("/")
+    with open(os.fsencode(hidden) + b"/\xff.csv", "wb"):
+        pass
+    read: list[str] = []
+    source = put(tmp_path, f"{FLAT_DAY}/a.csv")
+    scandir = os.scandir
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "scandir", lambda path: read.append(str(path)) or scandir(path))
+        assert [o.name for o in source.list()] == [f"{FLAT_DAY}/a.csv"]
+    assert str(tmp_path / FLAT_DAY) in read
+    assert str(hidden) not in read
+
+
+def test_the_log_of_a_table_may_be_empty(tmp_path: Path) -> None:
+    """The folder says that there is a table, also before anything is in it."""
+    (tmp_path / "detections/_delta_log").mkdir(parents=True)
+    with pytest.raises(InvalidEvidence, match=r"^detections/_delta_log: the files of this Delta Lake table"):
+        put(tmp_path, f"{FLAT_DAY}/a.csv").list()
+
+
+def test_a_marker_may_be_anything(tmp_path: Path) -> None:
+    """A name that marks a folder is nothing, whatever has it."""
+    source = put(tmp_path, f"{FLAT_DAY}/a.csv")
+    (tmp_path / "detections" / "x_$folder$").symlink_to("nowhere")
+    assert [o.name for o in source.list()] == [f"{FLAT_DAY}/a.csv"]
+
+
+@pytest.mark.parametrize("name", ["detections", "Detections", "ext"])
+@pytest.mark.parametrize("target", ["nowhere", "other", "other/a.csv", "/"])
+def test_a_link_in_a_layouts_place_is_refused(tmp_path: Path, name: str, target: str) -> None:
+    """A link is not followed to a layout, wherever it leads, and is not passed over."""
+    source = put(tmp_path, "other/a.csv")
+    (tmp_path / name).symlink_to(target)
+    with pytest.raises(InvalidEvidence, match=f"^{name}: (is a link|is not a folder|would not be read)"):
+        source.list()
+
+
+def test_links_at_the_top_are_told_as_they_are(tmp_path: Path) -> None:
+    """A link's name is told wherever it leads, and never as a folder's."""
+    source = put(tmp_path, "folder/a.csv")
+    (tmp_path / "broken.yaml").symlink_to("nowhere")
+    (tmp_path / "linked").symlink_to("folder")
+    assert source.tops() == ("broken.yaml", "folder/", "linked")
+    shutil.rmtree(tmp_path)
+    with pytest.raises(InvalidEvidence, match=f"^{re.escape(str(tmp_path))}: cannot be read"):
+        source.tops()
+
+
+def test_recorded_objects_are_those_of_the_folder(tmp_path: Path) -> None:
+    """No link on the way to an object is followed, wherever it leads."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "detections").symlink_to("other")
+    source = put(tmp_path, "other/event_day=2026-05-02/a.csv")
+    with pytest.raises(
+        InvalidEvidence, match=f"^{FLAT_DAY}: leads through a link: put the objects themselves there"
+    ):
+        source.list([f"{FLAT_DAY}/a.csv"])
+    assert FolderEvidence(tmp_path, only=[f"{OCSF_DAY}/a.csv"]).list() == ()
+
+
+def test_folders_may_be_deep(tmp_path: Path) -> None:
+    """A folder as deep as the system lets it be is walked to its end."""
+    deep = tmp_path / FLAT_DAY
+    deep.mkdir(parents=True)
+    here = os.open(deep, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=here)
+        here, above = os.open("d", os.O_RDONLY, dir_fd=here), here
+        os.close(above)
+    os.close(os.open("a.csv", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    (one,) = FolderEvidence(tmp_path).list()
+    assert one.name == f"{FLAT_DAY}/{'d/' * 1200}a.csv"
 
 
 def test_no_such_folder_is_refused(tmp_path: Path) -> None:

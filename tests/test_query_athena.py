@@ -1,7 +1,7 @@
 """Athena's way of answering: the contract of every engine, and what is Athena's own: tokens, tries, time, failures."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -209,8 +209,11 @@ class Relabelled:
 
     source: FolderEvidence
 
-    def list(self) -> tuple[Located, ...]:
-        return tuple(replace(o, state="changed") for o in self.source.list())
+    def tops(self) -> tuple[str, ...]:
+        return self.source.tops()
+
+    def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
+        return tuple(replace(o, state="changed") for o in self.source.list(only))
 
     def pin(self, objects: object) -> tuple[EvidenceObject, ...]:
         raise NotImplementedError

@@ -296,6 +296,30 @@ def test_mirror_follows_the_bucket(bucket: str, tmp_path: Path) -> None:
         count()
 
 
+def test_mirror_holds_the_evidence_alone(bucket: str, tmp_path: Path) -> None:
+    """What is passed over is not copied, and what is refused is not either: no key leads out of the folder."""
+    s3, folder = s3_client(), tmp_path / "in" / "deep"
+    mirror = Mirror(s3, bucket, folder)
+
+    def follow(*keys: str) -> list[str]:
+        for key in keys:
+            s3.put_object(Bucket=bucket, Key=key, Body=b"x" * (not key.endswith("/")))
+        mirror._follow()
+        return sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if not file.is_dir())
+
+    day = "detections/event_day=2026-05-01"
+    assert follow("dataset.yaml", f"{day}/", f"{day}/a.csv", f"{day}/_tmp/b.csv", "x_$folder$") == [
+        f"in/deep/{day}/a.csv"
+    ]
+    s3.delete_object(Bucket=bucket, Key=f"{day}/a.csv")
+    assert follow(f"{day}/a.csv/b.csv") == [f"in/deep/{day}/a.csv/b.csv"]
+    s3.delete_object(Bucket=bucket, Key=f"{day}/a.csv/b.csv")
+    assert follow(f"{day}/a.csv") == [f"in/deep/{day}/a.csv"]
+    with pytest.raises(InvalidEvidence, match="no folder can hold it"):
+        follow("detections/../../../out.csv")
+    assert [file.name for file in tmp_path.iterdir()] == ["in"]
+
+
 def test_statements_run_beside_the_calls() -> None:
     """An execution ends by itself, and one that fails says why."""
 
