@@ -61,8 +61,14 @@ class EvidenceSource(Protocol):
     def pin(self, objects: Iterable[Located]) -> tuple[EvidenceObject, ...]:
         """Digest objects as they are now, in the order given."""
 
+    def tops(self) -> tuple[str, ...]:
+        """The names directly below the root, links among them, in order; a folder's ends with `/`."""
+
     def text(self, name: str) -> str | None:
-        """A settings file that lies beside the objects, or None where there is none."""
+        """A settings file that lies beside the objects, or None where there is none.
+
+        Raises `InvalidEvidence` for what has its name and is no file of UTF-8 text.
+        """
 
 
 def locate(name: str, size: int) -> Located | None:
@@ -194,12 +200,32 @@ class FolderEvidence:
         except OSError as error:
             raise InvalidEvidence(f"{located.name}: cannot be read: {error.strerror}") from None
 
-    def text(self, name: str) -> str | None:
-        """A settings file beside the objects, or None where there is none."""
-        path = self.root / name
-        if not path.is_file():
-            return None
+    def tops(self) -> tuple[str, ...]:
+        """The names directly below the root, as `EvidenceSource.tops` says; raises `InvalidEvidence` as `list` does."""
         try:
-            return path.read_text("utf-8")
+            with os.scandir(self.root) as entries:
+                return tuple(
+                    sorted(f"{e.name}/" if e.is_dir(follow_symlinks=False) else e.name for e in entries)
+                )
+        except OSError as error:
+            raise InvalidEvidence(f"{self.root}: cannot be read: {error.strerror}: allow it") from None
+
+    def text(self, name: str) -> str | None:
+        """A settings file beside the objects, or None where there is none; raises as `EvidenceSource.text` says."""
+        path = self.root / name
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InvalidEvidence(f"{path}: cannot be read: {error.strerror}: allow it") from None
+        if path.is_symlink() and not path.exists():
+            raise InvalidEvidence(
+                f"{path}: is a link that leads nowhere: put the file there, or take it away"
+            )
+        if not path.is_file():
+            raise InvalidEvidence(f"{path}: is not a file: put the file there, or take it away")
+        try:
+            return path.read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidEvidence(f"{path}: cannot be read as UTF-8 text: {error}") from None

@@ -67,6 +67,22 @@ class S3Evidence:
             for _ in pool.map(lambda each: self._fetch(each, folder), objects):
                 pass
 
+    def tops(self) -> tuple[str, ...]:
+        """The names directly below the prefix, as `EvidenceSource.tops` says: one listing with a delimiter."""
+        with self._translated():
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self.prefix, Delimiter="/"
+            )
+            keys = [
+                key
+                for page in pages
+                for key in (
+                    *(listed["Key"] for listed in page.get("Contents", ())),
+                    *(below["Prefix"] for below in page.get("CommonPrefixes", ())),
+                )
+            ]
+        return tuple(sorted(key.removeprefix(self.prefix) for key in keys if key != self.prefix))
+
     def text(self, name: str) -> str | None:
         """A settings file beside the objects, or None where there is none."""
         with self._translated():

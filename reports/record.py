@@ -30,6 +30,7 @@ from reports.errors import CheckFailed, ExhibitError, Unavailable
 from reports.evidence import EvidenceObject
 from reports.query import Question
 from reports.register import Head
+from reports.registry import Marking
 from reports.resolve import Audience, Window
 from reports.verify import Verdict
 
@@ -149,6 +150,7 @@ class Predicate(_Model):
     questions: tuple[Asked, ...]
     settings: tuple[Named, ...]
     addressee: str | None
+    marking: Marking | None = None
     pages: Pages
     software: Release
 

@@ -11,7 +11,7 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -110,6 +110,9 @@ Count = Annotated[int, BeforeValidator(_count), Field(ge=0, strict=True)]
 Day = Annotated[dt.date, BeforeValidator(_day)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Hedge = Literal["more than", "nearly", "about", "exactly"]
+# The labels of the Traffic Light Protocol, version 2.0 (FIRST), the least strict first
+Marking = Literal["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"]
+MARKINGS: tuple[Marking, ...] = get_args(Marking)
 
 
 class _Strict(BaseModel):
@@ -254,7 +257,7 @@ class Issuer(_Strict):
     signatory: Text | None = None
     logo: Identifier | None = None
     logo_alt: Text | None = None
-    marking: Literal["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"] = "TLP:CLEAR"
+    marking: Marking | None = None
     colours: dict[
         Literal["accent", "ink", "rule", "muted"], Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
     ] = Field(default_factory=dict)

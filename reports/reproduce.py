@@ -32,7 +32,7 @@ from reports.errors import CheckFailed, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
 from reports.figures import Figure
 from reports.group import Campaigns, group
-from reports.pipeline import Progress, addressed
+from reports.pipeline import Progress, addressed, marked
 from reports.query import Answer, QueryEngine, Question
 from reports.record import Asked, Printed, Record, unlike
 from reports.typeset import typeset
@@ -61,7 +61,10 @@ class Reader(Protocol):
         """Where the evidence lies, all of it."""
 
     def means(self, record: Record) -> AbstractContextManager[Means]:
-        """The means to make a briefing again, for as long as they are needed."""
+        """The means to make a briefing again, for as long as they are needed.
+
+        Raises `Unavailable` as `check_release` does, before anything else is read.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ def recompute(record: Record, means: Means, progress: Progress) -> Again:
     """Ask the questions of a briefing again, and compose and typeset it; raises as `reproduce` does."""
     predicate = record.statement.predicate
     settings = addressed(means.settings, record.said.audience, predicate.addressee)
-    _check_release(record)
+    settings = marked(settings, predicate.marking)
     _check_settings(record, settings, means.resources)
     source = _AsRecorded(means.source, record.objects)
     engine = _AskedAgain(means.engine, {asked.name: asked for asked in predicate.questions})
@@ -163,6 +166,9 @@ class _AsRecorded:
         known = (self.objects.get(o.name) for o in pinned)
         return tuple(k if k and k.sha256 == o.sha256 else o for o, k in zip(pinned, known, strict=True))
 
+    def tops(self) -> tuple[str, ...]:
+        return self.source.tops()
+
     def text(self, name: str) -> str | None:
         return self.source.text(name)
 
@@ -187,7 +193,8 @@ class _AskedAgain:
         )
 
 
-def _check_release(record: Record) -> None:
+def check_release(record: Record) -> None:
+    """Raise `Unavailable` for what another release has made: it may refuse these settings, or read them otherwise."""
     made_by = record.statement.predicate.software
     if made_by.version != __version__:
         raise Unavailable(

@@ -112,10 +112,12 @@ def test_request_of_its_own(system: System) -> None:
 
 def test_templates_of_the_settings(system: System) -> None:
     """Templates and issuer.yaml of the settings are the briefing's, from the next briefing on."""
-    system.settle("templates/issuer.yaml", "name: Example Lab\n")
+    system.settle("templates/issuer.yaml", "name: Example Lab\nmarking: TLP:AMBER\n")
     id_ = system.requested()
     system.delivered(f"requests/{id_}.json")
-    assert "Example Lab" in first_page(system, outcome(system, id_)["receipt"])
+    page = first_page(system, outcome(system, id_)["receipt"])
+    assert "Example Lab" in page
+    assert "TLP:AMBER" in page
 
 
 def test_a_query_that_runs_on(system: System) -> None:

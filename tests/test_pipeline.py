@@ -58,7 +58,7 @@ def test_not_published_twice(
 def test_editions(
     tmp_path: Path, evidence: Path, out: Path, authority: LocalAuthority, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Changed evidence, settings or templates make another edition, which names the one it supersedes."""
+    """Changed evidence, settings, marking or templates make another edition, which names the one it supersedes."""
     row, dataset = next(evidence.rglob("event_day=2026-05-01/part.jsonl")), evidence / "dataset.yaml"
     contents = row.read_text(), dataset.read_text()
     own = tmp_path / "own"
@@ -66,7 +66,8 @@ def test_editions(
     (own / "letter.css").write_text((TEMPLATES / "letter.css").read_text() + "/* Ours. */\n")
 
     def run(**change: str) -> None:
-        assert main(arguments(evidence, out, authority.directory, {**NAMING, **change})) == 0
+        request = {**NAMING, "marking": "TLP:CLEAR", **change}
+        assert main(arguments(evidence, out, authority.directory, request)) == 0
 
     run()
     row.write_text(contents[0].replace("28814637", "28814638"))
@@ -76,14 +77,15 @@ def test_editions(
     run()
     dataset.write_text(contents[1])
     run()
+    run(marking="TLP:RED")
     run(templates=str(own))
     run(templates=str(own))
-    names = [f"EX-20260501-20260501-L edition {edition}" for edition in range(1, 6)]
-    assert [receipt["supersedes"] for receipt in receipts(out)] == [None, *names[:4]]
-    assert len({receipt["content_sha256"] for receipt in receipts(out)}) == 4
-    assert len(list(out.glob("*.pdf"))) == 5
-    (last,) = out.glob("*-e5-*.pdf")
-    assert json.loads(attached(last.read_bytes())["briefing.json"])["supersedes"] == names[3]
+    names = [f"EX-20260501-20260501-L edition {edition}" for edition in range(1, 7)]
+    assert [receipt["supersedes"] for receipt in receipts(out)] == [None, *names[:5]]
+    assert len({receipt["content_sha256"] for receipt in receipts(out)}) == 5
+    assert len(list(out.glob("*.pdf"))) == 6
+    (last,) = out.glob("*-e6-*.pdf")
+    assert json.loads(attached(last.read_bytes())["briefing.json"])["supersedes"] == names[4]
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("briefing:")]
     assert printed[-1] == printed[-2] == f"briefing:   {last}"
 
