@@ -150,7 +150,7 @@ class Predicate(_Model):
     questions: tuple[Asked, ...]
     settings: tuple[Named, ...]
     addressee: str | None
-    marking: Marking | None = None
+    marking: Marking | None = None  # which earlier releases do not record
     pages: Pages
     software: Release
 

@@ -147,6 +147,25 @@ def test_what_is_wrong_ends_at_once(bare: System, capsys: pytest.CaptureFixture[
     assert "Failed" not in figures(capsys.readouterr().out)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("templates/issuer.yaml", "name: Lab\n", "nobody has chosen a marking: write one in issuer.yaml"),
+        ("templates/issuer.yml", "", "issuer.yml: only issuer.yaml is read among the templates"),
+        ("issuer.yaml", "", "issuer.yaml: is not read among the settings: move it, to lie in templates/"),
+    ],
+)
+def test_settings_to_be_put_right(system: System, name: str, content: str, said: str) -> None:
+    """A request fails before any query is asked, and says what to write, and where."""
+    system.settle(name, content)
+    id_ = system.requested()
+    system.delivered(f"requests/{id_}.json")
+    error = outcome(system, id_)["error"]
+    assert error["kind"] == "InvalidSettings"
+    assert said in error["message"]
+    assert system.athena.calls == []
+
+
 def test_no_certificate(system: System) -> None:
     """Without a certificate, a request fails, and says what to install."""
     system.parts.client("s3").delete_object(
