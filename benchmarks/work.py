@@ -69,6 +69,7 @@ def publish(evidence: str, window: str, out: str, keys: str, audience: str = "la
     from reports.cli import program  # noqa: PLC0415
 
     arguments = ["--evidence", evidence, "--window", window, "--out", out, "--keys", keys]
+    arguments += ["--marking", "TLP:CLEAR"]
     sys.argv[1:] = ["publish", "--audience", audience, "--as-of", "2026-06-20T12:00:00Z", *arguments]
     sys.stdout = sys.stderr
     program()

@@ -100,7 +100,10 @@ class EvidenceSource(Protocol):
         """Digest objects as they are now, in the order given."""
 
     def text(self, name: str) -> str | None:
-        """A settings file that lies beside the objects, or None where there is none."""
+        """A settings file that lies beside the objects, or None where there is none.
+
+        Raises `InvalidEvidence` for what has its name and is no file of UTF-8 text.
+        """
 
 
 def locate(name: str, size: int) -> Located | None:
@@ -412,11 +415,21 @@ class FolderEvidence:
             raise InvalidEvidence(f"{located.name}: cannot be read: {error.strerror}") from None
 
     def text(self, name: str) -> str | None:
-        """A settings file beside the objects, or None where there is none."""
+        """A settings file beside the objects, or None where there is none; raises as `EvidenceSource.text` says."""
         path = self.root / name
-        if not path.is_file():
-            return None
         try:
-            return path.read_text("utf-8")
+            path.lstat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InvalidEvidence(f"{path}: cannot be read: {error.strerror}: allow it") from None
+        if path.is_symlink() and not path.exists():
+            raise InvalidEvidence(
+                f"{path}: is a link that leads nowhere: put the file there, or take it away"
+            )
+        if not path.is_file():
+            raise InvalidEvidence(f"{path}: is not a file: put the file there, or take it away")
+        try:
+            return path.read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidEvidence(f"{path}: cannot be read as UTF-8 text: {error}") from None

@@ -28,8 +28,9 @@ from reports.errors import CheckFailed, InvalidRequest, InvalidSettings
 from reports.evidence import EvidenceSource
 from reports.group import group
 from reports.keys import SigningKey
+from reports.names import check_among, check_beside
 from reports.query import Inquiry, QueryEngine
-from reports.registry import Dataset, Issuer, Law, Registry, parse
+from reports.registry import MARKINGS, Dataset, Issuer, Law, Registry, parse
 from reports.resolve import Audience, resolve
 from reports.store import Store
 from reports.timestamp import Timestamper
@@ -146,7 +147,14 @@ def _first(progress: Progress, beside: Executor) -> Progress:
 
 
 def read_settings(source: EvidenceSource, resources: Resources) -> Settings:
-    """What people wrote, beside the evidence and among the templates; raises `InvalidSettings` for a mistake in it."""
+    """What people wrote, beside the evidence and among the templates.
+
+    Raises `InvalidSettings` for a mistake in it, and before anything is read for a file that would be passed over.
+    """
+    beside, own = source.tops(), resources.own
+    check_beside(beside, own)
+    check_among(own, resources.known, beside)
+    resources.check()
     return Settings(
         registry=parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
         dataset=parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),
@@ -166,6 +174,18 @@ def addressed(settings: Settings, audience: Audience, addressee: str | None) -> 
     except ValidationError as error:
         why = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise InvalidRequest(f"addressee {addressee!r}: {why}") from None
+
+
+def marked(settings: Settings, marking: str | None) -> Settings:
+    """Settings whose briefings bear a marking of TLP 2.0, whatever the issuer's is; None leaves it to the settings.
+
+    Raises `InvalidRequest` for one that there is not, and `InvalidSettings` where nobody has chosen one.
+    """
+    if marking is None:
+        marking = settings.marking
+    elif marking not in MARKINGS:
+        raise InvalidRequest(f"marking {marking!r} is not one of TLP 2.0: give one of {', '.join(MARKINGS)}")
+    return replace(settings, issuer=settings.issuer.model_copy(update={"marking": marking}))
 
 
 def _yaml(resources: Resources, name: str) -> str:

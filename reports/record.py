@@ -29,6 +29,7 @@ from reports.errors import CheckFailed, ExhibitError, Unavailable
 from reports.evidence import EvidenceObject
 from reports.query import Inquiry
 from reports.register import Head
+from reports.registry import Marking
 from reports.resolve import Audience, Window
 from reports.verify import Verdict
 
@@ -148,6 +149,7 @@ class Predicate(_Model):
     questions: tuple[Asked, ...]
     settings: tuple[Named, ...]
     addressee: str | None
+    marking: Marking | None = None  # which earlier releases do not record
     pages: Pages
     software: Release
 

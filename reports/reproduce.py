@@ -31,7 +31,7 @@ from reports.errors import CheckFailed, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
 from reports.figures import Figure
 from reports.group import Campaigns, group
-from reports.pipeline import Progress, addressed
+from reports.pipeline import Progress, addressed, marked
 from reports.query import Answer, QueryEngine, Question
 from reports.record import Asked, Printed, Record, unlike
 from reports.typeset import typeset
@@ -60,7 +60,10 @@ class Reader(Protocol):
         """Where the evidence lies, all of it."""
 
     def means(self, record: Record) -> AbstractContextManager[Means]:
-        """The means to make a briefing again, for as long as they are needed."""
+        """The means to make a briefing again, for as long as they are needed.
+
+        Raises `Unavailable` as `check_release` does, before anything else is read.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def recompute(record: Record, means: Means, progress: Progress) -> Again:
     """Ask the questions of a briefing again, and compose and typeset it; raises as `reproduce` does."""
     predicate = record.statement.predicate
     settings = addressed(means.settings, record.said.audience, predicate.addressee)
-    check_release(record)
+    settings = marked(settings, predicate.marking)
     _check_settings(record, settings, means.resources)
     source = _AsRecorded(means.source, record.objects)
     engine = _AskedAgain(means.engine, {asked.name: asked for asked in predicate.questions})
@@ -190,7 +193,7 @@ class _AskedAgain:
 
 
 def check_release(record: Record) -> None:
-    """Raise `Unavailable` for a briefing that another release made."""
+    """Raise `Unavailable` for what another release has made: it may refuse these settings, or read them otherwise."""
     made_by = record.statement.predicate.software
     if made_by.version != __version__:
         raise Unavailable(

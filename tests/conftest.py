@@ -4,6 +4,7 @@ import gc
 
 from tests.aws import aws, bucket
 from tests.pki import authority, network, signed, unsigned
+from tests.privileges import unprivileged
 from tests.publishing import golden, sample_briefings
 from tests.system import bare, environment, system
 
@@ -18,6 +19,7 @@ __all__ = [
     "sample_briefings",
     "signed",
     "system",
+    "unprivileged",
     "unsigned",
 ]
 

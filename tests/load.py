@@ -115,9 +115,10 @@ def _of(served: Serving, suffix: str) -> list[Path]:
 
 
 def settled(folder: Path, schedules: str = "schedules: []\n") -> Path:
-    """A folder whose state has schedules of its own."""
+    """A folder whose state has schedules of its own, and a marking."""
     settings = folder / "state" / "settings"
-    settings.mkdir(parents=True)
+    (settings / "templates").mkdir(parents=True)
+    (settings / "templates" / "issuer.yaml").write_text("marking: TLP:CLEAR\n")
     (folder / "state" / ".exhibit-serve").touch()
     (settings / "schedules.yaml").write_text(schedules)
     return folder

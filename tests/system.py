@@ -89,7 +89,7 @@ class System:
         return str(answer.json["id"])
 
     def make_ready(self, network: Network) -> Self:
-        """Give it what it publishes with: evidence, a certificate, and the root of its time-stamp authority."""
+        """Give it what it publishes with: evidence, a certificate, the root of its time-stamp authority, a marking."""
         environment = self.parts.environment
         for file in (f for f in EVIDENCE.rglob("*") if f.is_file() and f.name != "expected.json"):
             key = f"results/{file.relative_to(EVIDENCE).as_posix()}"
@@ -97,6 +97,7 @@ class System:
         signer = KmsSigner.open(client("kms"), environment.signing_key)
         self.settle("chain.pem", self_signed(signer, "CN=Briefings", 365, NOW - timedelta(1)))
         self.settle("trust.pem", network.root.public_bytes(Encoding.PEM))
+        self.settle("templates/issuer.yaml", "marking: TLP:CLEAR\n")
         return self
 
     @property

@@ -5,7 +5,6 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from reports.query_duckdb import DuckDBEngine
 from reports.resolve import Window
 from tests import delivery
 from tests.fakes import AS_OF, Detection
+from tests.privileges import as_somebody_else
 
 Records = list[dict[str, Any]]
 Damage = Callable[[Path], object]
@@ -553,27 +553,6 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
     assert "its name is not UTF-8: rename it" in refusal(tmp_path)
 
 
-@pytest.fixture
-def unprivileged() -> Iterator[Path]:
-    """A folder, for somebody who may not read everything."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)  # noqa: S103 -- it is for somebody else
-        yield Path(folder)
-
-
-@contextmanager
-def as_somebody_else() -> Iterator[None]:
-    """Without the rights of the superuser, if they are there."""
-    privileged = os.geteuid() == 0
-    if privileged:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if privileged:
-            os.seteuid(0)
-
-
 @pytest.mark.parametrize("forbidden", [f"{FLAT}/part.csv", FLAT])
 def test_what_may_not_be_read_is_named(unprivileged: Path, forbidden: str) -> None:
     """A file or a folder without permission is not passed over."""
@@ -614,8 +593,8 @@ def test_nothing_is_published(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "before").touch()
     folders = [f"--{name}={tmp_path / name}" for name in ("evidence", "out", "keys")]
-    window = ["--window=2026-05-01/2026-05-01", "--as-of=2026-06-20T00:00:00Z", "--audience=lawmaker"]
-    assert main(["publish", *folders, *window]) == 2
+    wanted = ["--window=2026-05-01/2026-05-01", "--as-of=2026-06-20T00:00:00Z", "--audience=lawmaker"]
+    assert main(["publish", *folders, *wanted, "--marking=TLP:CLEAR"]) == 2
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("exhibit: ")
     assert line.isprintable()

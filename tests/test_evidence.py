@@ -4,7 +4,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ from reports.errors import InvalidEvidence, InvalidRequest
 from reports.evidence import FolderEvidence, Layout, Located, locate
 from tests.contracts.evidence_source import *  # noqa: F403
 from tests.contracts.evidence_source import FLAT_DAY, OCSF_DAY
+from tests.privileges import as_somebody_else
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,52 @@ def test_no_such_folder_is_refused(tmp_path: Path) -> None:
             FolderEvidence(tmp_path / name)
 
 
-def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
-    """A folder with the name of a settings file is none."""
-    (tmp_path / "folder.yaml").mkdir()
-    assert put(tmp_path).text("folder.yaml") is None
+def to_nowhere(file: Path) -> str:
+    file.symlink_to("gone")
+    return "is a link that leads nowhere: put the file there, or take it away"
+
+
+def to_itself(file: Path) -> str:
+    file.symlink_to(file.name)
+    return "is a link that leads nowhere"
+
+
+def a_folder(file: Path) -> str:
+    file.mkdir()
+    return "is not a file: put the file there, or take it away"
+
+
+def a_pipe(file: Path) -> str:
+    os.mkfifo(file)
+    return "is not a file"
+
+
+@pytest.mark.parametrize("make", [to_nowhere, to_itself, a_folder, a_pipe])
+def test_what_only_looks_like_a_settings_file_is_refused(tmp_path: Path, make: Callable[[Path], str]) -> None:
+    """What has the name of a settings file and is none is not taken for missing."""
+    said = make(tmp_path / "dataset.yaml")
+    with pytest.raises(InvalidEvidence, match=f"dataset.yaml: {said}"):
+        put(tmp_path).text("dataset.yaml")
+    assert put(tmp_path).tops() == (f"dataset.yaml{'/' if make is a_folder else ''}",)
+
+
+def test_a_linked_settings_file_is_read(tmp_path: Path) -> None:
+    """A registry that is shared by many folders of evidence is the same in each."""
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "shared.yaml").write_text("campaigns: []\n")
+    (tmp_path / "evidence/campaigns.yaml").symlink_to("../shared.yaml")
+    assert put(tmp_path / "evidence").text("campaigns.yaml") == "campaigns: []\n"
+
+
+def test_a_settings_file_that_may_not_be_read_is_refused(unprivileged: Path) -> None:
+    """A file without permission is not taken for missing, and neither is one in such a folder."""
+    (unprivileged / "dataset.yaml").write_text("synthetic: true\n")
+    for place in (unprivileged / "dataset.yaml", unprivileged):
+        source = put(unprivileged)
+        place.chmod(0)
+        with as_somebody_else(), pytest.raises(InvalidEvidence, match=r"dataset\.yaml: cannot be read"):
+            source.text("dataset.yaml")
+        if place == unprivileged:
+            with as_somebody_else(), pytest.raises(InvalidEvidence, match=f"{place}: cannot be read"):
+                source.tops()
+        place.chmod(0o755)

@@ -88,6 +88,9 @@ def test_long_listings_come_in_pages(place: Bucket) -> None:
     source = filled(place, *names)
     in_short_pages(source.client)
     assert [o.name for o in source.list()] == names
+    for name in ("a", "b", "c/", "c/d", ""):
+        place.put(name, b"")
+    assert source.tops() == ("a", "b", "c/", "detections/")
 
 
 def test_the_top_comes_in_pages(place: Bucket) -> None:

@@ -97,6 +97,7 @@ S3: dict[str, Callable[[Any], object]] = {
     "evidence is listed": lambda s3: S3Evidence(s3, "bucket").list(),
     "evidence is pinned": pin,
     "settings are read": lambda s3: S3Evidence(s3, "bucket").text("dataset.yaml"),
+    "the top of the evidence is listed": lambda s3: S3Evidence(s3, "bucket").tops(),
     "one document is put": lambda s3: put(s3, "a"),
     "two documents are put": lambda s3: put(s3, "a", "b"),
     "a document is got": lambda s3: S3Store(s3, "bucket").get("a"),

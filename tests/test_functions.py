@@ -112,10 +112,12 @@ def test_request_of_its_own(system: System) -> None:
 
 def test_templates_of_the_settings(system: System) -> None:
     """Templates and issuer.yaml of the settings are the briefing's, from the next briefing on."""
-    system.settle("templates/issuer.yaml", "name: Example Lab\n")
+    system.settle("templates/issuer.yaml", "name: Example Lab\nmarking: TLP:AMBER\n")
     id_ = system.requested()
     system.delivered(f"requests/{id_}.json")
-    assert "Example Lab" in first_page(system, outcome(system, id_)["receipt"])
+    page = first_page(system, outcome(system, id_)["receipt"])
+    assert "Example Lab" in page
+    assert "TLP:AMBER" in page
 
 
 def test_a_query_that_runs_on(system: System) -> None:
@@ -143,6 +145,25 @@ def test_what_is_wrong_ends_at_once(bare: System, capsys: pytest.CaptureFixture[
     assert figures(capsys.readouterr().out)["Failed"] == 1
     assert len(bare.delivered(f"requests/{id_}.json", number=2)["batchItemFailures"]) == 1
     assert "Failed" not in figures(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("templates/issuer.yaml", "name: Lab\n", "nobody has chosen a marking: write one in issuer.yaml"),
+        ("templates/issuer.yml", "", "issuer.yml: only issuer.yaml is read among the templates"),
+        ("issuer.yaml", "", "issuer.yaml: is not read among the settings: move it, to lie in templates/"),
+    ],
+)
+def test_settings_to_be_put_right(system: System, name: str, content: str, said: str) -> None:
+    """A request fails before any query is asked, and says what to write, and where."""
+    system.settle(name, content)
+    id_ = system.requested()
+    system.delivered(f"requests/{id_}.json")
+    error = outcome(system, id_)["error"]
+    assert error["kind"] == "InvalidSettings"
+    assert said in error["message"]
+    assert system.athena.calls == []
 
 
 def test_no_certificate(system: System) -> None:

@@ -127,6 +127,27 @@ def test_another_release(golden: dict[str, Published], monkeypatch: pytest.Monke
     assert f"pip install exhibit=={version}" in verdict.detail
 
 
+def test_another_release_over_a_folder_that_is_refused_now(
+    golden: dict[str, Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evidence is as it was, and it is the release that is named, not what this one refuses."""
+    monkeypatch.setattr(reproduce, "__version__", "99")
+    evidence = copied("quiet", tmp_path)
+    (evidence / "dataset.yml").touch()
+    found = judged(golden["quiet"].pdf.read_bytes(), evidence)
+    assert outcomes(found) == ("valid", "could not be checked")
+    assert "this is 99" in found.verdicts[-1].detail
+
+
+def test_a_folder_that_is_refused_now(golden: dict[str, Published], tmp_path: Path) -> None:
+    """A file that would be passed over, and was not there before, keeps a briefing from being made again."""
+    evidence = copied("quiet", tmp_path)
+    (evidence / "dataset.yml").touch()
+    found = judged(golden["quiet"].pdf.read_bytes(), evidence)
+    assert outcomes(found) == ("valid", "could not be checked")
+    assert found.verdicts[-1].detail.startswith("dataset.yml: only dataset.yaml is read beside the evidence")
+
+
 def test_other_libraries(golden: dict[str, Published], monkeypatch: pytest.MonkeyPatch) -> None:
     """Values are compared whatever libraries there are; for the bytes, the release of the library is named."""
     real = render.pages_record
@@ -191,6 +212,13 @@ def rooted(data: dict[str, Any], _: object) -> None:
             lambda data: rooted(data, data["subject"][0].update(name="../../etc/x")),
             "../../etc/x is missing",
         ),
+        ("evidence.json", lambda data: data["predicate"].update(marking="TLP:WHITE"), "predicate.marking: "),
+        ("evidence.json", lambda data: data["predicate"].pop("marking"), "nobody has chosen a marking"),
+        (
+            "evidence.json",
+            lambda data: data["predicate"].update(marking="TLP:RED"),
+            "issuer.yaml is not what",
+        ),
         ("evidence.json", lambda data: data["predicate"].update(settlingDays=10**9), "beyond the calendar"),
         ("evidence.json", lambda data: data["predicate"].update(settlingDays=-400), "is empty of evidence"),
         (
@@ -202,7 +230,20 @@ def rooted(data: dict[str, Any], _: object) -> None:
         ("briefing.json", lambda data: data.update(as_of="now"), "briefing.json: as_of: "),
         ("briefing.json", lambda data: data.update(as_of="0001-01-01T00:00:00+23:00"), "OverflowError"),
     ],
-    ids=["digest", "pages", "name", "days", "before", "ratio", "day", "instant", "calendar"],
+    ids=[
+        "digest",
+        "pages",
+        "name",
+        "white",
+        "unmarked",
+        "red",
+        "days",
+        "before",
+        "ratio",
+        "day",
+        "instant",
+        "calendar",
+    ],
 )
 def test_a_record_that_was_edited(
     golden: dict[str, Published], authority: LocalAuthority, file: str, change: Any, detail: str

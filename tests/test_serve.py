@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -202,11 +203,15 @@ def test_readme_session(tmp_path: Path) -> None:
 def test_state_can_be_kept_nowhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Evidence that is not there ends it with status 2 and one line, and so does a state folder of something else."""
+    """Evidence that is not there ends it with status 2 and one line, as do settings under another name, and a state
+    folder of something else.
+    """
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     (tmp_path / "other").write_text("something else")
+    (shutil.copytree(EVIDENCE, tmp_path / "evidence") / "dataset.yml").touch()
     for arguments in (
         ["--evidence", str(tmp_path / "none")],
+        ["--evidence", str(tmp_path / "evidence")],
         ["--state", str(tmp_path)],
         ["--port", "99999"],
     ):

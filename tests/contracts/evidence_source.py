@@ -397,3 +397,26 @@ def test_settings_lie_beside_the_objects(place: Place) -> None:
     assert source.text("missing.yaml") is None
     with pytest.raises(InvalidEvidence, match=r"latin\.yaml: cannot be read as UTF-8 text"):
         source.text("latin.yaml")
+
+
+def test_the_top_is_listed(place: Place) -> None:
+    """The names directly below the root are in order, those of folders with a slash, however much lies in these."""
+    names = (
+        f"{FLAT_DAY}/a.csv",
+        f"{FLAT_DAY}/b.csv",
+        f"{OCSF_DAY}/a.csv",
+        "dataset.yaml",
+        "Dataset.yml",
+        "detection",
+    )
+    source = filled(place, *names, "campaigns.yaml/a", "notes/a/b")
+    expected = (
+        "Dataset.yml",
+        "campaigns.yaml/",
+        "dataset.yaml",
+        "detection",
+        "detections/",
+        "ext/",
+        "notes/",
+    )
+    assert source.tops() == expected
