@@ -219,8 +219,6 @@ def rooted(data: dict[str, Any], _: object) -> None:
             lambda data: data["predicate"].update(marking="TLP:RED"),
             "issuer.yaml is not what",
         ),
-        ("evidence.json", lambda data: data["predicate"].update(settlingDays=10**9), "beyond the calendar"),
-        ("evidence.json", lambda data: data["predicate"].update(settlingDays=-400), "is empty of evidence"),
         (
             "briefing.json",
             lambda data: data["figures"][0].update(row={"ratio": [1]}),
@@ -237,8 +235,6 @@ def rooted(data: dict[str, Any], _: object) -> None:
         "white",
         "unmarked",
         "red",
-        "days",
-        "before",
         "ratio",
         "day",
         "instant",
