@@ -219,5 +219,5 @@ def test_extras_are_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     monkeypatch.setattr("reports.cli.serve.find_spec", lambda name: None if name == "moto" else object())
     assert main(["serve"]) == 2
     assert capsys.readouterr().err == (
-        "exhibit: this command needs moto: install exhibit with its extras `aws` and `local`\n"
+        "exhibit: this command needs moto: install requirements-dev.txt of Exhibit's source\n"
     )

@@ -103,6 +103,24 @@ def test_the_locks_agree() -> None:
     assert set() == _pins(LOCKS[0]) - _pins(LOCKS[1])
 
 
+def test_the_distribution_has_a_name_of_its_own() -> None:
+    """The command is `exhibit`; the distribution is not, for a stranger's has that name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] == "exhibit-briefings"
+    assert project["scripts"] == {"exhibit": "reports.cli:program"}
+
+
+def test_nobody_is_told_to_install_a_package_by_its_name() -> None:
+    """Nothing that Exhibit prints or documents has a reader install what a package index has under some name."""
+    texts = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    for room in ("reports", "functions", "templates"):
+        texts += [file for file in (ROOT / room).rglob("*") if file.suffix in {".py", ".html", ".yaml"}]
+    advice = re.compile(
+        r"(pip|pipx|uv|uvx|poetry) (install|add|run)|install exhibit|exhibit(-briefings)?(==|\[)"
+    )
+    assert [file for file in texts if advice.search(file.read_text())] == []
+
+
 def test_help_lists_every_command(checkout: Path) -> None:
     """`make`, like `make help`, names every target that is a command."""
     commands = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
