@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from reports import faults
 from reports.errors import InvalidEvidence
-from reports.evidence import EvidenceObject, Located, locate
+from reports.evidence import EvidenceObject, Located, is_name, locate
 
 AT_ONCE = 10  # as many connections as botocore keeps
 CHUNK = 2**20
@@ -58,6 +58,16 @@ class S3Evidence:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return tuple(pool.map(self._pin, objects))
 
+    def names(self) -> tuple[str, ...]:
+        """The name of every object of either layout's folder, whether or not it is evidence."""
+        with self._translated():
+            return tuple(sorted(listed["Key"].removeprefix(self.prefix) for listed in self._listed()))
+
+    def named(self, names: Iterable[str]) -> tuple[EvidenceObject, ...]:
+        """Digest the objects of some names, whatever else the bucket holds; those that are not there are left out."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return tuple(o for o in pool.map(self._digested, filter(is_name, names)) if o)
+
     def fetch(self, objects: Iterable[EvidenceObject], folder: Path) -> None:
         """Copy objects into a folder under their names, in the versions that were pinned, several at once.
 
@@ -100,22 +110,28 @@ class S3Evidence:
         return Located(name, located.layout, located.day, located.format, located.size, listed["ETag"])
 
     def _pin(self, located: Located) -> EvidenceObject:
-        with self._translated(located.name):
-            return self._digested(located.name)
+        found = self._digested(located.name)
+        if found is None:
+            raise InvalidEvidence(f"{located.name}: cannot be read: it is no longer there")
+        return found
 
-    def _digested(self, name: str) -> EvidenceObject:
-        try:
-            head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + name, ChecksumMode="ENABLED")
-            version = head.get("VersionId")
-            digest = _whole(head) or self._read(name, version, head["ETag"])
-        except ClientError as error:
-            if faults.code(error) in MISSING:
-                raise InvalidEvidence(f"{name}: cannot be read: it is no longer there") from None
-            if faults.code(error) in CHANGED:
-                raise InvalidEvidence(
-                    f"{name}: changed while it was read: wait until it is delivered"
-                ) from None
-            raise
+    def _digested(self, name: str) -> EvidenceObject | None:
+        """An object as it is now; None where there is none."""
+        with self._translated(name):
+            try:
+                head = self.client.head_object(
+                    Bucket=self.bucket, Key=self.prefix + name, ChecksumMode="ENABLED"
+                )
+                version = head.get("VersionId")
+                digest = _whole(head) or self._read(name, version, head["ETag"])
+            except ClientError as error:
+                if faults.code(error) in MISSING:
+                    return None
+                if faults.code(error) in CHANGED:
+                    raise InvalidEvidence(
+                        f"{name}: changed while it was read: wait until it is delivered"
+                    ) from None
+                raise
         return EvidenceObject(name, digest, head["ContentLength"], None if version == "null" else version)
 
     def _fetch(self, pinned: EvidenceObject, folder: Path) -> None:
