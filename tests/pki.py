@@ -36,6 +36,7 @@ ENCRYPTION_USAGES = (
 NOW = datetime.now(UTC).replace(microsecond=0)
 READ = NOW + timedelta(hours=1)
 """When a reader checks: after whatever the tests have signed meanwhile, however slow the machine."""
+PSEUDONYM_KEY = b"the key of golden pseudonyms: 32"
 PAGE = "<html lang=en><title>Briefing</title><h1>Briefing</h1><p>Nothing happened.</p></html>"
 
 
@@ -78,6 +79,13 @@ def sign_locally(pdf: bytes, authority: LocalAuthority) -> bytes:
     return sign(pdf, authority.key, stamper, certificates=(authority.root,), crls=(authority.crl,))
 
 
+def open_authority(keys: Path) -> LocalAuthority:
+    """An authority in a folder, with the key for pseudonyms that the digests of golden briefings hold for."""
+    opened = LocalAuthority.open(keys, NOW)
+    (keys / "pseudonym.key").write_bytes(PSEUDONYM_KEY)
+    return opened
+
+
 @pytest.fixture(scope="session")
 def unsigned() -> bytes:
     about = DocumentMetadata("Briefing", "EX-1", "Somebody", NOW)
@@ -86,7 +94,7 @@ def unsigned() -> bytes:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
-    return LocalAuthority.open(tmp_path_factory.mktemp("authority") / "keys", NOW)
+    return open_authority(tmp_path_factory.mktemp("authority") / "keys")
 
 
 @pytest.fixture(scope="session")
