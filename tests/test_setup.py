@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -119,6 +120,25 @@ def test_nobody_is_told_to_install_a_package_by_its_name() -> None:
         r"(pip|pipx|uv|uvx|poetry) (install|add|run)|install exhibit|exhibit(-briefings)?(==|\[)"
     )
     assert [file for file in texts if advice.search(file.read_text())] == []
+
+
+def test_failures_are_named_last(tmp_path: Path) -> None:
+    """`make test` ends with the names of the tests that failed, after the coverage and what was skipped."""
+    line = re.search(r"-m pytest (.+) --numprocesses", (ROOT / "Makefile").read_text())
+    assert line
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n\n\ndef test_good():\n    pass\n\n\ndef test_bad():\n    assert 1 == 2\n\n\n"
+        "def test_broken(missing):\n    pass\n\n\n@pytest.mark.skip\ndef test_skipped():\n    pass\n"
+    )
+    run = [sys.executable, "-m", "pytest", "-q", *line[1].split()]
+    shown = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False).stdout.splitlines()
+    table = next(n for n, line in enumerate(shown) if line.startswith("TOTAL"))
+    skipped, failed, broken, count = shown[-4:]
+    assert len(shown) - 4 > table
+    assert skipped.startswith("SKIPPED")
+    assert failed.startswith("FAILED test_it.py::test_bad")
+    assert broken.startswith("ERROR test_it.py::test_broken")
+    assert "1 failed" in count
 
 
 def test_help_lists_every_command(checkout: Path) -> None:
