@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from operator import attrgetter
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar
 
@@ -318,6 +319,11 @@ def _reading() -> Iterator[None]:
         ) from None
 
 
+def is_name(name: str) -> bool:
+    """Whether an object below a root can have that name: it leads nowhere else, whatever record holds it."""
+    return _is_utf8(name) and "\0" not in name and not {"", ".", ".."} & set(name.split("/"))
+
+
 def _is_utf8(name: str) -> bool:
     try:
         return bool(name.encode())
@@ -387,6 +393,44 @@ class FolderEvidence:
         located = locate(name, found.st_size)
         return located and replace(located, state=str(found.st_mtime_ns))
 
+    def names(self) -> tuple[str, ...]:
+        """The name of every file of either layout's folder, whether or not it is evidence; links are not followed."""
+        found = (
+            PurePath(folder, file).relative_to(self.root).as_posix()
+            for top in ("detections", "ext")
+            for folder, _, files in os.walk(self.root / top)
+            for file in files
+        )
+        return tuple(sorted(filter(_is_utf8, found)))
+
+    def named(self, names: Iterable[str]) -> tuple[EvidenceObject, ...]:
+        """Digest the objects of some names, whatever else the folder holds; those that are not there are left out.
+
+        Raises `InvalidEvidence` for what cannot be read or leads out of the folder.
+        """
+        sizes = ((name, self._size(name)) for name in names)
+        return self._digested({name: size for name, size in sizes if size is not None})
+
+    def _size(self, name: str) -> int | None:
+        path = self.root / name
+        try:
+            found = path.lstat() if is_name(name) else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise InvalidEvidence(f"{name}: cannot be read: {error.strerror}") from None
+        if found is None:
+            return None
+        remedy = "put the object itself there, or take it away"
+        if problem := f"is a folder: {remedy}" if stat.S_ISDIR(found.st_mode) else self._astray(path):
+            raise InvalidEvidence(f"{name}: {problem}")
+        return found.st_size
+
+    def _astray(self, path: Path) -> str | None:
+        """What is wrong with the place of a named object, of whose folders each may be a link."""
+        inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
+        return self._problem(path) if inside else "leads out of the evidence folder: take it away"
+
     def _problem(self, path: Path) -> str | None:
         problem = None
         if not path.is_symlink():
@@ -401,18 +445,20 @@ class FolderEvidence:
 
     def pin(self, objects: Iterable[Located]) -> tuple[EvidenceObject, ...]:
         """Digest objects as they are now, in the order given; large ones on all cores, where that is worth a thread."""
-        objects = tuple(objects)
-        with ThreadPoolExecutor() as pool:
-            large = {o.name: pool.submit(self._pin, o) for o in objects if o.size > LARGE}
-            return tuple(large[o.name].result() if o.name in large else self._pin(o) for o in objects)
+        return self._digested({o.name: o.size for o in objects})
 
-    def _pin(self, located: Located) -> EvidenceObject:
+    def _digested(self, sizes: Mapping[str, int]) -> tuple[EvidenceObject, ...]:
+        with ThreadPoolExecutor() as pool:
+            large = {name: pool.submit(self._pin, name) for name, size in sizes.items() if size > LARGE}
+            return tuple(large[name].result() if name in large else self._pin(name) for name in sizes)
+
+    def _pin(self, name: str) -> EvidenceObject:
         try:
-            with (self.root / located.name).open("rb", buffering=0) as file:
+            with (self.root / name).open("rb", buffering=0) as file:
                 digest = hashlib.file_digest(file, "sha256")
-                return EvidenceObject(located.name, digest.hexdigest(), file.tell())
+                return EvidenceObject(name, digest.hexdigest(), file.tell())
         except OSError as error:
-            raise InvalidEvidence(f"{located.name}: cannot be read: {error.strerror}") from None
+            raise InvalidEvidence(f"{name}: cannot be read: {error.strerror}") from None
 
     def text(self, name: str) -> str | None:
         """A settings file beside the objects, or None where there is none; raises as `EvidenceSource.text` says."""

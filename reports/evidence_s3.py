@@ -22,6 +22,7 @@ from reports.evidence import (
     Located,
     check_tops,
     gathered,
+    is_name,
     locate,
     recorded,
 )
@@ -88,6 +89,16 @@ class S3Evidence:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return tuple(pool.map(self._pin, objects))
 
+    def names(self) -> tuple[str, ...]:
+        """The name of every object of either layout's folder, whether or not it is evidence."""
+        with self._translated():
+            return tuple(sorted(name for name, _ in self._listed(LAYOUTS)))
+
+    def named(self, names: Iterable[str]) -> tuple[EvidenceObject, ...]:
+        """Digest the objects of some names, whatever else the bucket holds; those that are not there are left out."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return tuple(o for o in pool.map(self._digested, filter(is_name, names)) if o)
+
     def fetch(self, objects: Iterable[EvidenceObject], folder: Path) -> None:
         """Copy objects into a folder under their names, in the versions that were pinned, several at once.
 
@@ -137,22 +148,28 @@ class S3Evidence:
         return replace(located, state=listed["ETag"])
 
     def _pin(self, located: Located) -> EvidenceObject:
-        with self._translated(located.name):
-            return self._digested(located.name)
+        found = self._digested(located.name)
+        if found is None:
+            raise InvalidEvidence(f"{located.name}: cannot be read: it is no longer there")
+        return found
 
-    def _digested(self, name: str) -> EvidenceObject:
-        try:
-            head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + name, ChecksumMode="ENABLED")
-            version = head.get("VersionId")
-            digest = _whole(head) or self._read(name, version, head["ETag"])
-        except ClientError as error:
-            if faults.code(error) in MISSING:
-                raise InvalidEvidence(f"{name}: cannot be read: it is no longer there") from None
-            if faults.code(error) in CHANGED:
-                raise InvalidEvidence(
-                    f"{name}: changed while it was read: wait until it is delivered"
-                ) from None
-            raise
+    def _digested(self, name: str) -> EvidenceObject | None:
+        """An object as it is now; None where there is none."""
+        with self._translated(name):
+            try:
+                head = self.client.head_object(
+                    Bucket=self.bucket, Key=self.prefix + name, ChecksumMode="ENABLED"
+                )
+                version = head.get("VersionId")
+                digest = _whole(head) or self._read(name, version, head["ETag"])
+            except ClientError as error:
+                if faults.code(error) in MISSING:
+                    return None
+                if faults.code(error) in CHANGED:
+                    raise InvalidEvidence(
+                        f"{name}: changed while it was read: wait until it is delivered"
+                    ) from None
+                raise
         return EvidenceObject(name, digest, head["ContentLength"], None if version == "null" else version)
 
     def _fetch(self, pinned: EvidenceObject, folder: Path) -> None:

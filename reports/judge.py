@@ -98,12 +98,10 @@ def _evidence(recorded: Record, reader: Reader, progress: Progress) -> tuple[Ver
 def _reproduction(
     recorded: Record, reader: Reader, progress: Progress
 ) -> tuple[Verdict, tuple[Difference, ...]]:
-    from reports.reproduce import check_release, reproduce  # noqa: PLC0415
+    from reports.reproduce import reproduce  # noqa: PLC0415
 
     try:
-        check_release(recorded)  # before all that its own release might find otherwise
-        with reader.means(recorded) as means:
-            found = reproduce(recorded, means, progress)
+        found = reproduce(recorded, reader, progress)
     except CheckFailed as error:
         return Verdict("reproduction", "invalid", str(error)), ()
     except ExhibitError as error:

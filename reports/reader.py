@@ -17,7 +17,7 @@ from reports.evidence import FolderEvidence
 from reports.held import held
 from reports.pipeline import read_settings
 from reports.record import Record
-from reports.reproduce import Means, check_release
+from reports.reproduce import Means
 
 if TYPE_CHECKING:
     from reports.evidence_s3 import S3Evidence
@@ -36,7 +36,6 @@ class InFolder:
     @contextmanager
     def means(self, record: Record) -> Iterator[Means]:
         """Means that see the recorded objects alone."""
-        check_release(record)
         yield _embedded(self.source.root, record, self)
 
 
@@ -51,7 +50,6 @@ class InBucket:
     @contextmanager
     def means(self, record: Record) -> Iterator[Means]:
         """Means that see the recorded versions alone, even where others have taken their place."""
-        check_release(record)
         with TemporaryDirectory(prefix="exhibit-") as folder:
             self.source.fetch(record.objects.values(), Path(folder))
             yield _embedded(Path(folder), record, self)
@@ -73,7 +71,6 @@ class InAthena:
         """Means that see all that is there; raises `Unavailable` where that is not what is recorded."""
         from reports.query_athena import AthenaEngine  # noqa: PLC0415 -- loads botocore
 
-        check_release(record)
         found = held(record, self.source).verdict
         if found.outcome != "valid":
             raise Unavailable(

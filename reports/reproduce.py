@@ -19,7 +19,6 @@ from typing import Any, Protocol
 
 from pyhanko.sign.diff_analysis import SuspiciousModification
 
-from reports import __version__
 from reports.accounts import AccountTable, check_key, pseudonymised
 from reports.archival import check_signature
 from reports.assets import Resources
@@ -31,9 +30,10 @@ from reports.errors import CheckFailed, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
 from reports.figures import Figure
 from reports.group import Campaigns, group
+from reports.held import Holding
 from reports.pipeline import Progress, addressed, marked
 from reports.query import Answer, QueryEngine, Question
-from reports.record import Asked, Printed, Record, unlike
+from reports.record import THIS, Asked, Printed, Record, unlike
 from reports.typeset import typeset
 from reports.verify import Verdict
 
@@ -56,7 +56,7 @@ class Reader(Protocol):
     """What somebody holds who makes a briefing again: its evidence, and with what to ask it."""
 
     @property
-    def source(self) -> EvidenceSource:
+    def source(self) -> Holding:
         """Where the evidence lies, all of it."""
 
     def means(self, record: Record) -> AbstractContextManager[Means]:
@@ -88,10 +88,25 @@ class Again:
         return tuple(Printed.model_validate_json(as_json(figure.data)) for figure in self.figures)
 
 
-def reproduce(record: Record, means: Means, progress: Progress) -> Reproduction:
+def _check_release(record: Record) -> None:
+    """Raise `Unavailable` where another release made a briefing: this one may count otherwise, or not at all."""
+    if not record.of_this_release:
+        raise Unavailable(
+            f"it was made by {record.made_by}, and this is {THIS.told}: "
+            "run that release, from its source, to make it again"
+        )
+
+
+def reproduce(record: Record, reader: Reader, progress: Progress) -> Reproduction:
     """Make a briefing again and compare; raises the errors of `reports.errors` where that cannot be done."""
+    _check_release(record)
+    with reader.means(record) as means:
+        return _reproduced(record, means, progress)
+
+
+def _reproduced(record: Record, means: Means, progress: Progress) -> Reproduction:
     # 1. and 2.
-    again = recompute(record, means, progress)
+    again = _again(record, means, progress)
     # 3.
     found = [*_figures(record.said.figures, again.printed), *_values(record, again)]
     if found:
@@ -119,8 +134,14 @@ def reproduce(record: Record, means: Means, progress: Progress) -> Reproduction:
     return Reproduction(Verdict("reproduction", "valid", f"made again from the evidence{pseudonyms}: {told}"))
 
 
-def recompute(record: Record, means: Means, progress: Progress) -> Again:
+def recompute(record: Record, reader: Reader, progress: Progress) -> Again:
     """Ask the questions of a briefing again, and compose and typeset it; raises as `reproduce` does."""
+    _check_release(record)
+    with reader.means(record) as means:
+        return _again(record, means, progress)
+
+
+def _again(record: Record, means: Means, progress: Progress) -> Again:
     predicate = record.statement.predicate
     settings = addressed(means.settings, record.said.audience, predicate.addressee)
     settings = marked(settings, predicate.marking)
@@ -189,16 +210,6 @@ class _AskedAgain:
             engine_version=before.engine_version,
             execution_id=before.execution_id,
             bytes_scanned=before.bytes_scanned,
-        )
-
-
-def check_release(record: Record) -> None:
-    """Raise `Unavailable` for what another release has made: it may refuse these settings, or read them otherwise."""
-    made_by = record.statement.predicate.software
-    if made_by.version != __version__:
-        raise Unavailable(
-            f"it was made by {made_by.name} {made_by.version}, and this is {__version__}: "
-            f"pip install {made_by.name}=={made_by.version}, then run again"
         )
 
 

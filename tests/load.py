@@ -20,10 +20,10 @@ from typing import Any
 from reports.rehearsal.account import client
 from tests.publishing import GOLDEN
 from tests.serving import Serving, serving
+from tests.tools import PATIENCE
 
 EVIDENCE = GOLDEN / "quiet"
 DAY = date(2026, 5, 1)  # of which there is evidence
-IDLE = 600.0  # seconds in which something has to come to an end
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _wait(served: Serving, most: int) -> None:
         now = len(served.archived("outcomes"))
         if now > ended:
             ended, since = now, time.monotonic()
-        assert time.monotonic() - since < IDLE, f"{ended} of {most} have ended"
+        assert time.monotonic() - since < PATIENCE, f"{ended} of {most} have ended"
         time.sleep(0.3)
 
 

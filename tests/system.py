@@ -19,6 +19,7 @@ from tests.athena import AthenaService, DuckDBAthena, over_folder
 from tests.aws import REGION, client
 from tests.pki import NOW, Network
 from tests.publishing import GOLDEN
+from tests.tools import PATIENCE
 
 FUNCTIONS = (announce, api, publish, schedule, verification, watch)
 EVIDENCE = GOLDEN / "quiet"
@@ -49,12 +50,12 @@ class System:
         bucket = self.parts.environment.archive_bucket
         return bytes(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
-    def delivered(self, *keys: str, number: int = 1, seconds: float = 600) -> dict[str, Any]:
+    def delivered(self, *keys: str, number: int = 1, seconds: float = PATIENCE) -> dict[str, Any]:
         """What `publish` returns on a message about objects of the archive."""
         records = [{"s3": {"object": {"key": key}}} for key in keys]
         return self.message(json.dumps({"Records": records}), number, seconds)
 
-    def message(self, body: str, number: int = 1, seconds: float = 600) -> dict[str, Any]:
+    def message(self, body: str, number: int = 1, seconds: float = PATIENCE) -> dict[str, Any]:
         """What `publish` returns on a message of the queue."""
         sqs = client("sqs")
         sqs.send_message(QueueUrl=self.queue, MessageBody=body)

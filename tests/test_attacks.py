@@ -3,9 +3,8 @@
 import pytest
 
 from reports.contents import attached
-from reports.timestamp import LocalTimestamper
 from tests import attacks, tampering
-from tests.pki import sign_locally
+from tests.pki import reading, sign_locally, stamper_of
 from tests.test_verify import detail, outcomes, stamped
 
 WRONG, DAMAGED = "invalid", "could not be checked"
@@ -75,7 +74,7 @@ def test_published_attacks(signed, authority, family):
 @pytest.mark.parametrize(("family", "name"), STAMPED, ids=[name for _, name in STAMPED])
 def test_attacks_under_a_fresh_time_stamp(signed, authority, family, name):
     """An attack that a fresh time-stamp covers, from an authority that the reader trusts, is refused as a change."""
-    pdf = stamped(dict(family(signed))[name], LocalTimestamper(authority.stamp_key))
+    pdf = stamped(dict(family(signed))[name], stamper_of(authority))
     outcome, why = verdict(pdf, authority)
     assert outcome == WRONG
     assert why.startswith(CHANGED)
@@ -103,7 +102,7 @@ def test_a_swapped_attachment(golden, authority):
     swapped = attacks.updated(pdf, swap)
     assert b"{}" in attached(swapped).values()
     assert verdict(swapped, authority)[0] == WRONG
-    assert verdict(stamped(swapped, LocalTimestamper(authority.stamp_key)), authority)[0] == WRONG
+    assert verdict(stamped(swapped, stamper_of(authority)), authority)[0] == WRONG
 
 
 @pytest.mark.parametrize("share", range(8))
@@ -116,7 +115,7 @@ def test_a_changed_byte(signed, share):
 
 def test_tampering_counts_what_is_accepted(signed, monkeypatch):
     """A change that is accepted would be counted: every byte of a file, where nothing is checked."""
-    whole = tampering.verify(signed, None, tampering.READ)
+    whole = tampering.verify(signed, None, reading())
     monkeypatch.setattr(tampering, "verify", lambda *_: whole)
     assert sum(trial.accepted for trial in tampering.trials(signed, 50, seed=4)) == 50
 

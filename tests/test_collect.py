@@ -16,6 +16,7 @@ from reports.evidence import EvidenceObject, FolderEvidence, Located
 from reports.query import Answer, Inquiry, Progress, Question
 from reports.resolve import Window
 from tests.fakes import Detection, FakeEngine, FakeSource, source_of
+from tests.tools import PATIENCE
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 4))
 INQUIRY = Inquiry(WINDOW, datetime(2026, 6, 20, 12, tzinfo=UTC), 2)
@@ -185,7 +186,7 @@ def test_objects_are_digested_beside_the_question() -> None:
 
     class Waiting(FakeEngine):
         def ask(self, question: Question, progress: Progress) -> Answer:
-            assert begun.wait(10)
+            assert begun.wait(PATIENCE)
             return super().ask(question, progress)
 
     source = Watched(source_of(DAILY).deliveries)

@@ -307,3 +307,26 @@ def test_a_settings_file_that_may_not_be_read_is_refused(unprivileged: Path) -> 
             with as_somebody_else(), pytest.raises(InvalidEvidence, match=f"{place}: cannot be read"):
                 source.tops()
         place.chmod(0o755)
+
+
+def test_what_is_named_lies_in_the_folder(tmp_path: Path) -> None:
+    """A named object is read through a link that stays in the folder; whatever else is in its place is refused."""
+    outside, folder = tmp_path / "outside", tmp_path / "evidence"
+    source = put(folder, f"{FLAT_DAY}/a.csv", f"{FLAT_DAY}/folder.csv/below.csv")
+    outside.write_text("x")
+    (folder / FLAT_DAY / "inside.csv").symlink_to("a.csv")
+    (folder / FLAT_DAY / "out.csv").symlink_to(outside)
+    (folder / FLAT_DAY / "nowhere.csv").symlink_to("nowhere")
+    (folder / "detections/linked").symlink_to(tmp_path)
+    os.mkfifo(folder / FLAT_DAY / "pipe.csv")
+    assert [o.name for o in source.named([f"{FLAT_DAY}/inside.csv"])] == [f"{FLAT_DAY}/inside.csv"]
+    for name, problem in [
+        (f"{FLAT_DAY}/out.csv", "leads out of the evidence folder"),
+        (f"{FLAT_DAY}/nowhere.csv", "is a link that leads nowhere"),
+        (f"{FLAT_DAY}/pipe.csv", "is not a file"),
+        (f"{FLAT_DAY}/folder.csv", "is a folder"),
+        ("detections/linked/outside", "leads out of the evidence folder"),
+        (f"{FLAT_DAY}/{'a' * 300}.csv", "cannot be read: File name too long"),
+    ]:
+        with pytest.raises(InvalidEvidence, match=f"{name}: {problem}"):
+            source.named([name])

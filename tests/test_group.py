@@ -30,7 +30,7 @@ FIRST = datetime(2026, 5, 1)
 EVERY_DAY = FakeSource(
     [{f"detections/event_day={WINDOW.first + timedelta(n)}/part.jsonl": b"" for n in range(-12, 5)}]
 )
-SOME = settings(max_examples=40, deadline=None)
+SOME = settings(max_examples=40)
 CONFIDENCES = (0.0, 0.499, 0.5, 0.501, 0.699, 0.7, 0.899, 0.9, 1.0)
 
 

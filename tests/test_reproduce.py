@@ -11,7 +11,7 @@ from pyhanko.pdf_utils.generic import ArrayObject, NumberObject
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.diff_analysis import SuspiciousModification
 
-from reports import render, reproduce, sign
+from reports import render, sign
 from reports.accounts import AccountTable, read_accounts
 from reports.archival import check_signature
 from reports.assets import TEMPLATES, Resources
@@ -19,7 +19,7 @@ from reports.attach import evidence_root
 from reports.judge import judge
 from reports.keys import LocalAuthority
 from reports.verify import verify
-from tests.checking import copied, held_by, judged, outcomes, signed_anew
+from tests.checking import as_release, copied, held_by, judged, outcomes, signed_anew
 from tests.pki import NOW, sign_locally
 from tests.publishing import GOLDEN, SCENARIOS, Published
 
@@ -119,24 +119,25 @@ def test_evidence_that_is_no_longer_any(golden: dict[str, Published], tmp_path: 
 
 
 def test_another_release(golden: dict[str, Published], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A briefing of another release could not be checked; the release to install is named."""
-    monkeypatch.setattr(reproduce, "__version__", "99")
+    """A briefing of another release could not be checked; both releases are named, and nothing is to be installed."""
+    as_release("99.0", monkeypatch)
     verdict = judged(golden["quiet"].pdf.read_bytes(), GOLDEN / "quiet").verdicts[-1]
     version = golden["quiet"].briefing["software_version"]
     assert verdict.outcome == "could not be checked"
-    assert f"pip install exhibit=={version}" in verdict.detail
+    assert f"made by Exhibit {version}, and this is Exhibit 99.0: " in verdict.detail
+    assert "install" not in verdict.detail
 
 
 def test_another_release_over_a_folder_that_is_refused_now(
     golden: dict[str, Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The evidence is as it was, and it is the release that is named, not what this one refuses."""
-    monkeypatch.setattr(reproduce, "__version__", "99")
+    as_release("99", monkeypatch)
     evidence = copied("quiet", tmp_path)
     (evidence / "dataset.yml").touch()
     found = judged(golden["quiet"].pdf.read_bytes(), evidence)
     assert outcomes(found) == ("valid", "could not be checked")
-    assert "this is 99" in found.verdicts[-1].detail
+    assert "this is Exhibit 99" in found.verdicts[-1].detail
 
 
 def test_a_folder_that_is_refused_now(golden: dict[str, Published], tmp_path: Path) -> None:

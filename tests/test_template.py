@@ -19,6 +19,7 @@ from reports.errors import InvalidSettings
 from reports.evidence import locate
 from reports.rehearsal.template import TEMPLATE, Function, Resource, Stack
 from tests.permissions import ADAPTERS, LOGS, NEEDS, TRACES, documented
+from tests.tools import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 PARAMETERS = {
@@ -108,7 +109,7 @@ def run(tool: Path, *arguments: str | Path, home: Path) -> subprocess.CompletedP
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
 
 

@@ -50,6 +50,6 @@ def run(options: argparse.Namespace) -> int:
 def _data(judged: Judged) -> dict[str, Any]:
     found: dict[str, Any] = {"verdicts": [asdict(verdict) for verdict in judged.verdicts]}
     if judged.held:
-        found["objects"] = asdict(judged.held)
+        found["objects"] = judged.held.data
         found["differences"] = [each.data("recorded", "computed") for each in judged.differences]
     return found

@@ -206,9 +206,10 @@ class AthenaService:
     def stop(self) -> None:
         """Begin nothing any more, and end what runs."""
         self._stopped = True
-        self.engine.interrupt()
         for thread in self._threads:
-            thread.join()
+            while thread.is_alive():
+                self.engine.interrupt()  # again and again: one that is about to begin does not notice
+                thread.join(0.1)
 
     def look(self, execution: Execution) -> None:
         """Note that somebody looks how an execution stands."""

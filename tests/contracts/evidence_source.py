@@ -388,6 +388,44 @@ def test_an_object_that_went_away_is_refused(place: Place) -> None:
         source.pin(listed)
 
 
+def test_names_are_listed_by_no_rule(place: Place) -> None:
+    """All that lies in the folders of the layouts is listed by name, in order, also what no listing would allow."""
+    names = ["detections/event_day=soon/a", "detections/loose.csv", f"{OCSF_DAY}/_SUCCESS"]
+    assert list(filled(place, *names, "campaigns.yaml", f"other/{FLAT_DAY}/a.csv").names()) == names
+
+
+def test_digested_by_name(place: Place) -> None:
+    """Named objects are digested as they are, whatever lies beside them; what is not there is left out."""
+    source = filled(place, f"{FLAT_DAY}/a.csv", f"{FLAT_DAY}/refused", "detections/loose.csv")
+    wanted = [
+        "detections/loose.csv",
+        f"{FLAT_DAY}/missing.csv",
+        f"{FLAT_DAY}/a.csv/below.csv",
+        f"{FLAT_DAY}/a.csv",
+    ]
+    found = source.named(wanted)
+    assert [o.name for o in found] == ["detections/loose.csv", f"{FLAT_DAY}/a.csv"]
+    assert [o.sha256 for o in found] == [hashlib.sha256(o.name.encode()).hexdigest() for o in found]
+    assert [o.size for o in found] == [len(o.name) for o in found]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "/etc/hosts",
+        "../a.csv",
+        f"{FLAT_DAY}/../b.csv",
+        f"{FLAT_DAY}//a.csv",
+        f"./{FLAT_DAY}/a.csv",
+        "a\0",
+    ],
+)
+def test_no_object_has_such_a_name(place: Place, name: str) -> None:
+    """A name that leads elsewhere is the name of nothing, though something is there."""
+    assert filled(place, f"{FLAT_DAY}/a.csv", "detections/b.csv").named([name, "\udc80"]) == ()
+
+
 def test_settings_lie_beside_the_objects(place: Place) -> None:
     """A settings file is its text, and None where there is none."""
     place.put("dataset.yaml", "name: größe\n".encode())

@@ -197,7 +197,10 @@ def ocsf_objects(draw: st.DrawFn) -> Objects:
     return objects
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=10,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     objects=st.one_of(flat_objects(), ocsf_objects(), st.builds(operator.or_, flat_objects(), ocsf_objects()))
 )
