@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from reports.errors import InvalidSettings
-from reports.labels import illegible, normalized
+from reports.labels import HOLDS_CONTROL, illegible, normalized
 from reports.read_yaml import NotYaml, read_yaml
 
 MOST_CHARACTERS = 4_000_000
@@ -75,8 +75,8 @@ def _label(text: str) -> str:
     label = normalized(text)
     if not label:
         raise ValueError("empty: write it, or leave the key out")
-    if wrong := illegible(label):
-        raise ValueError(f"{label!r} {wrong}")
+    if illegible(label) == HOLDS_CONTROL:
+        raise ValueError(f"{label!r} {HOLDS_CONTROL}")
     return label
 
 
