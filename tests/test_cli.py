@@ -520,7 +520,6 @@ def test_everything_that_differs_is_listed(
         "missing": [],
         "changed": [part.relative_to(evidence).as_posix()],
         "added": [],
-        "refused": None,
     }
     digests = [each for each in found["differences"] if each["at"].endswith("digest.sha256")]
     assert digests
