@@ -20,8 +20,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jinja2 import StrictUndefined, TemplateRuntimeError, Undefined
+from jinja2.environment import TemplateModule
+from jinja2.runtime import LoopContext, Macro
 from markupsafe import Markup, escape
 
+from reports.figures import Quantity
 from reports.meter import Meter
 from reports.page_data import SCALARS, Printed, Record
 
@@ -38,6 +41,15 @@ class Grouped(NamedTuple):
     list: tuple[Any, ...]
 
 
+class Items:
+    """`items` of a mapping, before it is called."""
+
+    __slots__ = ("mapping",)
+
+    def __init__(self, mapping: Mapping[Any, Any]) -> None:
+        self.mapping = mapping
+
+
 TEXTS = (str, Markup, Printed)
 LISTS = (tuple, list, Grouped)
 MAPPINGS = (MappingProxyType, dict)
@@ -48,6 +60,11 @@ _KINDS: Mapping[type, str] = {
     **dict.fromkeys((int, float, Fraction), "a number"),
     date: "a day",
     datetime: "an instant",
+    Quantity: "a quantity",
+    Items: "items",
+    LoopContext: "loop",
+    Macro: "a macro",
+    TemplateModule: "an imported template",
     **dict.fromkeys(TEXTS, "a text"),
     **dict.fromkeys(LISTS, "a list"),
     **dict.fromkeys(MAPPINGS, "a mapping"),
@@ -60,7 +77,7 @@ class Unfit(TemplateRuntimeError):
 
 def kind_of(value: Any) -> str:
     """What messages call a value."""
-    return value.kind if isinstance(value, Record) else _KINDS.get(type(value), "a part of the template")
+    return value.kind if isinstance(value, Record) else _KINDS.get(type(value), "that")
 
 
 def scalar(value: Any) -> Any:
@@ -69,7 +86,7 @@ def scalar(value: Any) -> Any:
         return str(value)  # raises for a name that does not exist
     if type(value) in SCALARS or type(value) in TEXTS:
         return value
-    hint = "; print it with a filter" if getattr(value, "kind", "") == "quantity" else ""
+    hint = ": print it with a filter" if isinstance(value, Quantity) else ""
     raise Unfit(f"a text or a number is needed, not {kind_of(value)}{hint}")
 
 
@@ -242,12 +259,12 @@ TESTS: Mapping[str, Function] = {
     "odd": lambda value: number(value) % 2 == 1,
     "even": lambda value: number(value) % 2 == 0,
     "divisibleby": lambda value, num: number(value) % number(num) == 0,
-    **dict.fromkeys(("eq", "equalto"), _compared(operator.eq)),
-    "ne": _compared(operator.ne),
-    **dict.fromkeys(("lt", "lessthan"), _compared(operator.lt)),
-    "le": _compared(operator.le),
-    **dict.fromkeys(("gt", "greaterthan"), _compared(operator.gt)),
-    "ge": _compared(operator.ge),
+    **dict.fromkeys(("eq", "equalto", "=="), _compared(operator.eq)),
+    **dict.fromkeys(("ne", "!="), _compared(operator.ne)),
+    **dict.fromkeys(("lt", "lessthan", "<"), _compared(operator.lt)),
+    **dict.fromkeys(("le", "<="), _compared(operator.le)),
+    **dict.fromkeys(("gt", "greaterthan", ">"), _compared(operator.gt)),
+    **dict.fromkeys(("ge", ">="), _compared(operator.ge)),
 }
 TAKES_UNDEFINED = {"default", "d", "defined", "undefined"}
 
@@ -294,8 +311,8 @@ class ManyValues:
     def among(self, value: Any, whole: Any) -> bool:
         """Whether a list has a value, a mapping has it as a key, or a text holds it."""
         value = scalar(value)
-        if isinstance(whole, str):
-            return text(value) in whole
+        if isinstance(whole, str) and isinstance(value, str):
+            return value in whole
         if type(whole) in MAPPINGS:
             return value in whole
         found = sequence(whole)
@@ -322,7 +339,7 @@ class ManyValues:
         if attribute is not None:
             return tuple(self._attribute(each, attribute, default) for each in found)
         if name not in self.filters:
-            raise Unfit(f"map takes no filter {text(name)!r}")
+            raise Unfit(f"map takes no filter {text(name)[:40]!r}")
         return tuple(self.filters[name](each, *more) for each in found)
 
     def replace(self, value: Any, old: Any, new: Any) -> str:
@@ -362,7 +379,7 @@ class ManyValues:
 
     def _selected(self, value: Any, attribute: Any, wanted: bool, name: Any, *more: Any) -> tuple[Any, ...]:
         if name is not None and name not in self.tests:
-            raise Unfit(f"there is no test {text(name)!r}")
+            raise Unfit(f"there is no test {text(name)[:40]!r}")
         test = bool if name is None else self.tests[name]
         found = sequence(value)
         return tuple(each for each in found if bool(test(self._attribute(each, attribute), *more)) is wanted)

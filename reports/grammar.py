@@ -87,7 +87,7 @@ _REFUSED: Mapping[type[nodes.Node], str] = {
     nodes.FilterBlock: "{% filter %}",
     nodes.NSRef: "a name with a dot after {% set %}",
     nodes.Pow: "**",
-    nodes.ScopedEvalContextModifier: "{% autoescape %}",
+    nodes.Scope: "{% autoescape %}",
 }
 
 
@@ -97,6 +97,7 @@ class Grammar(NodeTransformer):
     def __init__(self, filters: Collection[str], tests: Collection[str], name: str | None) -> None:
         self._filters, self._tests, self._name = filters, tests, name
         self._parts = self._depth = 0
+        self._line = 1
 
     def get_visitor(self, node: nodes.Node) -> Callable[..., Any] | None:
         """What changes nodes of a kind: `on_for`, `on_assignblock`."""
@@ -104,19 +105,19 @@ class Grammar(NodeTransformer):
 
     def visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> Any:
         """What stands in the place of a node."""
-        kind = type(node)
+        kind, self._line = type(node), node.lineno or self._line
         if kind not in LISTED:
-            self._refuse(node, f"templates cannot use {_REFUSED.get(kind, kind.__name__)}")
+            self._refuse(f"templates cannot use {_REFUSED.get(kind, kind.__name__)}")
         self._parts += 1
         self._depth += 1
         if self._depth > DEEPEST_PARTS:
-            self._refuse(node, f"parts are more than {DEEPEST_PARTS} deep in one another")
+            self._refuse(f"parts are more than {DEEPEST_PARTS} deep in one another")
         made = super().visit(node)
         self._depth -= 1
         return made
 
-    def _refuse(self, node: nodes.Node, message: str) -> NoReturn:
-        raise TemplateSyntaxError(message, node.lineno, self._name)
+    def _refuse(self, message: str) -> NoReturn:
+        raise TemplateSyntaxError(message, self._line, self._name)
 
     # Statements
 
@@ -127,7 +128,7 @@ class Grammar(NodeTransformer):
 
     def on_for(self, node: nodes.For) -> nodes.Node:
         if node.recursive:
-            self._refuse(node, "templates cannot use {% for … recursive %}")
+            self._refuse("templates cannot use {% for … recursive %}")
         node.target = self.visit(node.target)
         before = self._parts
         node.test = node.test and self.visit(node.test)
@@ -155,7 +156,7 @@ class Grammar(NodeTransformer):
 
     def on_assignblock(self, node: nodes.AssignBlock) -> nodes.Node:
         if node.filter is not None:
-            self._refuse(node, "templates cannot use a filter in {% set %} … {% endset %}")
+            self._refuse("templates cannot use a filter in {% set %} … {% endset %}")
         return self.generic_visit(node)
 
     def on_extends(self, node: nodes.Extends) -> list[nodes.Node]:
@@ -173,26 +174,24 @@ class Grammar(NodeTransformer):
         several = isinstance(node.template, nodes.List | nodes.Tuple)
         names = node.template.items if several else [node.template]
         if not all(isinstance(each, nodes.Const) and isinstance(each.value, str) for each in names):
-            self._refuse(node, "write the name of the other template out, in quotes")
+            self._refuse("write the name of the other template out, in quotes")
 
     # Expressions
 
     def on_name(self, node: nodes.Name) -> nodes.Node:
         if node.name in ("self", "super"):
-            self._refuse(node, f"templates cannot use {node.name}")
+            self._refuse(f"templates cannot use {node.name}")
         return node
 
     def on_const(self, node: nodes.Const) -> nodes.Node:
         long = isinstance(node.value, int) and node.value.bit_length() > MOST_BITS
         if long or (isinstance(node.value, float) and not math.isfinite(node.value)):
-            self._refuse(node, f"a number has more than {MOST_BITS} bits")
+            self._refuse(f"a number has more than {MOST_BITS} bits")
         return node
 
     def on_getattr(self, node: nodes.Getattr) -> nodes.Node:
         if node.attr.startswith("_"):
-            self._refuse(
-                node, f"{node.attr} is unsafe: templates read no name that begins with an underscore"
-            )
+            self._refuse(f"{node.attr} is unsafe: templates read no name that begins with an underscore")
         return self.generic_visit(node)
 
     def on_getitem(self, node: nodes.Getitem) -> nodes.Node:
@@ -204,17 +203,17 @@ class Grammar(NodeTransformer):
 
     def on_call(self, node: Any) -> nodes.Node:
         if node.dyn_args is not None or node.dyn_kwargs is not None:
-            self._refuse(node, "templates cannot use * before an argument")
+            self._refuse("templates cannot use * before an argument")
         return self.generic_visit(node)
 
     def on_filter(self, node: nodes.Filter) -> nodes.Node:
         if node.name not in self._filters:
-            self._refuse(node, f"there is no filter {node.name!r}")
+            self._refuse(f"there is no filter {node.name[:40]!r}")
         return self.on_call(node)
 
     def on_test(self, node: nodes.Test) -> nodes.Node:
         if node.name not in self._tests:
-            self._refuse(node, f"there is no test {node.name!r}")
+            self._refuse(f"there is no test {node.name[:40]!r}")
         return self.on_call(node)
 
     def on_concat(self, node: nodes.Concat) -> nodes.Node:
@@ -230,7 +229,7 @@ class Grammar(NodeTransformer):
                 operand.expr = _filter(SCALAR, operand.expr)
             return node
         if len(node.ops) > 1:
-            self._refuse(node, "compare once, and write `and` between")
+            self._refuse("compare once, and write `and` between")
         among = _filter(IN, node.expr, node.ops[0].expr)
         return among if signs == {"in"} else nodes.Not(among, lineno=node.lineno)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from jinja2 import TemplateRuntimeError
 
 MOST_STEPS = 20_000_000
-MOST_CHARACTERS = 100_000_000
-MOST_SOURCE = 1_000_000
+MOST_CHARACTERS = 150_000_000
+MOST_PRINTED = 20_000_000
+MOST_SOURCE = 300_000
 DEEPEST = 40
 
 
@@ -35,13 +36,13 @@ class Meter:
         """Count steps."""
         self.steps += count
         if self.steps > MOST_STEPS:
-            raise Beyond(f"with it the templates take more than {MOST_STEPS:,} steps: shorten their loops")
+            raise Beyond(f"the templates take more than {MOST_STEPS:,} steps: shorten their loops")
 
     def write(self, count: int) -> None:
         """Count characters."""
         self.characters += count
         if self.characters > MOST_CHARACTERS:
-            raise Beyond(f"with it the templates make more than {MOST_CHARACTERS:,} characters: print less")
+            raise Beyond(f"the templates make more than {MOST_CHARACTERS:,} characters: print less")
 
     def load(self, count: int) -> None:
         """Count the characters of a template."""
@@ -53,7 +54,7 @@ class Meter:
         """Count a level that lasts as long as what it is in."""
         self.depth += 1
         if self.depth > DEEPEST:
-            raise Beyond(f"macros and templates are more than {DEEPEST} deep in one another: use fewer")
+            raise Beyond(f"macros and includes are more than {DEEPEST} deep in one another: use fewer")
 
     def enter(self) -> None:
         """Count a level, until `leave`."""

@@ -1,13 +1,13 @@
 """What templates are given: plain, frozen data made from a briefing.
 
 Only what is named here gets to a template: no model of the settings, no row of an answer, no account. A `Record` has
-values under names, and nothing else; a list is a tuple; a mapping is a read-only one. What a template may do with them
-is `reports/sandbox.py`'s.
+values under names, and nothing else; a list is a tuple; a mapping is a read-only one; a quantity is itself, for the
+filters that print it. What a template can read and call of them is `reports/sandbox.py`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
@@ -99,16 +99,6 @@ class Record:
     kind: str
     fields: Mapping[str, Any]
 
-    def __getitem__(self, name: str) -> Any:
-        return self.fields[name]
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Number(Record):
-    """A quantity of the briefing, which the filters print and record."""
-
-    quantity: Quantity
-
 
 class Printed(Markup):
     """A figure as it stands on the page; `receipt` is its id in the ledger."""
@@ -126,7 +116,7 @@ def page_data(briefing: Briefing) -> dict[str, Any]:
         "title": briefing.title,
         "number": briefing.number,
         "marking": plain({"class": marking.removeprefix("TLP:").lower().replace("+", "-"), "label": marking}),
-        "colours": issuer["colours"],
+        "colours": issuer.fields["colours"],
         "evidence_root": evidence_root(subjects(briefing.evidence)),
         "accounts_root": briefing.account_table.root if briefing.account_table else None,
         "techniques": plain(TECHNIQUES),
@@ -135,25 +125,27 @@ def page_data(briefing: Briefing) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """A value as templates are given it; raises `TypeError` for what they are not given."""
-    kind = type(value)
-    if kind in SCALARS:
-        return value
-    if kind is Quantity:
-        return Number("quantity", _frozen({"value": value.value, "unit": value.unit}), value)
-    if kind in TOLD:
-        return _record(value)
-    if kind in (tuple, list):
-        return tuple(plain(each) for each in value)
-    if kind in (dict, MappingProxyType):
-        return _frozen({plain(key): plain(each) for key, each in value.items()})
-    if kind in (Record, Number):
-        return value
-    raise TypeError(f"a template is not given a {kind.__name__}")
+    make = _MAKE.get(type(value))
+    if make is None:
+        raise TypeError(f"a template is not given a {type(value).__name__}")
+    return make(value)
 
 
 def _record(value: Any, **more: Any) -> Record:
-    kind, names = TOLD[type(value)]
-    return Record(kind, _frozen({name: plain(getattr(value, name)) for name in names.split()} | more))
+    kind, names = _NAMES[type(value)]
+    return Record(kind, _frozen({name: plain(getattr(value, name)) for name in names} | more))
+
+
+def _tuple(value: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(map(plain, value))
+
+
+def _mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    return _frozen({plain(key): plain(each) for key, each in value.items()})
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _frozen(values: dict[Any, Any]) -> Mapping[Any, Any]:
@@ -191,3 +183,12 @@ def _registry(registry: Registry, detectors: Iterable[str]) -> Record:
         "requests": registry.requests,
     }
     return Record("registry", plain(told))
+
+
+_NAMES = {kind: (called, tuple(names.split())) for kind, (called, names) in TOLD.items()}
+_MAKE: Mapping[type, Callable[[Any], Any]] = {
+    **dict.fromkeys((*SCALARS, Quantity, Record), _same),
+    **dict.fromkeys(TOLD, _record),
+    **dict.fromkeys((tuple, list), _tuple),
+    **dict.fromkeys((dict, MappingProxyType), _mapping),
+}

@@ -29,6 +29,7 @@ from markupsafe import Markup, escape
 
 from reports.assets import Resources
 from reports.errors import InvalidSettings
+from reports.figures import Quantity
 from reports.filters import (
     FILTERS,
     LISTS,
@@ -38,6 +39,7 @@ from reports.filters import (
     TEXTS,
     Function,
     Grouped,
+    Items,
     ManyValues,
     Unfit,
     compute,
@@ -50,10 +52,11 @@ from reports.filters import (
     text,
 )
 from reports.grammar import EACH, ENTER, EXTEND, IN, JOIN, LEAVE, SCALAR, SLICE, STEPS, Brackets, Grammar
-from reports.meter import Meter
-from reports.page_data import SCALARS, Number, Printed, Record
+from reports.meter import MOST_PRINTED, Beyond, Meter
+from reports.page_data import SCALARS, Printed, Record
 
 LONGEST_MESSAGE = 300
+STEPS_OF_A_USE, STEPS_OF_A_CALL = 4, 10  # as parts of a template, by the time that they take
 
 _LOOP, _FROM_END = ("index", "index0"), ("revindex", "revindex0")
 _DAY = ("year", "month", "day")
@@ -63,6 +66,7 @@ READABLE: Mapping[type, tuple[str, ...]] = {
     Grouped: ("grouper", "list"),
     LoopContext: (*_LOOP, *_FROM_END, "first", "last", "length", "previtem", "nextitem"),
     Printed: ("receipt",),
+    Quantity: ("value", "unit"),
 }
 
 
@@ -71,14 +75,14 @@ def fill(environment: Sandbox, name: str, context: Mapping[str, Any]) -> str:
     environment.meter.enter()
     try:
         made = environment.get_template(name).render(context)
+        if len(made) > MOST_PRINTED:
+            raise Beyond(f"it prints more than {MOST_PRINTED:,} characters: print less")
     except jinja2.TemplateSyntaxError as error:
         raise _refused(f"{error.name}, line {error.lineno}", error.message) from None
     except jinja2.TemplateNotFound as error:
         raise _refused(error.name, "no such template in the templates folders") from None
     except InvalidSettings:
         raise
-    except RecursionError:
-        raise _refused(name, "its parts are too deep in one another: take some out") from None
     except Exception as error:  # whatever a template's expressions run into
         raise _refused(_place(error) or name, str(error)) from None
     environment.meter.leave()
@@ -86,14 +90,14 @@ def fill(environment: Sandbox, name: str, context: Mapping[str, Any]) -> str:
 
 
 def _refused(place: object, message: str | None) -> InvalidSettings:
-    whole = f"template {place}: {message}"
+    whole = f"template {str(place).removeprefix(_FILE)}: {message}"
     return InvalidSettings(whole if len(whole) <= LONGEST_MESSAGE else f"{whole[:LONGEST_MESSAGE]}…")
 
 
 def _place(error: Exception) -> str:
     """The template and the line that an error comes from."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(_FILE)]
-    return f"{frames[-1].filename.removeprefix(_FILE)}, line {frames[-1].lineno}" if frames else ""
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
 
 
 _FILE = "template:"
@@ -114,15 +118,6 @@ class _Loader(jinja2.BaseLoader):
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise jinja2.TemplateSyntaxError("not UTF-8: save it as that", line, template) from None
-
-
-class Items:
-    """`items` of a mapping, before it is called."""
-
-    __slots__ = ("mapping",)
-
-    def __init__(self, mapping: Mapping[Any, Any]) -> None:
-        self.mapping = mapping
 
 
 def environment_of(resources: Resources, filters: Mapping[str, Function]) -> Sandbox:
@@ -175,7 +170,7 @@ class Sandbox(SandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """What can be read of a value under a name; undefined where that is nothing."""
         kind = type(obj)
-        if kind in (Record, Number):
+        if kind is Record:
             found = obj.fields.get(attribute, missing)
         elif kind in MAPPINGS:
             found = Items(obj) if attribute == "items" else obj.get(attribute, missing)
@@ -199,7 +194,7 @@ class Sandbox(SandboxedEnvironment):
         if isinstance(obj, Undefined):
             str(obj)  # raises for a name that does not exist
         return self.undefined(
-            f"{kind_of(obj)} has nothing under {name!r} that a template can read", obj, str(name)
+            f"{kind_of(obj)} has nothing under {str(name)[:80]!r} that a template can read", obj, str(name)
         )
 
     # Calling
@@ -208,7 +203,7 @@ class Sandbox(SandboxedEnvironment):
         """Call a macro, or `items`. A mapping of the briefing that is called with a key gives what it has there."""
         kind = type(obj)
         if kind is Macro:
-            self.meter.step()
+            self.meter.step(STEPS_OF_A_CALL)
             self.meter.enter()
             made = context.call(obj, *args, **kwargs)
             self.meter.leave()
@@ -226,7 +221,7 @@ class Sandbox(SandboxedEnvironment):
         lenient = name in TAKES_UNDEFINED
 
         def use(*args: Any, **kwargs: Any) -> Any:
-            self.meter.step()
+            self.meter.step(STEPS_OF_A_USE)
             given = [each if lenient else self._weighed(name, each) for each in args]
             named = {key: self._weighed(name, each) for key, each in kwargs.items()}
             try:
@@ -246,7 +241,7 @@ class Sandbox(SandboxedEnvironment):
             self.meter.step(len(value))
         elif isinstance(value, Undefined):
             return scalar(value)
-        elif kind not in SCALARS and kind not in (Record, Number):
+        elif kind not in SCALARS and kind not in (Record, Quantity):
             raise Unfit(f"{name} takes texts, numbers and lists, not {kind_of(value)}")
         return value
 
@@ -286,6 +281,15 @@ class Sandbox(SandboxedEnvironment):
         made = list(pieces)
         self.meter.write(sum(map(len, made)))
         return "".join(made)
+
+    def compile(self, source: Any, name: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Compile a template, unless that is too deep for Python."""
+        try:
+            return super().compile(source, name, *args, **kwargs)
+        except (RecursionError, SyntaxError, MemoryError):
+            raise _refused(name, "its parts are too deep in one another: take some out") from None
+        except ValueError as error:  # of a number with thousands of digits
+            raise _refused(name, str(error)) from None
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         self.meter.load(len(source))

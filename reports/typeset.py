@@ -17,7 +17,7 @@ from reports.figures import Ledger, Quantity
 from reports.filters import Unfit, kind_of, number, sequence, text
 from reports.fonts import printable
 from reports.group import Tally
-from reports.page_data import Number, Printed, Record, page_data, plain
+from reports.page_data import Printed, Record, page_data, plain
 from reports.registry import Hedge
 from reports.resolve import Window
 from reports.sandbox import Sandbox, environment_of, fill
@@ -78,8 +78,8 @@ def _filters(ledger: Ledger) -> dict[str, Callable[..., Any]]:
 
 
 def _quantity(value: Any) -> Quantity:
-    if isinstance(value, Number):
-        return value.quantity
+    if isinstance(value, Quantity):
+        return value
     raise Unfit(f"a quantity of the briefing is needed, not {kind_of(value)}")
 
 
@@ -114,16 +114,16 @@ def _published(ledger: Ledger, quantity: Quantity, hedge: Any) -> Printed:
 
 
 def _threshold(ledger: Ledger, line: Record) -> Printed:
-    key = str(number(line["key"]))
+    key = str(number(line.fields["key"]))
     return _print(ledger, Quantity(Fraction(key), "confidence", "settings", {"setting": "thresholds"}), key)
 
 
 def _considered(alternative: Record) -> str:
-    return f"{alternative['explanation']} {alternative['assessment']}"
+    return f"{alternative.fields['explanation']} {alternative.fields['assessment']}"
 
 
 def _dated(action: Record) -> str:
-    return f"{day(action['date'])}: {action['action']}"
+    return f"{day(action.fields['date'])}: {action.fields['action']}"
 
 
 def _columns(rows: Sequence[Any]) -> tuple[Sequence[Any], ...]:
