@@ -2,7 +2,7 @@
 
 Only what is named here gets to a template: no model of the settings, no row of an answer, no account. A `Record` has
 values under names, and nothing else; a list is a tuple; a mapping is a read-only one; a quantity is itself, for the
-filters that print it. What a template can read and call of them is `reports/sandbox.py`'s.
+filters that print it. What a template can read and call of them is `reports/fill.py`'s.
 """
 
 from __future__ import annotations

@@ -14,13 +14,13 @@ from reports import chart, figures
 from reports.assets import Resources
 from reports.compose import Briefing
 from reports.figures import Ledger, Quantity
-from reports.filters import Unfit, kind_of, number, sequence, text
+from reports.fill import TemplateEnvironment, environment_of, fill
 from reports.fonts import printable
 from reports.group import Tally
 from reports.page_data import Printed, Record, page_data, plain
 from reports.registry import Hedge
 from reports.resolve import Window
-from reports.sandbox import Sandbox, environment_of, fill
+from reports.template_language import Unfit, kind_of, number, sequence, text
 
 PAGE_SIZES = ("letter", "a4")
 LABEL_LENGTH = 120
@@ -45,7 +45,7 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
     return fill(environment, f"{briefing.audience}.html", context), ledger
 
 
-def draw(environment: Sandbox, data: chart.Data, colours: Sequence[str] = chart.PALETTE) -> str:
+def draw(environment: TemplateEnvironment, data: chart.Data, colours: Sequence[str] = chart.PALETTE) -> str:
     """Draw `DAYS`; colours are given to series in order, and start again after the last."""
     return fill(environment, chart.DAYS, plain({**data, "colours": tuple(colours)}))
 
@@ -156,7 +156,7 @@ def instant(value: datetime) -> str:
     return f"{day(utc.date())}, {utc:%H:%M}{_NO_BREAK}UTC"
 
 
-def _charts(briefing: Briefing, environment: Sandbox, ledger: Ledger) -> dict[str, str]:
+def _charts(briefing: Briefing, environment: TemplateEnvironment, ledger: Ledger) -> dict[str, str]:
     """The charts as `data:` URLs, by name; a briefing without exchanges has none."""
     if not briefing.total.exchanges.value:
         return {}

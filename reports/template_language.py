@@ -25,8 +25,8 @@ from jinja2.runtime import LoopContext, Macro
 from markupsafe import Markup, escape
 
 from reports.figures import Quantity
-from reports.meter import Meter
 from reports.page_data import SCALARS, Printed, Record
+from reports.template_meter import Meter
 
 MOST_BITS = 256
 MOST_DIGITS = 20

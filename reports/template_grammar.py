@@ -16,7 +16,7 @@ from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from jinja2.visitor import NodeTransformer
 
-from reports.filters import MOST_BITS
+from reports.template_language import MOST_BITS
 
 DEEPEST_BRACKETS = 12
 DEEPEST_PARTS = 60

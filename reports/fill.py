@@ -1,11 +1,13 @@
 """Where templates are filled: they print what they are given, and run nothing.
 
-1. What a template says is held against a grammar before it is compiled: statements, expressions, filters and tests that
-   are listed. Anything else is refused (`reports/grammar.py`).
-2. Values are of the types of `reports/page_data.py` and `reports/filters.py`. Of each type, what can be read is listed
-   (`Sandbox.getattr`): a text has nothing. Whatever is not listed is undefined, and using that is an error.
-3. Nothing can be called but filters, tests, the templates' own macros, and `items` of a mapping (`Sandbox.call`).
-4. What is done is counted, and ends at a bound (`reports/meter.py`).
+1. What a template says is held against a grammar before it is compiled (`reports/template_grammar.py`): statements,
+   expressions, filters and tests that are listed. Anything else is refused.
+2. Values are of the types of `reports/page_data.py` and `reports/template_language.py`. Of each type, what can be read
+   is listed (`TemplateEnvironment.getattr`): a text has nothing. What is not listed is undefined, and to use that is an
+   error.
+3. Nothing can be called but filters, tests, the templates' own macros, and `items` of a mapping
+   (`TemplateEnvironment.call`).
+4. What is done is counted, and ends at a bound (`reports/template_meter.py`).
 
 Jinja reads and compiles the templates; of its filters, tests and globals, none is there.
 """
@@ -30,7 +32,21 @@ from markupsafe import Markup, escape
 from reports.assets import Resources
 from reports.errors import InvalidSettings
 from reports.figures import Quantity
-from reports.filters import (
+from reports.page_data import SCALARS, Printed, Record
+from reports.template_grammar import (
+    EACH,
+    ENTER,
+    EXTEND,
+    IN,
+    JOIN,
+    LEAVE,
+    SCALAR,
+    SLICE,
+    STEPS,
+    Brackets,
+    Grammar,
+)
+from reports.template_language import (
     FILTERS,
     LISTS,
     MAPPINGS,
@@ -51,9 +67,7 @@ from reports.filters import (
     sequence,
     text,
 )
-from reports.grammar import EACH, ENTER, EXTEND, IN, JOIN, LEAVE, SCALAR, SLICE, STEPS, Brackets, Grammar
-from reports.meter import MOST_PRINTED, Beyond, Meter
-from reports.page_data import SCALARS, Printed, Record
+from reports.template_meter import MOST_PRINTED, Beyond, Meter
 
 LONGEST_MESSAGE = 300
 STEPS_OF_A_USE, STEPS_OF_A_CALL = 4, 10  # as parts of a template, by the time that they take
@@ -70,7 +84,7 @@ READABLE: Mapping[type, tuple[str, ...]] = {
 }
 
 
-def fill(environment: Sandbox, name: str, context: Mapping[str, Any]) -> str:
+def fill(environment: TemplateEnvironment, name: str, context: Mapping[str, Any]) -> str:
     """Fill a template; raises `InvalidSettings` naming it and the line where that cannot be done."""
     environment.meter.enter()
     try:
@@ -120,12 +134,12 @@ class _Loader(jinja2.BaseLoader):
             raise jinja2.TemplateSyntaxError("not UTF-8: save it as that", line, template) from None
 
 
-def environment_of(resources: Resources, filters: Mapping[str, Function]) -> Sandbox:
+def environment_of(resources: Resources, filters: Mapping[str, Function]) -> TemplateEnvironment:
     """Where the templates of one briefing are found and filled, with filters of its own."""
-    return Sandbox(resources, filters)
+    return TemplateEnvironment(resources, filters)
 
 
-class Sandbox(SandboxedEnvironment):
+class TemplateEnvironment(SandboxedEnvironment):
     """Fills the templates of one briefing. `meter` counts over all of them; `filter_names` are those they can use."""
 
     intercepted_binops = frozenset(SandboxedEnvironment.default_binop_table)
