@@ -34,11 +34,13 @@ from reports.errors import InvalidSettings
 from reports.figures import Quantity
 from reports.page_data import SCALARS, Printed, Record
 from reports.template_grammar import (
+    COPY,
     EACH,
     ENTER,
     EXTEND,
     IN,
     JOIN,
+    KEY,
     LEAVE,
     SCALAR,
     SLICE,
@@ -61,6 +63,7 @@ from reports.template_language import (
     compute,
     cut,
     items,
+    key,
     kind_of,
     negate,
     scalar,
@@ -70,7 +73,7 @@ from reports.template_language import (
 from reports.template_meter import MOST_PRINTED, Beyond, Meter
 
 LONGEST_MESSAGE = 300
-STEPS_OF_A_USE, STEPS_OF_A_CALL = 4, 10  # as parts of a template, by the time that they take
+STEPS_OF_A_USE, STEPS_OF_A_CALL, STEPS_OF_A_SEARCH = 4, 10, 400  # in parts of a template, by their time
 
 _LOOP, _FROM_END = ("index", "index0"), ("revindex", "revindex0")
 _DAY = ("year", "month", "day")
@@ -123,7 +126,8 @@ class _Loader(jinja2.BaseLoader):
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, None]:
+    def get_source(self, environment: Any, template: str) -> tuple[str, str, None]:
+        environment.meter.step(STEPS_OF_A_SEARCH)
         content = self._resources.find(template)
         if content is None:
             raise jinja2.TemplateNotFound(template)
@@ -168,11 +172,13 @@ class TemplateEnvironment(SandboxedEnvironment):
         self.filters = {**single, **{name: self._counted(name, each) for name, each in many.by_name.items()}}
         self.filter_names = frozenset(self.filters)
         self.filters |= {
+            COPY: self._copied,
             EACH: self._each,
             ENTER: lambda _: self.meter.enter(),
             EXTEND: lambda _: self.meter.extend(),
             IN: self.tests["in"],
             JOIN: self._joined,
+            KEY: self._counted("a mapping", key),
             LEAVE: lambda _: self.meter.leave(),
             SCALAR: self._scalar,
             SLICE: self._counted("a slice", cut),
@@ -267,6 +273,11 @@ class TemplateEnvironment(SandboxedEnvironment):
         self.meter.step(len(found) * (1 + parts))
         return found
 
+    @pass_context
+    def _copied(self, context: Context, names: int) -> None:
+        """Count the variables that a template, or a scoped block, is given a copy of."""
+        self.meter.step(names + len(context.parent) + len(context.vars))
+
     def _scalar(self, value: Any) -> Any:
         return self._weighed("a comparison", scalar(value))
 
@@ -300,7 +311,9 @@ class TemplateEnvironment(SandboxedEnvironment):
         """Compile a template, unless that is too deep for Python."""
         try:
             return super().compile(source, name, *args, **kwargs)
-        except (RecursionError, SyntaxError, MemoryError):
+        except SyntaxError as error:
+            raise _refused(name, f"cannot be compiled: {error.msg}") from None
+        except (RecursionError, MemoryError):
             raise _refused(name, "its parts are too deep in one another: take some out") from None
         except ValueError as error:  # of a number with thousands of digits
             raise _refused(name, str(error)) from None

@@ -20,6 +20,7 @@ from reports.template_language import MOST_BITS
 
 DEEPEST_BRACKETS = 12
 DEEPEST_PARTS = 60
+MOST_NAMES = 10
 
 
 class Brackets(Extension):
@@ -40,8 +41,8 @@ _OPENING = {"lparen", "lbracket", "lbrace"}
 _CLOSING = {"rparen", "rbracket", "rbrace"}
 
 # What counts, as filters of the environment
-EACH, ENTER, EXTEND, IN, JOIN = "*each", "*enter", "*extend", "*in", "*join"
-LEAVE, SCALAR, SLICE, STEPS = "*leave", "*scalar", "*slice", "*steps"
+COPY, EACH, ENTER, EXTEND, IN, JOIN = "*copy", "*each", "*enter", "*extend", "*in", "*join"
+KEY, LEAVE, SCALAR, SLICE, STEPS = "*key", "*leave", "*scalar", "*slice", "*steps"
 
 _STATEMENTS = (
     nodes.Template,
@@ -96,7 +97,7 @@ class Grammar(NodeTransformer):
 
     def __init__(self, filters: Collection[str], tests: Collection[str], name: str | None) -> None:
         self._filters, self._tests, self._name = filters, tests, name
-        self._parts = self._depth = 0
+        self._parts = self._depth = self._names = self._blocks = 0
         self._line = 1
 
     def get_visitor(self, node: nodes.Node) -> Callable[..., Any] | None:
@@ -122,9 +123,20 @@ class Grammar(NodeTransformer):
     # Statements
 
     def on_template(self, node: nodes.Template) -> nodes.Node:
+        node.body = self._each(node.body)
+        parts = self._parts + self._blocks  # which are listed anew each time
+        node.body.insert(0, _statement(STEPS, nodes.Const(parts), node))
+        return node
+
+    def on_macro(self, node: nodes.Macro | nodes.CallBlock) -> nodes.Node:
         return self._with_body(node)
 
-    on_block = on_macro = on_callblock = on_template
+    on_callblock = on_macro
+
+    def on_block(self, node: nodes.Block) -> list[nodes.Node]:
+        self._blocks += 1
+        self._with_body(node)
+        return [_statement(COPY, nodes.Const(self._names), node), node] if node.scoped else [node]
 
     def on_for(self, node: nodes.For) -> nodes.Node:
         if node.recursive:
@@ -165,14 +177,20 @@ class Grammar(NodeTransformer):
 
     def on_include(self, node: Any) -> list[nodes.Node]:
         self._check_name(node)
-        around = [_statement(name, nodes.Const(None), node) for name in (ENTER, LEAVE)]
-        return [around[0], node, around[1]]
+        return [
+            _statement(COPY, nodes.Const(self._names), node),
+            _statement(ENTER, nodes.Const(None), node),
+            node,
+            _statement(LEAVE, nodes.Const(None), node),
+        ]
 
     on_import = on_fromimport = on_include
 
     def _check_name(self, node: Any) -> None:
         several = isinstance(node.template, nodes.List | nodes.Tuple)
         names = node.template.items if several else [node.template]
+        if len(names) > MOST_NAMES:
+            self._refuse(f"name at most {MOST_NAMES} templates, of which the first that is there is taken")
         if not all(isinstance(each, nodes.Const) and isinstance(each.value, str) for each in names):
             self._refuse("write the name of the other template out, in quotes")
 
@@ -181,6 +199,7 @@ class Grammar(NodeTransformer):
     def on_name(self, node: nodes.Name) -> nodes.Node:
         if node.name in ("self", "super"):
             self._refuse(f"templates cannot use {node.name}")
+        self._names += node.ctx != "load"
         return node
 
     def on_const(self, node: nodes.Const) -> nodes.Node:
@@ -235,7 +254,7 @@ class Grammar(NodeTransformer):
 
     def on_pair(self, node: nodes.Pair) -> nodes.Node:
         self.generic_visit(node)
-        node.key = _filter(SCALAR, node.key)
+        node.key = _filter(KEY, node.key)
         return node
 
 

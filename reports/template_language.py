@@ -29,6 +29,7 @@ from reports.page_data import SCALARS, Printed, Record
 from reports.template_meter import Meter
 
 MOST_BITS = 256
+MOST_BITS_OF_A_KEY = 60
 MOST_DIGITS = 20
 
 Function = Callable[..., Any]
@@ -88,6 +89,14 @@ def scalar(value: Any) -> Any:
         return value
     hint = ": print it with a filter" if isinstance(value, Quantity) else ""
     raise Unfit(f"a text or a number is needed, not {kind_of(value)}{hint}")
+
+
+def key(value: Any) -> Any:
+    """What is looked up in a mapping; long numbers and fractions are not, since many of them can share one hash."""
+    value = scalar(value)
+    if isinstance(value, Fraction) or (isinstance(value, int) and value.bit_length() > MOST_BITS_OF_A_KEY):
+        raise Unfit(f"a text, a day or a number of up to {MOST_BITS_OF_A_KEY} bits is needed")
+    return value
 
 
 def text(value: Any) -> str:
@@ -365,8 +374,8 @@ class ManyValues:
 
     def unique(self, value: Any, case_sensitive: bool = False, attribute: Any = None) -> tuple[Any, ...]:
         firsts: dict[Any, Any] = {}
-        for key, each in self._keyed(value, attribute, case_sensitive):
-            firsts.setdefault(key, each)
+        for by, each in self._keyed(value, attribute, case_sensitive):
+            firsts.setdefault(key(by), each)
         return tuple(firsts.values())
 
     def _extreme(
@@ -389,7 +398,7 @@ class ManyValues:
     ) -> list[tuple[Any, Any]]:
         keyed = self._keyed(value, attribute, case_sensitive, default)
         comparisons = len(keyed).bit_length()
-        self.meter.write(comparisons * sum(len(key) for key, _ in keyed if isinstance(key, str)))
+        self.meter.write(comparisons * sum(len(by) for by, _ in keyed if isinstance(by, str)))
         return sorted(keyed, key=itemgetter(0), reverse=reverse)
 
     def _keyed(
@@ -397,10 +406,10 @@ class ManyValues:
     ) -> list[tuple[Any, Any]]:
         """Each item with what it is compared by."""
         keys = [(scalar(self._attribute(each, attribute, default)), each) for each in sequence(value)]
-        self.meter.write(sum(len(key) for key, _ in keys if isinstance(key, str)))
+        self.meter.write(sum(len(by) for by, _ in keys if isinstance(by, str)))
         if case_sensitive:
             return keys
-        return [(key.lower() if isinstance(key, str) else key, each) for key, each in keys]
+        return [(by.lower() if isinstance(by, str) else by, each) for by, each in keys]
 
     def _attribute(self, value: Any, attribute: Any, default: Any = None) -> Any:
         """The value under a name like `published.source`, a step at a time; without a name, the value itself."""

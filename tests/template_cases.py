@@ -142,6 +142,8 @@ HOSTILE = [
     (NESTING.replace("BODY", "{{ s | join }}"), "not a list"),
     (NESTING.replace("BODY", "{{ s ~ 1 }}"), "not a list"),
     (NESTING.replace("BODY", "{{ {}[s] }}"), "not a list"),
+    ("{{ [" + ", ".join(str((2**61 - 1) * n + 5) for n in range(99)) + "] | unique }}", "up to 60 bits"),
+    ("{{ {" + ", ".join(f"{(2**61 - 1) * n + 5}: 1" for n in range(99)) + "} }}", "up to 60 bits"),
     # endless
     (NESTED, "more than 20,000,000 steps"),
     (f"{{% set x %}}{NESTED.replace('x', 'long text ' * 50)}{{% endset %}}", "more than "),
@@ -163,7 +165,7 @@ HOSTILE = [
     ("{{ 1" + ".a" * 5000 + " }}", "60 deep"),
     ("{{ 1" + " if 1 else 1" * 5000 + " }}", "too deep"),
     ("{% if 1 %}" * 500 + "{% endif %}" * 500, "60 deep|too deep"),
-    ("{% for a in [1] %}" * 25 + "{% endfor %}" * 25, "too deep"),
+    ("{% for a in [1] %}" * 25 + "{% endfor %}" * 25, "too many statically nested"),
     ("{# " + "x" * 300_000 + " #}", "more than 300,000 characters"),
     # other files
     ("{% include '../../../../../../etc/passwd' %}", "no such template"),
@@ -171,11 +173,14 @@ HOSTILE = [
     ("{% include briefing.number %}", "in quotes"),
     ("{% include ['a.html', title] %}", "in quotes"),
     ("{% extends title %}", "in quotes"),
+    ("{% include [" + "'gone.html', " * 11 + "] ignore missing %}", "at most 10 templates"),
     ("{% import title as m %}", "in quotes"),
     # mistakes
     ("{{ nothing.at.all }}", "'nothing' is undefined"),
     ("{{ nothing() }}", "'nothing' is undefined"),
     ("{{ title() }}", "a text cannot be called"),
+    ("{% macro f(x) %}{% endmacro %}{{ f(x=1, x=2) }}", "cannot be compiled: keyword argument repeated"),
+    ("{% macro f(x) %}{% endmacro %}{{ f(1, y=2) }}", "no keyword argument 'y'"),
     ("{% for a in 5 %}{% endfor %}", "a list is needed, not a number"),
     ("{% for a in title %}{% endfor %}", "a list is needed, not a text"),
     ("{% for a in briefing %}{% endfor %}", "a list is needed, not briefing"),

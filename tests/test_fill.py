@@ -268,6 +268,8 @@ def test_a_link_out_of_the_folder_is_not_followed(filled: Filled, tmp_path: Path
         ("{{ ([1, 2, 3] + [4]) | length }}", "steps"),
         ("{% macro f() %}{% endmacro %}{{ f() }}", "steps"),
         ("{% if 1 %}a{% endif %}", "steps"),
+        ("{% include 'gone.html' ignore missing %}", "steps"),
+        ("{% set x %}{% endset %}", "steps"),
         ("{{ title }}", "characters"),
         ("{% set x = title ~ title %}", "characters"),
         ("{% set x = title + title %}", "characters"),
@@ -293,6 +295,26 @@ def test_what_templates_do_is_counted(tmp_path: Path, template: str, count: str)
         return int(getattr(environment.meter, count))
 
     assert counted(template * 2) > counted(template) == counted(template) > counted("")
+
+
+@pytest.mark.parametrize("body", ["{% include 'y.html' %}", "{% block y scoped %}{% endblock %}"])
+def test_what_is_handed_on_is_counted(tmp_path: Path, body: str) -> None:
+    """An included template, and a scoped block, costs a step more for each variable that it is given."""
+    (tmp_path / "y.html").write_text("")
+
+    def steps(variables: int) -> int:
+        (tmp_path / "x.html").write_text(body)
+        environment = environment_of(Resources((tmp_path,)), {})
+        fill(environment, "x.html", {f"name{n}": n for n in range(variables)})
+        return environment.meter.steps
+
+    assert steps(1000) == steps(0) + 1000
+
+
+def test_marks_without_end_are_printed(filled: Filled) -> None:
+    """Two million marks on one letter take no longer than two million letters."""
+    doubled = "{% macro d(s, n) %}{{ d(s ~ s, n - 1) if n else s | label }}{% endmacro %}{{ d('BODY', 20) }}"
+    assert filled(doubled.replace("BODY", "\u0301\u0323")).startswith("[U+0323]")
 
 
 def test_the_bound_is_the_same_wherever_it_is_met(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:

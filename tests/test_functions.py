@@ -124,7 +124,9 @@ def test_templates_of_the_settings(system: System) -> None:
 
 def test_a_template_of_the_settings_runs_nothing(system: System) -> None:
     """One that asks for more than it is given ends its request as failed, and says where."""
-    system.settle("templates/lawmaker.html", "\n{{ issuer.parse_raw('', proto='pickle', allow_pickle=True) }}")
+    system.settle(
+        "templates/lawmaker.html", "\n{{ issuer.parse_raw('', proto='pickle', allow_pickle=True) }}"
+    )
     id_ = system.requested()
     system.delivered(f"requests/{id_}.json")
     error = outcome(system, id_)["error"]
