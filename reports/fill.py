@@ -52,6 +52,7 @@ from reports.template_language import (
     FILTERS,
     LISTS,
     MAPPINGS,
+    MOST_BITS,
     TAKES_UNDEFINED,
     TESTS,
     TEXTS,
@@ -315,8 +316,8 @@ class TemplateEnvironment(SandboxedEnvironment):
             raise _refused(name, f"cannot be compiled: {error.msg}") from None
         except (RecursionError, MemoryError):
             raise _refused(name, "its parts are too deep in one another: take some out") from None
-        except ValueError as error:  # of a number with thousands of digits
-            raise _refused(name, str(error)) from None
+        except ValueError:  # of more digits than Python reads
+            raise _refused(name, f"a number has more than {MOST_BITS} bits") from None
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         self.meter.load(len(source))
