@@ -297,6 +297,33 @@ def test_what_templates_do_is_counted(tmp_path: Path, template: str, count: str)
     assert counted(template * 2) > counted(template) == counted(template) > counted("")
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for n in names %}BODY{% endfor %}",
+        "{% for n in names if BODY1 %}{% endfor %}",
+        "{% macro f(n) %}BODY{% endmacro %}{% for n in names %}{{ f(n) }}{% endfor %}",
+        "{% macro f() %}{{ caller() }}{% endmacro %}{% for n in names %}{% call f() %}BODY{% endcall %}{% endfor %}",
+        "{% for n in names %}{% block b scoped %}BODY{% endblock %}{% endfor %}",
+        "{% for n in names %}{% include 'y.html' %}{% endfor %}",
+        "{% for n in names %}{% import 'y.html' as y with context %}{% endfor %}",
+        "{% for n in names %}{% set x %}BODY{% endset %}{% endfor %}",
+    ],
+)
+def test_whatever_is_filled_again_is_counted_again(tmp_path: Path, template: str) -> None:
+    """Each part of a body costs a step each time, whether it prints or not."""
+    body = "{% if n %}{% endif %}" * 20
+    (tmp_path / "y.html").write_text(body)
+    (tmp_path / "x.html").write_text(template.replace("BODY1", "n and " * 20 + "n").replace("BODY", body))
+
+    def steps(times: int) -> int:
+        environment = environment_of(Resources((tmp_path,)), {})
+        fill(environment, "x.html", {"names": tuple(range(1, times + 1))})
+        return environment.meter.steps
+
+    assert steps(30) - steps(20) >= 10 * 20
+
+
 @pytest.mark.parametrize("body", ["{% include 'y.html' %}", "{% block y scoped %}{% endblock %}"])
 def test_what_is_handed_on_is_counted(tmp_path: Path, body: str) -> None:
     """An included template, and a scoped block, costs a step more for each variable that it is given."""
