@@ -71,7 +71,7 @@ class Resources:
     def find(self, name: str) -> bytes | None:
         """Return the bytes of a file of the folders, or None where none has it."""
         path = _first(self.folders, name)
-        return path.read_bytes() if path else None
+        return _content(path) if path else None
 
     def digest(self) -> str:
         """SHA-256 over the names and contents of all files of the folders, in hexadecimal."""

@@ -108,8 +108,8 @@ class Printed(Markup):
 
 def page_data(briefing: Briefing) -> dict[str, Any]:
     """All that the pages of a briefing are filled with but the charts, by the names that templates know them by."""
-    issuer = plain(briefing.settings.issuer)
     marking = briefing.settings.marking
+    issuer = _record(briefing.settings.issuer, marking=marking)
     return {
         "briefing": _briefing(briefing, issuer),
         "issuer": issuer,

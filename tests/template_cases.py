@@ -230,6 +230,7 @@ GOOD = [
     ("{% macro f(n) %}{{ n }}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(9) }}", "9876543210"),
     ("{{ nothing is defined }}{{ briefing.nothing is defined }}{{ nothing | default('x') }}", "FalseFalsex"),
     ("{{ issuer.colours.accent }}{{ issuer.addressee[briefing.audience] }}", "#a1b2c3B"),
+    ("{{ issuer.marking }} {{ marking.label }} {{ marking.class }}", "TLP:CLEAR TLP:CLEAR clear"),
     ("{{ briefing.window.first.year }}{{ briefing.as_of.hour }}", "202612"),
     ("{{ briefing.window.first | day }}", "22\N{NO-BREAK SPACE}April\N{NO-BREAK SPACE}2026"),
     ("{{ briefing.window.preceding.last }}", "2026-04-21"),

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from pydantic import BaseModel
 
 from reports import fill as filling
-from reports import page_data, query, template_meter, typeset
+from reports import page_data, template_meter, typeset
 from reports.accounts import AccountTable
 from reports.assets import TEMPLATES, Resources
 from reports.collect import collect
@@ -31,11 +31,11 @@ from reports.figures import Ledger, Quantity
 from reports.fill import TemplateEnvironment, environment_of, fill
 from reports.group import Account, Campaigns
 from reports.page_data import Printed, Record
-from reports.query import Answer
+from reports.query import Answer, Inquiry
 from reports.registry import Issuer, Law, Registry, parse
 from reports.resolve import AUDIENCES, Audience, Window
 from reports.template_language import Grouped, Items, Unfit
-from tests.fakes import FakeEngine, source_of
+from tests.fakes import AS_OF, FakeEngine, source_of
 from tests.template_cases import FUZZ_ATTRIBUTES, FUZZ_FILTERS, FUZZ_LITERALS, FUZZ_NAMES, GOOD, HOSTILE
 from tests.test_typeset import WINDOW, brief, detections, in_full, settings
 
@@ -54,8 +54,8 @@ Filled = Callable[..., str]
 def briefings() -> Mapping[Audience, Briefing]:
     """Of three campaigns with everything on record, of one without, and with gaps."""
     delivered = detections(["c0", "c1", "c2", "unlisted", None], 8)
-    question = query.tallies(WINDOW, 7, each_account=True)
-    evidence = collect(question, FakeEngine(delivered), source_of(delivered), lambda *_: None)
+    inquiry = Inquiry(WINDOW, AS_OF, each_account=True)
+    evidence = collect(inquiry, FakeEngine(delivered), source_of(delivered), lambda *_: None)
     written = settings(in_full(3), logo_alt="x", colours={"accent": "#a1b2c3"}, addressee={"regulator": "B"})
     return {audience: brief(evidence, written, audience) for audience in AUDIENCES}
 
