@@ -68,6 +68,11 @@ class Resources:
     def _own(self) -> tuple[Path, ...]:
         return tuple(folder for folder in self.folders if folder != TEMPLATES)
 
+    def find(self, name: str) -> bytes | None:
+        """Return the bytes of a file of the folders, or None where none has it."""
+        path = _first(self.folders, name)
+        return _content(path) if path else None
+
     def digest(self) -> str:
         """SHA-256 over the names and contents of all files of the folders, in hexadecimal."""
         digest = hashlib.sha256()

@@ -12,6 +12,7 @@ from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
 FONTS = tuple(Path(package.font_directory) for package in (font_source_sans_pro, font_source_serif_pro))
 
+MOST_MARKS = 30  # after one letter, as in the Stream-Safe Text Format (UAX 15)
 _FACES = ("SourceSansPro-Regular.otf", "SourceSerifPro-Regular.otf")  # all text can fall back on these two
 _SPACES = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 
@@ -36,7 +37,7 @@ def printable(text: str, limit: int | None = None) -> str:
     """
     shown: list[str] = []
     length = 0
-    for character in unicodedata.normalize("NFC", text):
+    for character in _composed(text):
         piece = _shown(character)
         if piece == " " and (not shown or shown[-1] == " "):
             continue
@@ -46,6 +47,19 @@ def printable(text: str, limit: int | None = None) -> str:
             break
     whole = "".join(shown).rstrip(" ")
     return whole if limit is None or len(whole) <= limit else _shortened(shown, limit)
+
+
+def _composed(text: str) -> str:
+    """The text in NFC, a stretch at a time: the time that marks on one letter take grows with the square of them."""
+    if text.isascii():
+        return text
+    pieces, start, marks = [], 0, 0
+    for at, character in enumerate(text):
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > MOST_MARKS:
+            pieces.append(unicodedata.normalize("NFC", text[start:at]))
+            start, marks = at, 1
+    return "".join((*pieces, unicodedata.normalize("NFC", text[start:])))
 
 
 def _shortened(pieces: list[str], limit: int) -> str:

@@ -32,6 +32,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from xml.etree.ElementTree import Element
 
 import fontTools  # type: ignore[import-untyped]
 import pydyf  # type: ignore[import-untyped]
@@ -71,6 +72,8 @@ with _quick_import():
     from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
     from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
 
+MOST_SPAN = 1_000
+DEEPEST_MARKUP = 60
 _BASE = "https://templates.invalid/"  # relative names need an absolute base; RFC 2606: no such host exists
 
 
@@ -147,6 +150,7 @@ def render_pdf(
         names = ["fonts.css", *["synthetic.css"] * metadata.synthetic]
         sheets = [_sheet(name, fetcher, fonts) for name in names]
         page = weasyprint.HTML(string=html, base_url=_BASE, url_fetcher=fetcher)
+        _require_moderate(page.etree_element)
         document = page.render(
             font_config=fonts, stylesheets=sheets, color_profiles={"srgb": _srgb()}, pdf_variant="pdf/a-3a"
         )
@@ -227,6 +231,8 @@ def _strict(fetcher: _Fetcher) -> Iterator[None]:
         yield
     except FatalURLFetchingError as fatal:
         raise fetcher.refusal or InvalidSettings(f"the template: {fatal}: correct it") from fatal
+    except RecursionError:
+        raise InvalidSettings("the template nests too deeply what it draws: take some out") from None
     finally:
         logger.removeHandler(log)
     if fetcher.refusal:
@@ -289,6 +295,26 @@ class _Finisher:
             _object(pdf, file["EF"]["F"]).extra["Subtype"] = pydyf.name(attachment.media_type)
         if "AF" in pdf.catalog:
             pdf.catalog["AF"] = pydyf.Array(dict.fromkeys(pdf.catalog["AF"]))
+
+
+def _require_moderate(page: Element) -> None:
+    """Refuse what would take endless layout, and a file that the page would attach beside those of the briefing."""
+    waiting = [(page, 1)]
+    while waiting:
+        element, depth = waiting.pop()
+        if depth > DEEPEST_MARKUP:
+            raise InvalidSettings(f"the template has elements more than {DEEPEST_MARKUP} deep: take some out")
+        if "attachment" in element.get("rel", "").lower().split():
+            raise InvalidSettings("the template attaches a file by rel=attachment: take that out")
+        for name in ("colspan", "rowspan"):
+            _check_span(name, element.get(name, "1"))
+        waiting += [(child, depth + 1) for child in element]
+
+
+def _check_span(name: str, value: str) -> None:
+    span = value.strip()
+    if not span.isdecimal() or len(span) > len(str(MOST_SPAN)) or int(span) > MOST_SPAN:
+        raise InvalidSettings(f"the template has {name}={value[:40]!r}: write a number up to {MOST_SPAN:,}")
 
 
 def _require_glyphs(document: weasyprint.Document) -> None:

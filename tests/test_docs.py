@@ -24,18 +24,23 @@ from pydantic import BaseModel
 
 from functions import api
 from reports import columns, query, registry, schedules
-from reports.assets import TEMPLATES
+from reports.assets import TEMPLATES, Resources
 from reports.cli import main
 from reports.collect import collect
 from reports.contents import attached
 from reports.errors import ExhibitError
 from reports.evidence import FolderEvidence
 from reports.figures import Ledger
+from reports.fill import STEPS_OF_A_CALL, STEPS_OF_A_USE, environment_of
 from reports.group import group
 from reports.query import Inquiry
 from reports.query_duckdb import DuckDBEngine
 from reports.registry import Registry, parse
+from reports.render import DEEPEST_MARKUP, MOST_SPAN
 from reports.resolve import Window
+from reports.template_grammar import DEEPEST_BRACKETS, DEEPEST_PARTS
+from reports.template_language import MOST_BITS
+from reports.template_meter import DEEPEST, MOST_CHARACTERS, MOST_PRINTED, MOST_SOURCE, MOST_STEPS
 from reports.typeset import _filters
 from tests.fakes import AS_OF
 from tests.tools import needs
@@ -405,7 +410,28 @@ def test_every_template_is_explained() -> None:
     files = {path.name for path in TEMPLATES.rglob("*") if path.is_file()}
     in_base = set(re.findall(r"{% block (\w+)", (TEMPLATES / "base.html").read_text("utf-8")))
     assert {"base.html", "body"} <= files | in_base
-    assert set() == (files | in_base | set(_filters(Ledger()))) - named(text)
+    environment = environment_of(Resources(), _filters(Ledger()))
+    language = {*environment.filter_names, *(name for name in environment.tests if name.isalpha())}
+    assert set() == (files | in_base | language) - named(text)
+
+
+def test_the_bounds_of_templates_are_explained() -> None:
+    """Each is in the page for designers, as it is."""
+    text = page("docs/templates.md")
+    counts = (
+        MOST_STEPS,
+        MOST_CHARACTERS,
+        MOST_PRINTED,
+        MOST_SOURCE,
+        MOST_SPAN,
+        DEEPEST,
+        DEEPEST_MARKUP,
+        MOST_BITS,
+    )
+    uses = (DEEPEST_PARTS, DEEPEST_BRACKETS, STEPS_OF_A_USE, STEPS_OF_A_CALL)
+    assert [
+        count for count in (*counts, *uses) if not re.search(rf"(?<![\d,]){count:,}(?![\d,]\d)", text)
+    ] == []
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -181,6 +181,23 @@ def test_other_templates(golden: dict[str, Published], tmp_path: Path) -> None:
     assert "--templates" in verdict.detail
 
 
+def test_templates_that_are_handed_to_a_reader_run_nothing(
+    golden: dict[str, Published], authority: LocalAuthority, tmp_path: Path
+) -> None:
+    """Templates that a signed record vouches for are filled as an issuer's own are: what they ask for is not given."""
+    for audience in ("lawmaker", "regulator"):
+        (tmp_path / f"{audience}.html").write_text("{{ issuer.parse_raw('x', proto='pickle') }}")
+    resources = Resources((tmp_path, TEMPLATES))
+
+    def vouch(data: dict[str, Any]) -> None:
+        data["predicate"]["pages"]["templates"]["digest"]["sha256"] = resources.digest()
+
+    pdf = signed_anew(golden["quiet"].unsigned, authority, "evidence.json", vouch)
+    verdict = judge(pdf, None, NOW, held_by(GOLDEN / "quiet", resources=resources)).verdicts[-1]
+    assert verdict.outcome == "could not be checked"
+    assert "line 1: issuer has nothing under 'parse_raw' that a template can read" in verdict.detail
+
+
 def test_a_lie_of_the_issuer(golden: dict[str, Published], authority: LocalAuthority) -> None:
     """A figure that an issuer makes up and signs does not come out of the evidence, though all else is valid."""
 
