@@ -308,7 +308,8 @@ def read(path: Path) -> Iterator[Row]:
             [(k, v or None) for k, v in zip(head, cells, strict=True)] for cells in spreadsheet(head, body)
         ]
     else:
-        rows = [json.loads(line, object_pairs_hook=list, parse_float=Written) for line in path.open()]
+        lines = filter(None, path.read_text("utf-8").split("\n"))
+        rows = [json.loads(line, object_pairs_hook=list, parse_float=Written) for line in lines]
     for pairs in rows:
         names = [name for name, _ in pairs]
         for name in names:
