@@ -5,7 +5,7 @@ PYTHON ?= python3
 REQUEST := --evidence sample --window 2026-04-22/2026-06-05 --as-of 2026-06-20T12:00:00Z --keys keys --out briefings
 LIBRARIES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 IMAGE_TOOLS := buildah debootstrap
-TEST_TOOLS := curl default-jdk-headless libjaxb-java libnss3-tools librhino-java openssl poppler-utils
+TEST_TOOLS := curl default-jdk-headless libjaxb-java libnss3-tools librhino-java maven openssl poppler-utils
 
 ifeq ($(shell uname -s),Darwin)
 # Where Homebrew keeps Pango. A part of each command because macOS drops exported DYLD_ variables in /bin/sh.

@@ -15,12 +15,13 @@ from reports.assets import Resources
 from reports.compose import Briefing
 from reports.figures import Ledger, Quantity
 from reports.fill import TemplateEnvironment, environment_of, fill
-from reports.fonts import printable
+from reports.fonts import Characters
 from reports.group import Tally
 from reports.page_data import Printed, Record, page_data, plain
 from reports.registry import Hedge
 from reports.resolve import Window
 from reports.template_language import Unfit, kind_of, number, sequence, text
+from reports.writing import marked_html, marked_svg
 
 PAGE_SIZES = ("letter", "a4")
 LABEL_LENGTH = 120
@@ -34,15 +35,18 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
     Raises `InvalidSettings` for a template that does not parse or cannot be filled, naming it and the line.
     """
     ledger = Ledger()
-    environment = environment_of(resources, _filters(ledger))
+    characters = Characters(resources.fonts, briefing.settings.registry.written)
+    environment = environment_of(resources, _filters(ledger, characters))
     context = {
         **page_data(briefing),
         "language": "en",
         "page_size": page_size,
         "running_title": f"{briefing.title}, {short_span(briefing.window)}",
-        "charts": plain(_charts(briefing, environment, ledger)),
+        "charts": plain(_charts(briefing, environment, ledger, characters)),
     }
-    return fill(environment, f"{briefing.audience}.html", context), ledger
+    html = fill(environment, f"{briefing.audience}.html", context)
+    ledger.coded = tuple(characters.coded)
+    return marked_html(html, characters.languages), ledger
 
 
 def draw(environment: TemplateEnvironment, data: chart.Data, colours: Sequence[str] = chart.PALETTE) -> str:
@@ -50,7 +54,7 @@ def draw(environment: TemplateEnvironment, data: chart.Data, colours: Sequence[s
     return fill(environment, chart.DAYS, plain({**data, "colours": tuple(colours)}))
 
 
-def _filters(ledger: Ledger) -> dict[str, Callable[..., Any]]:
+def _filters(ledger: Ledger, characters: Characters) -> dict[str, Callable[..., Any]]:
     """The filters of the templates, by name."""
 
     def printing(style: Callable[[Any], str]) -> Callable[[Any], Printed]:
@@ -65,9 +69,9 @@ def _filters(ledger: Ledger) -> dict[str, Callable[..., Any]]:
         "agree": lambda quantity, one, many: figures.agree(number(_quantity(quantity).value), one, many),
         "published": lambda quantity, hedge: _published(ledger, _quantity(quantity), hedge),
         "threshold": lambda line: _threshold(ledger, _of(line, "line")),
-        "label": lambda value: printable(text(value), LABEL_LENGTH),
-        "prose": lambda value: printable(text(value)),
-        "words": lambda value: printable(text(value).replace("_", " "), LABEL_LENGTH),
+        "label": lambda value: characters.printable(text(value), LABEL_LENGTH),
+        "prose": lambda value: characters.printable(text(value)),
+        "words": lambda value: characters.printable(text(value).replace("_", " "), LABEL_LENGTH),
         "batch_columns": lambda rows: _columns(sequence(rows)),
         "considered": lambda value: _considered(_of(value, "benign explanation")),
         "dated": lambda value: _dated(_of(value, "action")),
@@ -156,7 +160,9 @@ def instant(value: datetime) -> str:
     return f"{day(utc.date())}, {utc:%H:%M}{_NO_BREAK}UTC"
 
 
-def _charts(briefing: Briefing, environment: TemplateEnvironment, ledger: Ledger) -> dict[str, str]:
+def _charts(
+    briefing: Briefing, environment: TemplateEnvironment, ledger: Ledger, characters: Characters
+) -> dict[str, str]:
     """The charts as `data:` URLs, by name; a briefing without exchanges has none."""
     if not briefing.total.exchanges.value:
         return {}
@@ -168,15 +174,20 @@ def _charts(briefing: Briefing, environment: TemplateEnvironment, ledger: Ledger
         return ledger.record(peak, figures.exact(value)).printed
 
     starts = [period.first for period in periods]
-    data = chart.by_day(starts, _series(briefing), show, [period.first for period in periods if period.gap])
+    data = chart.by_day(
+        starts, _series(briefing, characters), show, [period.first for period in periods if period.gap]
+    )
     accent = briefing.settings.issuer.colours.get("accent", chart.PALETTE[0])
-    return {"days": chart.data_uri(draw(environment, data, (accent, *chart.PALETTE[1:])))}
+    svg = draw(environment, data, (accent, *chart.PALETTE[1:]))
+    return {"days": chart.data_uri(marked_svg(svg, characters.languages))}
 
 
-def _series(briefing: Briefing) -> list[chart.Series]:
+def _series(briefing: Briefing, characters: Characters) -> list[chart.Series]:
     """The three largest campaigns, the others, and what is attributed to none: together all that was detected."""
     found = [
-        chart.Series(printable(c.entry.name, LEGEND_LENGTH), _by_period(briefing, c.activity.by_day))
+        chart.Series(
+            characters.printable(c.entry.name, LEGEND_LENGTH), _by_period(briefing, c.activity.by_day)
+        )
         for c in briefing.campaigns.campaigns
     ]
     series = chart.fold(found, 3, "All other campaigns")

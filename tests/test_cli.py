@@ -234,6 +234,10 @@ TEMPLATES = {
     "host": ("<img src='//127.0.0.1/x.png' alt=x>", r"asks for https://127\.0\.0\.1/x\.png"),
     "style": ("<style>p { background: url(https://127.0.0.1/x) }</style><p>x", r"asks for https://127\.0"),
     "file": ("<link rel=stylesheet href='file:///etc/passwd'>", r"asks for file:///etc/passwd"),
+    "fading": ("<html lang=en><h1>a</h1><p style='opacity: 0.5'>b", r"would not be PDF/A-3a.*“opacity”"),
+    "heading": ("<html lang=en><h1>a</h1><h3>b</h3>", r"would not be PDF/A-3a.*do not skip h2"),
+    "ink": ("<html lang=en><p style='color: device-cmyk(1 0 0 0)'>a", r"would not be PDF/A-3a.*CMYK"),
+    "field": ("<html lang=en><input style='appearance: auto' name=a>", r"would not be PDF/A-3a.*form field"),
     "climbing": ("<img src='../../../../etc/passwd' alt=x>", r"asks for 'etc/passwd'"),
 }
 
@@ -250,6 +254,31 @@ def test_wrong_templates(
     assert re.search(complaint, said), said
     assert status == 2
     assert not (tmp_path / "out").exists()
+
+
+# Characters that no font has
+
+
+def test_what_is_shown_as_a_code_is_told(tmp_path: Path, authority: LocalAuthority, capsys: Capture) -> None:
+    """On standard error, in the receipt and in briefing.json; what has a glyph is not."""
+    evidence = tmp_path / "evidence"
+    shutil.copytree(GOLDEN / "naming", evidence)
+    registry = 'campaigns: [{campaign_id: N-1, name: "深度 \\U0001F600 தமிழ்"}]'
+    (evidence / "campaigns.yaml").write_text(registry, encoding="utf-8")
+    published = publish(evidence, tmp_path / "out", authority.directory, expected("naming")["request"])
+    codes = ["U+1F600", "U+0BA4", "U+0BAE", "U+0BBF", "U+0BB4", "U+0BCD"]
+
+    told = capsys.readouterr().err
+    assert "U+1F600 (GRINNING FACE), U+0BA4 (TAMIL LETTER TA), " in told
+    assert "and 1 more: write them otherwise, or add a font" in told
+    assert published.receipt["printed_as_codes"] == published.briefing["printed_as_codes"] == codes
+    assert "深度 [U+1F600] [U+0BA4]" in published.text
+
+
+def test_where_nothing_is_shown_as_a_code_nothing_is_said(golden: dict[str, Published]) -> None:
+    """Neither in the receipt nor in briefing.json."""
+    assert "printed_as_codes" not in golden["quiet"].receipt
+    assert "printed_as_codes" not in golden["quiet"].briefing
 
 
 # Keys and authorities

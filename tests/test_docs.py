@@ -32,6 +32,7 @@ from reports.errors import ExhibitError
 from reports.evidence import FolderEvidence
 from reports.figures import Ledger
 from reports.fill import STEPS_OF_A_CALL, STEPS_OF_A_USE, environment_of
+from reports.fonts import Characters
 from reports.group import group
 from reports.query import Inquiry
 from reports.query_duckdb import DuckDBEngine
@@ -410,7 +411,7 @@ def test_every_template_is_explained() -> None:
     files = {path.name for path in TEMPLATES.rglob("*") if path.is_file()}
     in_base = set(re.findall(r"{% block (\w+)", (TEMPLATES / "base.html").read_text("utf-8")))
     assert {"base.html", "body"} <= files | in_base
-    environment = environment_of(Resources(), _filters(Ledger()))
+    environment = environment_of(Resources(), _filters(Ledger(), Characters()))
     language = {*environment.filter_names, *(name for name in environment.tests if name.isalpha())}
     assert set() == (files | in_base | language) - named(text)
 

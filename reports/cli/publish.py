@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from reports.cli.terminal import Verbs, add_trust, complain, own_keys, say
@@ -15,6 +18,7 @@ from reports.progress import Steps
 from reports.resolve import AUDIENCES, Audience
 
 PASSPHRASE = "EXHIBIT_PASSPHRASE"  # noqa: S105 -- the name of a variable
+MOST_NAMED = 5
 CHOSEN = (
     "evidence",
     "out",
@@ -121,6 +125,8 @@ def run(options: argparse.Namespace) -> int:
     for verdict in receipt.verdicts:
         if verdict["outcome"] != "valid":
             complain(f"{verdict['check']} {verdict['outcome']}: {verdict['detail']}")
+    if receipt.printed_as_codes:
+        complain(_coded(receipt.printed_as_codes))
     if options.json:
         say(receipt.json().rstrip())
     else:
@@ -128,6 +134,19 @@ def run(options: argparse.Namespace) -> int:
         say(f"exchanges:  {int(receipt.figures['exchanges']):,}")
         say(f"accounts:   {int(receipt.figures['accounts']):,}")
     return 0
+
+
+def _coded(codes: Sequence[str]) -> str:
+    named = (
+        f"{code} ({name})" if (name := unicodedata.name(chr(int(code[2:], 16)), "")) else code
+        for code in codes
+    )
+    more = f" and {len(codes) - MOST_NAMED} more" if len(codes) > MOST_NAMED else ""
+    return (
+        "the pages show as codes what no font has, or what would hide or reorder its neighbours: "
+        f"{', '.join(islice(named, MOST_NAMED))}{more}: write them otherwise, or add a font that has them to the "
+        "folder of --templates"
+    )
 
 
 def _audience(text: str) -> Audience:
