@@ -43,6 +43,7 @@ from reports.attach import Attachment, attachments
 from reports.compose import Briefing
 from reports.errors import InvalidSettings
 from reports.resolve import Window
+from reports.spill import temporary
 from reports.typeset import typeset
 
 _HERE = Path(__file__).parent
@@ -145,7 +146,7 @@ def render_pdf(
     """
     fetcher = _Fetcher(resources)
     attachments = sorted(attachments, key=lambda attachment: attachment.name.encode())  # as a name tree is
-    with _strict(fetcher):
+    with temporary(), _strict(fetcher):  # WeasyPrint hands fonts to Pango in files
         fonts = FontConfiguration()
         names = ["fonts.css", *["synthetic.css"] * metadata.synthetic]
         sheets = [_sheet(name, fetcher, fonts) for name in names]
@@ -166,7 +167,7 @@ def render_pdf(
 
 
 def _sheet(name: str, fetcher: _Fetcher, fonts: FontConfiguration) -> weasyprint.CSS:
-    text = (_PAGE / name).read_text()
+    text = (_PAGE / name).read_text("utf-8")
     return weasyprint.CSS(string=text, base_url=_BASE, url_fetcher=fetcher, font_config=fonts)
 
 
