@@ -15,7 +15,7 @@ from stat import S_ISREG
 from typing import NoReturn
 from urllib.parse import unquote
 
-from reports.errors import InvalidSettings
+from reports.errors import InvalidSettings, kind_of
 from reports.fonts import FONTS, HouseFont, read_font
 
 _HERE = Path(__file__).parent
@@ -82,9 +82,12 @@ class Resources:
         """SHA-256 over the names and contents of all files of the folders, in hexadecimal."""
         digest = hashlib.sha256()
         for folder in self.folders:
+            _check(folder)
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 name = path.relative_to(folder).as_posix()
-                digest.update(name.encode() + b"\0" + hashlib.sha256(_content(path)).digest())
+                digest.update(
+                    name.encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(_content(path)).digest()
+                )
         return digest.hexdigest()
 
     def fonts(self) -> tuple[HouseFont, ...]:
@@ -126,11 +129,23 @@ def _ranges(face: str) -> list[range]:
     ]
 
 
+def _check(folder: Path) -> None:
+    """Raise `InvalidSettings` for a folder in it that cannot be read, and would be passed over."""
+
+    def stop(error: OSError) -> NoReturn:
+        raise kind_of(error, InvalidSettings)(
+            f"{error.filename}: cannot be read: {error.strerror}: allow it, or take it away"
+        )
+
+    for _ in os.walk(folder, onerror=stop):
+        pass
+
+
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InvalidSettings(
+        raise kind_of(error, InvalidSettings)(
             f"{path}: cannot be read: {error.strerror}: allow it, or take it away"
         ) from None
 
@@ -170,5 +185,5 @@ def _within(folder: Path, name: str) -> Path | None:
     try:
         path = (folder / name).resolve()
         return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
-    except (OSError, ValueError):  # a name too long for the file system, or with a null byte
+    except (OSError, RuntimeError, ValueError):  # a name too long, links in a circle, a null byte
         return None

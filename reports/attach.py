@@ -216,7 +216,7 @@ def statement(briefing: Briefing, pages: Mapping[str, Any]) -> dict[str, Any]:
             "addressee": briefing.settings.issuer.addressee.get(briefing.audience),
             "marking": briefing.settings.marking,
             "pages": dict(pages),
-            "software": {"name": "exhibit", "version": __version__},
+            "software": {"version": __version__, "name": "exhibit"},
         },
     }
 

@@ -48,6 +48,7 @@ from reports.conformance import require_conformance
 from reports.errors import InvalidSettings
 from reports.fonts import FONT_FILES, needed, require_rights
 from reports.resolve import Window
+from reports.spill import temporary
 from reports.typeset import typeset
 from reports.writing import Languages, marked_svg
 
@@ -167,7 +168,7 @@ def render_pdf(
     """
     fetcher = _Fetcher(resources)
     attachments = sorted(attachments, key=lambda attachment: attachment.name.encode())  # as a name tree is
-    with _strict(fetcher):
+    with temporary(), _strict(fetcher):  # WeasyPrint hands fonts to Pango in files
         fonts = fetcher.fonts
         names = ["fonts.css", *["synthetic.css"] * metadata.synthetic]
         sheets = [_sheet(name, fetcher, fonts) for name in names]
@@ -189,7 +190,7 @@ def render_pdf(
 
 
 def _sheet(name: str, fetcher: _Fetcher, fonts: FontConfiguration) -> weasyprint.CSS:
-    text = (_PAGE / name).read_text()
+    text = (_PAGE / name).read_text("utf-8")
     return weasyprint.CSS(string=text, base_url=_BASE, url_fetcher=fetcher, font_config=fonts)
 
 

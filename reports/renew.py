@@ -10,7 +10,7 @@ from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.sign.validation.generic_cms import extract_certs_for_validation
 
 from reports.errors import CheckFailed, Unavailable
-from reports.opening import opened
+from reports.opening import inflated, opened
 from reports.sign import seal
 from reports.timestamp import Timestamper
 from reports.verify import verify
@@ -27,7 +27,7 @@ def renew(
     """A signed briefing, to the byte, and after it one more time-stamp of the document (ETSI EN 319 142-1, 5.5).
 
     What it takes to check the time-stamp before goes into the store, below the fresh one. `trust` vouches for the file
-    as it is and for the fresh time-stamp; `crls` are DER revocation lists that no network holds.
+    as it is and for the fresh time-stamp; `crls` are DER revocation lists that neither a network nor the file holds.
 
     Raises `CheckFailed` where the file, or the result, does not verify at `now`; `Unavailable` where that could not be
     checked or an authority does not answer; `InvalidSettings` where the authority's certificates do not serve.
@@ -35,9 +35,10 @@ def renew(
     _check(pdf, trust, now, "the briefing was not renewed")
     reader = opened(pdf)
     last = extract_certs_for_validation(reader.embedded_timestamp_signatures[-1].signed_data)
-    stored = DocumentSecurityStore.read_dss(reader).load_certs()
-    known = [_loaded(each) for each in (last.signer_cert, *last.other_certs, *stored)]
-    renewed = seal(pdf, known[0], timestamper, certificates=(*known, *trust), crls=crls)
+    stored = DocumentSecurityStore.read_dss(reader)
+    known = [_loaded(each) for each in (last.signer_cert, *last.other_certs, *stored.load_certs())]
+    lists = [inflated(each.get_object()) for each in stored.crls]
+    renewed = seal(pdf, known[0], timestamper, certificates=(*known, *trust), crls=(*lists, *crls))
     _check(renewed, trust, now, "the briefing was not renewed: with its fresh time-stamp")
     return renewed
 

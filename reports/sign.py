@@ -6,9 +6,10 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC
+from types import SimpleNamespace
 from typing import Any
 
-from asn1crypto import tsp  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
@@ -18,7 +19,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
 from pyhanko.sign.fields import InvisSigSettings, MDPPerm, SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.general import SigningError, extract_certificate_info
-from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, PdfTimeStamper, Signer
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, PdfTimeStamper, Signer, pdf_signer
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_signer import TimestampDSSContentSettings
 from pyhanko.sign.timestamps import TimeStamper
@@ -34,7 +35,10 @@ from pyhanko_certvalidator.fetchers.aiohttp_fetchers import AIOHttpFetcherBacken
 
 from reports.errors import ExhibitError, InvalidRequest, InvalidSettings, Unavailable
 from reports.keys import SigningKey, chain_of
-from reports.timestamp import Timestamper
+from reports.timestamp import GRANTED, Response, Timestamper
+
+# The signing time is stated in UTC: pyHanko would ask for the local zone, and fails where TZ has POSIX's own form.
+pdf_signer.tzlocal = SimpleNamespace(get_localzone=lambda: UTC)  # type: ignore[assignment, attr-defined]
 
 # Without a place on the page: PDF/A wants it printable, PDF/UA wants it tagged or off the page.
 INVISIBLE = InvisSigSettings(set_print_flag=True, set_hidden_flag=False, box_out_of_bounds=True)
@@ -268,23 +272,34 @@ class _PortTimeStamper(TimeStamper):
         self._port = port
 
     async def async_request_tsa_response(self, req: Any) -> Any:
-        return tsp.TimeStampResp.load(self._port.respond(req.dump()))
+        """The answer of the port; pyHanko knows but one way of granting."""
+        response = Response.load(self._port.respond(req.dump()))
+        if response["status"]["status"].native in GRANTED:
+            response["status"] = {"status": "granted"}
+        return response
 
     async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> Any:
-        try:
+        with self._read():
             return await super().async_timestamp(message_digest, md_algorithm)
-        except ExhibitError:
-            raise
-        except Exception as error:  # an answer can be any bytes, and the parser fails in as many ways
-            raise Unavailable(
-                f"{self._port} gave no time-stamp that can be used ({error}): name another"
-            ) from None
 
     async def certificates(self) -> list[x509.Certificate]:
         """The authority's own certificate first, then what else its tokens bring along."""
-        token = await self.async_dummy_response("sha256")
-        found = extract_certificate_info(token["content"])
-        return [_from_asn1(each) for each in (found.signer_cert, *found.other_certs)]
+        with self._read():
+            token = await self.async_dummy_response("sha256")
+            found = extract_certificate_info(token["content"])
+            return [_from_asn1(each) for each in (found.signer_cert, *found.other_certs)]
+
+    @contextmanager
+    def _read(self) -> Iterator[None]:
+        try:
+            yield
+        except ExhibitError:
+            raise
+        except Exception as error:  # an answer can be any bytes, and the parser fails in as many ways
+            why = str(error) or type(error).__name__
+            raise Unavailable(
+                f"{self._port} gave no time-stamp that can be used ({why}): name another"
+            ) from None
 
 
 def _from_asn1(certificate: Any) -> x509.Certificate:

@@ -5,44 +5,85 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.cli.evidence import add_evidence, reader
-from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, read, say, say_verdicts
+from reports.cli.terminal import (
+    WITH_STATUS,
+    Verbs,
+    add_quiet,
+    add_trust,
+    complain,
+    path,
+    plain,
+    read,
+    say,
+    say_json,
+    say_verdicts,
+)
+from reports.errors import ExhibitError
 from reports.progress import Steps
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from reports.judge import Judged
+    from reports.reproduce import Reader
 
 
 def add(verbs: Verbs) -> None:
     verify = verbs.add_parser(
         "verify",
-        help="check a briefing",
-        description="Check a briefing: its integrity, its signer, its time-stamp and its attachments.",
+        help="check briefings",
+        description="Check briefings: their integrity, their signer, their time-stamps and their attachments.",
         **WITH_STATUS,
     )
-    verify.add_argument("file", metavar="FILE", type=Path, help="the PDF")
+    verify.add_argument(
+        "files", metavar="FILE", type=path, nargs="+", help="a PDF; several are checked in order"
+    )
     add_trust(verify, "the certificate that you trust, from whoever signs; repeatable")
-    verify.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    verify.add_argument(
+        "--json", action="store_true", help="print the verdicts as JSON; those of several files, a line each"
+    )
+    add_quiet(verify)
     add_evidence(verify, "check that the evidence is there, unchanged, and gives the same briefing again")
     verify.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.judge import judge
     from reports.keys import load_certificates
 
     trust = [certificate for file in options.trust for certificate in load_certificates(file)]
-    with Steps() as steps:
-        judged = judge(read(options.file), trust or None, datetime.now(UTC), reader(options), steps)
+    with_evidence = reader(options)
+    statuses = {_status(file, trust, with_evidence, options) for file in options.files}
+    return next((status for status in (2, 1, 3) if status in statuses), 0)
+
+
+def _status(
+    file: Path, trust: Sequence[x509.Certificate], reader: Reader | None, options: argparse.Namespace
+) -> int:
+    """Check a file and say what was found; the exit status of it alone."""
+    from reports.judge import judge
+
+    several = len(options.files) > 1
+    try:
+        content = read(file)
+    except ExhibitError as error:
+        if several and options.json:
+            say_json({"file": str(file), "error": str(error)}, indent=None)
+        complain(str(error))
+        return error.exit_status
+    with Steps(options.quiet) as steps:
+        judged = judge(content, trust or None, datetime.now(UTC), reader, steps)
     if options.json:
-        say(json.dumps({"file": str(options.file), **_data(judged)}, indent=2))
+        say_json({"file": str(file), **_data(judged)}, indent=None if several else 2)
     else:
+        if several:
+            say(plain(f"{file}:"))
         say_verdicts(judged.verdicts)
     return judged.exit_status
 
