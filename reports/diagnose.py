@@ -26,7 +26,7 @@ from typing import IO, Any, cast
 import duckdb
 
 from reports import dialect, query, raw
-from reports.columns import CLASS, COLUMNS, KEYS, NAMES, WAYS, Column, Step, misfit, mistake
+from reports.columns import CLASS, COLUMNS, JOINED, KEYS, NAMES, WAYS, Column, Step, misfit, mistake
 from reports.convert import identifier, listed
 from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
@@ -172,7 +172,7 @@ def explain(
             try:
                 _examine(con, root, o, question)
             except InvalidEvidence as fault:
-                return fault
+                return _naming(o, fault)
             except duckdb.Error as fault:
                 return _unreadable(o, FORMATS[o.format], _said(fault, root))
     if isinstance(error, InvalidEvidence):
@@ -223,11 +223,7 @@ def _examine(con: duckdb.DuckDBPyConnection, root: Path, o: Located, question: Q
         _check_lines(root, o)
     if o.format == "csv" and o.size:
         _check_csv(con, root, o)
-    try:
-        sources = list(raw.sources(con, root, [o]))
-    except InvalidEvidence as error:
-        raise _naming(o, error) from None
-    for source in sources:
+    for source in list(raw.sources(con, root, [o])):
         _check_columns(con, o, source)
         if fault := _unconverted(con, source) or _broken(con, source, o, question):
             raise InvalidEvidence(f"{o.name}: {_place(root, o, fault)}: {_wrong(fault)}: {ADVICE}")
@@ -315,7 +311,7 @@ def _wrong_key(row: _Keyed, layout: Layout) -> str | None:
         kind = {_Keyed: "OBJECT", list: "ARRAY", type(None): "NULL"}.get(type(node), "VALUE")
         wrong = misfit(path, wanted, kind)
         if not wrong and isinstance(node, _Keyed):
-            wrong = mistake(node.names, KEYS[layout][path])
+            wrong = mistake(node.names, KEYS[layout][path], JOINED[layout][path])
         if wrong:
             return wrong
     return None
