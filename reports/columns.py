@@ -89,6 +89,8 @@ OCSF = (
 
 CLASS = OCSF[0]
 COLUMNS: Mapping[Layout, tuple[Column, ...]] = {"flat": FLAT, "ocsf": OCSF}
+OPTIONAL = frozenset({"campaign_id", "output_tokens", "capability", "detector_version", "network", "country"})
+"""The columns that rows need not have, by their names in the flat layout."""
 NAMES = {column.name: column for column in (*FLAT, *OCSF)}
 
 
