@@ -340,6 +340,51 @@ def test_numbers_as_ids_in_json(tmp_path: Path, written: str, account: str | Non
     assert {row["account_id"] for row in rows} == {None, account}
 
 
+BESIDE = {
+    "another number": ('"account_id": 17.0, "x": {"account_id": 18}', "17"),
+    "the same number": ('"account_id": 17.0, "x": {"account_id": 17.0}', "17"),
+    "the same number, written otherwise": ('"account_id": 17.0, "x": {"account_id": 17.00}', None),
+    "another number, and the key escaped": (r'"account_\u0069d": 17.0, "x": {"account_id": 18.0}', None),
+    "another number, in a text": (r'"account_id": 17.0, "x": "\"account_id\": 18.0"', "17"),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_numbers_of_the_same_key_elsewhere(tmp_path: Path, case: str) -> None:
+    """The digits of one are never taken for those of another; where it cannot be told which is which, none are."""
+    written, account = BESIDE[case]
+    text = json.dumps(delivery.row(detection(DAY, account_id="MARK")), default=str)
+    path = tmp_path / flat(DAY, ".jsonl")
+    path.parent.mkdir(parents=True)
+    path.write_text(text.replace('"account_id": "MARK"', written))
+    if account is None:
+        with pytest.raises(InvalidEvidence, match=r"line 1 .*account_id '17\.0' is no text"):
+            asked(tmp_path)
+        return
+    question = Inquiry(Window(DAY, DAY), AS_OF, each_account=True).tallies(DAY)
+    rows = DuckDBEngine(FolderEvidence(tmp_path)).ask(question, lambda *_: None).rows
+    assert {row["account_id"] for row in rows} == {None, account}
+
+
+COUNTS = {"10": 10, "10.0": 10, "1e3": 1000, str(2**53 + 1): 2**53 + 1, "9007199254740991.0": 2**53 - 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "count"), [*COUNTS.items(), ("9007199254740993.0", None), ("1e16", None)]
+)
+def test_counts_in_json(tmp_path: Path, written: str, count: int | None) -> None:
+    """An integer is exact; a number with a fraction becomes a double, and is refused where that may be another."""
+    text = json.dumps(delivery.row(detection(DAY)) | {"exchange_count": "MARK"}, default=str)
+    path = tmp_path / flat(DAY, ".jsonl")
+    path.parent.mkdir(parents=True)
+    path.write_text(text.replace('"MARK"', written))
+    if count is None:
+        with pytest.raises(InvalidEvidence, match=r"line 1 .*exchange_count .* is no whole number"):
+            asked(tmp_path)
+    else:
+        assert total(asked(tmp_path)) == (1, count)
+
+
 @pytest.mark.parametrize(
     ("ids", "counted"),
     [
