@@ -13,6 +13,7 @@ Where no object has a fault of its own, revisions in several of them may tie.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import itertools
 import json
@@ -265,7 +266,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that hold a row, with their numbers; a line that is too long comes in parts."""
     with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
-            if row := line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").strip():
+            if row := line.strip():
                 yield number, row
 
 
@@ -281,6 +282,8 @@ def _row(place: str, line: bytes) -> _Keyed:
     """The JSON object of a line; raises `InvalidEvidence` where it is none."""
     if len(line) >= LONGEST_LINE:
         raise InvalidEvidence(f"{place} is longer than {LONGEST_LINE} bytes: {ADVICE}")
+    if line.startswith(codecs.BOM_UTF8):
+        raise InvalidEvidence(f"{place} starts with a byte order mark: save it without, and deliver it again")
     try:
         row = json.loads(line.decode(), parse_int=str, parse_float=str, object_pairs_hook=_Keyed)
         json.dumps(row, ensure_ascii=False).encode()

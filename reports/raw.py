@@ -7,9 +7,12 @@ object's own is (`convert`). Names that are nearly those of columns, and keys th
 from __future__ import annotations
 
 import csv
+import gzip
 import itertools
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +31,7 @@ from reports.evidence import Layout, Located
 JSON = "json"
 """The column of a line's whole text."""
 
+CHUNK = 2**20
 _NOWHERE: Mapping[str, int] = {}
 # The partition's day as the layout's own column, from an object's path below the root
 _PARTITION: dict[Layout, tuple[str, str]] = {
@@ -249,13 +253,25 @@ def _check_json(
         for function, paths in (("json_keys", keys), ("json_type", ways))
     )
     condition = among if source.layout == "ocsf" else "true"
-    for names, types in _each(
-        con.execute(f"select distinct {', '.join(taken)} from {source.table} where {condition}")
+    for names, types in _of_json(
+        con, f"select distinct {', '.join(taken)} from {source.table} where {condition}", start
     ):
         for (path, known), of_path in zip(keys.items(), names or (), strict=bool(names)):
             _refuse(mistake(of_path or (), known, JOINED[source.layout][path]))
         for (path, wanted), found in zip(ways.items(), types or (), strict=bool(types)):
             _refuse(misfit(path, wanted, found))
+
+
+def _of_json(con: duckdb.DuckDBPyConnection, sql: str, start: tuple[Step, ...]) -> Iterator[tuple[Any, ...]]:
+    try:
+        yield from _each(con.execute(sql))
+    except duckdb.InvalidInputException as error:
+        if not start:  # a line, which `diagnose` finds
+            raise
+        said = next(iter(str(error).splitlines()), "")
+        raise InvalidEvidence(
+            f"column {start[0]} is not JSON: {said}: correct it, or leave it empty"
+        ) from None
 
 
 def _refuse(what: str | None) -> None:
@@ -336,11 +352,29 @@ def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]
     present = [o for o in objects if o.size or o.name.endswith(".gz")]
     for compression in ("none", "gzip"):  # told, for DuckDB takes what follows a `?` for no part of the name
         alike = [o for o in present if o.name.endswith(".gz") == (compression == "gzip")]
+        if compression == "gzip":
+            _check_sums(root, alike)
         if alike:
             options = f", format = 'newline_delimited', compression = '{compression}'"
             table = _taken_from(_table("read_json_objects", _files(root, alike), options), layout)
             names = [*(c.name for c in COLUMNS[layout]), *map(_type_of, _labels(layout)), JSON]
             yield Source(layout, table, dict.fromkeys(names, VARCHAR), _paths(root, alike), of_lines=True)
+
+
+def _check_sums(root: Path, objects: Iterable[Located]) -> None:
+    """Raise `InvalidEvidence` for a gzipped object whose check sums are wrong: DuckDB does not look at them."""
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda o: _inflate(root, o), objects):
+            pass
+
+
+def _inflate(root: Path, o: Located) -> None:
+    try:
+        with gzip.open(root / o.name) as file:
+            while file.read(CHUNK):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise InvalidEvidence(f"{o.name}: cannot be read as gzip: {error}") from None
 
 
 def _labels(layout: Layout) -> list[Column]:
