@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
@@ -13,7 +13,15 @@ from reports.accounts import AccountTable
 from reports.collect import Evidence
 from reports.errors import InvalidSettings
 from reports.figures import Quantity
-from reports.group import Activity, Campaign, Campaigns, DetectorVersion, Tally
+from reports.group import (
+    THRESHOLDS,
+    Activity,
+    Campaign,
+    Campaigns,
+    DetectorVersion,
+    OnRecord,
+    Tally,
+)
 from reports.register import EMPTY, Head
 from reports.registry import (
     MARKINGS,
@@ -30,6 +38,7 @@ from reports.resolve import Audience, Window
 
 MOST_ROWS = 46
 MOST_TOLD = 5
+LONGEST_YEAR = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +79,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stretch of days, both ends included, with its exchanges and, if it is one day, its accounts."""
+    """A stretch of days, both ends included, with its exchanges and, if it is one day, its accounts.
+
+    `missing` are those of its `days` without evidence; a `gap` has evidence on none. In a window of more than a year,
+    days are told `with_year`.
+    """
 
     first: date
     last: date
+    days: Quantity
     exchanges: Quantity
     accounts: Quantity | None
+    missing: tuple[date, ...]
     gap: bool
+    with_year: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,22 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A campaign on record: its exchanges in all evidence up to the window's end, and what was published of it.
+
+    `exchanges` is None where the evidence has no detection of it; `operator` where the naming rule withholds one.
+    """
+
+    name: str
+    operator: str | None
+    in_window: bool
+    exchanges: Quantity | None
+    published: Published | None
+    published_exchanges: Quantity | None
+    published_accounts: Quantity | None
+
+
+@dataclass(frozen=True, slots=True)
 class Earlier:
     """A campaign that is known from published figures."""
 
@@ -109,8 +141,28 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class Besides:
+    """What the window before, and all evidence up to the window's end, hold beside the campaigns of the window.
+
+    `unattributed_…` is attributed to no campaign, `others_…` to one of the campaigns that are not in the window.
+    """
+
+    unattributed_before: Quantity
+    unattributed_whole: Quantity
+    others: Quantity
+    others_before: Quantity
+    others_whole: Quantity
+    total_whole: Quantity
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """A campaign as the pages tell of it; `operator` is None where the naming rule withholds it."""
+    """A campaign as the pages tell of it; `operator` is None where the naming rule withholds it.
+
+    `on_record` are its exchanges in all evidence up to the window's end. `ahead` of it are the other campaigns on
+    record that are as large or larger, or may be; `published` are the others of which figures were published.
+    `known_larger` is whether a figure that was published of it is more than the evidence has.
+    """
 
     campaign_id: str
     name: str
@@ -124,6 +176,7 @@ class Part:
     first_seen: datetime
     last_seen: datetime
     share: Quantity
+    whole: Line
     by_day: tuple[Line, ...]
     by_capability: tuple[Line, ...]
     by_detector: tuple[Line, ...]
@@ -138,6 +191,10 @@ class Part:
     growth: Quantity | None
     rank: Quantity
     known: Quantity
+    ahead: Quantity
+    published: Quantity
+    on_record: Quantity
+    known_larger: bool
     largest_on_record: bool
 
     @property
@@ -153,6 +210,8 @@ class Briefing:
     `total` is over all campaigns and unattributed detections; `settled` is whether no update can land any more;
     `comparable` is whether the evidence goes back over the whole preceding window; `register` is what was published
     before, as far as it was known then; `account_table` has the accounts one by one, where the audience gets them.
+    Each of the `periods` has `period_days`, but perhaps the last; `peak` is the first of those with most exchanges.
+    `record` are all campaigns on record, `found` what all detectors found together, by band.
     """
 
     audience: Audience
@@ -165,13 +224,19 @@ class Briefing:
     settings: Settings
     parts: tuple[Part, ...]
     unattributed: Line | None
+    unattributed_days: Quantity
     total: Line
     attributed: Quantity
+    active_days: Quantity
     days: Quantity
     preceding: Line
+    besides: Besides
     periods: tuple[Period, ...]
+    period_days: Quantity
     sensitivity: tuple[Line, ...]
     detectors: tuple[Detector, ...]
+    found: Detector
+    record: tuple[Known, ...]
     earlier: tuple[Earlier, ...]
     findings: tuple[Finding, ...]
     standings: Mapping[str, Quantity]
@@ -198,6 +263,30 @@ class Briefing:
         return _count(
             len(self.parts) - len(self.told), "campaigns", {"heading": "total", "campaigns": "others"}
         )
+
+    @property
+    def record_told(self) -> tuple[Known, ...]:
+        """The campaigns on record that are listed apart: those not in the window, and those with published figures.
+
+        All of them; for a lawmaker, those with published figures and the largest of the others.
+        """
+        apart = [each for each in self.record if each.published or not each.in_window]
+        if self.audience == "regulator":
+            return tuple(apart)
+        others = [each for each in apart if not each.published][:MOST_TOLD]
+        return tuple(each for each in apart if each.published or each in others)
+
+    @property
+    def record_untold(self) -> Quantity:
+        """How many campaigns on record are neither in the window nor listed apart."""
+        absent = [each for each in self.record if not each.in_window]
+        told = sum(not each.in_window for each in self.record_told)
+        return _count(len(absent) - told, "campaigns", {"campaigns": "others on record"}, "history")
+
+    @property
+    def peak(self) -> Period:
+        """The period with most exchanges, the first of them if several."""
+        return max(self.periods, key=lambda period: period.exchanges.value)
 
     @property
     def techniques(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -254,10 +343,13 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     """
     _check_withheld(settings.registry)
     everything = Tally(None, campaigns.exchanges, campaigns.accounts, campaigns.detections)
-    total = _line(everything, {"heading": "total"}, None)
+    total = _line_of_all(everything, {"heading": "total"})
     attributed = sum(c.activity.exchanges for c in campaigns.campaigns)
     comparable = evidence.since <= window.preceding.first
     asked = {"window": str(window)}
+    step = _step(window)
+    outside = campaigns.unattributed
+    published = sum(each.entry.published is not None for each in campaigns.record)
     return Briefing(
         audience=audience,
         window=window,
@@ -267,16 +359,24 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
         supersedes=supersedes,
         register=register,
         settings=settings,
-        parts=tuple(_part(c, total, comparable) for c in campaigns.campaigns),
-        unattributed=_unattributed(campaigns.unattributed, total),
+        parts=tuple(_part(c, total, comparable, published) for c in campaigns.campaigns),
+        unattributed=_unattributed(outside, total),
+        unattributed_days=_count(
+            outside.active_days if outside else 0, "active_days", {"heading": "day", "campaign_id": None}
+        ),
         total=total,
         attributed=_count(attributed, "exchanges", {"heading": "total", "campaigns": "attributed"}),
+        active_days=_count(len(campaigns.by_day), "active_days", {"heading": "day"}),
         days=Quantity(len(window), "days", "request", asked),
         preceding=_line(campaigns.preceding, {"window": "preceding"}, None, question="history"),
-        periods=_periods(window, campaigns.by_day, evidence.gaps),
+        besides=_besides(campaigns),
+        periods=_periods(window, step, campaigns.by_day, evidence.gaps),
+        period_days=Quantity(step, "days", "request", {**asked, "days": "of a period"}),
         sensitivity=_lines(campaigns.by_confidence, {}, "confidence", total.exchanges),
         detectors=tuple(_detector(d) for d in campaigns.detectors),
-        earlier=tuple(_earlier(e) for e in settings.registry.campaigns if e.published),
+        found=_found(campaigns.detectors),
+        record=tuple(_known(each) for each in campaigns.record),
+        earlier=_earlier(settings.registry, campaigns.record),
         findings=_findings(settings, campaigns.campaigns),
         standings={
             standing: _count(campaigns.standings.get(standing, 0), "rows", {"standing": standing})
@@ -316,6 +416,12 @@ def _line(tally: Tally, row: Mapping[str, Any], whole: Quantity | None, question
     )
 
 
+def _line_of_all(tally: Tally, row: Mapping[str, Any]) -> Line:
+    """The last row of a table, whose share is all."""
+    line = _line(tally, row, None)
+    return replace(line, share=line.exchanges.per(line.exchanges) if line.exchanges.value else None)
+
+
 def _share(part: Quantity, whole: Quantity) -> Quantity:
     return part.per(whole) if whole.value else Quantity(Fraction(0), "share", part.question, part.row)
 
@@ -332,12 +438,11 @@ def _plain(key: Any) -> Any:
     return str(key) if isinstance(key, date) else key
 
 
-def _part(campaign: Campaign, total: Line, comparable: bool) -> Part:
+def _part(campaign: Campaign, total: Line, comparable: bool, published: int) -> Part:
     activity, row = campaign.activity, {"campaign_id": campaign.campaign_id}
-    whole = _line(
+    whole = _line_of_all(
         Tally(None, activity.exchanges, activity.accounts, activity.detections),
         {**row, "heading": "total"},
-        None,
     )
 
     def lines(tallies: Iterable[Tally], heading: str) -> tuple[Line, ...]:
@@ -345,7 +450,7 @@ def _part(campaign: Campaign, total: Line, comparable: bool) -> Part:
 
     before = _line(campaign.preceding, {**row, "window": "preceding"}, None, question="history")
     tokens = activity.output_tokens
-    largest = activity.by_capability[:3]
+    largest = [tally for tally in activity.by_capability if tally.key is not None][:3]
     return Part(
         campaign_id=campaign.campaign_id,
         name=campaign.entry.name,
@@ -361,6 +466,7 @@ def _part(campaign: Campaign, total: Line, comparable: bool) -> Part:
         first_seen=activity.first_seen,
         last_seen=activity.last_seen,
         share=_share(whole.exchanges, total.exchanges),
+        whole=whole,
         by_day=lines(activity.by_day, "day"),
         by_capability=lines(activity.by_capability, "capability"),
         by_detector=lines(activity.by_detector, "detector"),
@@ -384,7 +490,47 @@ def _part(campaign: Campaign, total: Line, comparable: bool) -> Part:
         else None,
         rank=Quantity(campaign.rank, "rank", "history", row),
         known=Quantity(campaign.known, "campaigns", "history", {"campaigns": "all on record"}),
+        ahead=Quantity(campaign.rank - 1, "campaigns", "history", {**row, "campaigns": "as large or larger"}),
+        published=Quantity(
+            published - (campaign.entry.published is not None),
+            "campaigns",
+            "registry",
+            {**row, "campaigns": "others with published figures"},
+        ),
+        on_record=_on_record(campaign.whole),
+        known_larger=campaign.whole.least > campaign.whole.exchanges,
         largest_on_record=campaign.largest_on_record,
+    )
+
+
+def _on_record(whole: OnRecord) -> Quantity:
+    """The exchanges of a campaign in all evidence up to the window's end."""
+    row = {"campaign_id": whole.campaign_id, "window": "all until its end"}
+    return _count(whole.exchanges, "exchanges", row, "history")
+
+
+def _besides(campaigns: Campaigns) -> Besides:
+    others = [each for each in campaigns.record if not each.in_window]
+    whole, before = {"window": "all until its end"}, {"window": "preceding"}
+
+    def exchanges(value: int, row: Mapping[str, Any]) -> Quantity:
+        return _count(value, "exchanges", row, "history")
+
+    return Besides(
+        unattributed_before=exchanges(
+            campaigns.unattributed_before.exchanges, {**before, "campaign_id": None}
+        ),
+        unattributed_whole=exchanges(campaigns.unattributed_whole, {**whole, "campaign_id": None}),
+        others=_count(len(others), "campaigns", {"campaigns": "not in the window"}, "history"),
+        others_before=exchanges(
+            sum(each.preceding for each in others), {**before, "campaigns": "not in the window"}
+        ),
+        others_whole=exchanges(
+            sum(each.exchanges for each in others), {**whole, "campaigns": "not in the window"}
+        ),
+        total_whole=exchanges(
+            campaigns.unattributed_whole + sum(each.exchanges for each in campaigns.record), whole
+        ),
     )
 
 
@@ -395,23 +541,39 @@ def _unattributed(activity: Activity | None, total: Line) -> Line | None:
     return _line(tally, {"heading": "total", "campaign_id": None}, total.exchanges)
 
 
-def _periods(window: Window, by_day: Sequence[Tally], gaps: Sequence[date]) -> tuple[Period, ...]:
-    """The days of the window, or weeks or longer stretches where days would not fit a table."""
-    step = 1 if len(window) <= MOST_ROWS else 7 * -(-len(window) // (7 * MOST_ROWS))
+def _step(window: Window) -> int:
+    """How many days a period has: one, or a week or several where days would not fit a table."""
+    return 1 if len(window) <= MOST_ROWS else 7 * -(-len(window) // (7 * MOST_ROWS))
+
+
+def _periods(
+    window: Window, step: int, by_day: Sequence[Tally], gaps: Collection[date]
+) -> tuple[Period, ...]:
     found, days = {tally.key: tally for tally in by_day}, window.days
-    return tuple(_period(days[at : at + step], found, gaps) for at in range(0, len(days), step))
+    year, absent = len(window) > LONGEST_YEAR, set(gaps)
+    return tuple(_period(days[at : at + step], found, absent, year) for at in range(0, len(days), step))
 
 
-def _period(days: Sequence[date], by_day: Mapping[date, Tally], gaps: Sequence[date]) -> Period:
+def _period(
+    days: Sequence[date], by_day: Mapping[date, Tally], gaps: Collection[date], with_year: bool
+) -> Period:
     tallies = [by_day[day] for day in days if day in by_day]
+    missing = tuple(day for day in days if day in gaps)
     row = (
         {"heading": "day", "day": str(days[0])}
         if len(days) == 1
         else {"heading": "day", "from": str(days[0]), "to": str(days[-1])}
     )
-    accounts = _count(sum(t.accounts for t in tallies), "accounts", row) if len(days) == 1 else None
-    exchanges = _count(sum(t.exchanges for t in tallies), "exchanges", row)
-    return Period(days[0], days[-1], exchanges, accounts, all(day in gaps for day in days))
+    return Period(
+        first=days[0],
+        last=days[-1],
+        days=Quantity(len(days), "days", "request", {"from": str(days[0]), "to": str(days[-1])}),
+        exchanges=_count(sum(t.exchanges for t in tallies), "exchanges", row),
+        accounts=_count(sum(t.accounts for t in tallies), "accounts", row) if len(days) == 1 else None,
+        missing=missing,
+        gap=len(missing) == len(days),
+        with_year=with_year,
+    )
 
 
 def _detector(version: DetectorVersion) -> Detector:
@@ -425,13 +587,50 @@ def _detector(version: DetectorVersion) -> Detector:
     )
 
 
-def _earlier(entry: Entry) -> Earlier:
+def _found(versions: Sequence[DetectorVersion]) -> Detector:
+    """What all detectors found together; each detection is of one."""
+    row = {"heading": "confidence"}
+    bands = [sum(version.by_band[band] for version in versions) for band in range(len(THRESHOLDS) + 1)]
+    return Detector(
+        "",
+        None,
+        _count(sum(version.exchanges for version in versions), "exchanges", row),
+        _count(sum(version.detections for version in versions), "detections", row),
+        tuple(_count(n, "detections", {**row, "band": band}) for band, n in enumerate(bands)),
+    )
+
+
+def _known(whole: OnRecord) -> Known:
+    told = _earlier_of(whole.entry) if whole.entry.published else None
+    return Known(
+        whole.entry.name,
+        whole.entry.printable_operator,
+        whole.in_window,
+        _on_record(whole) if whole.in_evidence else None,
+        whole.entry.published,
+        told.exchanges if told else None,
+        told.accounts if told else None,
+    )
+
+
+def _earlier(registry: Registry, record: Iterable[OnRecord]) -> tuple[Earlier, ...]:
+    """The campaigns with published figures, as the registry lists them, by the names that the pages call them by."""
+    named = {each.campaign_id: each.entry for each in record}
+    return tuple(_earlier_of(named[entry.campaign_id]) for entry in registry.campaigns if entry.published)
+
+
+def called(entry: Entry) -> str:
+    """A campaign by its name, with the operator where one is printed."""
+    return f"{entry.name}: {entry.printable_operator}" if entry.printable_operator else entry.name
+
+
+def _earlier_of(entry: Entry) -> Earlier:
     published = entry.published
-    assert published is not None  # noqa: S101 -- the caller asks for these only
+    assert published is not None  # noqa: S101 -- the callers ask for these only
     row = {"campaign_id": entry.campaign_id, "field": "published"}
     accounts = published.accounts
     return Earlier(
-        entry.printable_operator or entry.name,
+        called(entry),
         published,
         Quantity(published.exchanges, "exchanges", "registry", row),
         None if accounts is None else Quantity(accounts, "accounts", "registry", row),

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from reports.attach import evidence_root, subjects
 from reports.collect import Evidence
-from reports.compose import Briefing, Detector, Earlier, Finding, Line, Part, Period
+from reports.compose import Besides, Briefing, Detector, Earlier, Finding, Known, Line, Part, Period
 from reports.evidence import EvidenceObject
 from reports.figures import Quantity
 from reports.query import Answer
@@ -46,22 +46,32 @@ SCALARS = (type(None), bool, int, float, Fraction, str, date, datetime)
 TOLD: Mapping[type, tuple[str, str]] = {
     Briefing: (
         "briefing",
-        "audience as_of number edition supersedes register parts told untold unattributed total attributed days "
-        "preceding periods daily sensitivity detectors earlier findings standings delivered gaps gap_count "
-        "settling_days settled comparable campaign_count object_count edition_number entry_count techniques "
+        "audience as_of number edition supersedes register parts told untold unattributed unattributed_days total "
+        "attributed active_days days preceding besides periods period_days peak daily sensitivity detectors found "
+        "record record_told record_untold earlier findings standings delivered gaps gap_count settling_days settled "
+        "comparable campaign_count object_count edition_number entry_count techniques "
         "synthetic title evidence",
     ),
     Part: (
         "campaign",
         "campaign_id name entry operator withheld exchanges accounts detections output_tokens active_days first_seen "
-        "last_seen share by_day by_capability by_detector by_network by_country by_confidence peak most_accounts "
-        "busiest_tenth concentration preceding growth rank known largest_on_record",
+        "last_seen share whole by_day by_capability by_detector by_network by_country by_confidence peak most_accounts "
+        "busiest_tenth concentration preceding growth rank known ahead published on_record "
+        "known_larger largest_on_record",
     ),
     Line: ("line", "key exchanges accounts detections share"),
-    Period: ("period", "first last exchanges accounts gap"),
+    Period: ("period", "first last days exchanges accounts missing gap with_year"),
     Detector: ("detector", "name version exchanges detections by_band"),
     Finding: ("finding", "element evidence"),
     Earlier: ("earlier campaign", "name published exchanges accounts"),
+    Known: (
+        "campaign on record",
+        "name operator in_window exchanges published published_exchanges published_accounts",
+    ),
+    Besides: (
+        "what else is on record",
+        "unattributed_before unattributed_whole others others_before others_whole total_whole",
+    ),
     Head: ("register", "entries sha256"),
     Evidence: ("evidence", "settling_days since objects answers gaps"),
     EvidenceObject: ("evidence object", "name sha256 size version"),
@@ -78,7 +88,7 @@ TOLD: Mapping[type, tuple[str, str]] = {
     Action: ("action", "date action"),
     Published: (
         "published figure",
-        "exchanges exchanges_hedge accounts accounts_hedge disclosed source",
+        "exchanges exchanges_hedge accounts accounts_hedge first last disclosed source",
     ),
     KnownDetector: ("detector on record", "name strengths weaknesses"),
     Dataset: ("dataset", "synthetic title description"),
@@ -101,9 +111,10 @@ class Record:
 
 
 class Printed(Markup):
-    """A figure as it stands on the page; `receipt` is its id in the ledger."""
+    """A figure as it stands on the page; `receipt` is its id in the ledger, `hedged` whether it is rounded."""
 
     receipt: str
+    hedged: bool
 
 
 def page_data(briefing: Briefing) -> dict[str, Any]:

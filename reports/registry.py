@@ -203,21 +203,43 @@ class Action(_Strict):
 
 
 class Published(_Strict):
-    """Figures published earlier, printed as they were, with their source."""
+    """Figures published earlier, printed as they were, with their source.
+
+    `first` and `last`, in the file `from` and `to`, are the days that they are about, both included, where known.
+    """
 
     exchanges: Count
     exchanges_hedge: Hedge = "exactly"
     accounts: Count | None = None
     accounts_hedge: Hedge = "exactly"
+    first: Day | None = Field(default=None, alias="from", exclude_if=lambda day: day is None)
+    last: Day | None = Field(default=None, alias="to", exclude_if=lambda day: day is None)
     disclosed: Day
     source: Text
+
+    @model_validator(mode="after")
+    def _days_in_order(self) -> Published:
+        if (self.first is None) != (self.last is None):
+            raise ValueError("from and to go together: write both, or leave both out")
+        if self.first and self.last and not self.first <= self.last <= self.disclosed:
+            raise ValueError("the days are out of order: from, to and disclosed follow one another")
+        return self
+
+    @property
+    def least_exchanges(self) -> int:
+        """The fewest exchanges that the figure can stand for, if its last digit other than 0 was rounded."""
+        less = {"more than": -1, "exactly": 0}.get(self.exchanges_hedge, self._unit)
+        return max(self.exchanges - less, 0)
 
     @property
     def most_exchanges(self) -> int:
         """The most exchanges that the figure can stand for, if its last digit other than 0 was rounded."""
+        return self.exchanges + (self._unit if self.exchanges_hedge in ("more than", "about") else 0)
+
+    @property
+    def _unit(self) -> int:
         digits = str(self.exchanges)
-        unit = int(10 ** (len(digits) - len(digits.rstrip("0"))))
-        return self.exchanges + (unit if self.exchanges_hedge in ("more than", "about") else 0)
+        return int(10 ** (len(digits) - len(digits.rstrip("0"))))
 
 
 class Entry(_Strict):
