@@ -15,7 +15,7 @@ from typing import Any, Literal
 from reports import __version__, merkle
 from reports.accounts import AccountTable
 from reports.collect import Contribution, Evidence
-from reports.compose import Briefing, Part, Settings
+from reports.compose import Briefing, FindingGroup, Part, Settings
 from reports.figures import Figure
 from reports.group import THRESHOLDS, Activity, Campaign, Tally
 from reports.query import Answer
@@ -116,20 +116,48 @@ def briefing_data(briefing: Briefing, figures: Iterable[Figure], coded: Iterable
         "delivered_exchanges": dict(briefing.campaigns.delivered_exchanges),
         "gaps": [str(day) for day in briefing.gaps],
         "settling_days": briefing.evidence.settling_days,
-        "law": {
-            "citation": briefing.settings.law.citation,
-            "elements": [
-                {
-                    "id": f.element.id,
-                    "evidence": [{"campaign": name, "text": text} for name, text in f.evidence],
-                }
-                for f in briefing.findings
-            ],
-        },
+        "law": _law(briefing),
         "requests": list(briefing.settings.registry.requests) if briefing.audience == "lawmaker" else [],
         **({"printed_as_codes": codes} if codes else {}),
         "figures": [figure.data for figure in figures],
     }
+
+
+def _law(briefing: Briefing) -> dict[str, Any]:
+    """What the law is, and what the registry has on it; what came later is there if the law file has it."""
+    law = briefing.settings.law
+    told: dict[str, Any] = {"citation": law.citation, "status": law.status}
+    if law.version:
+        told["version"] = {"text": law.version.text, "date": str(law.version.date)}
+    if law.stage:
+        told["stage"] = {"action": law.stage.action, "date": str(law.stage.date)}
+    if law.groups:
+        told["groups"] = [_group(each) for each in briefing.groups]
+    return {
+        **told,
+        "elements": [{"id": f.element.id, "evidence": _by_campaign(f.evidence)} for f in briefing.findings],
+        "assessment": [
+            {"id": m.required.id, "answered_by": m.required.answered_by, "evidence": _by_campaign(m.evidence)}
+            for m in briefing.matters
+        ],
+    }
+
+
+def _group(told: FindingGroup) -> dict[str, Any]:
+    """A group of the law: how it counts, the campaigns for which it is a gap, and the same of each in it."""
+    return {
+        "id": told.group.id,
+        "logic": told.group.logic,
+        "gaps": list(told.lacking),
+        "elements": [
+            {"id": f.element.id, "gaps": list(f.lacking), "evidence": _by_campaign(f.evidence)}
+            for f in told.findings
+        ],
+    }
+
+
+def _by_campaign(evidence: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"campaign": name, "text": text} for name, text in evidence]
 
 
 def _identity(part: Part) -> dict[str, Any]:

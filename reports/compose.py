@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from reports.accounts import AccountTable
 from reports.collect import Evidence
@@ -28,17 +28,20 @@ from reports.registry import (
     Dataset,
     Element,
     Entry,
+    Group,
     Issuer,
     Law,
     Marking,
     Published,
     Registry,
+    Required,
 )
 from reports.resolve import Audience, Window
 
 MOST_ROWS = 46
 MOST_TOLD = 5
 LONGEST_YEAR = 366
+EACH_NEEDED = frozenset(("all of", "excludes"))  # the logic of groups in which evidence for each is needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,31 @@ class Detector:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An element of the law and the evidence for it in the registry, by campaign; none is a gap."""
+    """An element of the law and the evidence for it in the registry, by campaign.
+
+    `lacking` are the campaigns for which it is a gap that there is none, by the logic of the element's group. An
+    element without a group is a gap where no campaign has evidence for it.
+    """
 
     element: Element
+    evidence: tuple[tuple[str, str], ...]
+    lacking: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """A group of elements; `lacking` are the campaigns without evidence for any of them, where one is needed."""
+
+    group: Group
+    findings: tuple[Finding, ...]
+    lacking: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What the law wants assessed, and what the registry has on it, by campaign."""
+
+    required: Required
     evidence: tuple[tuple[str, str], ...]
 
 
@@ -239,6 +264,8 @@ class Briefing:
     record: tuple[Known, ...]
     earlier: tuple[Earlier, ...]
     findings: tuple[Finding, ...]
+    groups: tuple[FindingGroup, ...]
+    matters: tuple[Matter, ...]
     standings: Mapping[str, Quantity]
     delivered: Quantity
     gaps: tuple[date, ...]
@@ -338,10 +365,11 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
 ) -> Briefing:
     """Compose a briefing for an audience; the same arguments give the same briefing.
 
-    Raises `InvalidSettings` where the registry names an element that the law does not have, or an operator in a
-    text although the naming rule withholds it.
+    Raises `InvalidSettings` where the registry names an element or a matter that the law does not have, or an
+    operator in a text although the naming rule withholds it.
     """
     _check_withheld(settings.registry)
+    _check_law(settings)
     everything = Tally(None, campaigns.exchanges, campaigns.accounts, campaigns.detections)
     total = _line_of_all(everything, {"heading": "total"})
     attributed = sum(c.activity.exchanges for c in campaigns.campaigns)
@@ -377,7 +405,9 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
         found=_found(campaigns.detectors),
         record=tuple(_known(each) for each in campaigns.record),
         earlier=_earlier(settings.registry, campaigns.record),
-        findings=_findings(settings, campaigns.campaigns),
+        findings=_findings(settings.law, campaigns.campaigns),
+        groups=_groups(settings.law, campaigns.campaigns),
+        matters=_matters(settings.law, campaigns.campaigns),
         standings={
             standing: _count(campaigns.standings.get(standing, 0), "rows", {"standing": standing})
             for standing in ("tallied", "superseded", "excluded")
@@ -637,22 +667,66 @@ def _earlier_of(entry: Entry) -> Earlier:
     )
 
 
-def _findings(settings: Settings, campaigns: Sequence[Campaign]) -> tuple[Finding, ...]:
-    elements = {element.id for element in settings.law.elements}
-    for entry in settings.registry.campaigns:
-        unknown = sorted(set(entry.law) - elements)
-        if unknown:
-            raise InvalidSettings(
-                f"campaigns.yaml: campaign {entry.campaign_id}: law: {settings.law.citation} has no element "
-                f"{unknown[0]!r}: use one of {', '.join(sorted(elements))}"
-            )
-    return tuple(
-        Finding(
-            element,
-            tuple((c.entry.name, c.entry.law[element.id]) for c in campaigns if element.id in c.entry.law),
-        )
-        for element in settings.law.elements
+def _findings(law: Law, campaigns: Sequence[Campaign]) -> tuple[Finding, ...]:
+    return tuple(_finding(law, element, campaigns, "law") for element in law.elements)
+
+
+def _finding(
+    law: Law, element: Element, campaigns: Sequence[Campaign], field: Literal["law", "definitions"]
+) -> Finding:
+    logic = next((group.logic for group in law.groups if group.id == element.group), None)
+    lacking = tuple(c.entry.name for c in campaigns if element.id not in getattr(c.entry, field))
+    return Finding(element, _written(campaigns, element.id, field), lacking if logic in EACH_NEEDED else ())
+
+
+def _groups(law: Law, campaigns: Sequence[Campaign]) -> tuple[FindingGroup, ...]:
+    defined = tuple(_finding(law, element, campaigns, "definitions") for element in law.definitions)
+    findings = (*defined, *_findings(law, campaigns))
+    return tuple(_group(group, findings, campaigns) for group in law.groups)
+
+
+def _group(group: Group, findings: Sequence[Finding], campaigns: Sequence[Campaign]) -> FindingGroup:
+    own = tuple(finding for finding in findings if finding.element.group == group.id)
+    ids = {finding.element.id for finding in own}
+    lacking = tuple(
+        c.entry.name for c in campaigns if not ids & (c.entry.law.keys() | c.entry.definitions.keys())
     )
+    return FindingGroup(group, own, lacking if group.logic == "any of" else ())
+
+
+def _matters(law: Law, campaigns: Sequence[Campaign]) -> tuple[Matter, ...]:
+    return tuple(Matter(each, _written(campaigns, each.id, "assessment")) for each in law.assessment)
+
+
+def _written(
+    campaigns: Iterable[Campaign], id_: str, field: Literal["law", "definitions", "assessment"]
+) -> tuple[tuple[str, str], ...]:
+    """What the registry says of an element or a matter, with the campaign that it says it of."""
+    return tuple(
+        (c.entry.name, written[id_]) for c in campaigns if id_ in (written := getattr(c.entry, field))
+    )
+
+
+def _check_law(settings: Settings) -> None:
+    """Refuse what the registry has on something that the law does not have.
+
+    A law file that lists no definitions asks for none of those that the registry may have.
+    """
+    law = settings.law
+    for entry in settings.registry.campaigns:
+        for field, kind, written, listed in (
+            ("law", "element", entry.law, law.elements),
+            ("definitions", "definition", entry.definitions if law.definitions else {}, law.definitions),
+            ("assessment", "matter", entry.assessment, law.assessment),
+        ):
+            known = {each.id for each in listed}
+            unknown = sorted(written.keys() - known)
+            if unknown:
+                use = f"use one of {', '.join(sorted(known))}" if known else "remove it"
+                raise InvalidSettings(
+                    f"campaigns.yaml: campaign {entry.campaign_id}: {field}: {law.citation} has no {kind} "
+                    f"{unknown[0]!r}: {use}"
+                )
 
 
 def _check_withheld(registry: Registry) -> None:

@@ -18,7 +18,19 @@ from markupsafe import Markup
 
 from reports.attach import evidence_root, subjects
 from reports.collect import Evidence
-from reports.compose import Besides, Briefing, Detector, Earlier, Finding, Known, Line, Part, Period
+from reports.compose import (
+    Besides,
+    Briefing,
+    Detector,
+    Earlier,
+    Finding,
+    FindingGroup,
+    Known,
+    Line,
+    Matter,
+    Part,
+    Period,
+)
 from reports.evidence import EvidenceObject
 from reports.figures import Quantity
 from reports.query import Answer
@@ -31,12 +43,14 @@ from reports.registry import (
     Dataset,
     Element,
     Entry,
+    Group,
     Issuer,
     KnownDetector,
     Law,
     Published,
     Registry,
     Required,
+    Version,
 )
 from reports.resolve import Window
 
@@ -48,8 +62,8 @@ TOLD: Mapping[type, tuple[str, str]] = {
         "briefing",
         "audience as_of number edition supersedes register parts told untold unattributed unattributed_days total "
         "attributed active_days days preceding besides periods period_days peak daily sensitivity detectors found "
-        "record record_told record_untold earlier findings standings delivered gaps gap_count settling_days settled "
-        "comparable campaign_count object_count edition_number entry_count techniques "
+        "record record_told record_untold earlier findings groups matters standings delivered gaps gap_count "
+        "settling_days settled comparable campaign_count object_count edition_number entry_count techniques "
         "synthetic title evidence",
     ),
     Part: (
@@ -62,7 +76,9 @@ TOLD: Mapping[type, tuple[str, str]] = {
     Line: ("line", "key exchanges accounts detections share"),
     Period: ("period", "first last days exchanges accounts missing gap with_year"),
     Detector: ("detector", "name version exchanges detections by_band"),
-    Finding: ("finding", "element evidence"),
+    Finding: ("finding", "element evidence lacking"),
+    FindingGroup: ("group of findings", "group findings lacking"),
+    Matter: ("matter", "required evidence"),
     Earlier: ("earlier campaign", "name published exchanges accounts"),
     Known: (
         "campaign on record",
@@ -78,7 +94,8 @@ TOLD: Mapping[type, tuple[str, str]] = {
     Answer: ("answer", "question engine engine_version execution_id sql_sha256 result_sha256"),
     Entry: (
         "entry",
-        "campaign_id name objective attribution techniques methods actions response published law",
+        "campaign_id name objective attribution techniques methods actions response published law definitions "
+        "assessment",
     ),
     Attribution: (
         "attribution",
@@ -96,9 +113,14 @@ TOLD: Mapping[type, tuple[str, str]] = {
         "issuer",
         "name unit address contact addressee signatory logo logo_alt marking colours",
     ),
-    Law: ("law", "citation status title elements assessment_title assessment"),
-    Element: ("element", "id text plain excludes"),
-    Required: ("matter", "id text answered_by"),
+    Law: (
+        "law",
+        "citation status title version stage note groups definitions elements assessment_title assessment",
+    ),
+    Version: ("version", "text date"),
+    Group: ("group", "id logic text plain"),
+    Element: ("element", "id text plain excludes group"),
+    Required: ("required matter", "id text answered_by plain note"),
 }
 
 
