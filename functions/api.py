@@ -19,7 +19,8 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body as Sent
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,11 +30,13 @@ from reports.deployed import LINK_SECONDS, MOST_UPLOADED, deployed, inside
 from reports.problems import (
     AGAIN,
     JSON,
+    MAY_READ,
+    MAY_REQUEST,
     READ,
     REQUEST,
     Api,
+    Body,
     Refused,
-    Rule,
     claims,
     described,
     refused,
@@ -43,10 +46,12 @@ from reports.requests import LONGEST_ADDRESSEE, Listed, Name, PageSize, State, i
 from reports.requests import Request as Asked
 from reports.resolve import Audience, resolve
 
-RULES = {("POST", "/briefings"): Rule(REQUEST, (JSON,))}
+BODIES = {"request": Body((JSON,))}
 MOST_LISTED = 100
 # For readers of the description; what is no window is refused with a reason by `resolve`
 WINDOWS = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}|last-(week|month|quarter|[1-9][0-9]{0,8}-days))$"
+# Controls, line and paragraph separators, and what directs the writing of its neighbours: names hold none of them
+HIDING = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
 FRESH = {"Cache-Control": "private, no-cache"}  # to be asked for again each time, by its entity tag
 NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -76,7 +81,7 @@ class Wanted(BaseModel):
         Field(
             min_length=1,
             max_length=LONGEST_ADDRESSEE,
-            pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$",
+            pattern=rf"^[^{HIDING}]*[^\s{HIDING}][^{HIDING}]*$",
             description="Whom the briefing is for, in place of the addressee of issuer.yaml",
         ),
     ] = None
@@ -148,18 +153,16 @@ _UNCHANGED: Any = {"description": "It is as the caller knows it", "content": {}}
     "/briefings",
     summary="Ask for a briefing",
     operation_id="request",
-    security=[{"token": [REQUEST]}],
+    security=MAY_REQUEST,
     responses={
         202: {"description": "The request was taken", "headers": _LOCATION, "content": _of(_BRIEFING)},
         **described(
-            HTTPStatus.BAD_REQUEST,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ),
     },
 )
 def request(
-    wanted: Annotated[Wanted, Body()],
+    wanted: Annotated[Wanted, Sent()],
     key: Annotated[
         str | None,
         Header(
@@ -195,7 +198,7 @@ def request(
     "/briefings",
     summary="List requests, the newest first",
     operation_id="list",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={
         200: {"description": "A page of them", "content": _of(_LISTING)},
         **described(),
@@ -239,7 +242,7 @@ def _refuse_other_parameters() -> None:
     "/briefings/<id>",
     summary="See what has become of a request",
     operation_id="see",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={
         200: {"description": "The request and its state", "content": _of(_BRIEFING)},
         304: _UNCHANGED,
@@ -255,7 +258,7 @@ def see(id: str, known: Known = None) -> Response[str]:
     "/briefings/<id>/document",
     summary="Fetch the PDF",
     operation_id="document",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
 )
 def document(id: str) -> Response[str]:
@@ -267,7 +270,7 @@ def document(id: str) -> Response[str]:
     "/briefings/<id>/data",
     summary="Fetch what the pages say, as data",
     operation_id="data",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
 )
 def data(id: str) -> Response[str]:
@@ -279,7 +282,7 @@ def data(id: str) -> Response[str]:
     "/briefings/<id>/evidence",
     summary="Fetch what the figures were computed from",
     operation_id="evidence",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
 )
 def evidence(id: str) -> Response[str]:
@@ -291,7 +294,7 @@ def evidence(id: str) -> Response[str]:
     "/uploads",
     summary="Ask where to upload a PDF that is to be checked",
     operation_id="upload",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={
         201: {"description": "A form for one upload", "content": _of(_UPLOAD)},
         **described(),
@@ -309,7 +312,7 @@ def upload() -> Response[str]:
     "/openapi.json",
     summary="Read this description",
     operation_id="describe",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={
         200: {"description": "OpenAPI 3.1", "content": _of({"type": "object"})},
         304: _UNCHANGED,
@@ -326,10 +329,9 @@ def description() -> Mapping[str, Any]:
     """The whole API as OpenAPI 3.1 describes it, with the part of it that `functions.verification` answers."""
     from functions import verification  # noqa: PLC0415 -- a function of its own, which others need only to tell of it
 
-    whole = Api(logger, {})
-    whole.app.include_router(router)
-    whole.app.include_router(verification.router)
-    text = whole.app.get_openapi_json_schema(
+    whole = Api(logger, router, {}).app
+    whole.include_router(verification.router)
+    text = whole.get_openapi_json_schema(
         title="Exhibit",
         version=__version__,
         description="Signed briefings on model-distillation campaigns: asked for, followed, fetched and checked.",
@@ -406,8 +408,7 @@ _SCHEMES: Any = {
         "description": f"A token with the scope {READ}, or {REQUEST} to ask for briefings",
     }
 }
-_api = Api(logger, RULES)
-_api.app.include_router(router)
+_api = Api(logger, router, BODIES)
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:

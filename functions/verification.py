@@ -22,12 +22,12 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from reports.deployed import MOST_UPLOADED, deployed
-from reports.problems import JSON, READ, Api, Refused, Rule, content, described
+from reports.problems import JSON, MAY_READ, Api, Body, Refused, content, described
 
 PDF = "application/pdf"
 MOST_SENT = 4_500_000  # bytes of a PDF; as base64 they stay below the 6 MB that Lambda takes
 UPLOAD_INSTEAD = "ask for an upload with POST /uploads, and send its id"
-RULES = {("POST", "/verifications"): Rule(READ, (PDF, JSON), MOST_SENT, UPLOAD_INSTEAD)}
+BODIES = {"verify": Body((PDF, JSON), MOST_SENT, UPLOAD_INSTEAD)}
 
 _VERDICTS = {
     "type": "object",
@@ -68,7 +68,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     "/verifications",
     summary="Check a PDF",
     operation_id="verify",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     openapi_extensions={
         "requestBody": {
             "required": True,
@@ -81,10 +81,8 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     responses={
         200: {"description": "The verdicts, whatever they are", "content": {JSON: {"schema": _VERDICTS}}},
         **described(
-            HTTPStatus.BAD_REQUEST,
             HTTPStatus.NOT_FOUND,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ),
     },
 )
@@ -124,8 +122,7 @@ def _is_id(text: str) -> bool:
     return len(text) == 32 and set(text) <= set("0123456789abcdef")
 
 
-_api = Api(logger, RULES)
-_api.app.include_router(router)
+_api = Api(logger, router, BODIES)
 
 
 @tracer.capture_lambda_handler(capture_response=False)

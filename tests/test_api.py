@@ -181,8 +181,16 @@ def test_a_filter_that_is_none(bare: System) -> None:
         (b"{}", "body.window"),
         (json.dumps({**WANTED, "audience": "press"}).encode(), "body.audience"),
         (json.dumps({**WANTED, "secret": 1}).encode(), "body.secret"),
-        (json.dumps({**WANTED, "addressee": "a\nb"}).encode(), "body.addressee"),
+        *(
+            (json.dumps({**WANTED, "addressee": f"a{hiding}b"}).encode(), "body.addressee")
+            for hiding in "\n\t\0\x1b\x7f\x85\x9f\u2028\u2029\u202a\u202e\u2066\u2069"
+        ),
+        (json.dumps({**WANTED, "addressee": "\x1b"}).encode(), "body.addressee"),
         (json.dumps({**WANTED, "addressee": " "}).encode(), "body.addressee"),
+        (b'{"window": "last-week", "audience": "lawmaker", "audience": "regulator"}', "a key is there twice"),
+        (b'{"window": {"a": 1, "a": 1}, "audience": "lawmaker"}', "a key is there twice"),
+        (b'{"window": NaN, "audience": "lawmaker"}', "not a number"),
+        (json.dumps({**WANTED, "more": [[[[[[[[1]]]]]]]]}).encode(), "nested more than 8 deep"),
         (json.dumps({**WANTED, "window": "2026-02-30/2026-03-01"}).encode(), "not in the calendar"),
         (json.dumps({**WANTED, "window": "2999-01-01/2999-01-02"}).encode(), "not over"),
         (json.dumps({**WANTED, "window": "last-999999999-days"}).encode(), "beyond the calendar"),
@@ -195,6 +203,31 @@ def test_bodies_that_are_wrong(bare: System, body: bytes, says: str) -> None:
         bare.call("POST", "/briefings", body=body, headers={"content-type": "application/json"}), 422, says
     )
     assert bare.kept("") == []
+
+
+@pytest.mark.parametrize(
+    "addressee", ["The Committee", "Комитет", "委员会", "می\u200cخواهم", "\u200eA\u200f", "a\xa0b"]
+)
+def test_addressees_in_any_script(bare: System, addressee: str) -> None:
+    """A name in any script is taken as it is, with the marks that its writing needs."""
+    id_ = bare.requested(addressee=addressee)
+    assert bare.call("GET", f"/briefings/{id_}").json["addressee"] == addressee
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/briefings"), ("GET", "/openapi.json"), ("POST", "/uploads")]
+)
+def test_bodies_that_nobody_reads(bare: System, method: str, path: str) -> None:
+    """A body that a call does not take is refused, for otherwise it would say nothing."""
+    problem(bare.call(method, path, json={}), 415, "no body")
+    assert bare.call(method, path).status in (200, 201)
+
+
+def test_verifications_take_a_key_once(bare: System) -> None:
+    """A body of `POST /verifications` is read as strictly as one of `POST /briefings`."""
+    twice = b'{"upload": "%s", "upload": "%s"}' % (b"0" * 32, b"1" * 32)
+    answer = bare.call("POST", "/verifications", body=twice, headers={"content-type": "application/json"})
+    problem(answer, 422, "a key is there twice")
 
 
 def test_early_years(bare: System) -> None:
