@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from http import HTTPStatus
 from inspect import signature
@@ -37,10 +37,11 @@ from reports.problems import (
     Api,
     Body,
     Refused,
-    claims,
+    audiences,
     described,
     refused,
     shown,
+    subject,
 )
 from reports.requests import LONGEST_ADDRESSEE, Listed, Name, PageSize, State, id_of, said
 from reports.requests import Request as Asked
@@ -113,13 +114,14 @@ _LISTING = {
 }
 _BRIEFING = {
     "type": "object",
-    "required": [*_ENTRY, "as_of", "requested_by", "addressee", "page_size", "deliveries"],
+    "required": [*_ENTRY, "as_of", "requested_by", "addressee", "page_size", "subject", "deliveries"],
     "properties": {
         **_ENTRY,
         "as_of": {"type": "string", "format": "date-time"},
         "requested_by": _TEXT,
         "addressee": {"type": ["string", "null"]},
         "page_size": {"enum": ["letter", "a4"]},
+        "subject": {"type": ["string", "null"], "description": "Who asked, as the token said it"},
         "deliveries": {"type": "integer"},
         "receipt": {"type": "object", "description": "What was published"},
         "error": {
@@ -177,21 +179,53 @@ def request(
     now = datetime.now(UTC)
     window = resolve(wanted.window, now)
     id_ = id_of(now, wanted.audience, window, secrets.token_hex(6))
-    asked = Asked(id_, str(window), wanted.audience, said(now), "api", wanted.addressee, wanted.page_size)
-    requests = deployed().requests
+    event = router.current_event.raw_event
+    who = subject(event)
+    asked = Asked(
+        id_, str(window), wanted.audience, said(now), "api", wanted.addressee, wanted.page_size, who
+    )
     if key is None:
-        requests.create(asked)
+        _take("briefings", who, now)
+        deployed().requests.create(asked)
     else:
-        body = json.dumps(wanted.model_dump(), sort_keys=True)
-        caller = claims(router.current_event.raw_event).get("sub", "")
-        kept = requests.create_once(f"{caller}\n{key}", hashlib.sha256(body.encode()).hexdigest(), asked)
-        if kept is None:
-            detail = "this Idempotency-Key came with another body before: use a new one"
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-        asked = kept
+        asked = _once(key, wanted, asked, now)
     logger.info("requested", request=asked.id)
     headers = {**NOT_KEPT, "Location": f"/briefings/{asked.id}", "Retry-After": str(AGAIN)}
-    return Response(HTTPStatus.ACCEPTED.value, JSON, json.dumps(_briefing(asked)), headers=headers)
+    return Response(HTTPStatus.ACCEPTED.value, JSON, json.dumps(_answer(asked)), headers=headers)
+
+
+def _answer(asked: Asked) -> dict[str, Any]:
+    """What whoever asks is told: all of it only if they may read it as well."""
+    whole = _briefing(asked)
+    if asked.audience in audiences(router.current_event.raw_event):
+        return whole
+    return {key: value for key, value in whole.items() if key not in ("receipt", "error")}
+
+
+def _once(key: str, wanted: Wanted, asked: Asked, now: datetime) -> Asked:
+    """Create a request, or find the one that the caller's key stands for."""
+    if asked.subject is None:
+        detail = "the token names no subject (sub), and nothing else tells whose Idempotency-Key it is: leave it out"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    requests, own = deployed().requests, f"{asked.subject}\n{key}"
+    if not requests.knows(own):
+        _take("briefings", asked.subject, now)
+    body = json.dumps(wanted.model_dump(), sort_keys=True)
+    found = requests.create_once(own, hashlib.sha256(body.encode()).hexdigest(), asked)
+    if found is None:
+        detail = "this Idempotency-Key came with another body before: use a new one"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    return found
+
+
+def _take(kind: str, who: str | None, now: datetime) -> None:
+    """Have a call count towards what its caller may ask for today."""
+    quota = deployed().quota(kind)
+    if not quota.take(who, now):
+        tomorrow = datetime.combine(now.date() + timedelta(1), time(), UTC)
+        detail = f"this caller has asked for {quota.most:,} {kind} today (UTC), which is the most: ask again tomorrow"
+        later = {"Retry-After": str(int((tomorrow - now).total_seconds()) + 1)}
+        raise Refused(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=later)
 
 
 @router.get(
@@ -217,9 +251,12 @@ def listing(
     if cursor is not None and Name.parse(cursor) is None:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the cursor is not one that a page has given")
 
+    seen = audiences(router.current_event.raw_event)
+
     def wanted(each: Listed) -> bool:
         return (
-            state in (None, each.state)
+            each.name.audience in seen
+            and state in (None, each.state)
             and audience in (None, each.name.audience)
             and days in (None, each.name.window)
         )
@@ -302,6 +339,7 @@ def evidence(id: str) -> Response[str]:
 )
 def upload() -> Response[str]:
     """Give the URL and the form fields for one upload, for PDFs that are too large for `POST /verifications`."""
+    _take("uploads", subject(router.current_event.raw_event), datetime.now(UTC))
     id_ = secrets.token_hex(16)
     form = deployed().upload(id_)
     found = {"upload": id_, **form, "expires_in": LINK_SECONDS, "most_bytes": MOST_UPLOADED}
@@ -366,6 +404,7 @@ def _briefing(asked: Asked) -> dict[str, Any]:
         "requested_by": asked.requested_by,
         "addressee": asked.addressee,
         "page_size": asked.page_size,
+        "subject": asked.subject,
         "deliveries": deliveries,
     }
     if outcome and outcome.receipt:
@@ -376,7 +415,9 @@ def _briefing(asked: Asked) -> dict[str, Any]:
 
 
 def _found(id: str) -> Asked:
-    asked = deployed().requests.get(id) if Name.parse(id) else None
+    name = Name.parse(id)
+    seen = name is not None and name.audience in audiences(router.current_event.raw_event)
+    asked = deployed().requests.get(id) if seen else None
     if asked is None:
         raise Refused(HTTPStatus.NOT_FOUND, "there is no such request: GET /briefings lists them")
     return asked
@@ -405,7 +446,8 @@ _SCHEMES: Any = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": f"A token with the scope {READ}, or {REQUEST} to ask for briefings",
+        "description": f"A token with the scope {READ}, or for the briefings of one audience {READ}:lawmaker or "
+        f"{READ}:regulator; {REQUEST} to ask for briefings",
     }
 }
 _api = Api(logger, router, BODIES)

@@ -10,7 +10,7 @@ Permissions: `s3:GetObject` and `s3:ListBucket` on the uploads, and on the setti
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -22,7 +22,8 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from reports.deployed import MOST_UPLOADED, deployed
-from reports.problems import JSON, MAY_READ, Api, Body, Refused, content, described
+from reports.problems import JSON, MAY_READ, Api, Body, Refused, audiences, content, described
+from reports.resolve import AUDIENCES, Audience
 
 PDF = "application/pdf"
 MOST_SENT = 4_500_000  # bytes of a PDF; as base64 they stay below the 6 MB that Lambda takes
@@ -90,7 +91,9 @@ def verify() -> Response[str]:
     """Give the verdicts of `exhibit verify` on a PDF: of any bytes, signed or not."""
     from reports.judge import judge
 
-    pdf = _pdf(router.current_event.raw_event)
+    event = router.current_event.raw_event
+    pdf = _pdf(event)
+    _check_audience(pdf, audiences(event))
     parts = deployed()
     trust = (*(parts.chain()[-1:] if parts.settings.get("chain.pem") else ()), *parts.trust())
     judged = judge(pdf, trust or None, datetime.now(UTC))
@@ -116,6 +119,21 @@ def _pdf(event: Mapping[str, Any]) -> bytes:
     if len(pdf) > MOST_UPLOADED:
         raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MOST_UPLOADED:,} bytes are checked")
     return pdf
+
+
+def _check_audience(pdf: bytes, seen: Collection[Audience]) -> None:
+    """Refuse a briefing that is for others, as if there was none; of what is no briefing, nobody is kept out."""
+    from reports.contents import attached
+    from reports.read_json import read_json
+
+    if len(seen) == len(AUDIENCES):
+        return
+    try:
+        audience = read_json(attached(pdf)["briefing.json"])["audience"]
+    except Exception:  # any bytes may be sent: the verdicts say what is wrong with them
+        return
+    if audience in AUDIENCES and audience not in seen:
+        raise Refused(HTTPStatus.NOT_FOUND, "there is no such briefing among those that this caller may read")
 
 
 def _is_id(text: str) -> bool:

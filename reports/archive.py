@@ -121,12 +121,18 @@ def entered_receipt(entry: Entry) -> Receipt:
 
 
 def latest(store: Store, number: str) -> Receipt | None:
-    """The receipt of the latest edition of a report, or None; raises `Unavailable` for an unreadable one."""
-    return max(_receipts(store, number), key=lambda receipt: receipt.edition, default=None)
+    """The receipt of the latest edition of a report, or None; raises `Unavailable` for an unreadable one.
+
+    A document for another addressee has a number that goes on, and editions of its own.
+    """
+    found = (receipt for receipt in _receipts(store, number) if receipt.report_number == number)
+    return max(found, key=lambda receipt: receipt.edition, default=None)
 
 
 def published_for(store: Store, number: str, request: str) -> Receipt | None:
     """The receipt of the edition that was published for a request, by its id, or None; raises as `latest` does.
+
+    It is looked for among the editions of a report, and of those whose numbers go on.
 
     One that a killed run has entered and not put is put first.
     """

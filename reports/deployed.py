@@ -20,6 +20,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from reports import faults
 from reports.errors import InvalidSettings
 from reports.names import check_deployed
+from reports.quotas import MOST, Quota
 from reports.requests import Requests
 from reports.store import Store
 from reports.store_s3 import S3Store
@@ -65,6 +66,7 @@ class Environment:
     bus: str
     evidence_prefix: str = ""
     settings_prefix: str = ""
+    caller_quota: int = MOST
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Environment:
@@ -75,7 +77,8 @@ class Environment:
             text = environ.get(variable, "").strip()
             if not text and each.default is MISSING:
                 raise InvalidSettings(f"{variable} is not set: set it in template.yaml")
-            found[each.name] = _VALUES.get(each.name, _text)(variable, text)
+            if text or not isinstance(each.default, int):
+                found[each.name] = _VALUES.get(each.name, _text)(variable, text)
         return cls(**found)
 
 
@@ -114,6 +117,7 @@ _VALUES: Mapping[str, Callable[[str, str], Any]] = {
     "timestamp_urls": _urls,
     "settling_days": _number(0, MOST_SETTLING_DAYS),
     "max_receives": _number(2, 1000),
+    "caller_quota": _number(1, MOST),
 }
 
 
@@ -141,6 +145,11 @@ class Deployed:
     def requests(self) -> Requests:
         """Requests, attempts, outcomes and idempotency keys, each below a prefix of the archive."""
         return Requests(*(self._archive(kind) for kind in ("requests", "attempts", "outcomes", "keys")))
+
+    def quota(self, kind: str) -> Quota:
+        """How much of a kind each caller may ask for in a day; the bucket of uploads forgets it afterwards."""
+        store = S3Store(self.client("s3"), self.environment.uploads_bucket, "quotas/")
+        return Quota(store, kind, self.environment.caller_quota)
 
     def asked(self, id_: str) -> datetime | None:
         """When a request was created, which its id does not say of a scheduled one: that bears the due instant."""

@@ -45,7 +45,9 @@ class AthenaPress:
         """Publish as `reports.deliver.Press` says."""
         from reports import pipeline
 
-        asked = pipeline.Request(request.window, request.audience, request.instant, request.id)
+        asked = pipeline.Request(
+            request.window, request.audience, request.instant, request.id, request.addressee
+        )
         with TemporaryDirectory(prefix="exhibit-") as folder:
             house = self._house(request, Path(folder))
             return pipeline.publish(asked, house, self._signing(), self.progress)
@@ -91,7 +93,7 @@ class AthenaPress:
         )
 
     def _house(self, request: Request, folder: Path) -> House:
-        from reports.pipeline import House, addressed, marked, read_settings
+        from reports.pipeline import House, marked, read_settings
 
         engine = self._engine(request)
         resources = self._resources(folder)
@@ -99,7 +101,7 @@ class AthenaPress:
         return House(
             engine=_Counted(engine, self),
             source=engine.source,
-            settings=addressed(settings, request.audience, request.addressee),
+            settings=settings,
             resources=resources,
             store=self.parts.briefings,
             pseudonym_key=self._pseudonym_key(),

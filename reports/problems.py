@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, get_args
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -25,13 +25,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from reports.errors import ExhibitError, InvalidRequest, Unavailable
 from reports.read_json import read_json
-from reports.resolve import Audience
+from reports.resolve import AUDIENCES, Audience
 
 JSON, PROBLEM = "application/json", "application/problem+json"
 READ, REQUEST = "briefings:read", "briefings:request"
-AUDIENCES: tuple[Audience, ...] = get_args(Audience)
 READ_OF: Mapping[str, Audience] = {f"{READ}:{audience}": audience for audience in AUDIENCES}
-MAY_READ = [{"token": [scope]} for scope in (READ,)]  # as OpenAPI says it: any one of them
+MAY_READ = [{"token": [scope]} for scope in (READ, *READ_OF)]  # as OpenAPI says it: any one of them
 MAY_REQUEST = [{"token": [REQUEST]}]
 MOST_JSON = 16 * 2**10  # bytes of a JSON body
 DEEPEST = 8  # arrays and objects in each other
@@ -151,6 +150,30 @@ class Api:
         return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
 
 
+_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["at", "message"],
+                "properties": {"at": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+# The gateway itself gives these, in a form of its own
+_PLAIN: Mapping[str, Any] = {JSON: {"schema": {"type": "object"}}}
+_OURS: Mapping[str, Any] = {PROBLEM: {"schema": _SCHEMA}}
+_FORMS = {HTTPStatus.UNAUTHORIZED: _PLAIN, HTTPStatus.TOO_MANY_REQUESTS: {**_PLAIN, **_OURS}}
+
+
 def shown_method(method: str) -> str:
     """A method as it may be told: a caller can write anything there."""
     return method if method.isascii() and method.isalpha() and len(method) <= 20 else "what was asked"
@@ -190,37 +213,10 @@ def described(*statuses: HTTPStatus) -> dict[int, Any]:
     every = {*statuses, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
     every |= {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}
     every |= {HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
-    # The gateway itself gives these two, in a form of its own
-    plain = {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}
     return {
-        status.value: {
-            "description": status.phrase,
-            "content": {JSON: {"schema": {"type": "object"}}}
-            if status in plain
-            else {PROBLEM: {"schema": _SCHEMA}},
-        }
+        status.value: {"description": status.phrase, "content": _FORMS.get(status, _OURS)}
         for status in sorted(every)
     }
-
-
-_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["at", "message"],
-                "properties": {"at": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-    },
-}
 
 
 _PARAMETER = re.compile(r"\\\{\w+\\\}")  # as `re.escape` leaves it

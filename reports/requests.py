@@ -43,7 +43,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Request:
     """What is asked for. `window` is `FIRST/LAST`, `as_of` an RFC 3339 instant in UTC.
 
-    `requested_by` is `api`, or `schedule` and its name; nothing says which person asked.
+    `requested_by` is `api`, or `schedule` and its name; `subject` is who asked through the API, as the token says it.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -55,6 +55,7 @@ class Request:
     requested_by: str
     addressee: str | None = None
     page_size: PageSize = "letter"
+    subject: str | None = None
 
     def json(self) -> bytes:
         """The request as it is kept."""
@@ -150,12 +151,16 @@ class Requests:
         """Create a request; False where it is there already."""
         return self.requests.put({f"{request.id}.json": request.json()})
 
+    def knows(self, key: str) -> bool:
+        """Whether a key stands for a request."""
+        return self.keys.get(_of_key(key)) is not None
+
     def create_once(self, key: str, body_sha256: str, request: Request) -> Request | None:
         """Create the request that a key stands for: this one, if the key is new; None if it came with another body.
 
         The key is written first. Whoever comes with it again, after a crash too, creates the same request.
         """
-        name = f"{sha256(key.encode()).hexdigest()}.json"
+        name = _of_key(key)
         record = json.dumps({"body_sha256": body_sha256, "request": asdict(request)}, indent=2) + "\n"
         if not self.keys.put({name: record.encode()}):
             kept: _Kept = _read(_Kept, self.keys.get(name), f"keys/{name}")
@@ -266,6 +271,10 @@ def kind_and_message(error: Exception) -> Mapping[str, str]:
         "kind": "InternalError",
         "message": f"internal error: {type(error).__name__}: the log of the function has more",
     }
+
+
+def _of_key(key: str) -> str:
+    return f"{sha256(key.encode()).hexdigest()}.json"
 
 
 def stem(name: str) -> str:

@@ -170,7 +170,8 @@ def test_each_scope_of_a_route_serves(method: str, path: str) -> None:
     """The good twin: as it is described, with each of its scopes, a call reaches its handler."""
     ask = through_the_gateway()
     for scope in operations()[method, path]:
-        assert ask(call(method, path.replace("{id}", ID)), f"openid {scope}") in REACHED | {200}
+        own = ID.replace("lawmaker", "regulator") if scope.endswith(":regulator") else ID
+        assert ask(call(method, path.replace("{id}", own)), f"openid {scope}") in REACHED
 
 
 def test_the_gateway_needs_what_the_functions_need() -> None:
