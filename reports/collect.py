@@ -106,10 +106,7 @@ def _check_layouts(question: Question, engine: QueryEngine, listed: Sequence[Loc
     if len({o.layout for o in listed if question.reads(o)}) == 1:
         return
     for row in engine.ask(question, lambda *_: None).rows:
-        raise InvalidEvidence(
-            f"{row['flat_object']}: detection {row['detection_id']} is in {row['ocsf_object']} as well, and would "
-            "count twice: deliver it in one layout"
-        )
+        raise query.of_both(row)
 
 
 def _gaps(window: Window, tallies: Answer, listed: Sequence[Located]) -> tuple[date, ...]:

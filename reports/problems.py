@@ -23,7 +23,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from reports.errors import ExhibitError, InvalidRequest, Unavailable
+from reports.errors import ExhibitError, InvalidRequest, Unavailable, trace
 from reports.read_json import read_json
 from reports.resolve import AUDIENCES, Audience
 
@@ -138,14 +138,14 @@ class Api:
         if isinstance(error, InvalidRequest):
             return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)).response()
         if isinstance(error, Unavailable):
-            self.logger.warning(str(error), kind=type(error).__name__)
+            self.logger.warning(error.public, kind=type(error).__name__)
             detail = "something that has to be asked does not answer: try again"
             later = {"Retry-After": str(AGAIN)}
             return Refused(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=later).response()
         if isinstance(error, ExhibitError):
-            self.logger.error(str(error), kind=type(error).__name__)
+            self.logger.error(error.public, kind=type(error).__name__)
         else:
-            self.logger.error("internal error", exc_info=error)
+            self.logger.error("internal error", trace=trace(error))
         detail = "something is wrong with the service: its log has more"
         return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
 

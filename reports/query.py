@@ -216,8 +216,23 @@ def within_64_bits(rows: Sequence[Row]) -> None:
             if (row.get(name) or 0) > LARGEST:
                 raise InvalidEvidence(
                     f"{_largest(rows, name)}: column {column} adds up to {row[name]:,}, more than the {LARGEST:,} that "
-                    "64 bits hold: correct the values that are too large, and deliver the object again"
+                    "64 bits hold: correct the values that are too large, and deliver the object again",
+                    f"{_largest(rows, name)}: column {column} adds up to more than the {LARGEST:,} that 64 bits hold: "
+                    "correct the values that are too large, and deliver the object again",
                 )
+
+
+def of_both(row: Row, flat: str = "", ocsf: str = "") -> InvalidEvidence:
+    """What to say of an id that is in both layouts; `flat` and `ocsf` tell its place in the object of each."""
+    one, other, advice = (
+        row["flat_object"],
+        row["ocsf_object"],
+        "and would count twice: deliver it in one layout",
+    )
+    return InvalidEvidence(
+        f"{one}: detection {row['detection_id']} is in {other} as well, {advice}",
+        f"{one}{flat}: its detection is in {other}{ocsf} as well, {advice}",
+    )
 
 
 def _largest(rows: Sequence[Row], name: str) -> str:

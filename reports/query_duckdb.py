@@ -139,6 +139,8 @@ class DuckDBEngine:
             raise diagnose.explain(self.evidence.root, located, question, error) from None
         if any(row.get("standing") in ("tied", "unsound") for row in rows):
             raise diagnose.explain(self.evidence.root, located, question, None)
+        if question.name == "overlap" and rows:
+            raise diagnose.twice(self.evidence.root, located, rows[0])
         query.within_64_bits(rows)
         layouts = sorted({o.layout for o in located or listed})
         statement = query.statement(question.name, *layouts)

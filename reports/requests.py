@@ -264,9 +264,9 @@ class _Beside:
 
 
 def kind_and_message(error: Exception) -> Mapping[str, str]:
-    """An error as it is kept and shown; of a fault of ours, its type alone."""
+    """An error as it is kept and shown, without what a row holds; of a fault of ours, its type alone."""
     if isinstance(error, ExhibitError):
-        return {"kind": type(error).__name__, "message": str(error)}
+        return {"kind": type(error).__name__, "message": error.public}
     return {
         "kind": "InternalError",
         "message": f"internal error: {type(error).__name__}: the log of the function has more",
