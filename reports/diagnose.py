@@ -238,7 +238,8 @@ def _tied(rows: Sequence[Row], place: Callable[[str, str], str]) -> InvalidEvide
     return InvalidEvidence(
         f"{first['object']}: detection {shown(first['detection_id'])} has two revisions of {instant} that differ "
         f"in {column} ({' and '.join(told)}): deliver a further revision of it",
-        f"{'; '.join(sorted(places.values()))}: two revisions of one instant differ in {column}: deliver a further revision",
+        f"{'; '.join(sorted(places.values()))}: two revisions of one instant differ in {column}: "
+        "deliver a further revision of it",
     )
 
 
