@@ -55,7 +55,8 @@ class Receipt:
     `content_sha256` leaves out what changes from run to run: it is how the same content is known again.
     `unsigned` are the first bytes of the document, before its signature. `request` is the id of the request that it was
     published for, where requests have ids. `printed_as_codes` are the characters that no font had, or that would hide
-    or reorder others, such as `U+1F600`; where there are none, JSON has no such key.
+    or reorder others, such as `U+1F600`; `not_yet_counted` are the evidence objects that came while the others were
+    counted. Where there are none, JSON has no such key.
     """
 
     report_number: str
@@ -74,6 +75,7 @@ class Receipt:
     software: dict[str, str]
     request: str | None = None
     printed_as_codes: tuple[str, ...] = ()
+    not_yet_counted: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -93,8 +95,9 @@ class Receipt:
     def json(self) -> str:
         """The receipt as it is stored and printed."""
         found = asdict(self)
-        if not self.printed_as_codes:
-            del found["printed_as_codes"]
+        for key in ("printed_as_codes", "not_yet_counted"):
+            if not found[key]:
+                del found[key]
         return register.as_stored(found).decode()
 
 
@@ -213,6 +216,7 @@ def receipt_of(
         },
         software={"name": "exhibit", "version": __version__},
         printed_as_codes=rendered.printed_as_codes,
+        not_yet_counted=briefing.evidence.uncounted,
     )
 
 

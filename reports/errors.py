@@ -5,6 +5,7 @@
     ├── InvalidInput       exit 2   the request, the settings or the evidence are wrong
     │   ├── InvalidRequest            the window, the audience, a path
     │   ├── InvalidEvidence           an evidence object, one of its rows or columns
+    │   │   └── Changed                   one that changed while it was read
     │   └── InvalidSettings           registry, dataset, issuer, law, template, key or certificate
     └── Unavailable        exit 3   could not be checked: an authority or a store did not answer
         ├── Unreadable                a PDF is none, or holds more than is read
@@ -77,6 +78,10 @@ class InvalidRequest(InvalidInput):
 
 class InvalidEvidence(InvalidInput):
     """An evidence object, one of its rows or one of its columns is wrong."""
+
+
+class Changed(InvalidEvidence):
+    """An evidence object changed while it was read: to read it again may end well."""
 
 
 class InvalidSettings(InvalidInput):

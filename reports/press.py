@@ -116,7 +116,8 @@ class AthenaPress:
         from reports.query_athena import AthenaEngine
 
         environment = self.parts.environment
-        source = S3Evidence(self.parts.client("s3"), environment.evidence_bucket, environment.evidence_prefix)
+        place = environment.evidence_bucket, environment.evidence_prefix
+        source = S3Evidence(self.parts.client("s3"), *place, deadline=self.deadline)
         return AthenaEngine(
             self.parts.client("athena"),
             environment.workgroup,

@@ -34,7 +34,8 @@ class Question:
 
     `delivered` bounds the partitions (updates land after the days that they are about), `about` the days of activity;
     `as_of` (aware) is the instant of the request, after which nothing can have been revised. `leading` are the values
-    that `NAME.cells.sql` takes before the days, `last` those that `NAME.sql` takes; days are ISO dates.
+    that `NAME.cells.sql` takes before the days, `last` those that `NAME.sql` takes; days are ISO dates. It is asked of
+    the objects with the names in `listed` alone, or of all that there are.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Question:
     as_of: datetime
     leading: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
+    listed: frozenset[str] | None = None
 
     @property
     def of_latest(self) -> tuple[str, ...]:
@@ -57,6 +59,8 @@ class Question:
 
     def reads(self, located: Located) -> bool:
         """Whether it is asked of an object; in the flat layout, revisions stay in their event day."""
+        if self.listed is not None and located.name not in self.listed:
+            return False
         return located.day in (self.about if located.layout == "flat" else self.delivered)
 
     @property
@@ -134,13 +138,17 @@ def history(of: Question, earliest: date) -> Question:
     """What each campaign did before the window of a question, since the first day of evidence, `earliest`."""
     before = Window(earliest, of.about.first - timedelta(1))
     delivered = Window(earliest, of.delivered.last)
-    return Question("history", delivered, before, of.as_of, (str(of.about.preceding.first),))
+    return Question(
+        "history", delivered, before, of.as_of, (str(of.about.preceding.first),), listed=of.listed
+    )
 
 
 def overlap(of: Question, earliest: date) -> Question:
     """Which id is in both layouts, among all that a question and its history read."""
     first = min(earliest, of.about.first)
-    return Question("overlap", Window(first, of.delivered.last), Window(first, of.about.last), of.as_of)
+    return Question(
+        "overlap", Window(first, of.delivered.last), Window(first, of.about.last), of.as_of, listed=of.listed
+    )
 
 
 def has_cells(name: str) -> bool:
