@@ -38,7 +38,10 @@ def run(options: argparse.Namespace) -> int:
     from reports.rehearsal.serve import Choices, served
 
     gc.enable()  # this command is the one that goes on
-    with served(Choices(options.port, options.evidence, options.state), say) as found:
+    with (
+        served(Choices(options.port, options.evidence, options.state), say) as found,
+        suppress(KeyboardInterrupt),
+    ):
         say(f"API:     {found.api}")
         say(f"AWS:     {found.aws}")
         say(f"token:   {found.token}")
@@ -46,8 +49,7 @@ def run(options: argparse.Namespace) -> int:
         if options.state:
             say(f"session: . {options.state / 'session'}")
         say("serving: until Ctrl-C")
-        with suppress(KeyboardInterrupt):
-            _wait()
+        _wait()
     say("stopped")
     return 0
 
