@@ -261,7 +261,10 @@ def listing(
             and days in (None, each.name.window)
         )
 
-    page = list(islice(deployed().requests.listed(cursor or "", wanted), limit + 1))
+    parts = [
+        f"-{each}-" for each in (audience, days and str(days).replace("-", "").replace("/", "-")) if each
+    ]
+    page = list(islice(deployed().requests.listed(cursor or "", wanted, parts, state), limit + 1))
     following = page[limit - 1].name.id if len(page) > limit else None
     found = {"briefings": [_entry(each.name, each.state) for each in page[:limit]], "next": following}
     return Response(HTTPStatus.OK.value, JSON, json.dumps(found), headers=FRESH)

@@ -10,7 +10,7 @@ from datetime import date
 from reports import query
 from reports.errors import Changed, InvalidEvidence, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
-from reports.query import Answer, Inquiry, QueryEngine, Question
+from reports.query import Answer, Inquiry, Locating, QueryEngine, Question
 from reports.resolve import Window
 
 TRIES = 3
@@ -134,7 +134,10 @@ def _check_layouts(question: Question, engine: QueryEngine, listed: Sequence[Loc
     if len({o.layout for o in listed if question.reads(o)}) == 1:
         return
     for row in engine.ask(question, lambda *_: None).rows:
-        raise query.of_both(row)
+        names = (row["flat_object"], row["ocsf_object"])
+        if not isinstance(engine, Locating):
+            raise query.of_both(row)
+        raise query.of_both(row, *(f": {engine.holding(name, row['detection_id'])}" for name in names))
 
 
 def _gaps(window: Window, tallies: Answer, listed: Sequence[Located]) -> tuple[date, ...]:

@@ -22,6 +22,7 @@ from reports.errors import InvalidSettings
 from reports.names import check_deployed
 from reports.quotas import MOST, Quota
 from reports.requests import Requests
+from reports.segments import Segments
 from reports.store import Store
 from reports.store_s3 import S3Store
 from reports.tsa_url import TsaUrl
@@ -143,8 +144,10 @@ class Deployed:
 
     @cached_property
     def requests(self) -> Requests:
-        """Requests, attempts, outcomes and idempotency keys, each below a prefix of the archive."""
-        return Requests(*(self._archive(kind) for kind in ("requests", "attempts", "outcomes", "keys")))
+        """Requests, attempts, outcomes and idempotency keys, each below a prefix of the archive, and their index."""
+        kinds = ("requests", "attempts", "outcomes", "keys")
+        requests, attempts, outcomes, keys = map(self._archive, kinds)
+        return Requests(requests, attempts, outcomes, keys, Segments(self._archive("segments")))
 
     def quota(self, kind: str) -> Quota:
         """How much of a kind each caller may ask for in a day; the bucket of uploads forgets it afterwards."""

@@ -220,12 +220,6 @@ def holding(root: Path, located: Sequence[Located], name: str, detection: str) -
     return " and ".join(_place(root, o, row) for row in rows)
 
 
-def twice(root: Path, located: Sequence[Located], row: Row) -> InvalidEvidence:
-    """What to say of an id that is in both layouts."""
-    told = partial(holding, root, located, detection=row["detection_id"])
-    return query.of_both(row, *(f": {told(row[name])}" for name in ("flat_object", "ocsf_object")))
-
-
 def _tied(rows: Sequence[Row], place: Callable[[str, str], str]) -> InvalidEvidence:
     first = next(row for row in rows if row["standing"] != "tied")
     other = next(row for row in rows if row["standing"] == "tied")

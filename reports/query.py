@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
@@ -105,6 +105,14 @@ class QueryEngine(Protocol):
 
     def ask(self, question: Question, progress: Progress) -> Answer:
         """Answer a question exactly; raises `InvalidEvidence` where the evidence cannot be counted."""
+
+
+@runtime_checkable
+class Locating(Protocol):
+    """An engine that reads the objects itself, and so can tell their rows."""
+
+    def holding(self, name: str, detection: str) -> str:
+        """The rows of an object that hold an id, in words."""
 
 
 @dataclass(frozen=True, slots=True)

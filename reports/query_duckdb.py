@@ -139,12 +139,14 @@ class DuckDBEngine:
             raise diagnose.explain(self.evidence.root, located, question, error) from None
         if any(row.get("standing") in ("tied", "unsound") for row in rows):
             raise diagnose.explain(self.evidence.root, located, question, None)
-        if question.name == "overlap" and rows:
-            raise diagnose.twice(self.evidence.root, located, rows[0])
         query.within_64_bits(rows)
         layouts = sorted({o.layout for o in located or listed})
         statement = query.statement(question.name, *layouts)
         return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
+
+    def holding(self, name: str, detection: str) -> str:
+        """The rows of an object that hold an id, in words."""
+        return diagnose.holding(self.evidence.root, self.evidence.list(), name, detection)
 
     def _rows(self, question: Question, located: Sequence[Located], progress: Progress) -> tuple[Row, ...]:
         if not query.has_cells(question.name):

@@ -10,9 +10,10 @@ import base64
 import hashlib
 import os
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -113,14 +114,15 @@ class KeptKeys(_VersionedKeyStore):
 
     def list_page(self, prefix: str, after: str, most: int) -> Listing:
         """The next objects whose names start with `prefix`, whether there are more, and the last name if so."""
-        first = max(bisect_left(self.names, prefix), bisect_right(self.names, after) if after else 0)
-        page = []
-        for name in islice(self.names, first, first + most + 1):
-            if not name.startswith(prefix):
-                break
-            page.append(name)
+        page = list(islice(self.names_after(prefix, after), most + 1))
         more = len(page) > most
         return [self._listed(name) for name in page[:most]], more, page[most - 1] if more and most else None
+
+    def names_after(self, prefix: str, after: str) -> Iterator[str]:
+        """The names that start with `prefix` and come after `after`, in order."""
+        first = max(bisect_left(self.names, prefix), bisect_right(self.names, after) if after else 0)
+        found = islice(self.names, first, None)
+        return takewhile(lambda name: name.startswith(prefix), found)
 
     def _listed(self, name: str) -> FakeKey:
         place = self._place(name)
@@ -176,6 +178,33 @@ class KeptKeys(_VersionedKeyStore):
         if {"", ".", ".."} & {*parts}:
             return None
         return self._folder.joinpath(*(quote(part, safe=" =+@,") for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptStore:
+    """What is below a prefix of a kept bucket as a store, for what has to be quick before anybody calls."""
+
+    keys: KeptKeys
+    put_object: Callable[[str, bytes], object]
+    prefix: str
+
+    def put(self, documents: Mapping[str, bytes]) -> bool:
+        """Keep documents as `Store.put` says."""
+        if any(self.prefix + name in self.keys for name in documents):
+            return False
+        for name, content in documents.items():
+            self.put_object(self.prefix + name, content)
+        return True
+
+    def get(self, name: str) -> bytes | None:
+        """What is kept under a name, or None."""
+        found = self.keys.get(self.prefix + name)
+        return bytes(found.value) if isinstance(found, FakeKey) else None
+
+    def list(self, prefix: str, after: str = "", most: int | None = None) -> tuple[str, ...]:
+        """List names as `Store.list` says."""
+        found = self.keys.names_after(self.prefix + prefix, self.prefix + after)
+        return tuple(name.removeprefix(self.prefix) for name in islice(found, most))
 
 
 def keep(backend: S3Backend, bucket: str, folder: Path) -> KeptKeys:

@@ -35,7 +35,7 @@ from reports.rehearsal.account import ACCOUNT, CREDENTIALS, REGION, TIMESTAMP, A
 from reports.rehearsal.athena import AthenaService, DuckDBAthena
 from reports.rehearsal.deploy import Client, arn, connect, deploy
 from reports.rehearsal.gateway import Gateway, Routed, routing
-from reports.rehearsal.kept import KeptKeys, keep
+from reports.rehearsal.kept import KeptKeys, KeptStore, keep
 from reports.rehearsal.listening import address, listening, serving
 from reports.rehearsal.mirror import Mirror
 from reports.rehearsal.sandbox import ROOT, Sandboxes
@@ -43,13 +43,15 @@ from reports.rehearsal.state import opened, write_session
 from reports.rehearsal.template import TEMPLATE, Stack
 from reports.rehearsal.tokens import Tokens
 from reports.rehearsal.triggers import Triggers
-from reports.requests import stem
+from reports.requests import Requests, stem
 from reports.sample import write_sample
+from reports.segments import Segments
 
 ISSUER, AUDIENCE, SUBJECT = "https://issuer.localhost", "exhibit", "you"
 READ, BOTH = "briefings:read", "briefings:read briefings:request"
 EVIDENCE = "evidence"  # the name of its bucket
 SAMPLE = "sample"  # the folder of the sample evidence in the state
+KINDS = ("requests", "attempts", "outcomes", "keys", "segments")
 KEPT = {"ArchiveBucket": "archive", "SettingsBucket": "settings"}
 MOST = min(4, max(2, os.cpu_count() or 2))  # processes of each function
 
@@ -187,6 +189,11 @@ def _fill(s3: Any, stack: Stack, folder: Path, evidence: Path, authority: LocalA
         s3.put_object(Bucket=settings, Key=key, Body=content)
     backend = s3_backends[ACCOUNT]["aws"]
     kept = {each: keep(backend, stack.resources[each].name, folder / name) for each, name in KEPT.items()}
+    archive = stack.resources["ArchiveBucket"].name
+    put = partial(backend.put_object, archive)
+    stores = (KeptStore(kept["ArchiveBucket"], put, f"{kind}/") for kind in KINDS)
+    requests, attempts, outcomes, keys, segments = stores
+    Requests(requests, attempts, outcomes, keys, Segments(segments)).index()
     return kept["ArchiveBucket"]
 
 
