@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from reports.schedules import Schedules
 
 PREFIX = "EXHIBIT_"
+_LEFT_OUT = ("caller_quota", "timestamp_addresses")  # where they are, the value that the field says, or below
 CHAIN, TRUST = "chain.pem", "trust.pem"
 # Of the files inside a PDF, those that the API gives by themselves
 SERVED = ("briefing.json", "evidence.json")
@@ -68,6 +69,7 @@ class Environment:
     evidence_prefix: str = ""
     settings_prefix: str = ""
     caller_quota: int = MOST
+    timestamp_addresses: str = "public"
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Environment:
@@ -78,8 +80,10 @@ class Environment:
             text = environ.get(variable, "").strip()
             if not text and each.default is MISSING:
                 raise InvalidSettings(f"{variable} is not set: set it in template.yaml")
-            if text or not isinstance(each.default, int):
+            if text or each.name not in _LEFT_OUT:
                 found[each.name] = _VALUES.get(each.name, _text)(variable, text)
+        # Lambda sets this in every function, and nothing else does; a rehearsal's authority is on its own machine
+        found.setdefault("timestamp_addresses", "public" if environ.get("AWS_LAMBDA_RUNTIME_API") else "any")
         return cls(**found)
 
 
@@ -112,6 +116,15 @@ def _number(least: int, most: int) -> Callable[[str, str], int]:
     return read
 
 
+def _one_of(*texts: str) -> Callable[[str, str], str]:
+    def read(variable: str, text: str) -> str:
+        if text not in texts:
+            raise InvalidSettings(f"{variable} {text!r} is not one of {', '.join(texts)}")
+        return text
+
+    return read
+
+
 _VALUES: Mapping[str, Callable[[str, str], Any]] = {
     "evidence_prefix": _prefix,
     "settings_prefix": _prefix,
@@ -119,6 +132,7 @@ _VALUES: Mapping[str, Callable[[str, str], Any]] = {
     "settling_days": _number(0, MOST_SETTLING_DAYS),
     "max_receives": _number(2, 1000),
     "caller_quota": _number(1, MOST),
+    "timestamp_addresses": _one_of("any", "public"),
 }
 
 

@@ -179,7 +179,10 @@ class AthenaPress:
         parts, environment = self.parts, self.parts.environment
         key = KmsKey.open(parts.client("kms"), environment.signing_key, parts.chain(), datetime.now(UTC))
         # Short enough that the second authority is asked, and answers, within the time that publishing has left
-        authorities = [HttpTimestamper(url, timeout=5, attempts=2) for url in environment.timestamp_urls]
+        authorities = [
+            HttpTimestamper(url, 5, 2, environment.timestamp_addresses == "public")
+            for url in environment.timestamp_urls
+        ]
         trust = parts.trust()
         lists = (parts.settings.get(name) for name in parts.settings.list("crls/"))
         return Signing(
