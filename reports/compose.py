@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
+from hashlib import sha256
 from typing import Any, Literal
 
 from reports.accounts import AccountTable
@@ -362,6 +363,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     supersedes: str | None = None,
     register: Head = EMPTY,
     account_table: AccountTable | None = None,
+    number: str | None = None,
 ) -> Briefing:
     """Compose a briefing for an audience; the same arguments give the same briefing.
 
@@ -382,7 +384,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
         audience=audience,
         window=window,
         as_of=as_of,
-        number=report_number(window, audience),
+        number=number or report_number(window, audience),
         edition=edition,
         supersedes=supersedes,
         register=register,
@@ -426,9 +428,14 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     )
 
 
-def report_number(window: Window, audience: Audience) -> str:
-    """The number that all editions of a briefing share: `EX-20260422-20260605-L`."""
-    return f"EX-{window.first:%Y%m%d}-{window.last:%Y%m%d}-{audience[0].upper()}"
+def report_number(window: Window, audience: Audience, other: str | None = None) -> str:
+    """The number that all editions of a briefing share: `EX-20260422-20260605-L`.
+
+    One for an `other` addressee than that of the settings is a document of its own, and ends with four digits of the
+    addressee's digest: `EX-20260422-20260605-L-3f2a`.
+    """
+    number = f"EX-{window.first:%Y%m%d}-{window.last:%Y%m%d}-{audience[0].upper()}"
+    return number if other is None else f"{number}-{sha256(other.encode()).hexdigest()[:4]}"
 
 
 def _count(value: int, unit: str, row: Mapping[str, Any], question: str = "tallies") -> Quantity:

@@ -144,6 +144,10 @@ class DuckDBEngine:
         statement = query.statement(question.name, *layouts)
         return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
 
+    def holding(self, name: str, detection: str) -> str:
+        """The rows of an object that hold an id, in words."""
+        return diagnose.holding(self.evidence.root, self.evidence.list(), name, detection)
+
     def _rows(self, question: Question, located: Sequence[Located], progress: Progress) -> tuple[Row, ...]:
         if not query.has_cells(question.name):
             return self._whole(question, located)
