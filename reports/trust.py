@@ -115,7 +115,9 @@ class Vouching:
         try:
             path = asyncio.run(validator.async_validate_usage(set()))
         except InsufficientRevinfoError:
-            raise UnknownError(f"the file does not hold what it takes to see that {who} was not revoked") from None
+            raise UnknownError(
+                f"the file does not hold what it takes to see that {who} was not revoked"
+            ) from None
         except (PathError, ValidationError) as error:
             unproven = isinstance(error, (ExpiredError, NotYetValidError)) and not use.proven
             kind = UnknownError if unproven else NotVouchedError
@@ -136,7 +138,11 @@ class Vouching:
             if each.found.issuer != certificate.issuer:
                 continue
             revoked = each.found.get_revoked_certificate_by_serial_number(certificate.serial_number)
-            if revoked is not None and revoked.revocation_date_utc <= time and _issued(certificate, each.issuer):
+            if (
+                revoked is not None
+                and revoked.revocation_date_utc <= time
+                and _issued(certificate, each.issuer)
+            ):
                 when = instant(revoked.revocation_date_utc)
                 raise NotVouchedError(f"{name(certificate)} was revoked at {when}")
 
@@ -149,7 +155,9 @@ class Vouching:
                     found.add(issuer)
                     names.append(issuer.issuer)
         if len(found) - 1 > MOST_ISSUERS:
-            raise UnknownError(f"the file has more than {MOST_ISSUERS} certificates that may have issued another")
+            raise UnknownError(
+                f"the file has more than {MOST_ISSUERS} certificates that may have issued another"
+            )
 
 
 def _issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:

@@ -219,7 +219,9 @@ def _unsigned(pdf: bytes, start: int, why: str) -> _FindingError:
     """What to say of pages that something else follows than a signature of ours."""
     covered = _covered(pdf, start)
     if covered is None:
-        return _WrongError(f"not signed: {len(pdf) - start:,} bytes follow its pages that no signature covers")
+        return _WrongError(
+            f"not signed: {len(pdf) - start:,} bytes follow its pages that no signature covers"
+        )
     if not covered:
         return _WrongError("changed: the signature does not match the file")
     return _FindingError(f"it was signed by another product than Exhibit, or by a later release: {why}")
@@ -229,9 +231,13 @@ def _tail(pdf: bytes, start: int, why: str) -> str:
     """Why what follows a briefing is none of ours; raises if it was changed, or nothing vouches for it."""
     covered = _covered(pdf, start)
     if covered is None:
-        raise _WrongError(f"something was added after signing: {len(pdf) - start:,} bytes at the end are not covered")
+        raise _WrongError(
+            f"something was added after signing: {len(pdf) - start:,} bytes at the end are not covered"
+        )
     if not covered:
-        raise _WrongError("something was changed or added after signing: a time-stamp does not match the file")
+        raise _WrongError(
+            "something was changed or added after signing: a time-stamp does not match the file"
+        )
     return why
 
 
@@ -262,7 +268,10 @@ def _digested(pdf: bytes, gap: int, after: int, length: int) -> bool:
         inner = data["encap_content_info"]
         if inner["content_type"].native == "tst_info":
             imprint = inner["content"].parsed["message_imprint"]
-            algorithm, wanted = imprint["hash_algorithm"]["algorithm"].native, imprint["hashed_message"].native
+            algorithm, wanted = (
+                imprint["hash_algorithm"]["algorithm"].native,
+                imprint["hashed_message"].native,
+            )
         else:
             algorithm = info["digest_algorithm"]["algorithm"].native
             (wanted,) = (
@@ -364,7 +373,9 @@ def _stamped(signed: _Signed, time: datetime | _FindingError) -> str:
     if isinstance(time, _FindingError):
         raise time
     last = signed.tokens[-1]
-    return f"signed by {instant(time)}, sealed at {instant(last.time)}; time-stamp authority {name(last.signer)}"
+    return (
+        f"signed by {instant(time)}, sealed at {instant(last.time)}; time-stamp authority {name(last.signer)}"
+    )
 
 
 def _signer(

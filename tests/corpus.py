@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from asn1crypto import algos, cms, core, tsp
+from asn1crypto import algos, cms, core
 from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -114,7 +113,17 @@ class OpensslTimestamper:
 
     def respond(self, request: bytes) -> bytes:
         (self.folder / "query.tsq").write_bytes(request)
-        command = ["openssl", "ts", "-reply", "-config", "ts.cnf", "-queryfile", "query.tsq", "-out", "reply.tsr"]
+        command = [
+            "openssl",
+            "ts",
+            "-reply",
+            "-config",
+            "ts.cnf",
+            "-queryfile",
+            "query.tsq",
+            "-out",
+            "reply.tsr",
+        ]
         subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
         return (self.folder / "reply.tsr").read_bytes()
 
@@ -146,7 +155,9 @@ def stamping(name: str) -> tuple[x509.Certificate, Any, x509.Certificate]:
     """A root and a time-stamp authority below it."""
     root_key, key = new_key(), new_key()
     root = certify(root_key, CA, usage("key_cert_sign", "crl_sign"), name=f"{name} root", until=FAR)
-    leaf = certify(key, usage("digital_signature"), STAMPING, name=name, issuer=(f"{name} root", root_key), until=FAR)
+    leaf = certify(
+        key, usage("digital_signature"), STAMPING, name=name, issuer=(f"{name} root", root_key), until=FAR
+    )
     return leaf, key, root
 
 
@@ -165,7 +176,9 @@ def _by_pss(key: Any, name: str, by: Any, issuer: str, *extensions: x509.Extensi
     def named(common: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
 
-    builder = x509.CertificateBuilder(named(issuer), named(name), key.public_key(), x509.random_serial_number())
+    builder = x509.CertificateBuilder(
+        named(issuer), named(name), key.public_key(), x509.random_serial_number()
+    )
     builder = builder.not_valid_before(NOW - timedelta(days=1)).not_valid_after(FAR)
     for extension in extensions:
         builder = builder.add_extension(extension, critical=True)
@@ -219,13 +232,17 @@ class Corpus:
         at = (NOW + timedelta(days=days)).isoformat().replace("+00:00", "Z")
         self.cases.append({"name": name, "pages": pages, "trust": trust, "at": at})
 
-    def signed(self, pages: str, key: Any = None, stamper: Timestamper | None = None, *more: x509.Certificate) -> bytes:
+    def signed(
+        self, pages: str, key: Any = None, stamper: Timestamper | None = None, *more: x509.Certificate
+    ) -> bytes:
         unsigned = (self.folder / "pages" / f"{pages}.pdf").read_bytes()
         stamper = stamper or LocalTimestamper(self.authority.stamp_key)
         certificates, crls = (self.authority.root, *more), (self.authority.crl,)
         return sign(unsigned, key or self.authority.key, stamper, certificates=certificates, crls=crls)
 
-    def renewals(self, pdf: bytes, stampers: Callable[[Callable[[], datetime]], Timestamper], *roots: Any) -> Iterator[bytes]:
+    def renewals(
+        self, pdf: bytes, stampers: Callable[[Callable[[], datetime]], Timestamper], *roots: Any
+    ) -> Iterator[bytes]:
         for year in range(1, 6):
             now = NOW + timedelta(days=365 * year)
             trust = (self.authority.root, *roots)
@@ -247,7 +264,10 @@ def house(folder: Path) -> Path:
 
 
 def pages(folder: Path, work: Path, authority: LocalAuthority) -> None:
-    expected = {name: json.loads((GOLDEN / name / "expected.json").read_text())["request"] for name in ("naming", "quiet", "ocsf")}
+    expected = {
+        name: json.loads((GOLDEN / name / "expected.json").read_text())["request"]
+        for name in ("naming", "quiet", "ocsf")
+    }
     asked = {
         "lawmaker": ("naming", "lawmaker", ()),
         "regulator": ("ocsf", "regulator", ("--page-size", "a4")),
@@ -288,7 +308,13 @@ def main(name: str) -> None:
         theirs, openssl_root = openssl(work / "openssl")
         pdf = corpus.signed("lawmaker", None, theirs, openssl_root)
         corpus.add("openssl", "lawmaker", pdf, root, openssl_root)
-        corpus.add("openssl-renewed", "lawmaker", renew(pdf, theirs, (root, openssl_root), datetime.now(UTC), crls=()), root, openssl_root)
+        corpus.add(
+            "openssl-renewed",
+            "lawmaker",
+            renew(pdf, theirs, (root, openssl_root), datetime.now(UTC), crls=()),
+            root,
+            openssl_root,
+        )
         with serving(work / "network") as network:
             pdf = sign(unsigned, network.key("signer"), network.timestamper)
             corpus.add("network", "lawmaker", pdf, network.root)
@@ -299,7 +325,9 @@ def main(name: str) -> None:
             corpus.add("local-key-network-stamps", "house", pdf, root, network.root)
             pdf = corpus.signed("regulator", network.key("signer"), None)
             corpus.add("network-key-local-stamps", "regulator", pdf, root, network.root)
-            pdf = renew(pdf, network.timestamper, (root, network.root), datetime.now(UTC), crls=(authority.crl,))
+            pdf = renew(
+                pdf, network.timestamper, (root, network.root), datetime.now(UTC), crls=(authority.crl,)
+            )
             corpus.add("changed-authority", "regulator", pdf, root, network.root)
         (folder / "corpus.json").write_text(json.dumps(corpus.cases, indent=1) + "\n")
 

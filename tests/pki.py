@@ -11,12 +11,19 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from asn1crypto import tsp
 from certomancer.integrations.aiohttp_animator import build_animator_app
 from certomancer.registry import ArchLabel, CertLabel, CertomancerConfig
+from certomancer.services import TimeStamper
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
 from cryptography.x509.oid import NameOID
 
 from reports.assets import Resources
@@ -116,9 +123,26 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         yield found
 
 
+def _stamp(stamper: TimeStamper, request: tsp.TimeStampReq) -> tsp.TimeStampResp:
+    """What certomancer's authority answers, whose own tokens name their certificate by SHA-1 alone (ESS v1)."""
+    certificate = x509.load_der_x509_certificate(stamper.tsa_cert.dump())
+    private = load_der_private_key(stamper.tsa_key.dump(), None)
+    answer = LocalTimestamper(LocalKey((certificate,), private)).respond(request.dump())
+    return tsp.TimeStampResp.load(answer)
+
+
 @contextmanager
-def serving(keys: Path) -> Iterator[Network]:
-    """Make the keys in a folder, and serve."""
+def serving(keys: Path, outdated: bool = False) -> Iterator[Network]:
+    """Make the keys in a folder, and serve; time-stamps may name their certificate by SHA-1 alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not outdated:
+            patch.setattr(TimeStamper, "request_tsa_response", _stamp)
+        with _serving(keys) as network:
+            yield network
+
+
+@contextmanager
+def _serving(keys: Path) -> Iterator[Network]:
     for name in ("root", "between", "signer", "revoked", "stamper", "answerer"):
         (keys / f"{name}.pem").write_bytes(pem(new_key()))
     with socket.create_server(("127.0.0.1", 0)) as listener:

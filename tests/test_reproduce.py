@@ -10,10 +10,10 @@ import pytest
 from pyhanko.pdf_utils.generic import ArrayObject, NumberObject
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.diff_analysis import SuspiciousModification
+from reports.archival import check_signature
 
 from reports import render, reproduce, sign
 from reports.accounts import AccountTable, read_accounts
-from reports.archival import check_signature
 from reports.assets import TEMPLATES, Resources
 from reports.attach import evidence_root
 from reports.judge import judge

@@ -21,7 +21,7 @@ from reports.sign import sign
 from reports.timestamp import HttpTimestamper, LocalTimestamper
 from reports.verify import verify
 from tests import conformance
-from tests.pki import NOW, READ, certify, new_key, pem, sign_locally
+from tests.pki import NOW, READ, certify, new_key, pem, serving, sign_locally
 from tests.tools import needs, needs_verapdf
 
 
@@ -213,6 +213,14 @@ def test_useless_answers(unsigned, authority, answer):
     """An answer that is no time-stamp counts as none, and the authority is named."""
     with pytest.raises(Unavailable, match=r"authority Fixed gave no time-stamp that can be used"):
         sign(unsigned, authority.key, Fixed(answer))
+
+
+def test_outdated_authority(unsigned, authority, tmp_path):
+    """An authority that names its certificate by SHA-1 alone is refused by name, before anything is signed."""
+    with serving(tmp_path, outdated=True) as network:
+        refused = rf"authority {network.timestamper.url} gave no time-stamp that can be used \(it names .* ESS v1"
+        with pytest.raises(Unavailable, match=refused):
+            sign(unsigned, authority.key, network.timestamper, certificates=[network.root])
 
 
 def test_replayed_answer(unsigned, authority):

@@ -1,5 +1,4 @@
 import ast
-import asyncio
 import functools
 import io
 import os
@@ -7,7 +6,6 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,15 +18,17 @@ from pyhanko.pdf_utils.generic import NameObject, NumberObject, StreamObject, pd
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
-from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, PdfTimeStamper
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
 
 from reports import sign as sign_module
 from reports.keys import LocalAuthority, LocalKey
-from reports.sign import INVISIBLE, sign
+from reports.sign import sign
 from reports.timestamp import LocalTimestamper
 from reports.verify import Verdict, verify
-from tests.attacks import updated
+from tests import form_1
+from tests.form_1 import updated
 from tests.pki import NOW, READ, Key, certify, new_key, sign_locally, usage
+from tests.remade import stamped
 
 TRUST_ADVICE = "name the certificate that you trust with --trust"
 
@@ -40,16 +40,6 @@ def outcomes(pdf: bytes, *trust: x509.Certificate, now=READ) -> dict[str, str]:
 def detail(pdf: bytes, check: str, *trust: x509.Certificate, now=READ) -> str:
     (found,) = [verdict for verdict in verify(pdf, trust, now) if verdict.check == check]
     return found.detail
-
-
-def stamped(
-    pdf: bytes, stamper: LocalTimestamper, change: Callable[[IncrementalPdfFileWriter], None] = lambda _: None
-) -> bytes:
-    """The file with one more time-stamp of the document, and a change in the same update."""
-    maker = PdfTimeStamper(sign_module._PortTimeStamper(stamper), invis_settings=INVISIBLE)
-    writer = sign_module._Writer(io.BytesIO(pdf))
-    change(writer)
-    return asyncio.run(maker.async_timestamp_pdf(writer, "sha256")).getvalue()
 
 
 def spans(pdf: bytes) -> dict[str, range]:
@@ -387,7 +377,7 @@ def _crl(root: x509.Certificate, key: Key, revoked: x509.Certificate, since: dat
 
 def test_two_signatures(unsigned, authority):
     """A file that somebody else signed as well is not what one signatory signed."""
-    signer = sign_module._PortSigner(authority.key)
+    signer = form_1.PortSigner(authority.key)
     pdf = unsigned
     for name in ("one", "two"):
         metadata = PdfSignatureMetadata(name, md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)

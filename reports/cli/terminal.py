@@ -64,7 +64,7 @@ def complain(text: str) -> None:
 
 def read(file: Path) -> bytes:
     """A PDF, or the start of one that is too long to be checked; raises `InvalidRequest` where it cannot be read."""
-    from reports.opening import MOST_BYTES  # noqa: PLC0415
+    from reports.pdf.pages import MOST_BYTES  # noqa: PLC0415
 
     return start(file, MOST_BYTES + 1, "a PDF file")
 

@@ -117,10 +117,19 @@ def signed_attributes(signer: x509.Certificate, message_digest: bytes) -> bytes:
     )
 
 
+def digest_for(public: Any) -> str:
+    """The digest that goes with a key: as long as its strength asks for (RFC 5753, 8419)."""
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return {"secp384r1": "sha384", "secp521r1": "sha512"}.get(public.curve.name, "sha256")
+    return "sha256" if isinstance(public, rsa.RSAPublicKey) else "sha512"
+
+
 def signature_algorithm(public: Any, digest_algorithm: str) -> Any:
     """The algorithm of a signature by such a key, as a `SignedDigestAlgorithm`."""
     if isinstance(public, rsa.RSAPublicKey):
-        return algos.SignedDigestAlgorithm({"algorithm": f"{digest_algorithm}_rsa", "parameters": core.Null()})
+        return algos.SignedDigestAlgorithm(
+            {"algorithm": f"{digest_algorithm}_rsa", "parameters": core.Null()}
+        )
     if isinstance(public, ec.EllipticCurvePublicKey):
         return algos.SignedDigestAlgorithm({"algorithm": f"{digest_algorithm}_ecdsa"})
     return algos.SignedDigestAlgorithm({"algorithm": "ed25519"})
@@ -151,12 +160,16 @@ def read_signature(content: bytes) -> Signature:
 def _signature(data: Any) -> Signature:
     (info,) = data["signer_infos"]
     certificates = [certificate(each.chosen.dump()) for each in data["certificates"]]
-    wanted = der.value(SEQUENCE, info["sid"].chosen["issuer"].dump(), info["sid"].chosen["serial_number"].dump())
+    wanted = der.value(
+        SEQUENCE, info["sid"].chosen["issuer"].dump(), info["sid"].chosen["serial_number"].dump()
+    )
     signers = [each for each in certificates if der.value(SEQUENCE, _issuer(each), _serial(each)) == wanted]
     if not signers:
         raise UnusualError("the signature does not hold the certificate of its signer")
     others = [each for each in certificates if each is not signers[0]]
-    (digested,) = (each["values"][0].native for each in info["signed_attrs"] if each["type"].native == "message_digest")
+    (digested,) = (
+        each["values"][0].native for each in info["signed_attrs"] if each["type"].native == "message_digest"
+    )
     unsigned = list(info["unsigned_attrs"])
     if len(unsigned) != 1 or unsigned[0]["type"].native != "signature_time_stamp_token":
         raise UnusualError("the signature has no time-stamp, or another unsigned attribute")
@@ -210,14 +223,21 @@ def _token(content: bytes) -> Token:
     number, sid, digest, attributes, algorithm, value = _parts(info)
     what, wrapped = der.members(encapsulated)
     (octets,) = der.members(wrapped)
-    _require(kind == _SIGNED_DATA and tagged[0] == wrapped[0] == TAGGED_0 and octets[0] == OCTETS, "has another form")
-    _require(len(certificates) == 1 and certificates[0][0] == TAGGED_0, "comes without its authority's certificate")
+    _require(
+        kind == _SIGNED_DATA and tagged[0] == wrapped[0] == TAGGED_0 and octets[0] == OCTETS,
+        "has another form",
+    )
+    _require(
+        len(certificates) == 1 and certificates[0][0] == TAGGED_0, "comes without its authority's certificate"
+    )
     _require(what == cms.ContentType("tst_info").dump() and version == der.value(INTEGER, b"\3"), "is none")
     _require(attributes[0] == TAGGED_0 and value[0] == OCTETS, "has another form")
     held = tuple(certificate(each) for each in der.members(certificates[0]))
     signer = _signer(sid, number, held)
     digest_algorithm = _digest_algorithm(digest)
-    _require({_digest_algorithm(each) for each in der.members(digests)} == {digest_algorithm}, "contradicts itself")
+    _require(
+        {_digest_algorithm(each) for each in der.members(digests)} == {digest_algorithm}, "contradicts itself"
+    )
     named = _attributes(attributes, signer)
     stamped = _content(octets)
     told = tsp.TSTInfo.load(stamped)
@@ -291,7 +311,10 @@ def _attributes(attributes: bytes, signer: x509.Certificate) -> dict[str, bytes]
     for each in der.members(attributes):
         kind, values = der.members(each)
         name = cms.CMSAttributeType.load(kind).native
-        _require(name in TOKEN_ATTRIBUTES and name not in found, f"has an attribute {name} that no time-stamp needs")
+        _require(
+            name in TOKEN_ATTRIBUTES and name not in found,
+            f"has an attribute {name} that no time-stamp needs",
+        )
         (found[name],) = der.members(values)
     _require(found["content_type"] == cms.ContentType("tst_info").dump(), "contradicts itself")
     _require(found["message_digest"][0] == OCTETS, "contradicts itself")

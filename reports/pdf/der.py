@@ -18,7 +18,9 @@ _NUMERIC, _PRINTABLE, _T61, _IA5, _VISIBLE, _UNIVERSAL, _BMP = 18, 19, 20, 22, 2
 _OPAQUE = frozenset({_OCTETS, _T61})
 _TEXTS = {
     _NUMERIC: re.compile(rb"[0-9 ]*"),
-    _PRINTABLE: re.compile(rb"[A-Za-z0-9 '()+,\-./:=?*@&_]*"),  # the last four are not allowed, and are common
+    _PRINTABLE: re.compile(
+        rb"[A-Za-z0-9 '()+,\-./:=?*@&_]*"
+    ),  # the last four are not allowed, and are common
     _IA5: re.compile(rb"[\0-\x7f]*"),
     _VISIBLE: re.compile(rb"[ -~]*"),
     _UTC_TIME: re.compile(rb"\d{12}Z"),
@@ -107,8 +109,13 @@ def _holds(number: int, data: bytes, start: int, stop: int) -> bool:  # noqa: PL
     if number in _OPAQUE or number in (_SEQUENCE, _SET):
         return True
     if number in (_INTEGER, _ENUMERATED):
-        return size == 1 or size > 1 and not (
-            (data[start] == 0 and data[start + 1] < 0x80) or (data[start] == 0xFF and data[start + 1] >= 0x80)
+        return (
+            size == 1
+            or size > 1
+            and not (
+                (data[start] == 0 and data[start + 1] < 0x80)
+                or (data[start] == 0xFF and data[start + 1] >= 0x80)
+            )
         )
     if number == _BOOLEAN:
         return data[start:stop] in (b"\0", b"\xff")
@@ -116,11 +123,17 @@ def _holds(number: int, data: bytes, start: int, stop: int) -> bool:  # noqa: PL
         return size == 0
     if number == _BITS:
         unused = data[start] if size else 8
-        return unused < 8 and (size > 1 or not unused) and (size == 1 or not data[stop - 1] & ((1 << unused) - 1))
+        return (
+            unused < 8
+            and (size > 1 or not unused)
+            and (size == 1 or not data[stop - 1] & ((1 << unused) - 1))
+        )
     if number == _UTF8:
         return _decodes(data[start:stop], "utf-8")
-    return number == _BMP and _decodes(data[start:stop], "utf-16-be") or (
-        number == _UNIVERSAL and _decodes(data[start:stop], "utf-32-be")
+    return (
+        number == _BMP
+        and _decodes(data[start:stop], "utf-16-be")
+        or (number == _UNIVERSAL and _decodes(data[start:stop], "utf-32-be"))
     )
 
 

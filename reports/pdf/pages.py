@@ -1,9 +1,9 @@
 """The file of unsigned pages: every byte of it is accounted for.
 
-    %PDF-1.7 and a line that says that the file is binary
-    N 0 obj … endobj       the streams, by number; all other objects are in the last one but one, an object stream
-    startxref, its place   the last stream is the cross-reference: it is written again from what was found
-    %%EOF
+%PDF-1.7 and a line that says that the file is binary
+N 0 obj … endobj       the streams, by number; all other objects are in the last one but one, an object stream
+startxref, its place   the last stream is the cross-reference: it is written again from what was found
+%%EOF
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def read_pages(pdf: bytes) -> Pages:
     _check_section(streams[section].inflated(meter), trailer, places, packed, order)
     if int(end[1]) != places[section]:
         raise WrittenOtherwiseError("an end that points elsewhere than to its cross-reference")
-    return Pages(end.end(), {**objects, **streams}, trailer, places[section], frozenset({packed, section}), meter)
+    return Pages(
+        end.end(), {**objects, **streams}, trailer, places[section], frozenset({packed, section}), meter
+    )
 
 
 def _streams(pdf: bytes) -> tuple[dict[int, Stream], dict[int, int], int]:
@@ -151,7 +153,9 @@ def _unpacked(stream: Stream, meter: Meter) -> tuple[dict[int, Value], list[int]
     words = data[:first].split()
     if type(count) is not int or type(first) is not int or len(words) != 2 * count or not count:
         raise WrittenOtherwiseError("an object stream that contradicts itself")
-    if b" ".join(words) + b"\n" != data[:first] or not all(word.isdigit() and len(word) < 11 for word in words):
+    if b" ".join(words) + b"\n" != data[:first] or not all(
+        word.isdigit() and len(word) < 11 for word in words
+    ):
         raise WrittenOtherwiseError("an object stream whose first line is written in an unusual way")
     numbers = [int(word) for word in words[::2]]
     starts = [first + int(word) for word in words[1::2]]
@@ -201,8 +205,10 @@ def _check_trailer(trailer: dict[str, Value], widths: Value) -> None:
     if type(trailer["Root"]) is not Ref or type(trailer["Info"]) is not Ref:
         raise WrittenOtherwiseError("a cross-reference stream without a catalog, or without metadata")
     ids = trailer["ID"]
-    if type(ids) is not list or len(ids) != 2 or not all(
-        type(each) is Text and _DIGEST.fullmatch(each) for each in ids
+    if (
+        type(ids) is not list
+        or len(ids) != 2
+        or not all(type(each) is Text and _DIGEST.fullmatch(each) for each in ids)
     ):
         raise WrittenOtherwiseError("an identifier of an unusual kind")
 

@@ -92,7 +92,9 @@ def _check_plain(data: bytes) -> None:
 
 def _check_pieces(data: bytes) -> None:
     if piece := PIECES.search(data):
-        raise UnusualError(f"what is stored could be taken for a piece of a file: it has {piece[0].decode()!r}")
+        raise UnusualError(
+            f"what is stored could be taken for a piece of a file: it has {piece[0].decode()!r}"
+        )
 
 
 class _Gathering:
@@ -134,7 +136,9 @@ class _Gathering:
             unexplained = [each for each in unexplained if each not in explained]
             self._climb()
         if unexplained:
-            raise UnusualError("an answer is stored that is about no certificate of the file, or not by who may answer")
+            raise UnusualError(
+                "an answer is stored that is about no certificate of the file, or not by who may answer"
+            )
         for each in (each for named in self.pool.values() for each in named):
             if each not in self.reached:
                 raise UnusualError(f"certificate {each.subject.rfc4514_string()} issued none of the others")

@@ -45,7 +45,9 @@ def check_key(public: Any, whose: str) -> None:
     """Raise `WeakError` for a key that is short, or of a kind that is not used here."""
     if isinstance(public, rsa.RSAPublicKey):
         if public.key_size < LEAST_RSA:
-            raise WeakError(f"{whose} has an RSA key of {public.key_size} bits, which proves nothing any more")
+            raise WeakError(
+                f"{whose} has an RSA key of {public.key_size} bits, which proves nothing any more"
+            )
     elif isinstance(public, ec.EllipticCurvePublicKey):
         if not isinstance(public.curve, CURVES):
             raise WeakError(f"{whose} has a key on the curve {public.curve.name}, which is not used here")
@@ -77,7 +79,9 @@ def check_signed(signed: Any, what: str) -> None:
             raise WeakError(f"{what} is signed with {each.name}, which proves nothing any more")
 
 
-def check_signature(public: Any, algorithm: Any, digest_algorithm: str, signature: bytes, data: bytes) -> bool:
+def check_signature(
+    public: Any, algorithm: Any, digest_algorithm: str, signature: bytes, data: bytes
+) -> bool:
     """Whether a signature fits, by its `SignedDigestAlgorithm` and the digest that its signer names.
 
     Raises `WeakError` for an algorithm that is weak, or does not go with the key.
@@ -104,10 +108,14 @@ def _padding(name: str, algorithm: Any, digest_algorithm: str, parameters: bytes
         given = algos.RSASSAPSSParams.load(parameters)
         generator = given["mask_gen_algorithm"]
         said = (given["hash_algorithm"]["algorithm"].native, generator["parameters"]["algorithm"].native)
-        _require(said == (digest_algorithm,) * 2 and generator["algorithm"].native == "mgf1", " with ".join(said))
+        _require(
+            said == (digest_algorithm,) * 2 and generator["algorithm"].native == "mgf1", " with ".join(said)
+        )
         _require(given["trailer_field"].native == "trailer_field_bc", name)
         return padding.PSS(padding.MGF1(DIGESTS[digest_algorithm]), given["salt_length"].native)
-    _require(name in ("rsassa_pkcs1v15", f"{digest_algorithm}_rsa") and parameters in (b"", b"\x05\x00"), name)
+    _require(
+        name in ("rsassa_pkcs1v15", f"{digest_algorithm}_rsa") and parameters in (b"", b"\x05\x00"), name
+    )
     return padding.PKCS1v15()
 
 
@@ -120,4 +128,6 @@ def _public(certificate: x509.Certificate, whose: str) -> Any:
 
 def _require(holds: bool, algorithm: str) -> None:
     if not holds:
-        raise WeakError(f"the signature algorithm {algorithm} does not go with its key or its digest, or is not used here")
+        raise WeakError(
+            f"the signature algorithm {algorithm} does not go with its key or its digest, or is not used here"
+        )

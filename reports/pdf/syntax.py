@@ -99,7 +99,9 @@ def _dictionary(data: bytes, at: int, room: int) -> tuple[dict[str, Value], int]
     while not data.startswith(b">>", at):
         key = _KEY.match(data, at)
         if key is None:
-            raise WrittenOtherwiseError(f"a dictionary that is written in an unusual way: {data[at : at + 20]!r}")
+            raise WrittenOtherwiseError(
+                f"a dictionary that is written in an unusual way: {data[at : at + 20]!r}"
+            )
         name = key[1].decode()
         if name in held:
             raise WrittenOtherwiseError(f"/{name} twice in one dictionary")

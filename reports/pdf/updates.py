@@ -290,7 +290,9 @@ def _runs(numbers: Sequence[int]) -> list[int]:
 def _written(value: Value) -> bytes:
     """A value as updates write it."""
     if type(value) is dict:
-        return b"<<\n%s>>" % b"".join(b"/%s %s\n" % (key.encode(), _written(each)) for key, each in value.items())
+        return b"<<\n%s>>" % b"".join(
+            b"/%s %s\n" % (key.encode(), _written(each)) for key, each in value.items()
+        )
     if type(value) is list:
         return b"[%s ]" % b"".join(b" " + _written(each) for each in value)
     if type(value) is Ref:
@@ -306,7 +308,9 @@ def _written(value: Value) -> bytes:
 
 
 def _written_byte(byte: int) -> bytes:
-    return bytes((byte,)) if chr(byte).isascii() and (chr(byte).isalnum() or byte == 0x20) else b"\\%03o" % byte
+    return (
+        bytes((byte,)) if chr(byte).isascii() and (chr(byte).isalnum() or byte == 0x20) else b"\\%03o" % byte
+    )
 
 
 def _encoded(text: Text) -> bytes:
@@ -351,7 +355,9 @@ def take(pdf: bytes, before: Revision) -> tuple[Update, Revision]:
     except (WrittenOtherwiseError, TooMuchError) as error:
         raise NotRemadeError(f"it has {error}") from None
     if not pdf.startswith(made, before.length):
-        raise NotRemadeError(f"byte {_first_difference(pdf, made, before.length):,} is another than Exhibit writes")
+        raise NotRemadeError(
+            f"byte {_first_difference(pdf, made, before.length):,} is another than Exhibit writes"
+        )
     if not fits(held):
         raise NotRemadeError("it leaves more or less room for itself than it needs")
     return update, after
@@ -359,7 +365,9 @@ def take(pdf: bytes, before: Revision) -> tuple[Update, Revision]:
 
 def _first_difference(pdf: bytes, made: bytes, start: int) -> int:
     found = pdf[start : start + len(made)]
-    return start + next((at for at, pair in enumerate(zip(found, made, strict=False)) if pair[0] != pair[1]), len(found))
+    return start + next(
+        (at for at, pair in enumerate(zip(found, made, strict=False)) if pair[0] != pair[1]), len(found)
+    )
 
 
 def _taken(pdf: bytes, before: Revision) -> Held:
