@@ -20,13 +20,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from reports.pdf import der
+from reports.pdf.der import DIRECTORY, INTEGER, OCTETS, SEQUENCE, SET, TAGGED_0, TAGGED_1, NotDerError
 from reports.pdf.strength import WeakError, digest
 
-SEQUENCE, SET, INTEGER, OCTETS = 0x30, 0x31, 2, 4
-TAGGED_0, TAGGED_1, DIRECTORY = 0xA0, 0xA1, 0xA4
+KEY_IDENTIFIER = 0x80
 
 _SIGNED_DATA = cms.ContentType("signed_data").dump()
 _DATA = cms.ContentType("data").dump()
+_TST_INFO = cms.ContentType("tst_info").dump()
 _TOKEN = cms.CMSAttributeType("signature_time_stamp_token").dump()
 TOKEN_ATTRIBUTES = frozenset(
     {
@@ -150,7 +151,7 @@ def read_signature(content: bytes) -> Signature:
     try:
         found = _signature(cms.ContentInfo.load(content)["content"])
         made = found.dump()
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (NotDerError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise UnusualError(f"the signature is not as Exhibit writes it ({type(error).__name__})") from None
     if made != content:
         raise UnusualError("the signature holds something else than Exhibit writes into it")
@@ -173,7 +174,7 @@ def _signature(data: Any) -> Signature:
     unsigned = list(info["unsigned_attrs"])
     if len(unsigned) != 1 or unsigned[0]["type"].native != "signature_time_stamp_token":
         raise UnusualError("the signature has no time-stamp, or another unsigned attribute")
-    token = der.members(der.members(unsigned[0].dump())[1])[0]
+    (token,) = der.members(der.members(unsigned[0].dump())[1], SET)
     algorithm = info["digest_algorithm"]["algorithm"].native
     return Signature((signers[0], *others), algorithm, digested, info["signature"].native, token)
 
@@ -211,38 +212,30 @@ def read_token(content: bytes) -> Token:
         return _token(content)
     except WeakError as error:
         raise UnusualError(f"the time-stamp is weak: {error}") from None
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (NotDerError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise UnusualError(f"the time-stamp is none ({type(error).__name__}: {error})") from None
 
 
 def _token(content: bytes) -> Token:
     kind, tagged = der.members(content)
-    (data,) = der.members(tagged)
+    (data,) = der.members(tagged, TAGGED_0)
     version, digests, encapsulated, *certificates, infos = der.members(data)
-    (info,) = der.members(infos)
-    number, sid, digest, attributes, algorithm, value = _parts(info)
+    (info,) = der.members(infos, SET)
+    number, sid, digested, attributes, algorithm, value = _parts(info)
     what, wrapped = der.members(encapsulated)
-    (octets,) = der.members(wrapped)
-    _require(
-        kind == _SIGNED_DATA and tagged[0] == wrapped[0] == TAGGED_0 and octets[0] == OCTETS,
-        "has another form",
-    )
-    _require(
-        len(certificates) == 1 and certificates[0][0] == TAGGED_0, "comes without its authority's certificate"
-    )
-    _require(what == cms.ContentType("tst_info").dump() and version == der.value(INTEGER, b"\3"), "is none")
-    _require(attributes[0] == TAGGED_0 and value[0] == OCTETS, "has another form")
-    held = tuple(certificate(each) for each in der.members(certificates[0]))
+    (octets,) = der.members(wrapped, TAGGED_0)
+    _require(kind == _SIGNED_DATA and what == _TST_INFO and version == der.value(INTEGER, b"\3"), "is none")
+    _require(len(certificates) == 1, "comes without its authority's certificate, or with more than certificates")
+    held = tuple(certificate(each) for each in der.members(certificates[0], TAGGED_0))
     signer = _signer(sid, number, held)
-    digest_algorithm = _digest_algorithm(digest)
-    _require(
-        {_digest_algorithm(each) for each in der.members(digests)} == {digest_algorithm}, "contradicts itself"
-    )
+    digest_algorithm = _digest_algorithm(digested)
+    _require({_digest_algorithm(each) for each in der.members(digests, SET)} == {digest_algorithm}, "contradicts itself")
     named = _attributes(attributes, signer)
-    stamped = _content(octets)
+    stamped = der.contents(octets, OCTETS)
     told = tsp.TSTInfo.load(stamped)
-    _check_told(told)
+    _check_told(stamped, told)
     imprint = told["message_imprint"]
+    _ = der.members(algorithm)
     return Token(
         told["gen_time"].native,
         _digest_algorithm(imprint["hash_algorithm"].dump()),
@@ -250,9 +243,9 @@ def _token(content: bytes) -> Token:
         (signer, *(each for each in held if each is not signer)),
         digest_algorithm,
         stamped,
-        _content(named["message_digest"]),
+        der.contents(named["message_digest"], OCTETS),
         algos.SignedDigestAlgorithm.load(algorithm),
-        _content(value),
+        der.contents(value, OCTETS),
         bytes((SET,)) + attributes[1:],
         outdated="signing_certificate_v2" not in named,
     )
@@ -265,17 +258,9 @@ def _parts(info: bytes) -> list[bytes]:
     return parts
 
 
-def _content(octets: bytes) -> bytes:
-    """What a primitive value holds."""
-    size = octets[1]
-    return octets[2 if size < 0x80 else 2 + size - 0x80 :]
-
-
-def _check_told(told: Any) -> None:
-    parts = der.members(told.dump())
-    der.check(told.dump())
-    _require(told["version"].native == "v1" and len(parts) >= 5, "is of another version")
-    _require(sum(len(each) for each in parts) + 2 <= len(told.dump()), "contradicts itself")
+def _check_told(stamped: bytes, told: Any) -> None:
+    der.check(stamped)
+    _require(told["version"].native == "v1" and len(der.members(stamped)) >= 5, "is of another version")
     for each in told["extensions"] or ():
         _require(not each["critical"].native, "has an extension that is critical and not known here")
 
@@ -293,7 +278,7 @@ def _signer(sid: bytes, version: bytes, held: Sequence[x509.Certificate]) -> x50
     for each in held:
         if by_name and sid == der.value(SEQUENCE, _issuer(each), _serial(each)):
             return each
-        if sid[0] == 0x80 and _content(sid) == _key_identifier(each):
+        if not by_name and der.contents(sid, KEY_IDENTIFIER) == _key_identifier(each):
             return each
     raise UnusualError("the time-stamp comes without its authority's certificate")
 
@@ -308,16 +293,15 @@ def _key_identifier(certificate: x509.Certificate) -> bytes | None:
 def _attributes(attributes: bytes, signer: x509.Certificate) -> dict[str, bytes]:
     """Check the signed attributes of a token; returns the one value of each, by name."""
     found: dict[str, bytes] = {}
-    for each in der.members(attributes):
+    for each in der.members(attributes, TAGGED_0):
         kind, values = der.members(each)
         name = cms.CMSAttributeType.load(kind).native
         _require(
             name in TOKEN_ATTRIBUTES and name not in found,
             f"has an attribute {name} that no time-stamp needs",
         )
-        (found[name],) = der.members(values)
-    _require(found["content_type"] == cms.ContentType("tst_info").dump(), "contradicts itself")
-    _require(found["message_digest"][0] == OCTETS, "contradicts itself")
+        (found[name],) = der.members(values, SET)
+    _require(found["content_type"] == _TST_INFO, "contradicts itself")
     own = signer.public_bytes(Encoding.DER)
     if "signing_certificate_v2" in found:
         first = tsp.SigningCertificateV2.load(found["signing_certificate_v2"])["certs"][0]
@@ -346,7 +330,7 @@ def certificate(data: bytes) -> x509.Certificate:
 def _check_der(content: bytes, what: str) -> None:
     try:
         der.check(content)
-    except der.NotDerError as error:
+    except NotDerError as error:
         raise UnusualError(f"{what} is not DER: it has {error}") from None
 
 

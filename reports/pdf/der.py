@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+SEQUENCE, SET, INTEGER, OCTETS, BITS = 0x30, 0x31, 2, 4, 3
+TAGGED_0, TAGGED_1, DIRECTORY = 0xA0, 0xA1, 0xA4
 DEEPEST = 32
 MOST_VALUES = 1_000_000
 
@@ -57,11 +59,21 @@ def check(data: bytes, most: int = MOST_VALUES) -> int:
     return count
 
 
-def members(data: bytes) -> list[bytes]:
-    """The values that a constructed value is made of, each with its head."""
-    (_, start, stop), *_ = _values(data, 0, len(data))
-    ends = [start, *(end for _, _, end in _values(data, start, stop))]
+def members(data: bytes, tag: int = SEQUENCE) -> list[bytes]:
+    """The values that a constructed value with such a tag is made of, each with its head. Raises `NotDerError`."""
+    found = next(_values(data, 0, len(data)), (0, 0, 0))
+    if found[0] != tag or found[2] != len(data):
+        raise NotDerError("a value of another kind")
+    ends = [found[1], *(end for _, _, end in _values(data, *found[1:]))]
     return [data[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+
+
+def contents(data: bytes, tag: int) -> bytes:
+    """What a primitive value with such a tag holds. Raises `NotDerError`."""
+    found = next(_values(data, 0, len(data)), (0, 0, 0))
+    if found[0] != tag or found[2] != len(data):
+        raise NotDerError("a value of another kind")
+    return data[found[1] :]
 
 
 def value(tag: int, *parts: bytes) -> bytes:

@@ -282,10 +282,9 @@ def _answered(basic: Any, responder: x509.Certificate) -> bool:
 def _hashes(by: x509.Certificate, algorithm: str) -> tuple[bytes, bytes]:
     """The digests of an issuer's name and key that answers name it by (RFC 6960, 4.1.1)."""
     public = by.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    bits = der.members(public)[1]
-    start = 2 + (bits[1] - 0x80 if bits[1] >= 0x80 else 0)
+    bits = der.contents(der.members(public)[1], der.BITS)
     try:
-        name, key = (hashlib.new(algorithm, each) for each in (by.subject.public_bytes(), bits[start + 1 :]))
+        name, key = (hashlib.new(algorithm, each) for each in (by.subject.public_bytes(), bits[1:]))
     except ValueError:
         raise UnusualError(f"an answer that names its issuer by {algorithm}") from None
     return name.digest(), key.digest()
