@@ -123,6 +123,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         yield found
 
 
+_THEIRS = TimeStamper.request_tsa_response
+
+
 def _stamp(stamper: TimeStamper, request: tsp.TimeStampReq) -> tsp.TimeStampResp:
     """What certomancer's authority answers, whose own tokens name their certificate by SHA-1 alone (ESS v1)."""
     certificate = x509.load_der_x509_certificate(stamper.tsa_cert.dump())
@@ -135,8 +138,7 @@ def _stamp(stamper: TimeStamper, request: tsp.TimeStampReq) -> tsp.TimeStampResp
 def serving(keys: Path, outdated: bool = False) -> Iterator[Network]:
     """Make the keys in a folder, and serve; time-stamps may name their certificate by SHA-1 alone."""
     with pytest.MonkeyPatch.context() as patch:
-        if not outdated:
-            patch.setattr(TimeStamper, "request_tsa_response", _stamp)
+        patch.setattr(TimeStamper, "request_tsa_response", _THEIRS if outdated else _stamp)
         with _serving(keys) as network:
             yield network
 

@@ -218,9 +218,9 @@ def test_useless_answers(unsigned, authority, answer):
 def test_outdated_authority(unsigned, authority, tmp_path):
     """An authority that names its certificate by SHA-1 alone is refused by name, before anything is signed."""
     with serving(tmp_path, outdated=True) as network:
-        refused = rf"authority {network.timestamper.url} gave no time-stamp that can be used \(it names .* ESS v1"
+        refused = r"stamper gave no time-stamp that can be used \(it names .* ESS v1"
         with pytest.raises(Unavailable, match=refused):
-            sign(unsigned, authority.key, network.timestamper, certificates=[network.root])
+            sign(unsigned, authority.key, network.timestamper, crls=[authority.crl])
 
 
 def test_replayed_answer(unsigned, authority):

@@ -352,8 +352,8 @@ def take(pdf: bytes, before: Revision) -> tuple[Update, Revision]:
     held = _taken(pdf, before)
     try:
         made, update, after = write(before, held)
-    except (WrittenOtherwiseError, TooMuchError) as error:
-        raise NotRemadeError(f"it has {error}") from None
+    except (WrittenOtherwiseError, TooMuchError):
+        raise NotRemadeError("it is not what Exhibit writes of what it holds") from None
     if not pdf.startswith(made, before.length):
         raise NotRemadeError(
             f"byte {_first_difference(pdf, made, before.length):,} is another than Exhibit writes"
