@@ -20,6 +20,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 
 from reports import faults
 from reports.errors import InvalidSettings
+from reports.pdf.pages import MOST_BYTES
 from reports.requests import Requests
 from reports.store import Store
 from reports.store_s3 import S3Store
@@ -39,7 +40,7 @@ CHAIN, TRUST = "chain.pem", "trust.pem"
 SERVED = ("briefing.json", "evidence.json")
 MOST_SETTLING_DAYS = 366
 LINK_SECONDS = 300
-MOST_UPLOADED = 50 * 2**20  # bytes
+MOST_UPLOADED = MOST_BYTES
 
 _RETRIES: Mapping[str, Any] = {"mode": "standard", "total_max_attempts": 4}
 _CONFIG: Mapping[str, Any] = {"retries": _RETRIES, "connect_timeout": 5, "read_timeout": 30}

@@ -28,7 +28,8 @@ class Choices:
     """What may be chosen for a briefing on this machine.
 
     `signing_key` is a PKCS #12 file, or a PEM file with the private key and its certificates; without one,
-    the local authority in `keys` signs. `trust` are files with the roots that readers will trust besides.
+    the local authority in `keys` signs. `trust` are files with the roots that readers will trust besides, `trust_tsa`
+    with those for time-stamps alone.
     """
 
     evidence: Path
@@ -41,6 +42,7 @@ class Choices:
     passphrase: bytes | None = None
     timestamp_url: str | None = None
     trust: Sequence[Path] = ()
+    trust_tsa: Sequence[Path] = ()
 
 
 def publish(request: Request, choices: Choices, progress: Progress) -> Receipt:
@@ -94,9 +96,17 @@ def _signing(choices: Choices, authority: LocalAuthority, now: datetime) -> Sign
         key,
         stamps,
         trust=(*local, *key.chain[-1:], *trusted(choices.trust)),
+        trust_tsa=_stamping(choices, authority),
         crls=(authority.crl,) if local else (),
-        stranger=bool(choices.timestamp_url and not choices.trust),
+        stranger=bool(choices.timestamp_url and not choices.trust and not choices.trust_tsa),
     )
+
+
+def _stamping(choices: Choices, authority: LocalAuthority) -> tuple[x509.Certificate, ...]:
+    if not choices.trust_tsa:
+        return ()
+    own = () if choices.timestamp_url else (authority.root,)
+    return (*own, *trusted(choices.trust_tsa))
 
 
 def _own_key(file: Path, passphrase: bytes | None, now: datetime) -> LocalKey:

@@ -60,12 +60,14 @@ class Request:
 class Signing:
     """With what a briefing is signed: the key, the time-stamp authority, and what a reader is to trust.
 
-    `stranger` says that nobody told the roots of the time-stamp authority: they may be in `trust` or not.
+    `trust_tsa` are roots for time-stamps alone, as for `verify`. `stranger` says that nobody told the roots of the
+    time-stamp authority: they may be in `trust` or not.
     """
 
     key: SigningKey
     timestamper: Timestamper
     trust: Sequence[x509.Certificate]
+    trust_tsa: Sequence[x509.Certificate] = ()
     crls: Sequence[bytes] = ()
     stranger: bool = False
 
@@ -125,7 +127,13 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     progress("render", 0, 0)
     unsigned = render(briefing, house.resources, house.page_size)
     progress("sign", 0, 0)
-    signed = sign(unsigned, signing.key, signing.timestamper, certificates=signing.trust, crls=signing.crls)
+    signed = sign(
+        unsigned,
+        signing.key,
+        signing.timestamper,
+        certificates=(*signing.trust, *signing.trust_tsa),
+        crls=signing.crls,
+    )
     progress("verify", 0, 0)
     verdicts = check(signed, signing)
     progress("archive", 0, 0)
@@ -200,7 +208,9 @@ def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
     from reports.verify import verify  # noqa: PLC0415
 
     now = datetime.now(UTC)
-    integrity, signer, stamp, attachments = judge(signed, signing.trust, now).verdicts
+    integrity, signer, stamp, attachments = judge(
+        signed, signing.trust, now, trust_tsa=signing.trust_tsa
+    ).verdicts
     if signing.stranger and stamp.outcome == "invalid":
         stamp = verify(signed, None, now)[2]
     verdicts = (integrity, signer, stamp, attachments)

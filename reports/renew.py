@@ -13,7 +13,7 @@ from reports.timestamp import Timestamper
 from reports.verify import briefing_length, verify
 
 
-def renew(
+def renew(  # noqa: PLR0913 -- trust in signers and in time-stamps are two things
     pdf: bytes,
     timestamper: Timestamper,
     trust: Sequence[x509.Certificate],

@@ -18,7 +18,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Protocol
 
-
 from reports import __version__
 from reports.accounts import AccountTable, check_key, pseudonymised
 from reports.assets import Resources
@@ -30,8 +29,8 @@ from reports.errors import CheckFailed, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
 from reports.figures import Figure
 from reports.group import Campaigns, group
-from reports.pipeline import Progress, addressed
 from reports.pdf.pages import read_pages
+from reports.pipeline import Progress, addressed
 from reports.query import Answer, QueryEngine, Question
 from reports.record import Asked, Printed, Record, unlike
 from reports.typeset import typeset

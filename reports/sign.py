@@ -87,9 +87,9 @@ def sign(
     certificates declare is fetched (10 seconds each). This step reads the clock, for the signing time that a
     signature states.
 
-    Raises `InvalidRequest` if `pdf` is none, is signed already or has what no briefing has, `InvalidSettings` if the
-    certificates do not serve, `Unavailable` if the time-stamp authority, a revocation service or the keeper of the key does
-    not answer.
+    Raises `InvalidRequest` if `pdf` is none or is signed already, `InvalidSettings` if it has what no briefing has, or
+    the certificates do not serve, `Unavailable` if the time-stamp authority, a revocation service or the keeper of the
+    key does not answer.
     """
     with _told():
         return asyncio.run(_sign(pdf, key, _Authority(timestamper), certificates, crls))
@@ -104,7 +104,8 @@ def seal(
 ) -> bytes:
     """Add a time-stamp of the document, and to the store what it takes to check the last one and the new authority.
 
-    `certificates` and `crls` are as for `sign`, and so are the errors. The result starts with exactly the bytes of `pdf`.
+    `certificates` and `crls` are as for `sign`, and so are the errors. The result starts with exactly the bytes of
+    `pdf`.
     """
     with _told():
         file = _read(pdf)
@@ -118,8 +119,12 @@ def seal(
 def _told() -> Iterator[None]:
     try:
         yield
-    except (WrittenOtherwiseError, NotPlainError, NotRemadeError, TooMuchError) as error:
+    except (WrittenOtherwiseError, NotRemadeError, TooMuchError) as error:
         raise InvalidRequest(f"the PDF to be signed cannot be read: it has {error}") from None
+    except NotPlainError as error:
+        raise InvalidSettings(
+            f"the pages have {error}, which no briefing has: correct the templates"
+        ) from None
     except (PathError, ValidationError) as error:
         raise _translated(error.__cause__ or error) from None
     except (UnusualError, WeakError, TooManyError) as error:
@@ -148,6 +153,13 @@ class _File:
         else:
             self.tokens.append(read_token(held.content))
         self.stored.append(held.stored)
+
+    def finished(self) -> bytes:
+        """The bytes, once everything that is stored has its reason."""
+        if self.signature is None:
+            raise InvalidRequest("the PDF to be sealed is not signed: sign it first")
+        check_store(self.signature, self.tokens, self.stored)
+        return self.pdf
 
     def draft(self, held: Held) -> tuple[bytes, Update]:
         """The file with an update whose content is still open, and where that lies."""
@@ -204,6 +216,15 @@ def _signed(file: _File, key: SigningKey, authority: _Authority) -> None:
     raise Unavailable(f"{authority} gives time-stamps of very different lengths: try again, or name another")
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the caller knows of certificates and revocations, and how to have more."""
+
+    certificates: Sequence[x509.Certificate]
+    crls: Sequence[bytes]
+    fetchers: Fetchers
+
+
 async def _sealed(
     file: _File,
     leaf: x509.Certificate,
@@ -214,40 +235,32 @@ async def _sealed(
     """The file with a store and a time-stamp of the document."""
     expected = authority.last or authority.stamp(bytes(32))
     async with _fetchers() as fetchers:
+        given = _Given(certificates, crls, fetchers)
         for _ in range(ATTEMPTS):
-            stored = await _collected(file, leaf, read_token(expected), certificates, crls, fetchers)
+            stored = await _collected(file, leaf, read_token(expected), given)
             draft, update = file.draft(Held(b"", room_for(len(expected)), stored=stored))
             token = authority.stamp(digest("sha256", *(memoryview(draft)[part] for part in update.covered)))
             held = Held(token, update.held.room, stored=stored)
             if fits(held) and read_token(token).certificates == read_token(expected).certificates:
                 file.add(held)
-                assert file.signature  # noqa: S101 -- the first update is one
-                check_store(file.signature, file.tokens, file.stored)
-                return file.pdf
+                return file.finished()
             expected = token
     raise Unavailable(f"{authority} gives time-stamps of very different lengths: try again, or name another")
 
 
 async def _collected(
-    file: _File,
-    leaf: x509.Certificate,
-    token: Token,
-    certificates: Sequence[x509.Certificate],
-    crls: Sequence[bytes],
-    fetchers: Fetchers,
+    file: _File, leaf: x509.Certificate, token: Token, given: _Given
 ) -> tuple[tuple[Kind, bytes], ...]:
     """What it takes to check a certificate and an authority, without what the file stores already."""
-    context, paths = await _checked(leaf, token, certificates, crls, fetchers)
+    context, paths = await _checked(leaf, token, given)
     own = {each.dump(): each for path in paths for each in path}
     issuers = {each.issuer.dump() for each in own.values()}
-    answers = [each.dump() for each in context.ocsps]
     lists = [each.dump() for each in context.crls if each.issuer.dump() in issuers]
-    brought = [found.dump() for each in context.ocsps for found in _brought(each)]
     wanted: list[tuple[Kind, bytes]] = [
         *(("Certs", data) for data in own),
-        *(("OCSPs", data) for data in answers),
+        *(("OCSPs", each.dump()) for each in context.ocsps),
         *(("CRLs", data) for data in lists),
-        *(("Certs", data) for data in brought),
+        *(("Certs", found.dump()) for each in context.ocsps for found in _brought(each)),
     ]
     once = {data: (kind, data) for kind, data in wanted if data not in file.revision.known}
     return tuple(once.values())
@@ -267,11 +280,7 @@ async def _fetchers() -> AsyncIterator[Fetchers]:
 
 
 async def _checked(
-    leaf: x509.Certificate,
-    token: Token,
-    certificates: Sequence[x509.Certificate],
-    crls: Sequence[bytes],
-    fetchers: Fetchers,
+    leaf: x509.Certificate, token: Token, given: _Given
 ) -> tuple[ValidationContext, list[Any]]:
     """Where pyHanko collects what the store needs, and the paths that it found.
 
@@ -279,14 +288,14 @@ async def _checked(
     its anchor. Whatever revocation service a certificate declares has to answer ("hard-fail").
     """
     stamp, *others = token.certificates
-    known = [*certificates, *others]
-    chains = [await _complete(each, known, fetchers) for each in (leaf, stamp)]
+    known = [*given.certificates, *others]
+    chains = [await _complete(each, known, given.fetchers) for each in (leaf, stamp)]
     context = ValidationContext(
         trust_roots=[to_asn1(chain[-1]) for chain in chains],
         other_certs=[to_asn1(certificate) for chain in chains for certificate in chain],
         allow_fetching=True,
-        fetchers=fetchers,
-        crls=crls,
+        fetchers=given.fetchers,
+        crls=given.crls,
         revocation_mode="hard-fail",
     )
     return context, [await _path(each, context) for each in (leaf, stamp)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from typing import Any, Literal
 from asn1crypto import crl as asn1_crl  # type: ignore[import-untyped]
 from asn1crypto import ocsp as asn1_ocsp
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
@@ -163,7 +164,7 @@ class Vouching:
 def _issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(by)
-    except Exception:  # noqa: BLE001 -- whatever is wrong with one of them, it did not
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
@@ -180,9 +181,9 @@ def stamping_fault(certificate: x509.Certificate) -> str | None:
     return None
 
 
-def _extension(certificate: x509.Certificate, kind: Callable[..., Any]) -> Any:
+def _extension(certificate: x509.Certificate, kind: Any) -> Any:
     try:
-        return certificate.extensions.get_extension_for_class(kind)  # type: ignore[type-var]
+        return certificate.extensions.get_extension_for_class(kind)
     except x509.ExtensionNotFound:
         return None
 

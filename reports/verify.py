@@ -55,24 +55,24 @@ def verify(
 ) -> tuple[Verdict, ...]:
     """Check a signed PDF at the instant `now`; nothing outside of the arguments is asked.
 
-    `trust` vouches for the signer and, unless there are `trust_tsa`, for the time-stamp authorities; `trust_tsa` vouches
-    for these alone. Three verdicts, in this order: `integrity`, `signer`, `time-stamp`. Any bytes get verdicts; nothing
-    is raised.
+    `trust` vouches for the signer and, unless there are `trust_tsa`, for the time-stamp authorities; `trust_tsa`
+    vouches for these alone. Three verdicts, in this order: `integrity`, `signer`, `time-stamp`. Any bytes get verdicts;
+    nothing is raised.
 
     *Integrity*: nothing was changed or added after signing.
 
     1. The file begins with unsigned pages, written and built as those of a briefing are (`reports.pdf`).
     2. After them come one signature and then time-stamps of the document with what it takes to check the one before.
        Each is to the byte what Exhibit writes of the data that it holds, up to the end of the file.
-    3. These data are whole: DER, no certificate without a use, no list and no answer about somebody else, nothing twice.
+    3. These data are whole: DER, no certificate without a use, no list or answer about somebody else, nothing twice.
     4. The signature, and every time-stamp, matches the bytes that it covers, by algorithms that still prove something,
        and the certificate that it names.
 
     *Time-stamp*: when it was signed (ETSI EN 319 102-1, 5.6.3, with the document time-stamps as evidence).
 
     5. There is at least one time-stamp of the document, and all of them are in an order that can be.
-    6. Each was made by an authority that is trusted, whose certificate is for that purpose alone (RFC 3161, 2.3) and was
-       not revoked then, and was still in force when the next one was made; for the last one, at `now`.
+    6. Each was made by an authority that is trusted, whose certificate is for that purpose alone (RFC 3161, 2.3) and
+       was not revoked then, and was still in force when the next one was made; for the last one, at `now`.
 
     *Signer*: who signed.
 
@@ -82,8 +82,8 @@ def verify(
     A file that goes on after a briefing with what another product added, below a time-stamp, cannot be checked: the
     verdicts on `signer` and `time-stamp` are about the briefing that it begins with (`briefing_length`).
 
-    Revocation is judged by what the file itself holds, which its time-stamps cover: a revocation that became known later
-    is not seen. Without `trust`, only integrity can be checked.
+    Revocation is judged by what the file itself holds, which its time-stamps cover: a revocation that became known
+    later is not seen. Without `trust`, only integrity can be checked.
     """
     signed = _judged(lambda: _read(pdf))
     if isinstance(signed, _FindingError):
@@ -143,8 +143,8 @@ def _verdict(check: str, judge: Callable[[], str]) -> Verdict:
 class _Signed:
     """A briefing: the first `length` bytes of a file, its updates, and what they hold.
 
-    The first of `tokens` is about the signature, the others about the document. `foreign` is why what follows is none of
-    ours, "" if nothing does.
+    The first of `tokens` is about the signature, the others about the document. `foreign` is why what follows is none
+    of ours, "" if nothing does.
     """
 
     length: int
@@ -186,7 +186,7 @@ def _read(pdf: bytes) -> _Signed:
 
 def _updates(pdf: bytes, pages: Pages) -> tuple[tuple[Update, ...], str]:
     """The updates that are ours, and why what follows them is not, or ""."""
-    revision, updates = Revision.of(pages), []
+    revision, updates = Revision.of(pages), list[Update]()
     while revision.length < len(pdf):
         if len(updates) == MOST_UPDATES:
             raise TooMuchError(f"the file has more than {MOST_UPDATES} signatures and time-stamps")
@@ -282,7 +282,7 @@ def _digested(pdf: bytes, gap: int, after: int, length: int) -> bool:
         return bool(digest(algorithm, view[:gap], view[after : after + length]) == wanted)
     except WeakError:
         return True  # it cannot be told to be wrong, and is refused for what it is
-    except Exception:  # noqa: BLE001 -- any bytes may come in, and parsers fail in as many ways
+    except Exception:  # any bytes may come in, and parsers fail in as many ways
         return False
 
 

@@ -36,8 +36,8 @@ HOUSE = {
     "issuer.yaml": "name: Example House\nlogo: logo.svg\nlogo_alt: Example House\nunit: Trust\nsignatory: Head\n"
     "addressee: {lawmaker: The Committee (on Everything)}\nmarking: TLP:GREEN\ncolours: {accent: '#7a1f5c'}\n",
     "logo.svg": """<svg xmlns="http://www.w3.org/2000/svg" width="240" height="60" viewBox="0 0 240 60">
-<defs><linearGradient id="g"><stop offset="0" stop-color="#fc0"/><stop offset="0.4" stop-color="#c00" stop-opacity="0.5"/>
-<stop offset="1" stop-color="#00c"/></linearGradient>
+<defs><linearGradient id="g"><stop offset="0" stop-color="#fc0"/>
+<stop offset="0.4" stop-color="#c00" stop-opacity="0.5"/><stop offset="1" stop-color="#00c"/></linearGradient>
 <radialGradient id="r"><stop offset="0" stop-color="#fff"/><stop offset="1" stop-color="#070"/></radialGradient>
 <pattern id="p" width="8" height="8" patternUnits="userSpaceOnUse"><rect width="4" height="4" fill="#888"/></pattern>
 <clipPath id="c"><circle cx="30" cy="30" r="25"/></clipPath>
@@ -318,7 +318,7 @@ def main(name: str) -> None:
         with serving(work / "network") as network:
             pdf = sign(unsigned, network.key("signer"), network.timestamper)
             corpus.add("network", "lawmaker", pdf, network.root)
-            for number in range(1, 6):
+            for _ in range(5):
                 pdf = renew(pdf, network.timestamper, (network.root,), datetime.now(UTC))
             corpus.add("network-renewed-5", "lawmaker", pdf, network.root)
             pdf = corpus.signed("house", None, network.timestamper, network.root)

@@ -8,7 +8,7 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, read, say, write
+from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, add_trust_tsa, read, say, write
 from reports.errors import InvalidRequest
 
 
@@ -29,6 +29,7 @@ def add(verbs: Verbs) -> None:
     )
     stamps.add_argument("--timestamp-url", metavar="URL", help="ask this RFC 3161 time-stamp authority")
     add_trust(renew, "a certificate that you trust, as for verify; repeatable")
+    add_trust_tsa(renew)
     renew.set_defaults(run=run)
 
 
@@ -41,15 +42,19 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or options.file.with_name(f"{options.file.stem}.renewed{options.file.suffix}")
     if out.exists():
         raise InvalidRequest(f"{out} is there already: name a new file with --out")
-    trust = [certificate for file in options.trust for certificate in load_certificates(file)]
+    trust, stamping = (
+        [certificate for file in files for certificate in load_certificates(file)]
+        for files in (options.trust, options.trust_tsa)
+    )
     stamps: Timestamper
     crls: tuple[bytes, ...] = ()
     if options.keys:
         key, crl = LocalAuthority.stamping(options.keys, now)
         stamps, crls = LocalTimestamper(key), (crl,)
         trust.append(key.chain[-1])
+        stamping += [key.chain[-1]] if stamping else []
     else:
         stamps = HttpTimestamper(options.timestamp_url)
-    write(out, renew(read(options.file), stamps, trust, now, crls=crls))
+    write(out, renew(read(options.file), stamps, trust, now, trust_tsa=stamping, crls=crls))
     say(f"renewed: {out}")
     return 0

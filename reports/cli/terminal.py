@@ -101,6 +101,33 @@ def add_trust(parser: argparse._ActionsContainer, text: str) -> None:
     parser.add_argument("--trust", metavar="CERT", type=Path, action="append", default=[], help=text)
 
 
+def add_trust_tsa(parser: argparse._ActionsContainer) -> None:
+    """Add `--trust-tsa`, beside `--trust`."""
+    parser.add_argument(
+        "--trust-tsa",
+        metavar="CERT",
+        type=Path,
+        action="append",
+        default=[],
+        help="a root to trust for time-stamps alone; --trust is then for the signer alone; repeatable",
+    )
+
+
+def instant(option: str, text: str | None) -> datetime:
+    """An instant that an option names, now if it names none; raises `InvalidRequest` for anything else."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            f"{option} {text!r} is not an instant: write it like 2026-06-20T12:00:00Z"
+        ) from None
+    raise InvalidRequest(f"{option} {text!r} has no time zone: write it like 2026-06-20T12:00:00Z")
+
+
 def own_keys() -> Path:
     """The folder of an authority of one's own that is named nowhere else."""
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")

@@ -7,12 +7,20 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.cli.evidence import add_evidence, reader
-from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, read, say, say_verdicts
+from reports.cli.terminal import (
+    WITH_STATUS,
+    Verbs,
+    add_trust,
+    add_trust_tsa,
+    instant,
+    read,
+    say,
+    say_verdicts,
+)
 from reports.progress import Steps
 
 if TYPE_CHECKING:
@@ -28,6 +36,12 @@ def add(verbs: Verbs) -> None:
     )
     verify.add_argument("file", metavar="FILE", type=Path, help="the PDF")
     add_trust(verify, "the certificate that you trust, from whoever signs; repeatable")
+    add_trust_tsa(verify)
+    verify.add_argument(
+        "--at",
+        metavar="INSTANT",
+        help="check as if the clock said so, like 2036-06-20T12:00:00Z (default: now)",
+    )
     verify.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     add_evidence(verify, "check that the evidence is there, unchanged, and gives the same briefing again")
     verify.set_defaults(run=run)
@@ -37,9 +51,13 @@ def run(options: argparse.Namespace) -> int:
     from reports.judge import judge
     from reports.keys import load_certificates
 
-    trust = [certificate for file in options.trust for certificate in load_certificates(file)]
+    trust, stamping = (
+        [certificate for file in files for certificate in load_certificates(file)]
+        for files in (options.trust, options.trust_tsa)
+    )
+    now = instant("--at", options.at)
     with Steps() as steps:
-        judged = judge(read(options.file), trust or None, datetime.now(UTC), reader(options), steps)
+        judged = judge(read(options.file), trust or None, now, reader(options), steps, trust_tsa=stamping)
     if options.json:
         say(json.dumps({"file": str(options.file), **_data(judged)}, indent=2))
     else:
@@ -48,7 +66,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _data(judged: Judged) -> dict[str, Any]:
-    found: dict[str, Any] = {"verdicts": [asdict(verdict) for verdict in judged.verdicts]}
+    found: dict[str, Any] = {} if judged.briefing_bytes is None else {"briefing_bytes": judged.briefing_bytes}
+    found |= {"verdicts": [asdict(verdict) for verdict in judged.verdicts]}
     if judged.held:
         found["objects"] = asdict(judged.held)
         found["differences"] = [each.data("recorded", "computed") for each in judged.differences]

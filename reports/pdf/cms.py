@@ -225,11 +225,16 @@ def _token(content: bytes) -> Token:
     what, wrapped = der.members(encapsulated)
     (octets,) = der.members(wrapped, TAGGED_0)
     _require(kind == _SIGNED_DATA and what == _TST_INFO and version == der.value(INTEGER, b"\3"), "is none")
-    _require(len(certificates) == 1, "comes without its authority's certificate, or with more than certificates")
+    _require(
+        len(certificates) == 1, "comes without its authority's certificate, or with more than certificates"
+    )
     held = tuple(certificate(each) for each in der.members(certificates[0], TAGGED_0))
     signer = _signer(sid, number, held)
     digest_algorithm = _digest_algorithm(digested)
-    _require({_digest_algorithm(each) for each in der.members(digests, SET)} == {digest_algorithm}, "contradicts itself")
+    _require(
+        {_digest_algorithm(each) for each in der.members(digests, SET)} == {digest_algorithm},
+        "contradicts itself",
+    )
     named = _attributes(attributes, signer)
     stamped = der.contents(octets, OCTETS)
     told = tsp.TSTInfo.load(stamped)

@@ -1,4 +1,4 @@
-"""The content of pages and pictures, a line an operator, as it is written and in no other way (ISO 32000-1, annex A)."""
+"""The content of pages and pictures: a line an operator (ISO 32000-1, annex A), written in one way alone."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _check_nesting(data: bytes) -> None:
     opened: list[bytes] = []
     for word in _NESTED.findall(data):
         if word in (b"BT", b"q", b"BMC", b"BDC"):
-            if word == b"BT" and b"BT" in opened or len(opened) == DEEPEST:
+            if (word == b"BT" and b"BT" in opened) or len(opened) == DEEPEST:
                 raise UnusualContentError("content that is nested in an unusual way")
             opened.append(b"B?C" if word in (b"BMC", b"BDC") else word)
         elif not opened or opened.pop() != _PAIRS[word]:

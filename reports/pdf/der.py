@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 SEQUENCE, SET, INTEGER, OCTETS, BITS = 0x30, 0x31, 2, 4, 3
 TAGGED_0, TAGGED_1, DIRECTORY = 0xA0, 0xA1, 0xA4
@@ -65,7 +66,7 @@ def members(data: bytes, tag: int = SEQUENCE) -> list[bytes]:
     if found[0] != tag or found[2] != len(data):
         raise NotDerError("a value of another kind")
     ends = [found[1], *(end for _, _, end in _values(data, *found[1:]))]
-    return [data[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+    return [data[begin:end] for begin, end in pairwise(ends)]
 
 
 def contents(data: bytes, tag: int) -> bytes:
@@ -121,9 +122,8 @@ def _holds(number: int, data: bytes, start: int, stop: int) -> bool:  # noqa: PL
     if number in _OPAQUE or number in (_SEQUENCE, _SET):
         return True
     if number in (_INTEGER, _ENUMERATED):
-        return (
-            size == 1
-            or size > 1
+        return size == 1 or (
+            size > 1
             and not (
                 (data[start] == 0 and data[start + 1] < 0x80)
                 or (data[start] == 0xFF and data[start + 1] >= 0x80)
@@ -142,10 +142,8 @@ def _holds(number: int, data: bytes, start: int, stop: int) -> bool:  # noqa: PL
         )
     if number == _UTF8:
         return _decodes(data[start:stop], "utf-8")
-    return (
-        number == _BMP
-        and _decodes(data[start:stop], "utf-16-be")
-        or (number == _UNIVERSAL and _decodes(data[start:stop], "utf-32-be"))
+    return (number == _BMP and _decodes(data[start:stop], "utf-16-be")) or (
+        number == _UNIVERSAL and _decodes(data[start:stop], "utf-32-be")
     )
 
 

@@ -12,7 +12,6 @@ import codecs
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 from xml.sax.saxutils import escape
 
 from reports.pdf import content
@@ -648,9 +647,9 @@ class _Walk:
             )
             _shape(entries, "the content of a page", _FLATE)
         found = self.pages.objects.get(resources)
-        known = {kind: held for kind, held in found.items()} if type(found) is dict else {}
+        known = dict(found) if type(found) is dict else {}
         for kind in ("ColorSpace", "Font"):
-            known[kind] = self.pages.objects.get(known.get(kind), {})
+            known[kind] = self.pages.objects.get(known.get(kind, 0), {})
         try:
             marks, drawn = content.check(data, known)
         except content.UnusualContentError as error:
@@ -875,7 +874,8 @@ class _Walk:
 
     def _marked(self, content_number: int) -> list[int]:
         """What is marked in some content and in the pictures that it draws; twice, if it draws one twice."""
-        found, waiting = [], [content_number]
+        found: list[int] = []
+        waiting = [content_number]
         while waiting:
             each = waiting.pop()
             self.steps += 1

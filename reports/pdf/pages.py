@@ -49,7 +49,8 @@ class Meter:
             raise WrittenOtherwiseError("a stream that cannot be inflated") from None
         if len(data) > most:
             raise TooMuchError(
-                f"the file has data that inflates to more than {MOST_INFLATED_AT_ONCE:,} bytes, or {MOST_INFLATED:,} in all"
+                f"the file has data that inflates to more than {MOST_INFLATED_AT_ONCE:,} bytes,"
+                f" or {MOST_INFLATED:,} in all"
             )
         if not machine.eof or machine.unused_data or machine.unconsumed_tail:
             raise WrittenOtherwiseError("a stream that does not end where its data do")

@@ -107,8 +107,8 @@ class _Gathering:
         self.issuers: dict[x509.Certificate, list[x509.Certificate]] = {}
         self.reached: dict[x509.Certificate, None] = {}
         self.compared = 0
-        for holder in (signature, *tokens):
-            for each in holder.certificates:
+        for held in (signature.certificates, *(token.certificates for token in tokens)):
+            for each in held:
                 _check_pieces(each.public_bytes(Encoding.DER))
                 self._offer(each)
         self.waiting = [signature.signer, *(token.signer for token in tokens)]
@@ -145,7 +145,7 @@ class _Gathering:
         lists = tuple(RevocationList(found, self._by(found), data, at) for found, data, at in self.lists)
         told = tuple(
             Answer(data, max(each["this_update"].native for each in _singles(found)), at)
-            for found, data, at in sorted(answers, key=lambda each: self.answers.index(each))
+            for found, data, at in sorted(answers, key=self.answers.index)
         )
         return Store(tuple(self.reached), lists, told)
 

@@ -71,7 +71,7 @@ def check_signed(signed: Any, what: str) -> None:
     except UnsupportedAlgorithm:
         raise WeakError(f"{what} is signed with an algorithm that is not known here") from None
     if isinstance(parameters, padding.PSS):
-        found.append(parameters.mgf._algorithm)  # noqa: SLF001 -- there is no other way to ask
+        found.append(parameters.mgf._algorithm)
     strong = tuple(type(each) for each in DIGESTS.values())
     for each in found:
         # Ed25519 brings its own.

@@ -7,6 +7,7 @@ nothing that two readers could take differently: no comments, no free white spac
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 DEEPEST = 16
@@ -141,8 +142,8 @@ def _integer(written: bytes) -> int:
     return value
 
 
-_READ = {
-    "ref": lambda found: Ref(found),
+_READ: dict[str, Callable[[bytes], Value]] = {
+    "ref": Ref,
     "real": lambda found: Real(found.decode()),
     "int": _integer,
     "name": _name,

@@ -287,7 +287,7 @@ def _runs(numbers: Sequence[int]) -> list[int]:
     return runs
 
 
-def _written(value: Value) -> bytes:
+def _written(value: Value) -> bytes:  # noqa: PLR0911 -- one line a kind
     """A value as updates write it."""
     if type(value) is dict:
         return b"<<\n%s>>" % b"".join(
