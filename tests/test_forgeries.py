@@ -1,0 +1,50 @@
+"""What is signed or sealed as a briefing is, and differs from one in one thing, is refused by name."""
+
+import re
+
+import pytest
+
+from reports.errors import InvalidSettings
+from reports.verify import verify
+from tests import forgeries
+from tests.pages import changed
+from tests.pki import READ, sign_locally
+from tests.test_verify import outcomes
+
+
+def told(pdf, authority):
+    found = verify(pdf, [authority.root], READ)[0]
+    return found.outcome, found.detail
+
+
+@pytest.mark.parametrize("name", forgeries.PAGES)
+def test_pages_that_are_none(authority, name):
+    """Pages with something that no briefing has are refused by name: before they are signed, and after."""
+    change, why = forgeries.PAGES[name]
+    outcome, detail = told(forgeries.signed_anyway(forgeries.linked(), authority, change), authority)
+    assert outcome == "invalid"
+    assert detail.startswith("not built as a briefing is: it has ")
+    assert re.search(why, detail), detail
+    with pytest.raises(InvalidSettings, match="which no briefing has: correct the templates") as refused:
+        sign_locally(changed(forgeries.linked(), change), authority)
+    assert re.search(why, str(refused.value))
+
+
+def test_pages_that_are_written_again(authority):
+    """Pages that are written again as they were are as good as before."""
+    pdf = forgeries.signed_anyway(forgeries.linked(), authority, lambda _: None)
+    assert set(outcomes(pdf, authority.root).values()) == {"valid"}
+
+
+@pytest.mark.parametrize("kind", ["stored", "tokens", "signatures"])
+def test_what_updates_hold(signed, authority, kind):
+    """What an update holds without a reason is refused by name, though its bytes are those that Exhibit would write."""
+    made = {
+        "stored": lambda: forgeries.stored(signed, authority),
+        "tokens": lambda: forgeries.tokens(signed),
+        "signatures": lambda: forgeries.signatures(signed, authority),
+    }
+    for name, pdf, why in made[kind]():
+        outcome, detail = told(pdf, authority)
+        assert outcome != "valid", name
+        assert re.search(why, detail), (name, detail)
