@@ -429,8 +429,8 @@ def tokens(signed: bytes) -> Iterator[tuple[str, bytes, str]]:
     yield "lists in a token", with_token(lists), "with more than certificates"
     yield (
         "a token with a tail",
-        remade.replaced(signed, 1, last + b"\0"),
-        "another than Exhibit writes|leaves more",
+        remade.replaced(signed, 1, last + b"\1"),
+        "another product|at the end are not covered|match the file",
     )
 
 
