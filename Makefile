@@ -20,7 +20,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --upgrade --universal --python-versi
 	--custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml --extra build
 
-.PHONY: help briefing local test lint types template image bench conformance lock clean
+.PHONY: help briefing local test lint types template image soak bench conformance lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -56,6 +56,10 @@ template: .venv/dev .cache/sam/installed .cache/checkov/installed ## check the t
 image: .venv/dev .cache/sam/installed ## build the image of the functions, and publish a briefing in it
 	@.ci/apt $(IMAGE_TOOLS) $(call or_stop,$(NO_IMAGE_TOOLS))
 	@$(VENV_PYTHON) -m tests.image
+
+soak: .venv/dev .venv/libraries .venv/tools ## change 20,000 updates and 20,000 pages at random, and see what is accepted
+	@$(VENV_PYTHON) -W ignore -m tests.mutations 20000 1
+	@$(VENV_PYTHON) -m tests.tampering 8000 1
 
 bench: .venv/dev .venv/libraries ## measure speed and memory
 	@$(VENV_PYTHON) -m benchmarks
