@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from asn1crypto import cms as asn1_cms  # type: ignore[import-untyped]
@@ -246,7 +247,7 @@ def _covered(pdf: bytes, start: int) -> bool | None:
 
     Only those after `start` are asked.
     """
-    found = list(_RANGE.finditer(pdf, start))[:MOST_UPDATES]
+    found = islice(_RANGE.finditer(pdf, start), MOST_UPDATES)
     ends = []
     for each in found:
         gap, after, length = (int(number) for number in each.groups())

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from xml.sax.saxutils import escape
 
 from reports.pdf import content
-from reports.pdf.pages import Meter, Pages, Stream
+from reports.pdf.pages import Meter, Pages, Stream, TooMuchError
 from reports.pdf.syntax import Name, Real, Ref, Text, Value, WrittenOtherwiseError
 
 MOST_PAGES = 10_000
 MOST_STEPS = 200_000
+MOST_CONTENT = 24 * 2**20  # bytes of what is drawn, in all
 FILES = {
     "accounts.csv": "text/csv",
     "briefing.json": "application/json",
@@ -177,6 +178,7 @@ class _Walk:
         self.anchors: set[bytes] = set()
         self.seen: set[int] = set()
         self.steps = 0
+        self.room = MOST_CONTENT
         self.kids: list[Ref] = []
         self.annotated: dict[int, int] = {}
         self.drawn: dict[int, list[int]] = {}
@@ -641,6 +643,9 @@ class _Walk:
     def _content(self, number: int, resources: Value, page: int = 0) -> None:
         value = self.pages.objects.get(number)
         entries, data = self._data(number, value)
+        self.room -= len(data)
+        if self.room < 0:
+            raise TooMuchError(f"the file has more than {MOST_CONTENT:,} bytes of content")
         if page:
             _require(
                 self.kinds.setdefault(number, "content") == "content", "content that is something else too"

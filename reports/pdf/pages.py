@@ -18,7 +18,8 @@ from reports.pdf.syntax import Name, Ref, Text, Value, WrittenOtherwiseError, pa
 
 MIB = 2**20
 MOST_BYTES = 50 * MIB
-MOST_OBJECTS = 500_000
+MOST_OBJECTS = 200_000
+MOST_VALUES = 2_000_000
 MOST_INFLATED_AT_ONCE = 64 * MIB
 MOST_INFLATED = 160 * MIB
 
@@ -126,11 +127,16 @@ def _streams(pdf: bytes) -> tuple[dict[int, Stream], dict[int, int], int]:
     """The streams and where they begin, by number, and where the last one ends."""
     streams: dict[int, Stream] = {}
     places: dict[int, int] = {}
-    at, last = len(HEADER), 0
+    at, last, left = len(HEADER), 0, MOST_VALUES
     while found := _OBJECT.match(pdf, at):
         number = int(found[1])
-        if number <= last or number > MOST_OBJECTS:
+        if number > MOST_OBJECTS:
+            raise TooMuchError(f"the file has more than {MOST_OBJECTS:,} objects")
+        if number <= last:
             raise WrittenOtherwiseError(f"object {number} out of order")
+        left -= _values(pdf, found.end(), pdf.find(b"\nstream\n", found.end()))
+        if left < 0:
+            raise TooMuchError(f"the file has more than {MOST_VALUES:,} values")
         entries, after = parse_dictionary(pdf, found.end())
         length = entries.get("Length")
         if type(length) is not int or length < 0 or pdf[after : after + 8] != b"\nstream\n":
@@ -144,6 +150,11 @@ def _streams(pdf: bytes) -> tuple[dict[int, Stream], dict[int, int], int]:
     return streams, places, at
 
 
+def _values(data: bytes, start: int, end: int) -> int:
+    """At least as many as there are values: each begins with one of these, or follows one."""
+    return sum(data.count(sign, start, max(end, start)) for sign in (b" ", b"/", b"[", b"\n"))
+
+
 def _unpacked(stream: Stream, meter: Meter) -> tuple[dict[int, Value], list[int]]:
     """The objects in the object stream, and their numbers in its order."""
     entries = stream.entries
@@ -151,6 +162,8 @@ def _unpacked(stream: Stream, meter: Meter) -> tuple[dict[int, Value], list[int]
     if list(entries) != ["Type", "N", "First", "Filter", "Length"] or entries["Type"] != "ObjStm":
         raise WrittenOtherwiseError("no object stream where it should be")
     data = stream.inflated(meter)
+    if _values(data, 0, len(data)) > MOST_VALUES:
+        raise TooMuchError(f"the file has more than {MOST_VALUES:,} values")
     words = data[:first].split()
     if type(count) is not int or type(first) is not int or len(words) != 2 * count or not count:
         raise WrittenOtherwiseError("an object stream that contradicts itself")
@@ -163,6 +176,8 @@ def _unpacked(stream: Stream, meter: Meter) -> tuple[dict[int, Value], list[int]
     ends = [*(start - 1 for start in starts[1:]), len(data)]
     if starts[0] != first or any(data[end : end + 1] != b"\n" for end in ends[:-1]):
         raise WrittenOtherwiseError("an object stream with something between its objects")
+    if numbers[-1] > MOST_OBJECTS:
+        raise TooMuchError(f"the file has more than {MOST_OBJECTS:,} objects")
     if numbers != sorted(set(numbers)):
         raise WrittenOtherwiseError("an object stream whose objects are out of order")
     return {
