@@ -60,6 +60,7 @@ image: .venv/dev .cache/sam/installed ## build the image of the functions, and p
 soak: .venv/dev .venv/libraries .venv/tools ## change 20,000 updates and 20,000 pages at random, and see what is accepted
 	@$(VENV_PYTHON) -W ignore -m tests.mutations 20000 1
 	@$(VENV_PYTHON) -m tests.tampering 8000 1
+	@$(VENV_PYTHON) -W ignore -m tests.refusals
 
 bench: .venv/dev .venv/libraries ## measure speed and memory
 	@$(VENV_PYTHON) -m benchmarks
