@@ -1,12 +1,17 @@
 """What is signed or sealed as a briefing is, and differs from one in one thing, is refused by name."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from reports.errors import InvalidSettings
+from reports.pdf import updates
+from reports.pdf.pages import read_pages
+from reports.pdf.syntax import WrittenOtherwiseError
+from reports.pdf.updates import Revision, write
 from reports.verify import verify
-from tests import forgeries
+from tests import forgeries, remade
 from tests.pages import changed
 from tests.pki import READ, sign_locally
 from tests.test_verify import outcomes
@@ -48,3 +53,17 @@ def test_what_updates_hold(signed, authority, kind):
         outcome, detail = told(pdf, authority)
         assert outcome != "valid", name
         assert re.search(why, detail), (name, detail)
+
+
+def test_a_second_signature_in_our_form(signed):
+    """A time-stamp that is written as a signature is none of ours, nor is a signature that states no moment."""
+    (first, after), (second, _) = remade.revisions(signed)
+    with pytest.raises(WrittenOtherwiseError, match="a signature where a time-stamp should be"):
+        write(after, replace(second.held, moment=first.held.moment))
+    with pytest.raises(WrittenOtherwiseError, match="a signature where a time-stamp should be"):
+        write(Revision.of(read_pages(signed)), replace(first.held, moment=b""))
+    held = replace(second.held, moment=first.held.moment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updates, "bool", lambda _: None, raising=False)
+        made, *_ = write(after, held)
+    assert verify(signed[: after.length] + made, None, READ)[0].outcome == "could not be checked"

@@ -69,8 +69,9 @@ def check_store(
 ) -> Store:
     """Read what each update stores; raises `UnusualError` for what has no reason to be there."""
     every = [data for update in stored for _, data in update]
+    left = der.MOST_VALUES
     for data in every:
-        _check_plain(data)
+        left -= _check_plain(data, left)
     if len(set(every)) < len(every):
         raise UnusualError("something is stored twice")
     for content in (signature.token, *(token.content for token in tokens)):
@@ -82,12 +83,14 @@ def check_store(
     return found.finished()
 
 
-def _check_plain(data: bytes) -> None:
+def _check_plain(data: bytes, most: int) -> int:
+    """How many values there are in what is stored."""
     try:
-        der.check(data)
+        count = der.check(data, most)
     except der.NotDerError as error:
         raise UnusualError(f"what is stored is not DER: it has {error}") from None
     _check_pieces(data)
+    return count
 
 
 def _check_pieces(data: bytes) -> None:

@@ -25,7 +25,7 @@ from reports.pdf.syntax import Name, Real, Ref, Text, Value, WrittenOtherwiseErr
 Kind = Literal["Certs", "OCSPs", "CRLs"]
 KINDS: tuple[Kind, ...] = ("Certs", "OCSPs", "CRLs")
 MOST_UPDATES = 64
-MOST_STORED = 256  # of each kind
+MOST_STORED = 256  # in one update
 MOST_ROOM = 64 * 1024  # bytes of a signature or a token
 KIB = 1024
 
@@ -146,6 +146,8 @@ def write(before: Revision, held: Held) -> tuple[bytes, Update, Revision]:
 
     The first update is the signature, the others are time-stamps of the document; those may add to the store.
     """
+    if bool(held.moment) == bool(before.fields):
+        raise WrittenOtherwiseError("a signature where a time-stamp should be, or the reverse")
     number = before.size + 1
     objects: dict[int, bytes] = {}
     if not before.fields:
@@ -378,6 +380,10 @@ def _taken(pdf: bytes, before: Revision) -> Held:
         inside = found.end()
         if section := _SECTION.match(pdf, inside):
             return _with_section(pdf, section, content, stated, _in_order(streams, kinds))
+        if len(streams) > MOST_STORED:
+            raise TooMuchError(
+                f"the file stores more than {MOST_STORED} certificates, lists and answers at once"
+            )
         if stream := _STORED.match(pdf, inside):
             streams[int(found[1])] = pdf[stream.end() : stream.end() + int(stream[1])]
             at = stream.end() + int(stream[1]) + len(b"\nendstream\nendobj\n")
