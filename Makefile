@@ -39,7 +39,7 @@ local: .venv/dev .venv/libraries ## serve the deployed system on this machine un
 	@$(EXHIBIT) serve --state local
 
 test: .venv/dev .venv/libraries .venv/tools .venv/linters ## run the tests, with branch coverage
-	@$(VENV_PYTHON) -m pytest -rs --cov --numprocesses auto
+	@$(VENV_PYTHON) -m pytest -rsfE --cov --numprocesses auto
 
 lint: .venv/dev ## check style and formatting
 	@.venv/bin/ruff check

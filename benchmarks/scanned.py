@@ -8,20 +8,21 @@ columns that the questions need, in the partitions of some days. Beside them lie
 from __future__ import annotations
 
 import sys
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from benchmarks.data import FIRST
-from reports import dialect, query, raw
+from reports import dialect, query
+from reports.columns import COLUMNS
 from reports.evidence import Layout
 from reports.query import Question
 from reports.resolve import Window
 
 DAYS, ROWS, EARLIER = 40, 40_000, 14
 WINDOW = Window(FIRST + timedelta(EARLIER), FIRST + timedelta(EARLIER + 6))
-SETTLING_DAYS = 7
+AS_OF, NEWEST = datetime(2026, 6, 20, tzinfo=UTC), WINDOW.last + timedelta(7)
 LAYOUTS: tuple[Layout, ...] = ("flat", "ocsf")
 
 _SQL = Path(__file__).parent
@@ -59,7 +60,7 @@ def write(cache: Path, layout: Layout) -> Path:
 
 def questions() -> dict[str, Question]:
     """The questions that a briefing asks, by their names: these two and no other."""
-    asked = query.tallies(WINDOW, SETTLING_DAYS)
+    asked = query.Inquiry(WINDOW, AS_OF).tallies(NEWEST)
     return {question.name: question for question in (asked, query.history(asked, FIRST))}
 
 
@@ -90,7 +91,7 @@ def needed(folder: Path, layout: Layout, days: Window) -> int:
     """
     files = [str(_file(folder, layout, day)) for day in days.days]
     columns = [
-        ".".join(str(step) for step in column.path if isinstance(step, str)) for column in raw.COLUMNS[layout]
+        ".".join(str(step) for step in column.path if isinstance(step, str)) for column in COLUMNS[layout]
     ]
     with duckdb.connect() as con:
         found = con.execute(

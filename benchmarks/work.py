@@ -37,9 +37,9 @@ def tallies(evidence: str, window: str) -> None:
     from reports.query_duckdb import DuckDBEngine  # noqa: PLC0415
     from reports.resolve import resolve  # noqa: PLC0415
 
-    engine = DuckDBEngine(FolderEvidence(Path(evidence)))
+    engine, asked = DuckDBEngine(FolderEvidence(Path(evidence))), resolve(window, AS_OF)
     start = time.perf_counter()
-    engine.ask(query.tallies(resolve(window, AS_OF), 7), lambda done, total: None)
+    engine.ask(query.Inquiry(asked, AS_OF).tallies(asked.last), lambda done, total: None)
     print(time.perf_counter() - start)
 
 
@@ -69,6 +69,7 @@ def publish(evidence: str, window: str, out: str, keys: str, audience: str = "la
     from reports.cli import program  # noqa: PLC0415
 
     arguments = ["--evidence", evidence, "--window", window, "--out", out, "--keys", keys]
+    arguments += ["--marking", "TLP:CLEAR"]
     sys.argv[1:] = ["publish", "--audience", audience, "--as-of", "2026-06-20T12:00:00Z", *arguments]
     sys.stdout = sys.stderr
     program()

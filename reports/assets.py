@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from stat import S_ISREG
+from typing import NoReturn
 
 from reports.errors import InvalidSettings
 from reports.fonts import FONTS
@@ -34,7 +37,36 @@ class Resources:
                 f"the template asks for {name!r}, which is not a file in "
                 f"{' or '.join(map(str, self.folders))}: add it there, or correct the template"
             )
-        return path.read_bytes()
+        return _content(path)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The names that Exhibit's templates have: a file of an organisation's own goes before the one of its name."""
+        return tuple(
+            each.relative_to(TEMPLATES).as_posix() for each in TEMPLATES.rglob("*") if each.is_file()
+        )
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names in the folders before Exhibit's, as far as templates are looked up there; a folder's ends with `/`.
+
+        Raises `InvalidSettings` for a folder that cannot be read.
+        """
+        parents = {str(parent) for name in self.known for parent in PurePosixPath(name).parents}
+        return tuple(name for folder in self._own for name in _names(folder, parents))
+
+    def check(self) -> None:
+        """Refuse what has the name of a template and is not a file of its folder; raises `InvalidSettings`."""
+        for folder in self._own:
+            for name in self.known:
+                if problem := _problem(folder, name):
+                    raise InvalidSettings(
+                        f"{name}: {problem}, among the templates: put the file itself there, or take it away"
+                    )
+
+    @property
+    def _own(self) -> tuple[Path, ...]:
+        return tuple(folder for folder in self.folders if folder != TEMPLATES)
 
     def digest(self) -> str:
         """SHA-256 over the names and contents of all files of the folders, in hexadecimal."""
@@ -42,8 +74,44 @@ class Resources:
         for folder in self.folders:
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 name = path.relative_to(folder).as_posix()
-                digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+                digest.update(name.encode() + b"\0" + hashlib.sha256(_content(path)).digest())
         return digest.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidSettings(
+            f"{path}: cannot be read: {error.strerror}: allow it, or take it away"
+        ) from None
+
+
+def _names(folder: Path, parents: Collection[str]) -> Iterator[str]:
+    def stop(error: OSError) -> NoReturn:
+        raise InvalidSettings(f"{error.filename}: cannot be read: {error.strerror}: allow it") from None
+
+    for place, folders, files in os.walk(folder, onerror=stop):
+        within = PurePosixPath(Path(place).relative_to(folder).as_posix())
+        yield from (str(within / name) for name in files)
+        yield from (f"{within / name}/" for name in folders)
+        folders[:] = [name for name in folders if str(within / name).casefold() in parents]
+
+
+def _problem(folder: Path, name: str) -> str | None:
+    """What is wrong with a name of a folder; None where nothing is, or there is none."""
+    path, parts = folder / name, PurePosixPath(name).parts
+    try:
+        for link in (folder.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)):
+            if link.is_symlink() and not link.exists():
+                return "is a link that leads nowhere"
+            if not link.resolve().is_relative_to(folder.resolve()):
+                return "is a link that leads out of the folder"
+        return None if S_ISREG(path.stat().st_mode) else "is not a file"
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
 
 
 def _first(folders: Sequence[Path], name: str) -> Path | None:

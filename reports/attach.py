@@ -209,6 +209,7 @@ def statement(briefing: Briefing, pages: Mapping[str, Any]) -> dict[str, Any]:
             "questions": [_asked(answer) for answer in evidence.answers],
             "settings": settings_digests(briefing.settings),
             "addressee": briefing.settings.issuer.addressee.get(briefing.audience),
+            "marking": briefing.settings.marking,
             "pages": dict(pages),
             "software": {"name": "exhibit", "version": __version__},
         },

@@ -10,7 +10,7 @@ from datetime import date
 from reports import query
 from reports.errors import InvalidEvidence, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
-from reports.query import Answer, QueryEngine, Question
+from reports.query import Answer, Inquiry, QueryEngine, Question
 from reports.resolve import Window
 
 TRIES = 3
@@ -49,7 +49,7 @@ class Evidence:
 
 
 def collect(
-    question: Question,
+    inquiry: Inquiry,
     engine: QueryEngine,
     source: EvidenceSource,
     progress: Callable[[str, int, int], None],
@@ -59,40 +59,57 @@ def collect(
     Raises `InvalidEvidence` where the evidence cannot be counted or the window holds none, and `Unavailable`
     where the objects kept changing.
     """
-    window = question.about
     for _ in range(TRIES):
         listed = source.list()
-        since = min(o.day for o in listed)
-        before = query.history(question, since) if since < window.first else None
         try:
-            with ThreadPoolExecutor(2) as beside:
-                pinned = beside.submit(source.pin, answering(listed, question))
-                asked = beside.submit(engine.ask, before, lambda *_: None) if before else None
-                tallies = engine.ask(question, lambda done, total: progress(question.name, done, total))
-                gaps = _gaps(window, tallies, listed)
-                contributions = _contributions(tallies, [o.name for o in listed if question.reads(o)])
-                history = None
-                if asked:
-                    progress("history", 0, 0)
-                    history = asked.result()
-                objects = pinned.result()
+            evidence = _collected(inquiry, engine, source, listed, progress)
         except InvalidEvidence:
             if source.list() == listed:
                 raise
             continue
         sizes = {o.name: o.size for o in listed}
-        if source.list() == listed and all(o.size == sizes[o.name] for o in objects):
-            settling = question.settling_days
-            return Evidence(window, settling, since, objects, tallies, history, gaps, contributions)
+        if source.list() == listed and all(o.size == sizes[o.name] for o in evidence.objects):
+            return evidence
     raise Unavailable(
         f"the evidence changed while it was read, {TRIES} times over: wait until its delivery has ended"
     )
 
 
-def answering(listed: Sequence[Located], question: Question) -> list[Located]:
-    """What is read for a question and for what came before: updates in the flat layout stay in their day."""
-    ends = {"flat": question.about.last, "ocsf": question.delivered.last}
-    return [o for o in listed if o.day <= ends[o.layout]]
+def _collected(
+    inquiry: Inquiry,
+    engine: QueryEngine,
+    source: EvidenceSource,
+    listed: Sequence[Located],
+    progress: Callable[[str, int, int], None],
+) -> Evidence:
+    window, since = inquiry.window, min(o.day for o in listed)
+    question = inquiry.tallies(max((o.day for o in listed if o.layout == "ocsf"), default=window.last))
+    before = query.history(question, since) if since < window.first else None
+    with ThreadPoolExecutor(3) as beside:
+        pinned = beside.submit(source.pin, filter(inquiry.reads, listed))
+        apart = beside.submit(_check_layouts, query.overlap(question, since), engine, listed)
+        asked = beside.submit(engine.ask, before, lambda *_: None) if before else None
+        tallies = engine.ask(question, lambda done, total: progress(question.name, done, total))
+        gaps = _gaps(window, tallies, listed)
+        contributions = _contributions(tallies, [o.name for o in listed if question.reads(o)])
+        history = None
+        if asked:
+            progress("history", 0, 0)
+            history = asked.result()
+        apart.result()
+        objects = pinned.result()
+    return Evidence(window, inquiry.settling_days, since, objects, tallies, history, gaps, contributions)
+
+
+def _check_layouts(question: Question, engine: QueryEngine, listed: Sequence[Located]) -> None:
+    """Raise `InvalidEvidence` where one id is in both layouts."""
+    if len({o.layout for o in listed if question.reads(o)}) == 1:
+        return
+    for row in engine.ask(question, lambda *_: None).rows:
+        raise InvalidEvidence(
+            f"{row['flat_object']}: detection {row['detection_id']} is in {row['ocsf_object']} as well, and would "
+            "count twice: deliver it in one layout"
+        )
 
 
 def _gaps(window: Window, tallies: Answer, listed: Sequence[Located]) -> tuple[date, ...]:

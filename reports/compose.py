@@ -15,7 +15,17 @@ from reports.errors import InvalidSettings
 from reports.figures import Quantity
 from reports.group import Activity, Campaign, Campaigns, DetectorVersion, Tally
 from reports.register import EMPTY, Head
-from reports.registry import Dataset, Element, Entry, Issuer, Law, Published, Registry
+from reports.registry import (
+    MARKINGS,
+    Dataset,
+    Element,
+    Entry,
+    Issuer,
+    Law,
+    Marking,
+    Published,
+    Registry,
+)
 from reports.resolve import Audience, Window
 
 MOST_ROWS = 46
@@ -30,6 +40,21 @@ class Settings:
     dataset: Dataset
     issuer: Issuer
     law: Law
+
+    @property
+    def marking(self) -> Marking:
+        """The label of TLP 2.0 that somebody has chosen; synthetic data, of which nobody needs to, is `TLP:CLEAR`.
+
+        Raises `InvalidSettings` where nobody has chosen.
+        """
+        if self.issuer.marking:
+            return self.issuer.marking
+        if self.dataset.synthetic:
+            return "TLP:CLEAR"
+        raise InvalidSettings(
+            "the evidence is not marked synthetic, and nobody has chosen a marking: write one in issuer.yaml, or give "
+            f"--marking: {', '.join(MARKINGS[:-1])} or {MARKINGS[-1]}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

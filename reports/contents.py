@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reports import __version__
 from reports.accounts import AccountTable, read_accounts
 from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, days_csv, evidence_root
 from reports.errors import ExhibitError, Unreadable
@@ -70,14 +72,28 @@ def check(files: Mapping[str, bytes]) -> Contents:
        objects, and what they contributed adds up to what was delivered and to what counts.
     6. Each figure that was taken from the tallies has the value that is there.
 
-    Raises `InconsistentError`.
+    Raises `InconsistentError`; `Unreadable` where they hold too much, or a later release wrote them in another form.
     """
     try:
-        return _check(files, _parsed(files, "briefing.json"), _parsed(files, "evidence.json"))
+        data, statement = _parsed(files, "briefing.json"), _parsed(files, "evidence.json")
+        _check_form(statement)
+        return _check(files, data, statement)
     except (LookupError, TypeError, ValueError, AttributeError, csv.Error) as error:
         raise InconsistentError(
             f"the attachments lack their form ({type(error).__name__}: {error})"
         ) from None
+
+
+def _check_form(statement: Mapping[str, Any]) -> None:
+    kind = statement["predicateType"]
+    if statement["_type"] == STATEMENT_TYPE and kind == PREDICATE_TYPE:
+        return
+    if statement["_type"] == STATEMENT_TYPE and re.fullmatch(r"urn:exhibit:evidence:v[1-9][0-9]{0,3}", kind):
+        raise Unreadable(
+            f"evidence.json is of the form {kind}, and Exhibit {__version__} reads {PREDICATE_TYPE}: "
+            "check it with the release that made it, or a later one"
+        )
+    raise InconsistentError("evidence.json is not a statement about evidence")
 
 
 def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mapping[str, Any]) -> Contents:
@@ -203,8 +219,6 @@ def _check_accounts(table: AccountTable, data: Mapping[str, Any]) -> None:
 
 def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     predicate = statement["predicate"]
-    if (statement["_type"], statement["predicateType"]) != (STATEMENT_TYPE, PREDICATE_TYPE):
-        raise InconsistentError("evidence.json is not a statement about evidence")
     if predicate["window"] != data["window"]:
         raise InconsistentError("evidence.json is about another window than briefing.json")
     for question in predicate["questions"]:

@@ -20,6 +20,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 
 from reports import faults
 from reports.errors import InvalidSettings
+from reports.names import check_deployed
 from reports.pdf.pages import MOST_BYTES
 from reports.requests import Requests
 from reports.store import Store
@@ -154,6 +155,11 @@ class Deployed:
         """The settings that an operator keeps; they are read, and never written to."""
         return S3Store(self.client("s3"), self.environment.settings_bucket, self.environment.settings_prefix)
 
+    def check_settings(self) -> None:
+        """Refuse what lies among the settings and would not be read; raises `InvalidSettings`."""
+        names = (name.partition("/") for name in self.settings.list(""))
+        check_deployed({top + slash for top, slash, _ in names})
+
     def schedules(self) -> Schedules:
         """The schedules of the settings; Exhibit's own where there are none, once there is a certificate to sign with.
 
@@ -161,6 +167,7 @@ class Deployed:
         """
         from reports import schedules
 
+        self.check_settings()
         content = self.settings.get(schedules.FILE)
         if content is None:
             ready = self.settings.get(CHAIN) is not None

@@ -7,6 +7,8 @@ again by itself, in order and on one core, until a fault is found:
 2. the columns that its layout requires are there;
 3. every value converts;
 4. every row keeps the rules of `latest.sql`, said in the words of its layout.
+
+Where no object has a fault of its own, revisions in several of them may tie.
 """
 
 from __future__ import annotations
@@ -15,19 +17,23 @@ import gzip
 import itertools
 import json
 import re
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import duckdb
 
-from reports import raw
+from reports import dialect, query, raw
+from reports.columns import CLASS, COLUMNS, KEYS, NAMES, WAYS, Column, Step, misfit, mistake
+from reports.convert import identifier, listed
 from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
-from reports.raw import Column, Source, identifier
+from reports.labels import HOLDS_CONTROL, IS_MARKER, MARKERS
+from reports.query import Question, Row
+from reports.raw import Source
+from reports.spill import spill_folder
 
 MEMORY_LIMIT = "500MB"
 AS_WRITTEN: Mapping[str, bool | int | str] = {
@@ -41,13 +47,16 @@ SHOWN = 60
 ADVICE = "correct it and deliver the object again"
 FORMATS = {"parquet": "Parquet", "json": "JSON Lines", "csv": "CSV"}
 UNFIT = {
+    "id": "no text, and no whole number that is sure to be the one that was meant: write it as text",
+    "heading": "no text: write it as text",
     "text": "no text",
     "integer": "no whole number of 64 bits",
     "number": "no number",
     "instant": "no instant like 2026-05-01T12:00:00Z",
-    "milliseconds": "no instant from 1970 to 9998 in milliseconds",
+    "milliseconds": "no instant in milliseconds since 1970",
 }
-MILLISECONDS = (0, 253_370_764_799_999)
+MILLISECONDS = (-(10**13), 253_370_764_799_999)  # instants that a timestamp holds for sure
+IN_MILLISECONDS: Mapping[Layout, str] = {"flat": "", "ocsf": ": write milliseconds since 1970"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +82,17 @@ class Fault:
     value: str | None
 
 
+def _text_of(name: str) -> str:
+    return identifier(f"{name} as it is")
+
+
+def _label_of(name: str) -> str:
+    return identifier(f"{name} normalized")
+
+
 def _required(*columns: str) -> Rule:
-    empty = " and ".join(f"coalesce({identifier(name)}::varchar, '') = ''" for name in columns)
-    return Rule(columns, empty, "")
+    values = (_label_of(name) if NAMES[name].is_label else f"{identifier(name)}::varchar" for name in columns)
+    return Rule(columns, " and ".join(f"coalesce({value}, '') = ''" for value in values), "")
 
 
 def _from_0(column: str) -> Rule:
@@ -97,7 +114,7 @@ REQUIRED: Mapping[Layout, tuple[Rule, ...]] = {
     "ocsf": (
         _required("class_uid"),
         _required("finding_info.uid"),
-        _required("time", "finding_info.modified_time"),
+        _required("finding_info.modified_time", "time"),
         _required("status_id"),
         _required("evidences[0].actor.user.uid"),
         _required("start_time", "finding_info.first_seen_time"),
@@ -109,64 +126,94 @@ REQUIRED: Mapping[Layout, tuple[Rule, ...]] = {
 }
 RULES: Mapping[Layout, tuple[Rule, ...]] = {
     "flat": (
-        *REQUIRED["flat"],
         Rule(
             ("status",),
             "status not in ('new', 'in_progress', 'resolved', 'suppressed', 'deleted')",
             "is none of new, in_progress, resolved, suppressed, deleted",
         ),
-        Rule(("first_seen",), "first_seen < timestamp '1970-01-01'", "is before 1970"),
-        Rule(("last_seen",), "last_seen >= timestamp '9999-01-01'", "is after 9998"),
-        Rule(("last_seen",), "last_seen < first_seen", "is before first_seen"),
         _from_0("exchange_count"),
         _from_0("output_tokens"),
         Rule(("confidence",), "not confidence between 0 and 1", "is not between 0 and 1"),
     ),
     "ocsf": (
-        *REQUIRED["ocsf"],
         Rule(("status_id",), "status_id not between 1 and 6", "is none of 1, 2, 3, 4, 5, 6"),
-        Rule(
-            ("end_time", "finding_info.last_seen_time"),
-            'coalesce(end_time, "finding_info.last_seen_time") < coalesce(start_time, "finding_info.first_seen_time")',
-            "is before start_time or finding_info.first_seen_time",
-        ),
         _from_0("count"),
         _from_0("unmapped.output_tokens"),
         Rule(("confidence_score",), "not confidence_score between 0 and 100", "is not between 0 and 100"),
     ),
 }
-NAMES = {column.name: column for column in (*raw.FLAT, *raw.OCSF)}
+# The columns that say when an activity began, when it ended and when that was revised: the first one that has a value
+INSTANTS: Mapping[Layout, Mapping[str, tuple[str, ...]]] = {
+    "flat": {"began": ("first_seen",), "ended": ("last_seen",), "revised": ("revised_at",)},
+    "ocsf": {
+        "began": ("start_time", "finding_info.first_seen_time"),
+        "ended": ("end_time", "finding_info.last_seen_time"),
+        "revised": ("finding_info.modified_time", "time"),
+    },
+}
+REVISION = ("detection_id", "revised_within", "origin", "revised_at")
 IDENTITY: Mapping[Layout, Column] = {"flat": NAMES["detection_id"], "ocsf": NAMES["finding_info.uid"]}
 
 
 def explain(
-    root: Path, located: Sequence[Located], error: duckdb.Error | InvalidEvidence | None
+    root: Path,
+    located: Sequence[Located],
+    question: Question,
+    error: duckdb.Error | InvalidEvidence | None,
 ) -> InvalidEvidence:
-    """The error to raise after a question about some objects failed: with an error, or for rows that are unsound.
+    """The error to raise after a question about some objects failed: with an error, or for rows that are refused.
 
     It tells the first fault, and where no object has one by itself, what DuckDB said of them all. Memory holds one
-    batch of rows, or one line.
+    batch of rows, or one line, and `MEMORY_LIMIT` of the revisions that tie.
     """
     root = root.absolute()
-    with (
-        tempfile.TemporaryDirectory(prefix="exhibit-") as spill,
-        raw.connection(root, spill, MEMORY_LIMIT, **AS_WRITTEN) as con,
-    ):
+    with spill_folder() as spill, raw.connection(root, spill, MEMORY_LIMIT, **AS_WRITTEN) as con:
         for o in sorted(located):
             try:
-                _examine(con, root, o)
+                _examine(con, root, o, question)
             except InvalidEvidence as fault:
                 return fault
             except duckdb.Error as fault:
                 return _unreadable(o, FORMATS[o.format], _said(fault, root))
     if isinstance(error, InvalidEvidence):
         return error
-    said = _said(error, root) if error else "a row is unsound"
+    if error is None and (tie := _tie(root, located, question)):
+        return tie
+    said = _said(error, root) if error else "a row is refused"
     others = f" and {len(located) - 1} more" if len(located) > 1 else ""
     return InvalidEvidence(f"{located[0].name}{others}: cannot be counted: {said}: deliver the objects again")
 
 
-def _examine(con: duckdb.DuckDBPyConnection, root: Path, o: Located) -> None:
+def _tie(root: Path, located: Sequence[Located], question: Question) -> InvalidEvidence | None:
+    """What to say of the first id with two revisions of one latest instant that differ; None where there is none."""
+    layouts = sorted({o.layout for o in located})
+    with spill_folder() as spill, raw.connection(root, spill, MEMORY_LIMIT) as con:
+        raw.make_views(con, root, located)
+        latest = dialect.transpiled(query.over_latest("select * from latest", *layouts))
+        con.execute(f"create temp table latest as {latest}", question.of_latest)
+        same = " and ".join(f"latest.{name} is not distinct from tied.{name}" for name in REVISION)
+        rows = query.fetched(
+            con.execute(
+                f"select latest.* from latest join (select {', '.join(REVISION)} from latest "
+                f"where standing = 'tied' order by all limit 1) as tied on {same}"
+            )
+        )
+    return _tied(rows) if rows else None
+
+
+def _tied(rows: Sequence[Row]) -> InvalidEvidence:
+    first = next(row for row in rows if row["standing"] != "tied")
+    other = next(row for row in rows if row["standing"] == "tied")
+    column = next(name for name in first if name not in ("object", "standing") and first[name] != other[name])
+    told = (f"{shown(str(row[column]))} in {row['object']}" for row in (first, other))
+    instant = f"{first['revised_at'].isoformat(timespec='milliseconds')}Z"
+    return InvalidEvidence(
+        f"{first['object']}: detection {shown(first['detection_id'])} has two revisions of {instant} that differ "
+        f"in {column} ({' and '.join(told)}): deliver a further revision of it"
+    )
+
+
+def _examine(con: duckdb.DuckDBPyConnection, root: Path, o: Located, question: Question) -> None:
     """Raise `InvalidEvidence` for an object's first fault, or the error of DuckDB where it cannot be read."""
     try:
         (root / o.name).open("rb").close()
@@ -174,11 +221,15 @@ def _examine(con: duckdb.DuckDBPyConnection, root: Path, o: Located) -> None:
         raise _unreadable(o, "a file", f"{error.strerror}") from None
     if o.format == "json":
         _check_lines(root, o)
-    for source in raw.sources(con, root, [o]):
-        if o.format == "csv":
-            _check_csv(con, root, o, source)
+    if o.format == "csv" and o.size:
+        _check_csv(con, root, o)
+    try:
+        sources = list(raw.sources(con, root, [o]))
+    except InvalidEvidence as error:
+        raise _naming(o, error) from None
+    for source in sources:
         _check_columns(con, o, source)
-        if fault := _unconverted(con, source) or _broken(con, source):
+        if fault := _unconverted(con, source) or _broken(con, source, o, question):
             raise InvalidEvidence(f"{o.name}: {_place(root, o, fault)}: {_wrong(fault)}: {ADVICE}")
 
 
@@ -198,11 +249,18 @@ def shown(text: str, most: int = SHOWN) -> str:
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 
 
+def _naming(o: Located, error: InvalidEvidence) -> InvalidEvidence:
+    """An error that names its object."""
+    told = str(error)
+    return error if told.startswith(o.name) else InvalidEvidence(f"{o.name}: {told}")
+
+
 def _check_lines(root: Path, o: Located) -> None:
     try:
         for number, line in _lines(root / o.name):
-            if problem := _line_problem(line):
-                raise InvalidEvidence(f"{o.name}: line {number} {problem}: {ADVICE}")
+            row = _row(f"{o.name}: line {number}", line)
+            if wrong := _wrong_key(row, o.layout):
+                raise InvalidEvidence(f"{o.name}: line {number}: {wrong}")
     except (EOFError, OSError, zlib.error) as error:
         raise _unreadable(o, "gzip", shown(str(error))) from None
 
@@ -215,22 +273,63 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, row
 
 
-def _line_problem(line: bytes) -> str | None:
+class _Keyed(dict[str, Any]):
+    """A JSON object that knows all of its keys, also those that are there twice; of these, the first counts."""
+
+    def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(reversed(pairs))
+        self.names = [name for name, _ in pairs]
+
+
+def _row(place: str, line: bytes) -> _Keyed:
+    """The JSON object of a line; raises `InvalidEvidence` where it is none."""
     if len(line) >= LONGEST_LINE:
-        return f"is longer than {LONGEST_LINE} bytes"
+        raise InvalidEvidence(f"{place} is longer than {LONGEST_LINE} bytes: {ADVICE}")
     try:
-        row = json.loads(line.decode(), parse_int=str, parse_float=str)
-    except UnicodeDecodeError:
-        return "is not UTF-8"
-    except json.JSONDecodeError as error:
+        row = json.loads(line.decode(), parse_int=str, parse_float=str, object_pairs_hook=_Keyed)
+        json.dumps(row, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InvalidEvidence(f"{place} {_not_json(error)}: {ADVICE}") from None
+    if not isinstance(row, _Keyed):
+        raise InvalidEvidence(f"{place} is not a JSON object: {shown(line.decode())}: {ADVICE}")
+    return row
+
+
+def _not_json(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
         return f"is not JSON: {error.msg} at character {error.colno}"
-    except RecursionError:
-        return "is not JSON that can be read: it is nested too deep"
-    return None if isinstance(row, dict) else f"is not a JSON object: {shown(line.decode())}"
+    return {
+        UnicodeEncodeError: "holds half of a surrogate pair, which is no character",
+        UnicodeDecodeError: "is not UTF-8",
+    }.get(type(error), "is not JSON that can be read: it is nested too deep")
 
 
-def _check_csv(con: duckdb.DuckDBPyConnection, root: Path, o: Located, source: Source) -> None:
-    table = f"{source.table.removesuffix(')')}, store_rejects = true)"
+def _wrong_key(row: _Keyed, layout: Layout) -> str | None:
+    """What is wrong with the keys that a layout knows; of what is of another class, that it tells its class twice."""
+    if layout == "ocsf" and row.names.count(CLASS.name) == 1 and row.get(CLASS.name) != "2004":
+        return None
+    for path, wanted in WAYS[layout].items():
+        node: Any = row
+        for step in path:
+            node = _item(node, step)
+        kind = {_Keyed: "OBJECT", list: "ARRAY", type(None): "NULL"}.get(type(node), "VALUE")
+        wrong = misfit(path, wanted, kind)
+        if not wrong and isinstance(node, _Keyed):
+            wrong = mistake(node.names, KEYS[layout][path])
+        if wrong:
+            return wrong
+    return None
+
+
+def _item(node: Any, step: Step) -> Any:
+    if isinstance(step, int):
+        return node[step] if isinstance(node, list) and len(node) > step else None
+    return node.get(step) if isinstance(node, _Keyed) else None
+
+
+def _check_csv(con: duckdb.DuckDBPyConnection, root: Path, o: Located) -> None:
+    names = (f"{place}" for place, _ in enumerate(raw.header(root, o)))
+    table = f"{raw.csv_table([str(root / o.name)], names).removesuffix(')')}, store_rejects = true)"
     con.execute(f"select count(columns(*)) from {table}").fetchall()
     rejected = con.execute(
         "select line_byte_position - 1, error_message from reject_errors order by 1 limit 1"
@@ -241,16 +340,24 @@ def _check_csv(con: duckdb.DuckDBPyConnection, root: Path, o: Located, source: S
 
 
 def _newlines(path: Path, end: int) -> int:
-    """How many lines end in the first bytes of a file; DuckDB numbers rows, which may span lines."""
+    """How many lines end in the first bytes of a file, by a line feed, a carriage return or both.
+
+    DuckDB numbers rows, which may span lines.
+    """
+    count, before = 0, b""
     with path.open("rb") as file:
-        return sum(file.read(min(CHUNK, end - at)).count(b"\n") for at in range(0, end, CHUNK))
+        for at in range(0, end, CHUNK):
+            chunk = file.read(min(CHUNK, end - at))
+            count += chunk.count(b"\n") + chunk.count(b"\r") - (before + chunk).count(b"\r\n")
+            before = chunk[-1:]
+    return count
 
 
 def _check_columns(con: duckdb.DuckDBPyConnection, o: Located, source: Source) -> None:
     """Raise `InvalidEvidence` for a required column that is not there; in JSON Lines, that no row has."""
 
     def any_row(condition: str) -> bool:
-        rows = f"from {source.table} where {_among(source)} and {condition}"
+        rows = f"from {source.table} where {source.perhaps_among} and {condition}"
         return con.execute(f"select 1 {rows} limit 1").fetchone() is not None
 
     for rule in REQUIRED[source.layout]:
@@ -259,11 +366,6 @@ def _check_columns(con: duckdb.DuckDBPyConnection, o: Located, source: Source) -
         if not there and any_row("true"):
             column = " or ".join(rule.columns)
             raise InvalidEvidence(f"{o.name}: required column {column} is missing: {ADVICE}")
-
-
-def _among(source: Source) -> str:
-    """The condition on a layout's rows, and on those of which it cannot be told."""
-    return f"coalesce(try({source.among}), true)"
 
 
 def _as_it_is(source: Source, column: Column) -> str | None:
@@ -278,42 +380,85 @@ def _as_it_is(source: Source, column: Column) -> str | None:
 
 def _unconverted(con: duckdb.DuckDBPyConnection, source: Source) -> Fault | None:
     """The first value that is not of its column's type."""
-    columns = [(c, value) for c in raw.COLUMNS[source.layout] if (value := _as_it_is(source, c))]
+    columns = [(c, value) for c in COLUMNS[source.layout] if (value := _as_it_is(source, c))]
     rules = [
-        Rule((column.name,), _not_converting(source, column), f"is {UNFIT[column.type]}")
+        Rule((column.name,), f"try({{'value': {source.value(column)}}}) is null", f"is {UNFIT[column.type]}")
         for column, _ in columns
     ]
     identity = _as_it_is(source, IDENTITY[source.layout])
-    rows = f"{_numbered(source)} where {_among(source)}"
+    rows = f"{_numbered(source)} where {source.perhaps_among}"
     return _first(con, rows, rules, [value for _, value in columns], identity or "null")
 
 
-def _not_converting(source: Source, column: Column) -> str:
-    value = source.value(column)
-    failing = f"try({{'value': {value}}}) is null"
-    if column.type == "milliseconds":
-        return f"({failing} or try({value}) not between {MILLISECONDS[0]} and {MILLISECONDS[1]})"
-    return failing
-
-
-def _broken(con: duckdb.DuckDBPyConnection, source: Source) -> Fault | None:
+def _broken(con: duckdb.DuckDBPyConnection, source: Source, o: Located, question: Question) -> Fault | None:
     """The first row that breaks a rule; all its values convert."""
-    columns = ", ".join(
-        f"{source.value(c)} as {identifier(c.name)}, {_as_it_is(source, c) or 'null'} as {_text_of(c.name)}"
-        for c in raw.COLUMNS[source.layout]
+    selected = []
+    for c in COLUMNS[source.layout]:
+        value = source.value(c)
+        selected += [
+            f"{value} as {identifier(c.name)}",
+            f"{_as_it_is(source, c) or 'null'} as {_text_of(c.name)}",
+        ]
+        if c.is_label:
+            selected.append(f"{_normalized(value)} as {_label_of(c.name)}")
+    converted = f'select "$row", {", ".join(selected)} from {_numbered(source)} where {source.among}'
+    instants = (f"{_instant(of)} as {identifier(name)}" for name, of in INSTANTS[source.layout].items())
+    rows = f"(select *, {', '.join(instants)} from ({converted})) where true"
+    rules = (
+        *REQUIRED[source.layout],
+        *_label_rules(source.layout),
+        *_instant_rules(o, question),
+        *RULES[source.layout],
     )
-    rows = f'(select "$row", {columns} from {_numbered(source)} where {source.among}) where true'
-    rules = RULES[source.layout]
     values = [f"coalesce({', '.join(map(_text_of, rule.columns))})" for rule in rules]
     return _first(con, rows, rules, values, _text_of(IDENTITY[source.layout].name))
 
 
-def _text_of(name: str) -> str:
-    return identifier(f"{name} as it is")
+def _normalized(value: str) -> str:
+    return dialect.of_label("normalized", "given").replace("given", f"({value})")
+
+
+def _label_rules(layout: Layout) -> Iterator[Rule]:
+    for column in COLUMNS[layout]:
+        if column.is_label:
+            label = _label_of(column.name)
+            yield Rule((column.name,), f"list_contains({listed(sorted(MARKERS))}, {label})", IS_MARKER)
+            legible = dialect.of_label("legible", "given").replace("given", label)
+            yield Rule((column.name,), f"not {legible}", HOLDS_CONTROL)
+
+
+def _instant(names: Sequence[str]) -> str:
+    """The instant that the first of some columns with a value tells, rounded half up to milliseconds."""
+    value = f"coalesce({', '.join(map(identifier, names))})"
+    if NAMES[names[0]].type == "milliseconds":
+        value = f"make_timestamp(greatest({MILLISECONDS[0]}, least({value}, {MILLISECONDS[1]})) * 1000)"
+    return f"{value}::timestamp_ms::timestamp"
+
+
+def _instant_rules(o: Located, question: Question) -> Iterator[Rule]:
+    """The rules of `latest.sql` about instants; all that are needed are there."""
+    of, day = INSTANTS[o.layout], f"timestamp '{o.day}'"
+    began, revised = (" or ".join(of[name]) for name in ("began", "revised"))
+    as_of = question.of_latest[0]
+    yield Rule(of["began"], "began < timestamp '2015-01-01'", f"is before 2015{IN_MILLISECONDS[o.layout]}")
+    if o.layout == "flat":
+        off = f"not began between {day} and {day} + interval 1 day"
+        yield Rule(of["began"], off, f"is not on {o.day}, the day of its partition")
+    late = f"began >= {day} + interval 3 day"
+    yield Rule(of["began"], late, f"is later than 48 hours after {o.day}, the day of its partition")
+    early = "revised < began - interval 1 day"
+    yield Rule(of["revised"], early, f"is earlier than 24 hours before {began}")
+    after = f"revised > timestamp '{as_of}' + interval 2 day"
+    told = f"is later than 48 hours after {as_of.replace(' ', 'T')}Z, the instant of the request (--as-of)"
+    yield Rule(of["revised"], after, told)
+    yield Rule(of["ended"], "ended < began", f"is before {began}")
+    yield Rule(of["ended"], "ended > revised + interval 2 day", f"is later than 48 hours after {revised}")
 
 
 def _numbered(source: Source) -> str:
-    return f'(select row_number() over () as "$row", * from {source.table})'
+    """The rows of a source with their numbers, and with no column but those that it is read for."""
+    names = ", ".join(map(identifier, source.types)) if not source.of_lines else "*"
+    return f'(select row_number() over () as "$row", {names} from {source.table})'
 
 
 def _first(
@@ -342,5 +487,5 @@ def _place(root: Path, o: Located, fault: Fault) -> str:
 
 
 def _wrong(fault: Fault) -> str:
-    said = f"'{shown(fault.value)}' {fault.saying}" if fault.value else "is empty"
+    said = f"'{shown(fault.value)}' {fault.saying}" if fault.value and fault.saying else "is empty"
     return f"{fault.column} {said}"

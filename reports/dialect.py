@@ -12,12 +12,19 @@ from sqlglot import exp
 from reports import query
 from reports.evidence import Layout
 
-STANDINGS = ("tallied", "superseded", "excluded", "unsound")
+STANDINGS = ("tallied", "superseded", "excluded", "tied", "unsound")
 
 
 def transpiled(sql: str) -> str:
     """A statement of Trino's dialect, in DuckDB's."""
-    return sqlglot.transpile(sql, read="trino", write="duckdb", comments=False)[0]
+    return _normalizing(sqlglot.parse_one(sql, read="trino")).sql("duckdb", comments=False)
+
+
+def _normalizing(tree: exp.Expr) -> exp.Expr:
+    """Call DuckDB's function of the one normalization form in use by its name, which sqlglot does not."""
+    for call in list(tree.find_all(exp.Normalize)):
+        call.replace(exp.func("nfc_normalize", call.this.copy()))
+    return tree
 
 
 @cache
@@ -29,9 +36,37 @@ def mapped(layout: Layout, instead: Mapping[str, str]) -> str:
     """The view of a layout; `instead` gives other expressions for some of its columns."""
     view = _parsed(f"views/{layout}.sql").copy()
     for column in view.selects:
-        if column.alias in instead:
-            column.set("this", sqlglot.condition(instead[column.alias], dialect="duckdb"))
+        name = column.alias_or_name
+        if name in instead:
+            column.replace(exp.alias_(sqlglot.condition(instead[name], dialect="duckdb"), name))
     return view.sql("duckdb")
+
+
+@cache
+def normalized() -> str:
+    """`detections.sql`."""
+    return transpiled(query.detections())
+
+
+@cache
+def as_they_are(unchecked: frozenset[str]) -> str:
+    """`detections.sql` for labels that need no normalizing: rows are `legible` if the `unchecked` ones show it.
+
+    A few that are legible do not, such as short ones that begin like a marker.
+    """
+
+    def rules(rule: str, label: str) -> str:
+        if rule == "normalized":
+            return f"nullif({label}, '')" if label in unchecked else label
+        return query.of_label("plain", label) if label in unchecked else "true"
+
+    return transpiled(query.detections(rules))
+
+
+@cache
+def of_label(rule: str, label: str) -> str:
+    """The expression of a rule in `sql/labels`, about a label."""
+    return _normalizing(sqlglot.condition(query.of_label(rule, label), dialect="trino")).sql("duckdb")
 
 
 @cache

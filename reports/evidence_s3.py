@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from reports import faults
-from reports.errors import InvalidEvidence
-from reports.evidence import EvidenceObject, Located, locate
+from reports.errors import InvalidEvidence, Unavailable
+from reports.evidence import (
+    LAYOUTS,
+    NEITHER,
+    EvidenceObject,
+    Located,
+    check_tops,
+    gathered,
+    is_name,
+    locate,
+    recorded,
+)
 
 AT_ONCE = 10  # as many connections as botocore keeps
 CHUNK = 2**20
@@ -35,18 +46,38 @@ class S3Evidence:
     bucket: str
     prefix: str = ""
 
-    def list(self) -> tuple[Located, ...]:
-        """Every evidence object, in the order of the names, as of now; `state` is its entity tag.
-
-        Raises `InvalidEvidence` where neither layout is present, and for what is in its place but cannot be read.
-        """
+    def tops(self) -> tuple[str, ...]:
+        """The names directly below the prefix, in order; those of folders end in `/`."""
         with self._translated():
-            found = tuple(sorted(o for o in map(self._located, self._listed()) if o))
+            pages = self._pages(Prefix=self.prefix, Delimiter="/")
+            keys = [
+                each
+                for page in pages
+                for each in (
+                    *(listed["Key"] for listed in page.get("Contents", ())),
+                    *(common["Prefix"] for common in page.get("CommonPrefixes", ())),
+                )
+            ]
+        return tuple(sorted(key.removeprefix(self.prefix) for key in keys if key != self.prefix))
+
+    def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
+        """Every evidence object, in the order of the names; or those that are there of some that a briefing records.
+
+        It is as of now; `state` is the entity tag. Raises `InvalidEvidence` where neither layout is present, and for
+        what is in its place but cannot be read or would be left out unnoticed. Of some, what else is there does not
+        matter.
+        """
+        if only is not None:
+            with self._translated():
+                among = ((name, each) for name, each in self._listed(LAYOUTS) if name in only)
+                return gathered(among, partial(self._located, locate=recorded))
+        tops = self.tops()
+        check_tops(tops)
+        with self._translated():
+            found = gathered(self._listed(top for top in LAYOUTS if f"{top}/" in tops), self._located)
         if not found:
-            raise InvalidEvidence(
-                f"s3://{self.bucket}/{self.prefix}: neither layout is present: expected "
-                "detections/event_day=YYYY-MM-DD/* or ext/<source>/region=…/accountId=…/eventDay=YYYYMMDD/*"
-            )
+            raise InvalidEvidence(f"s3://{self.bucket}/{self.prefix}: {NEITHER}")
+        _check_folders(o.name for o in found)
         return found
 
     def pin(self, objects: Iterable[Located]) -> tuple[EvidenceObject, ...]:
@@ -57,6 +88,16 @@ class S3Evidence:
         """
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return tuple(pool.map(self._pin, objects))
+
+    def names(self) -> tuple[str, ...]:
+        """The name of every object of either layout's folder, whether or not it is evidence."""
+        with self._translated():
+            return tuple(sorted(name for name, _ in self._listed(LAYOUTS)))
+
+    def named(self, names: Iterable[str]) -> tuple[EvidenceObject, ...]:
+        """Digest the objects of some names, whatever else the bucket holds; those that are not there are left out."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return tuple(o for o in pool.map(self._digested, filter(is_name, names)) if o)
 
     def fetch(self, objects: Iterable[EvidenceObject], folder: Path) -> None:
         """Copy objects into a folder under their names, in the versions that were pinned, several at once.
@@ -84,47 +125,65 @@ class S3Evidence:
     def _translated(self, name: str = "") -> Any:
         return faults.translated(f"bucket {self.bucket}{name and f': {name}'}")
 
-    def _listed(self) -> Iterator[Mapping[str, Any]]:
-        pages = self.client.get_paginator("list_objects_v2")
-        for top in ("detections/", "ext/"):
-            for page in pages.paginate(Bucket=self.bucket, Prefix=f"{self.prefix}{top}"):
-                yield from page.get("Contents", ())
+    def _pages(self, **where: str) -> Any:
+        return self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, **where)
 
-    def _located(self, listed: Mapping[str, Any]) -> Located | None:
-        name = listed["Key"].removeprefix(self.prefix)
+    def _listed(self, layouts: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for layout in layouts:
+            for page in self._pages(Prefix=f"{self.prefix}{layout}/"):
+                for listed in page.get("Contents", ()):
+                    yield listed["Key"].removeprefix(self.prefix), listed
+
+    def _located(
+        self,
+        name: str,
+        listed: Mapping[str, Any],
+        locate: Callable[[str, int], Located | None] = locate,
+    ) -> Located | None:
         located = locate(name, listed["Size"])
         if located is None:
             return None
         if listed.get("StorageClass") in COLD:
             raise InvalidEvidence(f"{name}: is in cold storage: restore it as a copy, or take it away")
-        return Located(name, located.layout, located.day, located.format, located.size, listed["ETag"])
+        return replace(located, state=listed["ETag"])
 
     def _pin(self, located: Located) -> EvidenceObject:
-        with self._translated(located.name):
-            return self._digested(located.name)
+        found = self._digested(located.name)
+        if found is None:
+            raise InvalidEvidence(f"{located.name}: cannot be read: it is no longer there")
+        return found
 
-    def _digested(self, name: str) -> EvidenceObject:
-        try:
-            head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + name, ChecksumMode="ENABLED")
-            version = head.get("VersionId")
-            digest = _whole(head) or self._read(name, version, head["ETag"])
-        except ClientError as error:
-            if faults.code(error) in MISSING:
-                raise InvalidEvidence(f"{name}: cannot be read: it is no longer there") from None
-            if faults.code(error) in CHANGED:
-                raise InvalidEvidence(
-                    f"{name}: changed while it was read: wait until it is delivered"
-                ) from None
-            raise
+    def _digested(self, name: str) -> EvidenceObject | None:
+        """An object as it is now; None where there is none."""
+        with self._translated(name):
+            try:
+                head = self.client.head_object(
+                    Bucket=self.bucket, Key=self.prefix + name, ChecksumMode="ENABLED"
+                )
+                version = head.get("VersionId")
+                digest = _whole(head) or self._read(name, version, head["ETag"])
+            except ClientError as error:
+                if faults.code(error) in MISSING:
+                    return None
+                if faults.code(error) in CHANGED:
+                    raise InvalidEvidence(
+                        f"{name}: changed while it was read: wait until it is delivered"
+                    ) from None
+                raise
         return EvidenceObject(name, digest, head["ContentLength"], None if version == "null" else version)
 
     def _fetch(self, pinned: EvidenceObject, folder: Path) -> None:
-        place = folder / pinned.name
-        if ".." in place.parts or locate(pinned.name, pinned.size) is None:
+        if not _is_evidence(pinned):
             raise InvalidEvidence(f"{pinned.name}: is not the name of an evidence object")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with self._translated(pinned.name), place.open("xb") as file:
-            file.writelines(self._body(pinned).iter_chunks(CHUNK))
+        place = folder / pinned.name
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with self._translated(pinned.name), place.open("xb") as file:
+                file.writelines(self._body(pinned).iter_chunks(CHUNK))
+        except OSError as error:
+            raise Unavailable(
+                f"{pinned.name}: cannot be copied to {folder}: {error.strerror}: make room, or ask Athena"
+            ) from None
 
     def _body(self, pinned: EvidenceObject) -> Any:
         try:
@@ -143,6 +202,22 @@ class S3Evidence:
 
     def _get(self, name: str, **how: Any) -> Any:
         return self.client.get_object(Bucket=self.bucket, Key=self.prefix + name, **how)
+
+
+def _is_evidence(pinned: EvidenceObject) -> bool:
+    try:
+        return recorded(pinned.name, pinned.size) is not None
+    except InvalidEvidence:
+        return False
+
+
+def _check_folders(names: Iterable[str]) -> None:
+    """Refuse an object that others lie below, as if it were a folder: no folder can hold them all."""
+    known = set(names)
+    folders = {name.rpartition("/")[0] for name in known}
+    ways = {str(way) for folder in folders for way in PurePosixPath(folder, "object").parents}
+    if both := known & ways:
+        raise InvalidEvidence(f"{min(both)}: has objects below it, as a folder has: rename it, or move them")
 
 
 def _whole(head: Mapping[str, Any]) -> str | None:

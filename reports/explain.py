@@ -8,7 +8,9 @@ from datetime import date
 from typing import Any
 
 from reports.errors import ExhibitError, InvalidRequest, Unavailable
-from reports.evidence import Located, locate
+from reports.evidence import Located, recorded
+from reports.labels import normalized
+from reports.query import AHEAD
 from reports.record import Asked, Named, Printed, Record, Subject
 from reports.resolve import Window
 
@@ -85,12 +87,12 @@ def _wanted(record: Record, wanted: str) -> list[Printed]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    return " ".join(normalized(text).split()).casefold()
 
 
 def _located(pinned: Subject) -> tuple[Subject, Located]:
     try:
-        located = locate(pinned.name, pinned.annotations.size)
+        located = recorded(pinned.name, pinned.annotations.size)
     except ExhibitError:
         located = None
     if located is None:
@@ -110,8 +112,7 @@ def _chain(figure: Printed, record: Record, located: Iterable[tuple[Subject, Loc
     days = Window(min(each.first for each in windows), max(each.last for each in windows))
     names = {figure.question, *("history" for each in windows if each.first < record.window.first)}
     asked = tuple(each for each in predicate.questions if each.name in names)
-    late = record.question.delivered.last
-    behind = (pinned for pinned, each in located if any(_is_behind(each, window, late) for window in windows))
+    behind = (pinned for pinned, each in located if any(_is_behind(each, window) for window in windows))
     return Chain(figure, asked, file, days, tuple(behind))
 
 
@@ -134,7 +135,8 @@ def _days(first: str, last: str) -> Window:
     return Window(date.fromisoformat(first), date.fromisoformat(last))
 
 
-def _is_behind(located: Located, window: Window, late: date) -> bool:
-    """Revisions stay in their day in the flat layout; OCSF's updates land later."""
-    last = window.last if located.layout == "flat" else late
-    return window.first <= located.day <= last
+def _is_behind(located: Located, window: Window) -> bool:
+    """Flat detections stay in their day; findings in OCSF are delivered up to two days before it, or any time later."""
+    if located.layout == "flat":
+        return located.day in window
+    return located.day >= window.first - AHEAD

@@ -107,8 +107,7 @@ def _reproduction(
     from reports.reproduce import reproduce  # noqa: PLC0415
 
     try:
-        with reader.means(recorded) as means:
-            found = reproduce(recorded, means, progress)
+        found = reproduce(recorded, reader, progress)
     except CheckFailed as error:
         return Verdict("reproduction", "invalid", str(error)), ()
     except ExhibitError as error:

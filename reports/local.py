@@ -29,7 +29,7 @@ class Choices:
 
     `signing_key` is a PKCS #12 file, or a PEM file with the private key and its certificates; without one,
     the local authority in `keys` signs. `trust` are files with the roots that readers will trust besides, `trust_tsa`
-    with those for time-stamps alone.
+    with those for time-stamps alone. `marking` is a label of TLP 2.0; without one, the settings have to choose it.
     """
 
     evidence: Path
@@ -37,6 +37,7 @@ class Choices:
     keys: Path
     templates: Path | None = None
     page_size: str = "letter"
+    marking: str | None = None
     settling_days: int = 7
     signing_key: Path | None = None
     passphrase: bytes | None = None
@@ -54,7 +55,7 @@ def publish(request: Request, choices: Choices, progress: Progress) -> Receipt:
     source = FolderEvidence(choices.evidence)
     store = FolderStore(choices.out)
     resources = resources_of(choices.templates)
-    settings = pipeline.read_settings(source, resources)
+    settings = pipeline.marked(pipeline.read_settings(source, resources), choices.marking)
     now = datetime.now(UTC)
     authority = LocalAuthority.open(choices.keys, now)
     house = House(

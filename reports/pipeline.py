@@ -28,8 +28,9 @@ from reports.errors import CheckFailed, InvalidRequest, InvalidSettings
 from reports.evidence import EvidenceSource
 from reports.group import group
 from reports.keys import SigningKey
-from reports.query import QueryEngine, tallies
-from reports.registry import Dataset, Issuer, Law, Registry, parse
+from reports.names import check_among, check_beside
+from reports.query import Inquiry, QueryEngine
+from reports.registry import MARKINGS, Dataset, Issuer, Law, Registry, parse
 from reports.resolve import Audience, resolve
 from reports.store import Store
 from reports.timestamp import Timestamper
@@ -93,14 +94,14 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     """
     progress("resolve", 0, 0)
     window = resolve(request.window, request.as_of)
-    question = tallies(window, house.settling_days, each_account=request.audience == "regulator")
+    inquiry = Inquiry(window, request.as_of, house.settling_days, request.audience == "regulator")
     number = report_number(window, request.audience)
     if request.id and (published := published_for(house.store, number, request.id)):
         return kept(house.store, published)
     head = settle(house.store)
     before = latest(house.store, number)
     with ThreadPoolExecutor(1) as beside:
-        evidence = collect(question, house.engine, house.source, _first(progress, beside))
+        evidence = collect(inquiry, house.engine, house.source, _first(progress, beside))
     progress("group", 0, 0)
     campaigns = group(evidence, house.settings.registry)
     progress("compose", 0, 0)
@@ -154,7 +155,14 @@ def _first(progress: Progress, beside: Executor) -> Progress:
 
 
 def read_settings(source: EvidenceSource, resources: Resources) -> Settings:
-    """What people wrote, beside the evidence and among the templates; raises `InvalidSettings` for a mistake in it."""
+    """What people wrote, beside the evidence and among the templates.
+
+    Raises `InvalidSettings` for a mistake in it, and before anything is read for a file that would be passed over.
+    """
+    beside, own = source.tops(), resources.own
+    check_beside(beside, own)
+    check_among(own, resources.known, beside)
+    resources.check()
     return Settings(
         registry=parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
         dataset=parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),
@@ -176,6 +184,18 @@ def addressed(settings: Settings, audience: Audience, addressee: str | None) -> 
         raise InvalidRequest(f"addressee {addressee!r}: {why}") from None
 
 
+def marked(settings: Settings, marking: str | None) -> Settings:
+    """Settings whose briefings bear a marking of TLP 2.0, whatever the issuer's is; None leaves it to the settings.
+
+    Raises `InvalidRequest` for one that there is not, and `InvalidSettings` where nobody has chosen one.
+    """
+    if marking is None:
+        marking = settings.marking
+    elif marking not in MARKINGS:
+        raise InvalidRequest(f"marking {marking!r} is not one of TLP 2.0: give one of {', '.join(MARKINGS)}")
+    return replace(settings, issuer=settings.issuer.model_copy(update={"marking": marking}))
+
+
 def _yaml(resources: Resources, name: str) -> str:
     try:
         return resources.read(name).decode()
@@ -186,7 +206,8 @@ def _yaml(resources: Resources, name: str) -> str:
 def content_digest(briefing: Briefing, house: House) -> str:
     """SHA-256 of what a briefing says and is made from, without its edition, the register and the time of the request.
 
-    Which run of a question gave the answer, and what it cost, are left out as well.
+    Which run of a question gave the answer, and what it cost, are left out as well. The first parameter of a question
+    is the time of the request.
     """
     said = briefing_data(briefing, ())
     for passing in ("edition", "supersedes", "as_of", "register"):
@@ -195,6 +216,7 @@ def content_digest(briefing: Briefing, house: House) -> str:
     for asked in record["predicate"]["questions"]:
         for passing in ("executionId", "bytesScanned"):
             asked.pop(passing, None)
+        del asked["parameters"][0]
     made = [record, briefing.settled, house.page_size, house.resources.digest()]
     return hashlib.sha256(as_json([said, made])).hexdigest()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ class AthenaPress:
     def stop(self, request: Request) -> None:
         """Meet the query that may still run for a request, and cancel it."""
         from reports.collect import collect
-        from reports.query import tallies
+        from reports.query import Inquiry
         from reports.resolve import resolve
 
         self.deadline = lambda: 0.0
@@ -70,8 +70,8 @@ class AthenaPress:
         try:
             window = resolve(request.window, request.instant)
             days = self.parts.environment.settling_days
-            question = tallies(window, days, each_account=request.audience == "regulator")
-            collect(question, engine, engine.source, lambda *_: None)
+            inquiry = Inquiry(window, request.instant, days, request.audience == "regulator")
+            collect(inquiry, engine, engine.source, lambda *_: None)
         except ExhibitError:
             engine.cancel()
 
@@ -91,14 +91,15 @@ class AthenaPress:
         )
 
     def _house(self, request: Request, folder: Path) -> House:
-        from reports.pipeline import House, addressed, read_settings
+        from reports.pipeline import House, addressed, marked, read_settings
 
         engine = self._engine(request)
         resources = self._resources(folder)
+        settings = marked(read_settings(engine.source, resources), None)
         return House(
             engine=_Counted(engine, self),
             source=engine.source,
-            settings=addressed(read_settings(engine.source, resources), request.audience, request.addressee),
+            settings=addressed(settings, request.audience, request.addressee),
             resources=resources,
             store=self.parts.briefings,
             pseudonym_key=self._pseudonym_key(),
@@ -110,14 +111,23 @@ class AthenaPress:
         """Exhibit's templates, and before them those of the settings, copied into a folder."""
         from reports.assets import TEMPLATES, Resources
 
-        names = [name for name in self.parts.settings.list("templates/") if not name.endswith("/")]
+        self.parts.check_settings()
+        names = self.parts.settings.list("templates/")
         for name in names:
-            if ".." in PurePosixPath(name).parts:
-                raise InvalidSettings(f"{name} of the settings leads out of its folder: take it away")
-            place = folder / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(self.parts.settings.get(name) or b"")
+            self._copy(name, folder)
         return Resources((folder / "templates", TEMPLATES)) if names else Resources()
+
+    def _copy(self, name: str, folder: Path) -> None:
+        """Copy an object of the settings into a folder; what marks a folder is one there."""
+        if {"", ".", ".."} & {*name.removesuffix("/").split("/")}:
+            raise InvalidSettings(f"{name} of the settings is not the name of a file: take it away")
+        place = folder / name
+        try:
+            (place if name.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
+            if not name.endswith("/"):
+                place.write_bytes(self.parts.settings.get(name) or b"")
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
+            raise InvalidSettings(f"{name} of the settings is a file and a folder: take one away") from None
 
     def _pseudonym_key(self) -> bytes:
         from reports.keys_kms import pseudonym_key

@@ -8,6 +8,7 @@ from reports import merkle
 from reports.accounts import AccountRow, check_key, pseudonym, salt
 from reports.compose import report_number
 from reports.errors import CheckFailed, InvalidRequest
+from reports.labels import normalized
 from reports.proof import Part, Proof
 from reports.record import Record
 
@@ -28,6 +29,7 @@ def prove(record: Record, account_id: str, key: Callable[[], bytes]) -> Proof:
         account_id.encode()
     except UnicodeEncodeError:
         raise InvalidRequest(f"--account {account_id!r} is no text: give the id in UTF-8") from None
+    account_id = normalized(account_id)
     secret = key()
     check_key(secret, table.key_check)
     salted = salt(secret, account_id)

@@ -1,26 +1,29 @@
 """Port: a query engine that answers a named question over a window, and the questions.
 
-A question is a pair of SQL files in Trino's dialect: `NAME.cells.sql` reads the relation `latest` (the mapped
-detections with what became of each) and gives partial rows that add up over days; `NAME.sql` reads the relation
-`cells` that they make. An engine that reads everything at once runs both as one statement (`statement`).
+A question is a pair of SQL files in Trino's dialect: `NAME.cells.sql` reads the relation `latest` (the mapped and
+normalized detections with what became of each) and gives partial rows that add up over days; `NAME.sql` reads the
+relation `cells` that they make. An engine that reads everything at once runs both as one statement (`statement`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from reports.errors import InvalidRequest
+from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
 from reports.resolve import Window
 
 SQL = Path(__file__).parent / "sql"
+AHEAD = timedelta(2)
+LARGEST = 2**63 - 1
 Progress = Callable[[int, int], None]
 Row = Mapping[str, Any]
 
@@ -29,39 +32,43 @@ Row = Mapping[str, Any]
 class Question:
     """A question over a window: which days it reads, and which it is about.
 
-    `delivered` bounds the partitions (updates may land after the window's end), `about` the days of activity. `leading`
-    are the values that `NAME.cells.sql` takes before the days, `last` those that `NAME.sql` takes; days are ISO dates.
+    `delivered` bounds the partitions (updates land after the days that they are about), `about` the days of activity;
+    `as_of` (aware) is the instant of the request, after which nothing can have been revised. `leading` are the values
+    that `NAME.cells.sql` takes before the days, `last` those that `NAME.sql` takes; days are ISO dates.
     """
 
     name: str
     delivered: Window
     about: Window
+    as_of: datetime
     leading: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
 
     @property
     def of_latest(self) -> tuple[str, ...]:
-        """The values of the `?` in `latest.sql`."""
-        return tuple(str(day) for days in (self.delivered, self.about) for day in (days.first, days.last))
+        """The values of the `?` in `latest.sql`: the instant of the request, and days."""
+        instant = self.as_of.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
+        return instant, *_bounds(self.delivered), *_bounds(self.about)
 
     @property
     def of_cells(self) -> tuple[str, ...]:
         """The values of the `?` in `NAME.cells.sql`."""
-        return (*self.leading, str(self.about.first), str(self.about.last))
+        return *self.leading, *_bounds(self.about)
 
     def reads(self, located: Located) -> bool:
         """Whether it is asked of an object; in the flat layout, revisions stay in their event day."""
         return located.day in (self.about if located.layout == "flat" else self.delivered)
 
     @property
-    def settling_days(self) -> int:
-        """How many days after its window updates are counted."""
-        return (self.delivered.last - self.about.last).days
-
-    @property
     def parameters(self) -> tuple[str, ...]:
         """The values of the statement's `?`, in their order."""
+        if not has_cells(self.name):
+            return *_bounds(self.about), *_bounds(self.delivered)
         return self.of_latest + self.of_cells + self.last
+
+
+def _bounds(window: Window) -> tuple[str, str]:
+    return str(window.first), str(window.last)
 
 
 @dataclass(frozen=True)
@@ -96,23 +103,49 @@ class QueryEngine(Protocol):
         """Answer a question exactly; raises `InvalidEvidence` where the evidence cannot be counted."""
 
 
-def tallies(window: Window, settling_days: int, *, each_account: bool = False) -> Question:
-    """What happened in a window, with updates that land up to `settling_days` after its end.
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What is asked of the evidence: about a window, at an instant (aware).
 
-    Accounts come one by one if `each_account`, else together: one row a campaign and highest confidence band. Raises
-    `InvalidRequest` where the settling days reach beyond the calendar.
+    Accounts come one by one if `each_account`, else together: one row a campaign and highest confidence band. Within
+    `settling_days` of the window's end, updates are to be expected.
     """
-    try:
-        delivered = Window(window.first, window.last + timedelta(settling_days))
-    except OverflowError:
-        raise InvalidRequest(f"{settling_days} settling days reach beyond the calendar: give fewer") from None
-    return Question("tallies", delivered, window, last=(str(each_account).lower(),))
+
+    window: Window
+    as_of: datetime
+    settling_days: int = 7
+    each_account: bool = False
+
+    def reads(self, located: Located) -> bool:
+        """Whether an object is read for the window or the days before; flat updates stay in their day."""
+        return located.layout == "ocsf" or located.day <= self.window.last
+
+    def tallies(self, newest: date) -> Question:
+        """What happened in the window, with all updates until the partition of the day `newest`.
+
+        Activity may begin up to two days after the partition that it is delivered into.
+        """
+        first = self.window.first - min(AHEAD, self.window.first - date.min)
+        delivered = Window(first, max(newest, self.window.last))
+        return Question("tallies", delivered, self.window, self.as_of, last=(str(self.each_account).lower(),))
 
 
 def history(of: Question, earliest: date) -> Question:
     """What each campaign did before the window of a question, since the first day of evidence, `earliest`."""
     before = Window(earliest, of.about.first - timedelta(1))
-    return Question("history", Window(earliest, of.delivered.last), before, (str(of.about.preceding.first),))
+    delivered = Window(earliest, of.delivered.last)
+    return Question("history", delivered, before, of.as_of, (str(of.about.preceding.first),))
+
+
+def overlap(of: Question, earliest: date) -> Question:
+    """Which id is in both layouts, among all that a question and its history read."""
+    first = min(earliest, of.about.first)
+    return Question("overlap", Window(first, of.delivered.last), Window(first, of.about.last), of.as_of)
+
+
+def has_cells(name: str) -> bool:
+    """Whether a question resolves revisions and adds up cells; others read the detections as they were delivered."""
+    return (SQL / f"{name}.cells.sql").exists()
 
 
 @cache
@@ -130,6 +163,12 @@ def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(rows[place] for *_, place in places)
 
 
+def fetched(cursor: Any) -> tuple[Row, ...]:
+    """The rows of a DB-API cursor, in order."""
+    names = [column[0] for column in cursor.description or ()]
+    return ordered(dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+
+
 def _nulls_last(column: Sequence[Any]) -> Sequence[Any]:
     if None not in column:
         return column
@@ -137,12 +176,45 @@ def _nulls_last(column: Sequence[Any]) -> Sequence[Any]:
     return [places.get(value, len(places)) for value in column]
 
 
+def of_label(rule: str, label: str) -> str:
+    """The expression of a rule in `sql/labels`, about a label."""
+    return re.sub(r"\bvalue\b", label, text(f"labels/{rule}.sql"))
+
+
+def detections(rules: Callable[[str, str], str] = of_label) -> str:
+    """`detections.sql`, with the expression of each rule about each label."""
+    return re.sub(
+        r"\b(normalized|legible)\((\w+)\)", lambda call: rules(call[1], call[2]), text("detections.sql")
+    )
+
+
 def statement(name: str, *layouts: Layout) -> str:
     """A question as one statement over the raw relations of layouts, in Trino's dialect."""
+    cells = {"latest": text("latest.sql"), "cells": text(f"{name}.cells.sql")} if has_cells(name) else {}
+    return _over(layouts, cells, text(f"{name}.sql"))
+
+
+def over_latest(sql: str, *layouts: Layout) -> str:
+    """A query of the relation `latest` as a statement over the raw relations of layouts, in Trino's dialect."""
+    return _over(layouts, {"latest": text("latest.sql")}, sql)
+
+
+def _over(layouts: Sequence[Layout], relations: Mapping[str, str], sql: str) -> str:
     parts = {
-        "detections": "\nunion all\n".join(text(f"views/{layout}.sql") for layout in layouts),
-        "latest": text("latest.sql"),
-        "cells": text(f"{name}.cells.sql"),
+        "delivered": "\nunion all\n".join(text(f"views/{layout}.sql") for layout in layouts),
+        "detections": detections(),
+        **relations,
     }
-    named = ",\n".join(f"{relation} as (\n{sql}\n)" for relation, sql in parts.items())
-    return f"with {named}\n{text(f'{name}.sql')}\n"
+    named = ",\n".join(f"{relation} as (\n{of}\n)" for relation, of in parts.items())
+    return f"with {named}\n{sql}\n"
+
+
+def within_64_bits(rows: Iterable[Row]) -> None:
+    """Raises `InvalidEvidence` where a sum does not fit into 64 bits, which Trino does not compute either."""
+    for row in rows:
+        for name, column in (("exchanges", "exchange_count"), ("output_tokens", "output_tokens")):
+            if (row.get(name) or 0) > LARGEST:
+                raise InvalidEvidence(
+                    f"column {column} adds up to {row[name]:,}, more than the {LARGEST:,} that 64 bits hold: "
+                    "look for values that are too large, correct them and deliver the objects again"
+                )

@@ -48,7 +48,12 @@ _EVIDENCE = re.compile(
     r"HIVE_INVALID_PARTITION_VALUE|INVALID_CAST_ARGUMENT|INVALID_FUNCTION_ARGUMENT|NUMERIC_VALUE_OUT_OF_RANGE)\b"
 )
 _LIMIT = re.compile(r"bytes scanned limit", re.IGNORECASE)
+REFUSED = {
+    "unsound": ("breaks a rule of the layout", "break a rule of the layout"),
+    "tied": ("differs from a revision of the same instant", "differ from revisions of the same instant"),
+}
 _READ_LESS = {
+    "overlap": "deliver in one layout",
     "tallies": "ask for a shorter window",
     "history": "take the oldest partitions out of the evidence",
 }
@@ -134,8 +139,10 @@ class AthenaEngine:
         sql = query.statement(question.name, *sorted({o.layout for o in located or listed}))
         progress(0, 1)
         execution, rows = self._answered(question, sql, located)
-        if any(row.get("standing") == "unsound" for row in rows):
-            raise _unsound(question, execution, rows)
+        for standing in REFUSED:
+            if refused := [row for row in rows if row.get("standing") == standing]:
+                raise _refused(question, execution, refused)
+        query.within_64_bits(rows)
         progress(1, 1)
         version, scanned = execution.engine_version, execution.bytes_scanned
         return Answer(
@@ -246,15 +253,13 @@ def _by_row(question: Question) -> str:
     return f"`exhibit publish --evidence` on a copy of {question.about} names the object and the row"
 
 
-def _unsound(question: Question, execution: _Execution, rows: Sequence[Row]) -> InvalidEvidence:
-    unsound = [row for row in rows if row["standing"] == "unsound"]
-    count = max(row["detections"] for row in unsound)  # the total is among them
-    days = sorted({str(row["event_day"]) for row in unsound if row.get("event_day")})
-    when = f"of {', '.join(days)}" if days else f"within {question.about}"
-    rows_, break_ = ("row", "breaks") if count == 1 else ("rows", "break")
-    return InvalidEvidence(
-        f"{count} {rows_} {when} {break_} a rule of the layout (query {execution.id}): {_by_row(question)}"
-    )
+def _refused(question: Question, execution: _Execution, rows: Sequence[Row]) -> InvalidEvidence:
+    count = max(row["detections"] for row in rows)  # the total is among them
+    days = sorted({str(row["event_day"]) for row in rows if row.get("event_day")})
+    when = f"of {', '.join(days)}" if days else f"read for {question.about}"
+    one, several = REFUSED[rows[0]["standing"]]
+    told = f"1 row {when} {one}" if count == 1 else f"{count} rows {when} {several}"
+    return InvalidEvidence(f"{told} (query {execution.id}): {_by_row(question)}")
 
 
 def _boolean(text: str) -> bool:

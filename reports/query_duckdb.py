@@ -10,6 +10,8 @@ not what it is:
 - Grouping sets are taken apart into one query each, with only the aggregates that the set asks for.
 - Much Parquet is grouped by numbers: headings by their place in a dictionary, accounts by their hash, once it is known
   that no two have the same. They get their text back with the totals.
+- Labels are first taken as they are. Where one does not show at a glance that it needs no normalizing, or a row breaks
+  a rule, the question is answered anew with every label normalized.
 """
 
 from __future__ import annotations
@@ -17,15 +19,17 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
 from reports import diagnose, dialect, query, raw
+from reports.convert import listed
 from reports.errors import InvalidEvidence, Unavailable
 from reports.evidence import FolderEvidence, Layout, Located
+from reports.labels import HEADINGS, LABELS, illegible, normalized
 from reports.query import Answer, Progress, Question, Row
 from reports.spill import spill_folder
 
@@ -34,11 +38,11 @@ MEMORY_LIMIT = "1200MB"
 LONGEST_DICTIONARY = 500
 MOST_ACCOUNTS = 1_000_000
 MOST_ASIDE = 2_000_000
-HEADINGS = ("campaign_id", "capability", "detector", "detector_version", "network", "country")
+NUMBERED = ("campaign_id", *HEADINGS)
 KEPT = (
     "standing",
     "event_day",
-    *HEADINGS,
+    *NUMBERED,
     "exchange_count",
     "output_tokens",
     "first_seen",
@@ -46,12 +50,17 @@ KEPT = (
     "confidence",
     "delivered_day",
     "revised_within",
+    "origin",
     "detection_id",
     "revised_at",
     "status",
     "object",
 )
-IDENTITY = "(hash(revised_within, detection_id) >> 32)::uinteger"
+IDENTITY = "(hash(revised_within, origin, detection_id) >> 32)::uinteger"
+
+
+class _Irregular(Exception):
+    """Labels may have to be normalized, or a row breaks a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,11 @@ class Dictionaries:
     objects: Sequence[str] = ()
 
     @property
+    def unchecked(self) -> frozenset[str]:
+        """The labels that may need normalizing: those of the dictionaries do not."""
+        return frozenset(LABELS) - {*self.texts, *(["account_id"] if self.hashed else [])}
+
+    @property
     def account(self) -> str:
         """The expression that an account goes by."""
         return "hash(account_id)" if self.hashed else "account_id"
@@ -75,15 +89,14 @@ class Dictionaries:
     def places(self) -> dict[str, str]:
         """The expression that each heading goes by."""
         places = {
-            name: f"list_position({raw.listed(texts)}, {name})::usmallint"
-            for name, texts in self.texts.items()
+            name: f"list_position({listed(texts)}, {name})::usmallint" for name, texts in self.texts.items()
         }
         return {**places, "object": "place"}
 
     def spelt(self, counted: str, columns: Sequence[str]) -> str:
         """A query's rows with texts in those of its columns that hold numbers for them."""
         numbered = {**self.texts, "object": self.objects}
-        spelt = {name: f"{raw.listed(texts)}[counted.{name}]" for name, texts in numbered.items()}
+        spelt = {name: f"{listed(texts)}[counted.{name}]" for name, texts in numbered.items()}
         joined = ""
         if self.hashed and "account_id" in columns:
             spelt["account_id"] = "accounts.account_id"
@@ -107,9 +120,10 @@ class DuckDBEngine:
     def ask(self, question: Question, progress: Progress) -> Answer:
         """Answer a question exactly.
 
-        Raises `InvalidEvidence` for an object that cannot be read, a required column that is missing, a value that
-        does not parse or breaks its rule: it names the object, the row or id, the column and the value. Raises
-        `Unavailable` where the answer takes more memory or disk than there is.
+        Raises `InvalidEvidence` for an object that cannot be read, a required column that is missing or one that is
+        nearly right, a value that does not parse or breaks its rule, and revisions that tie: it names the object, the
+        row or id, the column and the value. Raises `Unavailable` where the answer takes more memory or disk than there
+        is.
         """
         listed = self.evidence.list()
         located = [o for o in listed if question.reads(o)]
@@ -122,30 +136,55 @@ class DuckDBEngine:
                 f"question {question.name}: DuckDB ran out of memory or disk: {error}"
             ) from None
         except (duckdb.Error, InvalidEvidence) as error:
-            raise diagnose.explain(self.evidence.root, located, error) from None
-        if any(row.get("standing") == "unsound" for row in rows):
-            raise diagnose.explain(self.evidence.root, located, None)
+            raise diagnose.explain(self.evidence.root, located, question, error) from None
+        if any(row.get("standing") in ("tied", "unsound") for row in rows):
+            raise diagnose.explain(self.evidence.root, located, question, None)
+        query.within_64_bits(rows)
         layouts = sorted({o.layout for o in located or listed})
         statement = query.statement(question.name, *layouts)
         return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
 
     def _rows(self, question: Question, located: Sequence[Located], progress: Progress) -> tuple[Row, ...]:
+        if not query.has_cells(question.name):
+            return self._whole(question, located)
+        try:
+            return self._tallied(question, located, progress, normalized=False)
+        except _Irregular:
+            return self._tallied(question, located, progress, normalized=True)
+
+    def _whole(self, question: Question, located: Sequence[Located]) -> tuple[Row, ...]:
+        """The answer to a question that is asked in one statement."""
+        with self._connection() as con:
+            raw.make_views(con, self.evidence.root.absolute(), located)
+            statement = query.statement(question.name, *sorted({o.layout for o in located}))
+            return query.fetched(con.execute(dialect.transpiled(statement), question.parameters))
+
+    def _tallied(
+        self, question: Question, located: Sequence[Located], progress: Progress, *, normalized: bool
+    ) -> tuple[Row, ...]:
+        """The answer to a question that adds up cells; raises `_Irregular` where labels have to be `normalized`."""
         root = self.evidence.root.absolute()
         batches = list(_batches(located))
         names = sorted(o.name for o in located)
         places = {name: place for place, name in enumerate(names, 1)}
-        with (
-            spill_folder() as spill,
-            raw.connection(root, spill, MEMORY_LIMIT) as con,
-        ):
+        with self._connection() as con:
             con.execute(f"create type standing as enum {dialect.STANDINGS}")
-            tally = _Tally(con, question, replace(_dictionaries(con, root, located), objects=names))
+            dictionaries = Dictionaries({}, False) if normalized else _dictionaries(con, root, located)
+            tally = _Tally(con, question, replace(dictionaries, objects=names), normalized=normalized)
             for done, batch in enumerate(batches):
                 progress(done, len(batches))
                 tally.add(batch[0].layout, raw.relation(con, root, batch, places))
             rows = tally.rows() if batches else ()
             progress(len(batches), len(batches))
             return rows
+
+    @contextmanager
+    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with (
+            spill_folder() as spill,
+            raw.connection(self.evidence.root.absolute(), spill, MEMORY_LIMIT) as con,
+        ):
+            yield con
 
 
 def _batches(located: Sequence[Located]) -> Iterator[list[Located]]:
@@ -170,7 +209,9 @@ def _dictionaries(con: duckdb.DuckDBPyConnection, root: Path, located: Sequence[
     if not located or not parquet or sum(o.size for o in located) < BATCH_BYTES:
         return Dictionaries({}, False)
     flat = raw.relation(con, root, located)
-    texts = {heading: _texts(con, heading, flat) for heading in HEADINGS}
+    texts = {heading: _texts(con, heading, flat) for heading in NUMBERED}
+    if any(normalized(text) != text or illegible(text) for of in texts.values() for text in of):
+        raise _Irregular
     return Dictionaries({heading: of for heading, of in texts.items() if of}, _hashed(con, flat))
 
 
@@ -182,31 +223,49 @@ def _texts(con: duckdb.DuckDBPyConnection, heading: str, flat: str) -> list[str]
 
 
 def _hashed(con: duckdb.DuckDBPyConnection, flat: str) -> bool:
-    """Make the relation `accounts`; whether they are few enough, and no two have one hash."""
+    """Make the relation `accounts`; whether they are few enough, and no two have one hash.
+
+    Raises `_Irregular` where one needs normalizing or is not legible.
+    """
     distinct = f"select distinct account_id from ({flat}) where account_id <> '' limit {MOST_ACCOUNTS + 1}"
     con.execute(
         f"create temp table accounts as select hash(account_id) as hash, account_id from ({distinct})"
     )
     found = con.execute("select count(*), count(distinct hash) from accounts").fetchone()
-    return found is not None and found[0] == found[1] <= MOST_ACCOUNTS
+    hashed = found is not None and found[0] == found[1] <= MOST_ACCOUNTS
+    normal, legible = (dialect.of_label(rule, "account_id") for rule in ("normalized", "legible"))
+    regular = f"{normal} = account_id and {legible}"
+    if hashed and con.execute(f"from accounts where not ({regular}) limit 1").fetchone():
+        raise _Irregular
+    return hashed
 
 
 class _Tally:
     """The cells of a question, batch after batch, and the rows that are set aside to be ranked together."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, question: Question, dictionaries: Dictionaries
+        self,
+        con: duckdb.DuckDBPyConnection,
+        question: Question,
+        dictionaries: Dictionaries,
+        *,
+        normalized: bool,
     ) -> None:
         self.con = con
         self.question = question
         self.dictionaries = dictionaries
+        self.normalized = normalized
         self.cells = dialect.grouping_sets(f"{question.name}.cells.sql")
         self.made: set[str] = set()
 
     def add(self, layout: Layout, relation: str) -> None:
         """Add the cells of what a layout's raw relation reads."""
         mapped = dialect.mapped(layout, self.dictionaries.places)
-        self._resolve(f"with {layout} as not materialized ({relation}) {mapped}")
+        unchecked = self.dictionaries.unchecked
+        self._resolve(
+            f"with {layout} as not materialized ({relation}), delivered as not materialized ({mapped}) "
+            f"{dialect.normalized() if self.normalized else dialect.as_they_are(unchecked)}"
+        )
         self._add_cells()
         if "aside" in self.made and self._any(f"from aside limit 1 offset {MOST_ASIDE}"):
             self._rank()
@@ -221,13 +280,13 @@ class _Tally:
         spelt = self.dictionaries.spelt(counted, dialect.columns(name))
         cells = " union all by name ".join(each.among(f"cells{n}") for n, each in enumerate(self.cells))
         sql = f"with cells as not materialized ({cells}), counted as ({spelt}) {dialect.around(name)}"
-        cursor = self.con.execute(sql, self.question.last)
-        names = [column[0] for column in cursor.description or ()]
-        return query.ordered(dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+        return query.fetched(self.con.execute(sql, self.question.last))
 
     def _resolve(self, detections: str) -> None:
         """Make the relation `latest`, and set aside the rows whose id may occur more than once."""
         self._make_latest(detections, ranked=False)
+        if not self.normalized and self._any("from latest where standing = 'unsound' limit 1"):
+            raise _Irregular
         self.con.execute("drop table if exists repeated")
         self.con.execute(
             "create temp table repeated as "
@@ -244,7 +303,8 @@ class _Tally:
         if self.dictionaries.hashed:
             account, joined = "accounts.account_id", "join accounts on aside.account_id = accounts.hash"
         self._make_latest(
-            f"select aside.* replace ({account} as account_id) from aside {joined}", ranked=True
+            f"select aside.* replace ({account} as account_id), true as legible from aside {joined}",
+            ranked=True,
         )
         self.con.execute("drop table aside")
         self.made.remove("aside")

@@ -1,8 +1,7 @@
 """The raw relations `flat` and `ocsf`, as DuckDB reads them from evidence objects of any format.
 
 Objects are read in groups of one format and one schema, and each column is turned into its layout's type whatever the
-object's own is: an integer stays exact, an instant is UTC, a string is text. What does not convert raises a DuckDB
-error, for which `diagnose` finds the object, the row, the column and the value.
+object's own is (`convert`). Names that are nearly those of columns, and keys that are there twice, are refused.
 """
 
 from __future__ import annotations
@@ -14,99 +13,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 from duckdb.sqltypes import VARCHAR
 
+from reports import convert
+from reports.columns import CLASS, COLUMNS, KEYS, WAYS, Column, Step, misfit, mistake
+from reports.convert import Type, follow, identifier, json_path, listed, quoted
 from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
 
-Type = (
-    Any  # DuckDB's own description of a type; its stubs do not tell the types with children from the others
-)
+JSON = "json"
+"""The column of a line's whole text."""
 
-INTEGERS = {"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint"}
-NUMBERS = INTEGERS | {"hugeint", "uhugeint", "decimal", "double"}
-INSTANTS = {"timestamp", "timestamp_s", "timestamp_ms", "date"}
-FINE = {"TIMESTAMP_NS", "TIMESTAMPTZ_NS"}
-
-_WHOLE = "[+-]?[0-9]+([.]0*)?"
-_NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
-_INSTANT = (
-    "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    "([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a layout, by its path in a row (`finding_info.types[0]`), and its type.
-
-    `text`, `integer` (64 bits), `number` (a double), `instant` (a timestamp in UTC), or `milliseconds` since 1970 (an
-    integer, or a timestamp of the object's own).
-    """
-
-    name: str
-    type: str
-
-    @property
-    def path(self) -> tuple[str | int, ...]:
-        """The names and places (from 0) that lead to it."""
-        steps = re.findall(r"([^.\[\]]+)|\[(\d+)\]", self.name)
-        return tuple(name or int(place) for name, place in steps)
-
-
-FLAT = (
-    Column("detection_id", "text"),
-    Column("revised_at", "instant"),
-    Column("status", "text"),
-    Column("account_id", "text"),
-    Column("campaign_id", "text"),
-    Column("first_seen", "instant"),
-    Column("last_seen", "instant"),
-    Column("exchange_count", "integer"),
-    Column("output_tokens", "integer"),
-    Column("capability", "text"),
-    Column("detector", "text"),
-    Column("detector_version", "text"),
-    Column("confidence", "number"),
-    Column("network", "text"),
-    Column("country", "text"),
-)
-
-OCSF = (
-    Column("class_uid", "integer"),
-    Column("status_id", "integer"),
-    Column("time", "milliseconds"),
-    Column("start_time", "milliseconds"),
-    Column("end_time", "milliseconds"),
-    Column("count", "integer"),
-    Column("confidence_score", "number"),
-    Column("finding_info.uid", "text"),
-    Column("finding_info.modified_time", "milliseconds"),
-    Column("finding_info.first_seen_time", "milliseconds"),
-    Column("finding_info.last_seen_time", "milliseconds"),
-    Column("finding_info.analytic.name", "text"),
-    Column("finding_info.analytic.version", "text"),
-    Column("finding_info.types[0]", "text"),
-    Column("evidences[0].actor.user.uid", "text"),
-    Column("unmapped.campaign_id", "text"),
-    Column("unmapped.output_tokens", "integer"),
-    Column("unmapped.network", "text"),
-    Column("unmapped.country", "text"),
-)
-
-CLASS = OCSF[0]
-COLUMNS: dict[Layout, tuple[Column, ...]] = {"flat": FLAT, "ocsf": OCSF}
-_TOP = {layout: tuple(dict.fromkeys(str(c.path[0]) for c in columns)) for layout, columns in COLUMNS.items()}
-_SQL_TYPES = {
-    "text": "varchar",
-    "integer": "bigint",
-    "number": "double",
-    "instant": "timestamp",
-    "milliseconds": "bigint",
-}
 _NOWHERE: Mapping[str, int] = {}
 # The partition's day as the layout's own column, from an object's path below the root
 _PARTITION: dict[Layout, tuple[str, str]] = {
@@ -119,13 +39,18 @@ _PARTITION: dict[Layout, tuple[str, str]] = {
 class Source:
     """Objects of one format and one schema: the table function that reads them, and its columns' types.
 
-    `files` are the paths of the objects, in the order in which the function reads them.
+    `path` is the column that tells the object of a row, `files` are the paths of the objects in the order in which the
+    function reads them. `of_lines` is whether columns are taken from lines of JSON. `point_zero` are the ids of CSV
+    that lose a trailing `.0`.
     """
 
     layout: Layout
     table: str
     types: Mapping[str, Type]
     files: Sequence[str] = ()
+    path: str = '"$path"'
+    of_lines: bool = False
+    point_zero: frozenset[str] = frozenset()
 
     def value(self, column: Column) -> str:
         """The expression of a column in its canonical type; null where the objects do not have it.
@@ -133,21 +58,51 @@ class Source:
         A row of OCSF that does not tell its class is an error, for it would be passed over unnoticed.
         """
         found = self.find(column)
-        value = _CONVERT[column.type](*found) if found else f"null::{_SQL_TYPES[column.type]}"
+        value = self._converted(column, *found) if found else f"null::{convert.SQL_TYPES[column.type]}"
         if column is not CLASS:
             return value
         missing = f"'missing' || coalesce({found[0] if found else 'null'}::varchar, '')"
         return f"coalesce({value}, cast({missing} as bigint))"
 
     def find(self, column: Column) -> tuple[str, Type] | None:
-        """The expression of a column as it is, and its type; None where the objects do not have it, or nulls alone."""
+        """The expression of a column as it is, and its type; None where the objects do not have it, or nulls alone.
+
+        Raises `InvalidEvidence` where the type of what leads to the column cannot hold it.
+        """
         top, *inner = (column.name,) if column.name in self.types else column.path
-        return _step(identifier(str(top)), self.types[str(top)], inner) if top in self.types else None
+        if top not in self.types:
+            return None
+        try:
+            return follow(identifier(str(top)), self.types[str(top)], inner)
+        except InvalidEvidence as error:
+            raise InvalidEvidence(f"column {column.name}: {error}") from None
+
+    def _converted(self, column: Column, value: str, type_: Type) -> str:
+        if column.name in self.point_zero:
+            value = convert.without_point_zero(value)
+        if column.is_label and (json := self._json(column)):
+            return convert.label_in_json(column, value, *json)
+        return convert.converted(column, value, type_)
+
+    def _json(self, column: Column) -> tuple[str, str] | None:
+        """The type of a column in the JSON that it is taken from, and that JSON; None where it is not from any."""
+        if self.of_lines:
+            return identifier(_type_of(column)), JSON
+        top, *inner = column.path
+        if column.name in self.types or not inner or self.types[str(top)].id != "varchar":
+            return None
+        text = identifier(str(top))
+        return f"json_type({text}, {quoted(json_path(inner))})", text
 
     @property
     def among(self) -> str:
         """The condition on the rows that are this layout's: other classes of OCSF share its folders, and may differ."""
         return "true" if self.layout == "flat" else f"{self.value(CLASS)} = 2004"
+
+    @property
+    def perhaps_among(self) -> str:
+        """The condition on a layout's rows, and on those of which it cannot be told."""
+        return f"coalesce(try({self.among}), true)"
 
 
 @contextmanager
@@ -187,7 +142,8 @@ def relation(
     """The SELECT that reads objects of one layout as its raw relation, under an absolute `root`.
 
     Every column is in its canonical type, and null where an object does not have it. Besides `"$path"` there
-    is `place` if `places` are given: the place of the object that a row is from, by its name.
+    is `place` if `places` are given: the place of the object that a row is from, by its name. Raises `InvalidEvidence`
+    for names that are wrong.
     """
     layout = objects[0].layout
     parts = [_select(source, root, places) for source in sources(con, root, objects)]
@@ -195,33 +151,42 @@ def relation(
     return " union all ".join(parts or [_select(Source(layout, none, {}), root, places)])
 
 
+def make_views(con: duckdb.DuckDBPyConnection, root: Path, objects: Iterable[Located]) -> None:
+    """Make the raw relation of each layout that objects are of a view."""
+    by_layout = sorted(objects, key=lambda o: o.layout)
+    for layout, of_layout in itertools.groupby(by_layout, lambda o: o.layout):
+        con.execute(f"create view {layout} as {relation(con, root, list(of_layout))}")
+
+
 def _select(source: Source, root: Path, places: Mapping[str, int]) -> str:
-    tree: dict[str | int, Any] = {}
+    tree: dict[Step, Any] = {}
     for column in COLUMNS[source.layout]:
         node = tree
         for step in column.path[:-1]:
             node = node.setdefault(step, {})
         node[column.path[-1]] = source.value(column)
     day, pattern = _PARTITION[source.layout]
-    columns = [
-        f'regexp_extract(substr("$path", {len(str(root)) + 1}), {quoted(pattern)}, 1) as {day}',
+    selected = [
+        f"regexp_extract(substr({source.path}, {len(str(root)) + 1}), {quoted(pattern)}, 1) as {day}",
         *(f"{_nested(node)} as {identifier(str(name))}" for name, node in tree.items()),
-        '"$path"',
+        f'{source.path} as "$path"',
     ]
     if places:
-        columns.append(f"{_place([places[file[len(str(root)) + 1 :]] for file in source.files])} as place")
-    return f"select {', '.join(columns)} from {source.table} where {source.among}"
+        selected.append(f"{_place([places[file[len(str(root)) + 1 :]] for file in source.files])} as place")
+    return f"select {', '.join(selected)} from {source.table} where {source.among}"
 
 
 def _place(places: Sequence[int]) -> str:
     """The place of the object that a row is from, by its number among the objects that are read together."""
     first = places[0] if places else 0
+    if len(places) == 1:
+        return f"{first}::uinteger"
     if list(places) == list(range(first, first + len(places))):
         return f"(file_index + {first})::uinteger"
     return f"{list(places)}[file_index::bigint + 1]::uinteger"
 
 
-def _nested(node: str | dict[str | int, Any]) -> str:
+def _nested(node: str | dict[Step, Any]) -> str:
     if isinstance(node, str):
         return node
     if 0 in node:
@@ -230,35 +195,165 @@ def _nested(node: str | dict[str | int, Any]) -> str:
 
 
 def sources(con: duckdb.DuckDBPyConnection, root: Path, objects: Iterable[Located]) -> Iterator[Source]:
-    """Objects of one layout, grouped by format and schema; those of text formats that are empty hold no row."""
+    """Objects of one layout, grouped by format and schema; those of text formats that are empty hold no row.
+
+    Raises `InvalidEvidence` for names that are nearly those of columns, and for known ones that are there twice.
+    """
     by_format = sorted(objects, key=lambda o: (o.format, o.name))
     for format_, of_format in itertools.groupby(by_format, lambda o: o.format):
-        yield from _SOURCES[format_](con, root, list(of_format))
+        for source in _SOURCES[format_](con, root, list(of_format)):
+            _check_inner_names(con, source)
+            yield source
+
+
+def _check_inner_names(con: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Check the keys of maps and of JSON in the columns of a source, in all rows."""
+    if source.of_lines:
+        once = f"len(list_filter(json_keys({JSON}), lambda key: key = {quoted(CLASS.name)})) < 2"
+        _check_json(con, source, JSON, (), f"not ({once}) or {source.perhaps_among}")
+        return
+    for top in {str(path[0]) for path in KEYS[source.layout] if path} & source.types.keys():
+        if source.types[top].id == "varchar":
+            _check_json(con, source, identifier(top), (top,), source.perhaps_among)
+            continue
+        for path, known in KEYS[source.layout].items():
+            if path and path[0] == top:
+                found = follow(identifier(top), source.types[top], path[1:])
+                if found and found[1].id == "map":
+                    _check_map(con, source, found[0], known)
+
+
+def _check_map(con: duckdb.DuckDBPyConnection, source: Source, value: str, known: frozenset[str]) -> None:
+    keys = f"select distinct map_keys({value}) from {source.table} where {source.perhaps_among}"
+    for (names,) in _each(con.execute(keys)):
+        _refuse(mistake(names or (), known))
+
+
+def _check_json(
+    con: duckdb.DuckDBPyConnection, source: Source, text: str, start: tuple[Step, ...], among: str
+) -> None:
+    """Check the keys in JSON that holds what is at a path, and that values on the way to columns hold something."""
+    keys = {path: known for path, known in KEYS[source.layout].items() if path[: len(start)] == start}
+    ways = {path: wanted for path, wanted in WAYS[source.layout].items() if path[: len(start)] == start}
+    taken = (
+        f"{function}({text}, {listed(json_path(path[len(start) :]) for path in paths)})"
+        for function, paths in (("json_keys", keys), ("json_type", ways))
+    )
+    condition = among if source.layout == "ocsf" else "true"
+    for names, types in _each(
+        con.execute(f"select distinct {', '.join(taken)} from {source.table} where {condition}")
+    ):
+        for known, of_path in zip(keys.values(), names or (), strict=bool(names)):
+            _refuse(mistake(of_path or (), known))
+        for (path, wanted), found in zip(ways.items(), types or (), strict=bool(types)):
+            _refuse(misfit(path, wanted, found))
+
+
+def _refuse(what: str | None) -> None:
+    if what:
+        raise InvalidEvidence(what)
+
+
+def _each(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while rows := cursor.fetchmany(10_000):
+        yield from rows
 
 
 def _parquet(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> Iterator[Source]:
+    layout = objects[0].layout
     schemas = con.execute(
-        "select list(file order by file) from (select file_name as file, list((name, duckdb_type, num_children) "
-        f"order by column_id) as schema from parquet_schema({_files(root, objects)}) group by 1) group by schema"
+        "select list(file order by file), schema from (select file_name as file, list((name, duckdb_type, "
+        f"num_children) order by column_id) as schema from parquet_schema({_files(root, objects)}) group by 1) "
+        "group by schema"
     ).fetchall()
-    for (files,) in schemas:
-        table = _table("read_parquet", listed(map(_literal, files)))
-        described = con.sql(f"from {table}")
-        types = dict(zip(described.columns, described.types, strict=True))
-        yield Source(objects[0].layout, table, types, files)
+    for files, schema in schemas:
+        row = _tree((name, below) for name, _, below in schema)
+        for place, known in KEYS[layout].items():
+            if node := row.at(place):
+                _refuse(mistake((below.name for below in node.below), known))
+        there = {node.name.lower() for node in row.below}
+        # A column of the evidence's own hides what DuckDB calls by its name: the object's number, its path
+        for some in ([file] for file in files) if "file_index" in there else (files,):
+            path = next(name for name in _path_names() if name not in there)
+            table = _table("read_parquet", listed(map(_literal, some)), path=path)
+            described = con.sql(f"from {table}")
+            types = dict(zip(described.columns, described.types, strict=True))
+            del types[path]
+            yield Source(layout, table, types, some, identifier(path))
+
+
+class _Node(NamedTuple):
+    """A name in a schema, and those below it. DuckDB gives names that differ in case alone another end."""
+
+    name: str
+    below: Sequence[_Node]
+
+    def at(self, path: Sequence[Step]) -> _Node | None:
+        """What a path leads to; None where the way ends."""
+        if not path:
+            return self
+        step, *rest = path
+        if isinstance(step, str):
+            found = next((node for node in self.below if node.name == step), None)
+        else:
+            found = self._element()
+        return found and found.at(rest)
+
+    def _element(self) -> _Node | None:
+        """What a list holds: within a repeated group, or in files of old that group itself."""
+        repeated = self.below[0] if self.below else None
+        named = repeated and [node.name for node in repeated.below]
+        return (
+            repeated.below[0]
+            if repeated and named in (["element"], ["item"], ["array_element"])
+            else repeated
+        )
+
+
+def _tree(schema: Iterator[tuple[str, int | None]]) -> _Node:
+    """A schema, from its names with how many are right below each, in depth-first order."""
+    name, below = next(schema)
+    return _Node(name, [_tree(schema) for _ in range(below or 0)])
+
+
+def _path_names() -> Iterator[str]:
+    return (f"$path{number or ''}" for number in itertools.count())
 
 
 def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> Iterator[Source]:
-    """All of JSON as text: what is nested is taken from its text, so that a row's shape is its own affair."""
+    """Each column is taken from the text of its line, so that a row's shape is its own affair."""
     layout = objects[0].layout
     present = [o for o in objects if o.size or o.name.endswith(".gz")]
-    types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in _TOP[layout])
-    options = f"format = 'newline_delimited', records = true, columns = {{{types}}}"
     for compression in ("none", "gzip"):  # told, for DuckDB takes what follows a `?` for no part of the name
         alike = [o for o in present if o.name.endswith(".gz") == (compression == "gzip")]
         if alike:
-            table = _table("read_json", _files(root, alike), f", {options}, compression = '{compression}'")
-            yield Source(layout, table, dict.fromkeys(_TOP[layout], VARCHAR), _paths(root, alike))
+            options = f", format = 'newline_delimited', compression = '{compression}'"
+            table = _taken_from(_table("read_json_objects", _files(root, alike), options), layout)
+            names = [*(c.name for c in COLUMNS[layout]), *map(_type_of, _labels(layout)), JSON]
+            yield Source(layout, table, dict.fromkeys(names, VARCHAR), _paths(root, alike), of_lines=True)
+
+
+def _labels(layout: Layout) -> list[Column]:
+    return [column for column in COLUMNS[layout] if column.is_label]
+
+
+def _type_of(label: Column) -> str:
+    return f"type of {label.name}"
+
+
+def _taken_from(lines: str, layout: Layout) -> str:
+    """The relation of the columns, as text, and of the labels' types, that are taken from lines of JSON."""
+    taken = {
+        "json_extract_string": [(column, column.name) for column in COLUMNS[layout]],
+        "json_type": [(label, _type_of(label)) for label in _labels(layout)],
+    }
+    inner, outer = [], []
+    for function, of in taken.items():
+        paths = listed(json_path(column.path) for column, _ in of)
+        inner.append(f"{function}({JSON}, {paths}) as {function}")
+        outer += [f"{function}[{n}] as {identifier(name)}" for n, (_, name) in enumerate(of, 1)]
+    rest = f'{JSON}, "$path", file_index'
+    return f"(select {', '.join(outer)}, {rest} from (select {', '.join(inner)}, {rest} from {lines}))"
 
 
 def _csv(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]) -> Iterator[Source]:
@@ -266,15 +361,40 @@ def _csv(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located])
     layout = objects[0].layout
     headers = {o: header(root, o) for o in objects if o.size}
     for names in sorted(set(headers.values())):
-        alike = [o for o in objects if headers.get(o) == names]
+        files = _paths(root, (o for o in objects if headers.get(o) == names))
         columns = [name if name in _wanted(layout) else f" {place}" for place, name in enumerate(names)]
-        types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in columns)
-        options = (
-            f", columns = {{{types}}}, auto_detect = false, header = true, nullstr = '', delim = ',', quote = '\"', "
-            "escape = '\"', compression = 'none'"
-        )
-        table = _table("read_csv", _files(root, alike), options)
-        yield Source(layout, table, dict.fromkeys(columns, VARCHAR), _paths(root, alike))
+        types = dict.fromkeys(columns, VARCHAR)
+        found = _point_zero(con, csv_table(files, columns), columns, layout)
+        for ids in sorted(set(found.values()), key=sorted):
+            some = [file for file in files if found.get(file, frozenset()) == ids]
+            yield Source(layout, csv_table(some, columns), types, some, point_zero=ids)
+
+
+def csv_table(files: Iterable[str], names: Iterable[str]) -> str:
+    """The table function that reads CSV with columns of some names, all of them text."""
+    types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names)
+    options = (
+        f", columns = {{{types}}}, auto_detect = false, header = true, nullstr = '', delim = ',', quote = '\"', "
+        "escape = '\"', compression = 'none'"
+    )
+    return _table("read_csv", listed(map(_literal, files)), options)
+
+
+def _point_zero(
+    con: duckdb.DuckDBPyConnection, table: str, names: Iterable[str], layout: Layout
+) -> dict[str, frozenset[str]]:
+    """The ids that a spreadsheet or a data frame made fractions of, by the path of their object.
+
+    These are columns that hold nothing but whole numbers, some of them with a trailing `.0`.
+    """
+    ids = [column.name for column in COLUMNS[layout] if column.type == "id" and column.name in names]
+    tests = [
+        f"coalesce(bool_and(regexp_full_match({identifier(name)}, {quoted(convert.WHOLE_ID)})), false) "
+        f"and bool_or(regexp_full_match({identifier(name)}, {quoted(convert.POINT_ZERO)}))"
+        for name in ids
+    ]
+    rows = con.execute(f'select "$path", [{", ".join(tests)}] from {table} group by 1').fetchall()
+    return {path: frozenset(itertools.compress(ids, of_object)) for path, of_object in rows}
 
 
 def header(root: Path, located: Located) -> tuple[str, ...]:
@@ -287,14 +407,13 @@ def header(root: Path, located: Located) -> tuple[str, ...]:
     wanted = _wanted(located.layout)
     if wanted.isdisjoint(names):
         raise InvalidEvidence(f"{located.name}: line 1 names no column of the layout: put a CSV header there")
-    for name in sorted(wanted):
-        if names.count(name) > 1:
-            raise InvalidEvidence(f"{located.name}: column {name} is there twice: keep one of them")
+    if what := mistake(names, wanted):
+        raise InvalidEvidence(f"{located.name}: {what}")
     return names
 
 
-def _wanted(layout: Layout) -> set[str]:
-    return {*_TOP[layout], *(column.name for column in COLUMNS[layout])}
+def _wanted(layout: Layout) -> frozenset[str]:
+    return KEYS[layout][()] | {column.name for column in COLUMNS[layout]}
 
 
 _SOURCES: dict[str, Callable[[duckdb.DuckDBPyConnection, Path, Sequence[Located]], Iterator[Source]]] = {
@@ -304,8 +423,8 @@ _SOURCES: dict[str, Callable[[duckdb.DuckDBPyConnection, Path, Sequence[Located]
 }
 
 
-def _table(function: str, files: str, options: str = "") -> str:
-    return f"{function}({files}, filename = '$path', hive_partitioning = false{options})"
+def _table(function: str, files: str, options: str = "", path: str = "$path") -> str:
+    return f"{function}({files}, filename = {quoted(path)}, hive_partitioning = false{options})"
 
 
 def _files(root: Path, objects: Iterable[Located]) -> str:
@@ -319,92 +438,3 @@ def _paths(root: Path, objects: Iterable[Located]) -> list[str]:
 def _literal(path: str) -> str:
     """A path that stands for itself alone, though it may hold the characters of a pattern."""
     return re.sub(r"[*?\[]", r"[\g<0>]", path)
-
-
-def quoted(text: str) -> str:
-    """A string as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def listed(texts: Iterable[str]) -> str:
-    """Strings as an SQL list."""
-    return f"[{', '.join(map(quoted, texts))}]"
-
-
-def identifier(name: str) -> str:
-    """A column's name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _step(value: str, type_: Type, path: Sequence[str | int]) -> tuple[str, Type] | None:
-    """Follow a path into a value of a type: through structs, maps, lists, and JSON kept as text."""
-    if not path:
-        # DuckDB cannot take nulls of no type out of a struct
-        return None if type_.id == "null" else (value, type_)
-    if type_.id == "varchar":
-        return f"json_extract_string({value}, {quoted(_json_path(path))})", VARCHAR
-    step, *rest = path
-    children = dict(type_.children) if type_.id in {"struct", "map", "list"} else {}
-    if type_.id == "struct" and step in children:
-        return _step(f"struct_extract({value}, {quoted(str(step))})", children[step], rest)
-    if type_.id == "map" and isinstance(step, str):
-        return _step(f"{value}[{quoted(step)}]", children["value"], rest)
-    if type_.id == "list" and isinstance(step, int):
-        return _step(f"{value}[{step + 1}]", children["child"], rest)
-    return None
-
-
-def _json_path(path: Sequence[str | int]) -> str:
-    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in path)
-
-
-def _text(value: str, type_: Type) -> str:
-    if type_.id == "varchar":
-        return value
-    return f"decode({value})" if type_.id == "blob" else f"{value}::varchar"
-
-
-def _integer(value: str, type_: Type) -> str:
-    return f"{value}::bigint" if type_.id in INTEGERS else f"{_matching(value, _WHOLE)}::bigint"
-
-
-def _number(value: str, type_: Type) -> str:
-    """A number as a double; a single-precision one is the decimal that it is written as.
-
-    NaN is refused here, for the statistics of Parquet leave it out, and comparisons go by them.
-    """
-    if type_.id == "double":
-        return f"case when isnan({value}) then ('!' || {value}::varchar)::double else {value} end"
-    return f"{value}::double" if type_.id in NUMBERS else f"{_matching(value, _NUMBER)}::double"
-
-
-def _instant(value: str, type_: Type) -> str:
-    """A timestamp in UTC; what is finer than a microsecond is cut, as in text."""
-    if str(type_).upper() in FINE:
-        return f"make_timestamp(epoch_ns({value}) // 1000)"  # a cast would round up, at midnight into the next day
-    if type_.id in INSTANTS:
-        return value if type_.id == "timestamp" else f"{value}::timestamp"
-    if str(type_).upper().startswith("TIMESTAMP"):  # with a zone: a cast would go by the calendar, row by row
-        return f"make_timestamp(epoch_us({value}))"
-    return f"make_timestamp(epoch_us({_matching(value, _INSTANT)}::timestamptz))"
-
-
-def _milliseconds(value: str, type_: Type) -> str:
-    if str(type_).upper().startswith("TIMESTAMP"):
-        return f"epoch_ms({_instant(value, type_)})"
-    return _integer(value, type_)
-
-
-_CONVERT: dict[str, Callable[[str, Type], str]] = {
-    "text": _text,
-    "integer": _integer,
-    "number": _number,
-    "instant": _instant,
-    "milliseconds": _milliseconds,
-}
-
-
-def _matching(value: str, pattern: str) -> str:
-    """A value's text where it matches, without spaces around it, else a text that no cast takes."""
-    text = f"trim({value}::varchar)"
-    return f"case when regexp_full_match({text}, {quoted(pattern)}) then {text} else '!' || {text} end"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from functools import cached_property
 from itertools import zip_longest
 from typing import Any, Literal, TypeVar
@@ -23,15 +24,20 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from reports import query
+from reports import __version__
 from reports.accounts import AccountTable
 from reports.contents import Contents, contents
 from reports.errors import CheckFailed, ExhibitError, Unavailable
 from reports.evidence import EvidenceObject
-from reports.query import Question
+from reports.query import Inquiry
 from reports.register import Head
+from reports.registry import Marking
 from reports.resolve import Audience, Window
 from reports.verify import Verdict
+
+MOST_TOLD = 40  # characters of a name that is not known
+
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){1,3}((a|b|rc|\.post|\.dev)[0-9]{1,9})?")
 
 
 class _Model(BaseModel):
@@ -125,6 +131,16 @@ class Release(_Model):
     name: str
     version: str
 
+    @property
+    def told(self) -> str:
+        """A release of Exhibit by its number; anything else is anybody's text: quoted, and cut short."""
+        if self.name == "exhibit" and _NUMBER.fullmatch(self.version):
+            return f"Exhibit {self.version}"
+        return f"{ascii(self.name)[:MOST_TOLD]} {ascii(self.version)[:MOST_TOLD]}"
+
+
+THIS = Release(name="exhibit", version=__version__)
+
 
 class Templates(_Model):
     """The files that pages are made of."""
@@ -149,6 +165,7 @@ class Predicate(_Model):
     questions: tuple[Asked, ...]
     settings: tuple[Named, ...]
     addressee: str | None
+    marking: Marking | None = None  # which earlier releases do not record
     pages: Pages
     software: Release
 
@@ -245,6 +262,16 @@ class Record:
         return hashlib.sha256(self.pdf).hexdigest()
 
     @property
+    def made_by(self) -> str:
+        """The release that made it, in words; quoted where the record names no release of Exhibit."""
+        return self.statement.predicate.software.told
+
+    @property
+    def of_this_release(self) -> bool:
+        """Whether this release made it, and so would make it again."""
+        return self.statement.predicate.software == THIS
+
+    @property
     def evidence_root(self) -> str:
         """The root over the evidence objects that the pages print."""
         return self.statement.predicate.merkle_root
@@ -266,10 +293,10 @@ class Record:
         return self.statement.predicate.window.window
 
     @property
-    def question(self) -> Question:
-        """The question that its tallies answer."""
-        days = self.statement.predicate.settling_days
-        return query.tallies(self.window, days, each_account=self.said.audience == "regulator")
+    def inquiry(self) -> Inquiry:
+        """What was asked of the evidence."""
+        days, each_account = self.statement.predicate.settling_days, self.said.audience == "regulator"
+        return Inquiry(self.window, self.said.as_of.astimezone(UTC), days, each_account)
 
     @cached_property
     def objects(self) -> dict[str, EvidenceObject]:
@@ -307,6 +334,14 @@ def _read(model: type[Read], files: Mapping[str, bytes], name: str) -> Read:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise Unavailable(
-            f"{name}: {place}: {first['msg']}: it was not written by this release of Exhibit"
-        ) from None
+        raise Unavailable(f"{name}: {place}: {first['msg']}: {_writer(files)}") from None
+
+
+def _writer(files: Mapping[str, bytes]) -> str:
+    """Who wrote attachments that this release cannot read: what they say, if it is another."""
+    try:
+        software = json.loads(files["evidence.json"])["predicate"]["software"]
+        told = Release.model_validate(software).told
+    except (LookupError, TypeError, ValueError):
+        return "it was not written by this release of Exhibit"
+    return f"it was written by {told}, and this is {THIS.told}"

@@ -1,8 +1,8 @@
 """The settings that people write: the registry of campaigns, the dataset, the issuer and the law.
 
-YAML is parsed into pydantic models at this edge; every mistake becomes one line of text that names the file,
-and the line or the field. Keys that repeat are refused, and so are
-aliases, with which a short file can stand for a very long one.
+YAML is parsed into pydantic models at this edge; every mistake becomes one line of text that names the file, and the
+line or the field. A value arrives as it is written, and what it means is said by its field: a count is digits alone, a
+day is YYYY-MM-DD, a flag is true or false, and all else is text.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -25,9 +25,10 @@ from pydantic import (
 )
 
 from reports.errors import InvalidSettings
+from reports.labels import illegible, normalized
+from reports.read_yaml import NotYaml, read_yaml
 
 MOST_CHARACTERS = 4_000_000
-DEEPEST = 20
 # Words of estimative probability, with their percentages (Intelligence Community Directive 203)
 LIKELIHOODS = {
     "almost no chance": (1, 5),
@@ -69,10 +70,60 @@ def _kept_apart(text: str) -> str:
     return text
 
 
+def _label(text: str) -> str:
+    """A name as evidence has it, for the two to meet."""
+    label = normalized(text)
+    if not label:
+        raise ValueError("empty: write it, or leave the key out")
+    if wrong := illegible(label):
+        raise ValueError(f"{label!r} {wrong}")
+    return label
+
+
+_NO_COUNT = "not a count: write it in digits alone, like 13000000"
+_NO_DAY = "not a date: write it like 2026-06-20"
+_NO_FLAG = "write true or false"
+_COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def _count(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if not _COUNT.fullmatch(value):
+        raise ValueError(_NO_COUNT)
+    return int(value)
+
+
+def _day(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if not _DAY.fullmatch(value):
+        raise ValueError(_NO_DAY)
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value} is not in the calendar: correct it") from None
+
+
+def _flag(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.lower() not in _FLAGS:
+        raise ValueError(_NO_FLAG)
+    return _FLAGS[value.lower()]
+
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_kept_apart)]
-Identifier = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Count = Annotated[int, Field(ge=0, strict=True)]
+Identifier = Annotated[str, AfterValidator(_label)]
+Count = Annotated[int, BeforeValidator(_count), Field(ge=0, strict=True)]
+Day = Annotated[dt.date, BeforeValidator(_day)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Hedge = Literal["more than", "nearly", "about", "exactly"]
+# The labels of the Traffic Light Protocol, version 2.0 (FIRST), the least strict first
+Marking = Literal["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"]
+MARKINGS: tuple[Marking, ...] = get_args(Marking)
 
 
 class _Strict(BaseModel):
@@ -113,7 +164,7 @@ class Attribution(_Strict):
 class Action(_Strict):
     """What was done about a campaign, and when."""
 
-    date: dt.date
+    date: Day
     action: Text
 
 
@@ -124,7 +175,7 @@ class Published(_Strict):
     exchanges_hedge: Hedge = "exactly"
     accounts: Count | None = None
     accounts_hedge: Hedge = "exactly"
-    disclosed: dt.date
+    disclosed: Day
     source: Text
 
     @property
@@ -201,7 +252,7 @@ class Registry(_Strict):
 class Dataset(_Strict):
     """`dataset.yaml`: what the data is. `synthetic` marks every page of every briefing made from it."""
 
-    synthetic: bool = False
+    synthetic: Flag = False
     title: Text | None = None
     description: Text | None = None
 
@@ -217,7 +268,7 @@ class Issuer(_Strict):
     signatory: Text | None = None
     logo: Identifier | None = None
     logo_alt: Text | None = None
-    marking: Literal["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"] = "TLP:CLEAR"
+    marking: Marking | None = None
     colours: dict[
         Literal["accent", "ink", "rule", "muted"], Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
     ] = Field(default_factory=dict)
@@ -229,7 +280,7 @@ class Element(_Strict):
     id: Identifier
     text: Text
     plain: Text
-    excludes: bool = False
+    excludes: Flag = False
 
 
 class Required(_Strict):
@@ -265,29 +316,6 @@ def _repeated(ids: Iterable[str]) -> str | None:
     return next((each for each, count in counts.items() if count > 1), None)
 
 
-_FastestLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may have been built without C
-
-
-class _Loader(_FastestLoader):  # type: ignore[misc]
-    """Values that are impossible and keys that repeat are errors with a line, like errors of syntax."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except ValueError as error:  # 2026-02-30, or a number that is too long
-            raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        keys: set[str] = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in keys:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key.value!r} is there twice", problem_mark=key.start_mark
-                )
-            keys.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -311,25 +339,10 @@ def _loaded(text: str, file: str) -> Any:
     if len(text) > MOST_CHARACTERS:
         raise InvalidSettings(f"{file} is longer than {MOST_CHARACTERS:,} characters: shorten it")
     try:
-        _check_events(text)
-        return yaml.load(text, _Loader)  # noqa: S506 -- a safe loader, made stricter
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise InvalidSettings(
-            f"{file}{where}: cannot be read as YAML: {getattr(error, 'problem', error)}"
-        ) from None
-
-
-def _check_events(text: str) -> None:
-    """Refuse aliases, and nesting that would exhaust the stack: libyaml ends the process then."""
-    depth = 0
-    for event in yaml.parse(text, _FastestLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
-            problem = "nested too deeply" if depth > DEEPEST else "an alias: write its value out"
-            mark: Any = event.start_mark
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        return read_yaml(text)
+    except NotYaml as error:
+        where = f", line {error.line}" if error.line else ""
+        raise InvalidSettings(f"{file}{where}: cannot be read as YAML: {error}") from None
 
 
 def _first(error: ValidationError) -> str:
@@ -343,17 +356,12 @@ def _first(error: ValidationError) -> str:
     return f"{field}: {message}" if field else message
 
 
-_NO_DATE = "not a date: write it like 2026-06-20"
 _MISTAKES = {
-    **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), _NO_DATE),
-    "date_from_datetime_inexact": _NO_DATE,
-    "bool_parsing": "write true or false",
-    "bool_type": "write true or false",
+    "bool_type": _NO_FLAG,
+    "date_type": _NO_DAY,
     "dict_type": "not keys and values: write each key in a line of its own",
     "extra_forbidden": "unknown key: remove it, or correct its spelling",
-    "greater_than_equal": "less than {ge}: correct it",
-    "int_type": "not a whole number: write it in digits alone",
-    "invalid_key": "a key that is not text: put it in quotes",
+    "int_type": _NO_COUNT,
     "literal_error": "write {expected}",
     "missing": "missing: add it",
     "model_type": "not keys and values: write each key in a line of its own",

@@ -10,15 +10,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Protocol
 
-from reports import __version__
 from reports.accounts import AccountTable, check_key, pseudonymised
 from reports.assets import Resources
 from reports.attach import Attachment, as_json, attachments, briefing_data, settings_digests
@@ -29,10 +27,11 @@ from reports.errors import CheckFailed, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
 from reports.figures import Figure
 from reports.group import Campaigns, group
+from reports.held import Holding
 from reports.pdf.pages import read_pages
-from reports.pipeline import Progress, addressed
+from reports.pipeline import Progress, addressed, marked
 from reports.query import Answer, QueryEngine, Question
-from reports.record import Asked, Printed, Record, unlike
+from reports.record import THIS, Asked, Printed, Record, unlike
 from reports.typeset import typeset
 from reports.verify import Verdict
 
@@ -55,11 +54,14 @@ class Reader(Protocol):
     """What somebody holds who makes a briefing again: its evidence, and with what to ask it."""
 
     @property
-    def source(self) -> EvidenceSource:
+    def source(self) -> Holding:
         """Where the evidence lies, all of it."""
 
     def means(self, record: Record) -> AbstractContextManager[Means]:
-        """The means to make a briefing again, for as long as they are needed."""
+        """The means to make a briefing again, for as long as they are needed.
+
+        Raises `Unavailable` as `check_release` does, before anything else is read.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,25 @@ class Again:
         return tuple(Printed.model_validate_json(as_json(figure.data)) for figure in self.figures)
 
 
-def reproduce(record: Record, means: Means, progress: Progress) -> Reproduction:
+def _check_release(record: Record) -> None:
+    """Raise `Unavailable` where another release made a briefing: this one may count otherwise, or not at all."""
+    if not record.of_this_release:
+        raise Unavailable(
+            f"it was made by {record.made_by}, and this is {THIS.told}: "
+            "run that release, from its source, to make it again"
+        )
+
+
+def reproduce(record: Record, reader: Reader, progress: Progress) -> Reproduction:
     """Make a briefing again and compare; raises the errors of `reports.errors` where that cannot be done."""
+    _check_release(record)
+    with reader.means(record) as means:
+        return _reproduced(record, means, progress)
+
+
+def _reproduced(record: Record, means: Means, progress: Progress) -> Reproduction:
     # 1. and 2.
-    again = recompute(record, means, progress)
+    again = _again(record, means, progress)
     # 3.
     found = [*_figures(record.said.figures, again.printed), *_values(record, again)]
     if found:
@@ -115,15 +132,21 @@ def reproduce(record: Record, means: Means, progress: Progress) -> Reproduction:
     return Reproduction(Verdict("reproduction", "valid", f"made again from the evidence{pseudonyms}: {told}"))
 
 
-def recompute(record: Record, means: Means, progress: Progress) -> Again:
+def recompute(record: Record, reader: Reader, progress: Progress) -> Again:
     """Ask the questions of a briefing again, and compose and typeset it; raises as `reproduce` does."""
+    _check_release(record)
+    with reader.means(record) as means:
+        return _again(record, means, progress)
+
+
+def _again(record: Record, means: Means, progress: Progress) -> Again:
     predicate = record.statement.predicate
     settings = addressed(means.settings, record.said.audience, predicate.addressee)
-    _check_release(record)
+    settings = marked(settings, predicate.marking)
     _check_settings(record, settings, means.resources)
     source = _AsRecorded(means.source, record.objects)
     engine = _AskedAgain(means.engine, {asked.name: asked for asked in predicate.questions})
-    evidence = collect(record.question, engine, source, progress)
+    evidence = collect(record.inquiry, engine, source, progress)
     progress("compose", 0, 0)
     campaigns = group(evidence, settings.registry)
     briefing = compose(
@@ -132,7 +155,7 @@ def recompute(record: Record, means: Means, progress: Progress) -> Again:
         campaigns,
         record.said.audience,
         settings=settings,
-        as_of=record.said.as_of.astimezone(UTC),
+        as_of=record.inquiry.as_of,
         edition=record.said.edition,
         supersedes=record.said.supersedes,
         register=record.said.head,
@@ -149,8 +172,11 @@ class _AsRecorded:
     source: EvidenceSource
     objects: Mapping[str, EvidenceObject]
 
-    def list(self) -> tuple[Located, ...]:
-        listed = self.source.list()
+    def tops(self) -> tuple[str, ...]:
+        return self.source.tops()
+
+    def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
+        listed = self.source.list(only)
         missing = sorted(self.objects.keys() - {o.name for o in listed})
         if missing:
             raise Unavailable(f"the evidence is not complete: {missing[0]} is missing, one of {len(missing)}")
@@ -182,15 +208,6 @@ class _AskedAgain:
             engine_version=before.engine_version,
             execution_id=before.execution_id,
             bytes_scanned=before.bytes_scanned,
-        )
-
-
-def _check_release(record: Record) -> None:
-    made_by = record.statement.predicate.software
-    if made_by.version != __version__:
-        raise Unavailable(
-            f"it was made by {made_by.name} {made_by.version}, and this is {__version__}: "
-            f"pip install {made_by.name}=={made_by.version}, then run again"
         )
 
 

@@ -7,7 +7,6 @@ depends on that instant alone, and not on when anybody asked before.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -26,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from reports.registry import parse
+from reports.registry import Day, parse
 from reports.requests import LONGEST_ADDRESSEE, Name, Request, id_of, said
 from reports.resolve import NAMED, Audience, Window
 
@@ -38,7 +37,7 @@ MOST_DAYS = 366
 
 def _hour(value: object) -> object:
     if not (isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value, re.ASCII)):
-        raise ValueError('not a time of day: write it in quotes, like "08:00"')
+        raise ValueError("not a time of day: write it like 08:00")
     return time.fromisoformat(value)
 
 
@@ -73,7 +72,7 @@ class Schedule(BaseModel):
     window: Annotated[str, AfterValidator(_rule)]
     at: Annotated[time, BeforeValidator(_hour)]
     time_zone: Annotated[str, AfterValidator(_zone)]
-    since: Annotated[dt.date, AfterValidator(_possible)] | None = None
+    since: Annotated[Day, AfterValidator(_possible)] | None = None
     addressee: (
         Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_ADDRESSEE)]
         | None

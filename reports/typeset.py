@@ -46,7 +46,7 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
     """
     ledger = Ledger()
     environment = environment_of(resources, _filters(ledger))
-    issuer = briefing.settings.issuer
+    issuer, marking = briefing.settings.issuer, briefing.settings.marking
     context = {
         "briefing": briefing,
         "issuer": issuer,
@@ -56,8 +56,8 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
         "running_title": f"{briefing.title}, {short_span(briefing.window)}",
         "number": briefing.number,
         "marking": {
-            "class": issuer.marking.removeprefix("TLP:").lower().replace("+", "-"),
-            "label": issuer.marking,
+            "class": marking.removeprefix("TLP:").lower().replace("+", "-"),
+            "label": marking,
         },
         "colours": issuer.colours,
         "evidence_root": evidence_root(subjects(briefing.evidence)),

@@ -13,6 +13,8 @@ from botocore.config import Config
 from moto import mock_aws
 from moto.s3.responses import S3Response
 
+from tests.tools import PATIENCE
+
 REGION = "eu-west-1"
 _SESSION = boto3.session.Session("x", "x", region_name=REGION)
 _WRITING = threading.Lock()
@@ -21,7 +23,12 @@ _WRITING = threading.Lock()
 def client(service: str, **settings: Any) -> Any:
     """A client that neither reads the environment nor repeats what failed, unless it is told to."""
     config = Config(
-        **{"retries": {"total_max_attempts": 1}, "connect_timeout": 1, "read_timeout": 1, **settings}
+        **{
+            "retries": {"total_max_attempts": 1},
+            "connect_timeout": PATIENCE,
+            "read_timeout": PATIENCE,
+            **settings,
+        }
     )
     return _SESSION.client(service, config=config)
 

@@ -7,6 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pytest
+
+import reports.record
+import reports.reproduce
 from reports.assets import Resources
 from reports.attach import campaigns_csv, days_csv
 from reports.contents import attached
@@ -14,13 +18,19 @@ from reports.evidence import FolderEvidence
 from reports.judge import Judged, judge
 from reports.keys import LocalAuthority
 from reports.reader import InFolder
-from reports.record import Record, record
+from reports.record import Record, Release, record
 from reports.verify import verify
 from tests.pages import attach, changed
 from tests.pki import NOW, sign_locally
 from tests.publishing import GOLDEN
 
 Change = Callable[[dict[str, Any]], object]
+
+
+def as_release(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have another release of Exhibit look at briefings."""
+    monkeypatch.setattr(reports.record, "THIS", this := Release(name="exhibit", version=version))
+    monkeypatch.setattr(reports.reproduce, "THIS", this)
 
 
 def recorded(pdf: bytes) -> Record:

@@ -1,9 +1,18 @@
 """Fixtures that every test file can ask for."""
 
 import gc
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
 
+import pytest
+from hypothesis import HealthCheck, settings
+
+from reports import progress
 from tests.aws import aws, bucket
 from tests.pki import authority, network, signed, unsigned
+from tests.privileges import unprivileged
 from tests.publishing import golden, sample_briefings
 from tests.system import bare, environment, system
 
@@ -18,8 +27,40 @@ __all__ = [
     "sample_briefings",
     "signed",
     "system",
+    "unprivileged",
     "unsigned",
 ]
+
+
+# The same examples in each run, and however long one takes.
+settings.register_profile(
+    "exhibit", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("exhibit")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_progress() -> Iterator[None]:
+    """Have no line of progress appear only because a run takes long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "QUIET_SECONDS", math.inf)
+        yield
+
+
+FOLDER = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each run a folder of its own: those of pytest are cleared by whatever other run ends meanwhile."""
+    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+        config.option.basetemp = config.stash[FOLDER] = tempfile.mkdtemp(prefix="pytest-exhibit-")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remove that folder, unless there are failures to look into."""
+    if exitstatus == 0 and FOLDER in session.config.stash:
+        shutil.rmtree(session.config.stash[FOLDER], ignore_errors=True)
 
 
 def pytest_unconfigure() -> None:

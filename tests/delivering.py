@@ -23,7 +23,7 @@ from reports.compose import report_number
 from reports.deliver import Delivery, Ended, deliver
 from reports.evidence import FolderEvidence
 from reports.keys import LocalAuthority
-from reports.pipeline import House, Signing, read_settings
+from reports.pipeline import House, Signing, marked, read_settings
 from reports.query_duckdb import DuckDBEngine
 from reports.requests import Request, Requests, id_of, said
 from reports.resolve import Window
@@ -96,7 +96,7 @@ class LocalPress:
         house = House(
             DuckDBEngine(source),
             source,
-            read_settings(source, resources),
+            marked(read_settings(source, resources), "TLP:CLEAR"),
             resources,
             self.archive,
             self.authority.pseudonym_key(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -15,10 +15,11 @@ from reports.collect import collect
 from reports.compose import Audience, Briefing, Settings, compose
 from reports.evidence import EvidenceObject, Located, locate
 from reports.group import group
-from reports.query import Answer, Progress, Question, Row
+from reports.query import Answer, Inquiry, Progress, Question, Row
 from reports.registry import Dataset, Element, Entry, Issuer, Law, Registry
 from reports.resolve import Window
 
+AS_OF = datetime(2026, 6, 20, 12, tzinfo=UTC)
 COUNTED = ("new", "in_progress", "resolved")
 
 
@@ -84,8 +85,14 @@ class FakeSource:
     pinned: list[str] = field(default_factory=list)
     listings: int = 0
 
-    def list(self) -> tuple[Located, ...]:
+    def tops(self) -> tuple[str, ...]:
+        """The names at the top."""
+        names = [name.partition("/") for name in (*self.deliveries[-1], *self.settings)]
+        return tuple(sorted({top + slash for top, slash, _ in names}))
+
+    def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
         """Every object, in the order of the names."""
+        assert only is None
         contents = self.deliveries[min(self.listings, len(self.deliveries) - 1)]
         self.listings += 1
         located = (locate(name, len(content)) for name, content in sorted(contents.items()))
@@ -278,9 +285,9 @@ def composed(
 ) -> Briefing:
     """The briefing of some detections, a fortnight after the window."""
     settings = settings_of(*entries)
-    question = query.tallies(window, 7, each_account=audience == "regulator")
-    evidence = collect(question, FakeEngine(detections), source_of(detections), lambda *_: None)
     as_of = datetime.combine(window.last + timedelta(14), time(), UTC)
+    inquiry = Inquiry(window, as_of, each_account=audience == "regulator")
+    evidence = collect(inquiry, FakeEngine(detections), source_of(detections), lambda *_: None)
     campaigns = group(evidence, settings.registry)
     table = pseudonymised(campaigns.each_account, KEY) if audience == "regulator" else None
     return compose(window, evidence, campaigns, audience, settings=settings, as_of=as_of, account_table=table)

@@ -23,10 +23,9 @@ from reports.pdf import der
 from reports.pdf.cms import read_signature
 from reports.pdf.syntax import Name, Ref, Text
 from reports.render import DocumentMetadata, render_pdf
-from reports.timestamp import LocalTimestamper
 from tests import remade
 from tests.pages import Objects, add, attach, catalog, changed, data, stream
-from tests.pki import NOW, certify, new_key, sign_locally
+from tests.pki import NOW, certify, new_key, sign_locally, stamper_of
 
 Change = Callable[[Objects], object]
 LINKED = (
@@ -352,7 +351,7 @@ def _holding(text: bytes, key: Any, name: str) -> bytes:
 
 def stored(signed: bytes, authority: LocalAuthority) -> Iterator[tuple[str, bytes, str]]:
     """Files in whose store somebody put something, below a genuine time-stamp: name, file, and why it is refused."""
-    stamper = LocalTimestamper(authority.stamp_key)
+    stamper = stamper_of(authority)
 
     def seal(*more: tuple[Any, bytes]) -> bytes:
         return remade.stamped(signed, stamper, more)
@@ -437,7 +436,7 @@ def tokens(signed: bytes) -> Iterator[tuple[str, bytes, str]]:
 def signatures(signed: bytes, authority: LocalAuthority) -> Iterator[tuple[str, bytes, str]]:
     """Files whose signature is written otherwise, where it signs nothing, and sealed again."""
     first = remade.revisions(signed)[0][0].held.content
-    stamper = LocalTimestamper(authority.stamp_key)
+    stamper = stamper_of(authority)
     held = remade.revisions(signed)[1][0].held.stored
 
     def with_signature(change: Callable[[Any], object]) -> bytes:

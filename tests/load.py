@@ -20,10 +20,10 @@ from typing import Any
 from reports.rehearsal.account import client
 from tests.publishing import GOLDEN
 from tests.serving import Serving, serving
+from tests.tools import PATIENCE
 
 EVIDENCE = GOLDEN / "quiet"
 DAY = date(2026, 5, 1)  # of which there is evidence
-IDLE = 600.0  # seconds in which something has to come to an end
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _wait(served: Serving, most: int) -> None:
         now = len(served.archived("outcomes"))
         if now > ended:
             ended, since = now, time.monotonic()
-        assert time.monotonic() - since < IDLE, f"{ended} of {most} have ended"
+        assert time.monotonic() - since < PATIENCE, f"{ended} of {most} have ended"
         time.sleep(0.3)
 
 
@@ -115,9 +115,10 @@ def _of(served: Serving, suffix: str) -> list[Path]:
 
 
 def settled(folder: Path, schedules: str = "schedules: []\n") -> Path:
-    """A folder whose state has schedules of its own."""
+    """A folder whose state has schedules of its own, and a marking."""
     settings = folder / "state" / "settings"
-    settings.mkdir(parents=True)
+    (settings / "templates").mkdir(parents=True)
+    (settings / "templates" / "issuer.yaml").write_text("marking: TLP:CLEAR\n")
     (folder / "state" / ".exhibit-serve").touch()
     (settings / "schedules.yaml").write_text(schedules)
     return folder

@@ -24,12 +24,11 @@ from typing import Any
 from reports.keys import LocalAuthority
 from reports.pdf.pages import Stream, read_pages
 from reports.pdf.syntax import Name, Ref
-from reports.timestamp import LocalTimestamper
 from reports.verify import verify
 from tests import form_1
 from tests.forgeries import linked, signed_anyway
 from tests.pages import Objects, catalog
-from tests.pki import NOW, READ, sign_locally
+from tests.pki import NOW, reading, sign_locally, stamper_of
 
 KEYS = (
     *(
@@ -106,13 +105,13 @@ class Mutant:
 
 
 def _accepted(pdf: bytes) -> bool:
-    return verify(pdf, None, READ)[0].outcome == "valid"
+    return verify(pdf, None, reading())[0].outcome == "valid"
 
 
 def of_updates(signed: bytes, authority: LocalAuthority, count: int, seed: int) -> Iterator[Mutant]:
     """The file with a change in the bytes of its updates, under a genuine time-stamp where pyHanko can put one."""
     chance = random.Random(seed)  # noqa: S311 -- nothing is kept secret with it
-    start, stamper = read_pages(signed).length, LocalTimestamper(authority.stamp_key)
+    start, stamper = read_pages(signed).length, stamper_of(authority)
     for _ in range(count):
         done, changed = _bytes(signed, start, chance)
         try:

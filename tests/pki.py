@@ -25,12 +25,16 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 from cryptography.x509.oid import NameOID
+from pyhanko_certvalidator.fetchers.aiohttp_fetchers import AIOHttpFetcherBackend
 
+import reports.sign
+from reports import local, timestamp
 from reports.assets import Resources
 from reports.keys import LocalAuthority, LocalKey
 from reports.render import DocumentMetadata, render_pdf
 from reports.sign import sign
 from reports.timestamp import HttpTimestamper, LocalTimestamper
+from tests.tools import PATIENCE
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 ENCRYPTION_USAGES = (
@@ -41,9 +45,13 @@ ENCRYPTION_USAGES = (
     "decipher_only",
 )
 NOW = datetime.now(UTC).replace(microsecond=0)
-READ = NOW + timedelta(hours=1)
-"""When a reader checks: after whatever the tests have signed meanwhile, however slow the machine."""
+PSEUDONYM_KEY = b"the key of golden pseudonyms: 32"
 PAGE = "<html lang=en><title>Briefing</title><h1>Briefing</h1><p>Nothing happened.</p></html>"
+
+
+def reading() -> datetime:
+    """When a reader checks: after whatever has been signed until now, by whatever clock."""
+    return datetime.now(UTC) + timedelta(hours=1)
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -80,9 +88,22 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
+def stamper_of(authority: LocalAuthority, since: timedelta = timedelta()) -> LocalTimestamper:
+    """The time-stamps of an authority whose clock stands, some time after `NOW`."""
+    return LocalTimestamper(authority.stamp_key, lambda: NOW + since)
+
+
 def sign_locally(pdf: bytes, authority: LocalAuthority) -> bytes:
-    stamper = LocalTimestamper(authority.stamp_key)
-    return sign(pdf, authority.key, stamper, certificates=(authority.root,), crls=(authority.crl,))
+    return sign(
+        pdf, authority.key, stamper_of(authority), certificates=(authority.root,), crls=(authority.crl,)
+    )
+
+
+def open_authority(keys: Path) -> LocalAuthority:
+    """An authority in a folder, with the key for pseudonyms that the digests of golden briefings hold for."""
+    opened = LocalAuthority.open(keys, NOW)
+    (keys / "pseudonym.key").write_bytes(PSEUDONYM_KEY)
+    return opened
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +114,7 @@ def unsigned() -> bytes:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
-    return LocalAuthority.open(tmp_path_factory.mktemp("authority") / "keys", NOW)
+    return open_authority(tmp_path_factory.mktemp("authority") / "keys")
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +132,7 @@ class Network:
 
     @property
     def timestamper(self) -> HttpTimestamper:
-        return HttpTimestamper(f"{self.url}/exhibit/tsa/stamper")
+        return HttpTimestamper(f"{self.url}/exhibit/tsa/stamper", timeout=PATIENCE)
 
     def key(self, name: str) -> LocalKey:
         return LocalKey.from_pem(self.keys / f"{name}.pem", self.keys / f"{name}.cert.pem", NOW)
@@ -119,7 +140,7 @@ class Network:
 
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with serving(tmp_path_factory.mktemp("network")) as found:
+    with serving(tmp_path_factory.mktemp("network")) as found, patient():
         yield found
 
 
@@ -132,6 +153,21 @@ def _stamp(stamper: TimeStamper, request: tsp.TimeStampReq) -> tsp.TimeStampResp
     private = load_der_private_key(stamper.tsa_key.dump(), None)
     answer = LocalTimestamper(LocalKey((certificate,), private)).respond(request.dump())
     return tsp.TimeStampResp.load(answer)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Have whoever asks authorities on a network wait for as long as a busy machine takes."""
+    waiting = {"timeout": PATIENCE}
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (local, timestamp):
+            patch.setattr(module, "HttpTimestamper", lambda url, **how: HttpTimestamper(url, **how | waiting))
+        patch.setattr(
+            reports.sign,
+            "AIOHttpFetcherBackend",
+            lambda **_: AIOHttpFetcherBackend(per_request_timeout=PATIENCE),
+        )
+        yield
 
 
 @contextmanager
@@ -172,12 +208,12 @@ class _Serving:
 
     def __enter__(self) -> None:
         self.thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._start(), self.loop).result(PATIENCE)
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(PATIENCE)
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
+        self.thread.join(PATIENCE)
         self.loop.close()
 
     async def _start(self) -> None:

@@ -96,30 +96,33 @@ def expected(scenario: str) -> dict[str, Any]:
     return json.loads((GOLDEN / scenario / "expected.json").read_text())
 
 
+def publish_golden(out: Path, keys: Path) -> dict[str, Published]:
+    """The golden scenarios, each published once, by their names."""
+    return {name: publish(GOLDEN / name, out / name, keys, expected(name)["request"]) for name in SCENARIOS}
+
+
+def publish_sample(folder: Path, keys: Path) -> dict[str, Published]:
+    """The sample's briefings, both audiences on both sizes of paper, by `AUDIENCE SIZE`."""
+    write_sample(folder / "sample")
+    running = {}
+    for audience, size in product(("lawmaker", "regulator"), ("letter", "a4")):
+        request = {**SAMPLE_REQUEST, "audience": audience, "page_size": size}
+        out = folder / audience / size
+        process = exhibit(arguments(folder / "sample", out, keys, request))
+        running[f"{audience} {size}"] = out, process
+    for _, process in running.values():
+        _, complaint = process.communicate()
+        assert process.returncode == 0, complaint
+    return {name: Published(out) for name, (out, _) in running.items()}
+
+
 @pytest.fixture(scope="session")
 def golden(tmp_path_factory: pytest.TempPathFactory, authority: LocalAuthority) -> dict[str, Published]:
-    """The golden scenarios, each published once."""
-    out = tmp_path_factory.mktemp("golden")
-    return {
-        name: publish(GOLDEN / name, out / name, authority.directory, expected(name)["request"])
-        for name in SCENARIOS
-    }
+    return publish_golden(tmp_path_factory.mktemp("golden"), authority.directory)
 
 
 @pytest.fixture(scope="session")
 def sample_briefings(
     tmp_path_factory: pytest.TempPathFactory, authority: LocalAuthority
 ) -> dict[str, Published]:
-    """The sample's briefings, both audiences on both sizes of paper."""
-    folder = tmp_path_factory.mktemp("briefings")
-    write_sample(folder / "sample")
-    running = {}
-    for audience, size in product(("lawmaker", "regulator"), ("letter", "a4")):
-        request = {**SAMPLE_REQUEST, "audience": audience, "page_size": size}
-        out = folder / audience / size
-        process = exhibit(arguments(folder / "sample", out, authority.directory, request))
-        running[f"{audience} {size}"] = out, process
-    for _, process in running.values():
-        _, complaint = process.communicate()
-        assert process.returncode == 0, complaint
-    return {name: Published(out) for name, (out, _) in running.items()}
+    return publish_sample(tmp_path_factory.mktemp("briefings"), authority.directory)

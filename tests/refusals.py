@@ -21,7 +21,7 @@ from typing import Any
 from reports.keys import LocalAuthority
 from reports.verify import verify
 from tests import forgeries
-from tests.pki import NOW, READ, sign_locally
+from tests.pki import NOW, reading, sign_locally
 from tests.publishing import ROOT
 
 MODULES = (
@@ -111,7 +111,7 @@ def told_without(refusal: Refusal, pdf: bytes) -> str:
             for name in [name for name in sys.modules if name.split(".")[0] == "reports"]:
                 del sys.modules[name]
             sys.meta_path.insert(0, _Loader(refusal))
-            found = importlib.import_module("reports.verify").verify(pdf, None, READ)[0]
+            found = importlib.import_module("reports.verify").verify(pdf, None, reading())[0]
             os.write(writing, f"{found.outcome}: {found.detail}"[:400].encode())
         finally:
             os._exit(0)
@@ -146,7 +146,7 @@ def line(refusal: Refusal, refused: dict[str, tuple[bytes, str]]) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         authority = LocalAuthority.open(Path(folder, "keys"), NOW)
-        refused = {name: (pdf, verify(pdf, None, READ)[0].detail) for name, pdf in files(authority)}
+        refused = {name: (pdf, verify(pdf, None, reading())[0].detail) for name, pdf in files(authority)}
     for module in MODULES:
         for refusal in refusals(module):
             print(line(refusal, refused), flush=True)

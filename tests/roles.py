@@ -26,6 +26,7 @@ from tests import athena
 from tests.athena import AthenaService, Refused
 from tests.aws import REGION, client
 from tests.permissions import LOGS, TRACES
+from tests.tools import PATIENCE
 
 SERVICES = ("s3", "kms", "sqs", "sns", "events", "glue", "athena")
 Handler = Callable[[Mapping[str, Any], Any], Any]
@@ -63,7 +64,7 @@ class Worker:
         }
         return {each for each in granted if not self._took(*each)}
 
-    def invoke(self, event: Mapping[str, Any], seconds: float = 600) -> Any:
+    def invoke(self, event: Mapping[str, Any], seconds: float = PATIENCE) -> Any:
         """Call the handler as Lambda does; an event that fails goes into the dead-letter queue, if there is one."""
         with self.enforced():
             try:
@@ -76,7 +77,7 @@ class Worker:
                     )
                 raise
 
-    def take(self, number: int = 1, seconds: float = 600) -> bool:
+    def take(self, number: int = 1, seconds: float = PATIENCE) -> bool:
         """Take a message of the queue as Lambda does for the function; whether it is done and gone."""
         sqs, url = self.clients["sqs"], queue(self.stack, "RequestsQueue")
         with self.enforced():

@@ -2,7 +2,7 @@
 
 import atexit
 import os
-import time
+import threading
 from typing import Any
 
 
@@ -13,7 +13,7 @@ def who(event: Any, context: Any) -> dict[str, Any]:
 
 
 def slow(event: Any, context: Any) -> None:
-    time.sleep(60)
+    threading.Event().wait()
 
 
 def fail(event: Any, context: Any) -> None:

@@ -1,4 +1,7 @@
-"""`exhibit serve` as a process of its own, as a user runs it."""
+"""`exhibit serve` as a process of its own, as a user runs it; but a function may take as long as the machine is busy.
+
+`python -m tests.serving serve …` is that process.
+"""
 
 import json
 import signal
@@ -8,14 +11,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tests.publishing import ROOT
+from tests.tools import PATIENCE
 
-PROGRAM = "import sys; from reports.cli import main; sys.exit(main())"
-COMMAND = (sys.executable, "-c", PROGRAM, "serve", "--port", "0")
+COMMAND = (sys.executable, "-m", "tests.serving", "serve", "--port", "0")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Serving:
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         request = urllib.request.Request(self.lines["API"] + path, content, sent, method=method)  # noqa: S310
         try:
-            with _OPENER.open(request, timeout=120) as answer:
+            with _OPENER.open(request, timeout=PATIENCE) as answer:
                 return answer.status, dict(answer.headers), answer.read()
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read()
@@ -49,7 +52,7 @@ class Serving:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal; its exit status."""
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
 
 class _Staying(urllib.request.HTTPRedirectHandler):
@@ -87,3 +90,18 @@ def _lines(printed: Any, log: Path) -> Iterator[tuple[str, str]]:
         if name == "serving":
             return
     raise AssertionError(log.read_text())
+
+
+def _main() -> int:
+    from reports.cli import main  # noqa: PLC0415 -- the process of a test needs none of it
+    from reports.rehearsal import serve  # noqa: PLC0415
+
+    sandboxes = serve.Sandboxes
+    serve.Sandboxes = lambda functions, *how: sandboxes(  # type: ignore[assignment,misc]
+        {name: replace(each, timeout=int(PATIENCE)) for name, each in functions.items()}, *how
+    )
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

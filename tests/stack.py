@@ -25,7 +25,7 @@ Client = Callable[[str], Any]
 
 
 def settle(client: Client, stack: Stack, root: x509.Certificate) -> None:
-    """Put evidence, a certificate, and the root of the time-stamp authority where they belong."""
+    """Put evidence, a marking, a certificate, and the root of the time-stamp authority where they belong."""
     s3, environment = client("s3"), stack.functions["publish"].environment
     evidence, settings = environment["EXHIBIT_EVIDENCE_BUCKET"], environment["EXHIBIT_SETTINGS_BUCKET"]
     s3.put_bucket_versioning(Bucket=evidence, VersioningConfiguration={"Status": "Enabled"})
@@ -35,3 +35,4 @@ def settle(client: Client, stack: Stack, root: x509.Certificate) -> None:
     chain = self_signed(signer, "CN=Briefings", 365, NOW - timedelta(1))
     s3.put_object(Bucket=settings, Key="chain.pem", Body=chain)
     s3.put_object(Bucket=settings, Key="trust.pem", Body=root.public_bytes(Encoding.PEM))
+    s3.put_object(Bucket=settings, Key="templates/issuer.yaml", Body=b"marking: TLP:CLEAR\n")

@@ -19,6 +19,7 @@ from tests.athena import AthenaService, DuckDBAthena, over_folder
 from tests.aws import REGION, client
 from tests.pki import NOW, Network
 from tests.publishing import GOLDEN
+from tests.tools import PATIENCE
 
 FUNCTIONS = (announce, api, publish, schedule, verification, watch)
 EVIDENCE = GOLDEN / "quiet"
@@ -49,12 +50,12 @@ class System:
         bucket = self.parts.environment.archive_bucket
         return bytes(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
-    def delivered(self, *keys: str, number: int = 1, seconds: float = 600) -> dict[str, Any]:
+    def delivered(self, *keys: str, number: int = 1, seconds: float = PATIENCE) -> dict[str, Any]:
         """What `publish` returns on a message about objects of the archive."""
         records = [{"s3": {"object": {"key": key}}} for key in keys]
         return self.message(json.dumps({"Records": records}), number, seconds)
 
-    def message(self, body: str, number: int = 1, seconds: float = 600) -> dict[str, Any]:
+    def message(self, body: str, number: int = 1, seconds: float = PATIENCE) -> dict[str, Any]:
         """What `publish` returns on a message of the queue."""
         sqs = client("sqs")
         sqs.send_message(QueueUrl=self.queue, MessageBody=body)
@@ -89,7 +90,7 @@ class System:
         return str(answer.json["id"])
 
     def make_ready(self, network: Network) -> Self:
-        """Give it what it publishes with: evidence, a certificate, and the root of its time-stamp authority."""
+        """Give it what it publishes with: evidence, a certificate, the root of its time-stamp authority, a marking."""
         environment = self.parts.environment
         for file in (f for f in EVIDENCE.rglob("*") if f.is_file() and f.name != "expected.json"):
             key = f"results/{file.relative_to(EVIDENCE).as_posix()}"
@@ -97,6 +98,7 @@ class System:
         signer = KmsSigner.open(client("kms"), environment.signing_key)
         self.settle("chain.pem", self_signed(signer, "CN=Briefings", 365, NOW - timedelta(1)))
         self.settle("trust.pem", network.root.public_bytes(Encoding.PEM))
+        self.settle("templates/issuer.yaml", "marking: TLP:CLEAR\n")
         return self
 
     @property

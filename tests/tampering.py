@@ -15,7 +15,7 @@ from reports.assets import Resources
 from reports.keys import LocalAuthority
 from reports.render import DocumentMetadata, render_pdf
 from reports.verify import verify
-from tests.pki import NOW, PAGE, READ, sign_locally
+from tests.pki import NOW, PAGE, reading, sign_locally
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def trials(pdf: bytes, count: int, seed: int, share: slice = slice(None)) -> Ite
     changed = bytearray(pdf)
     for position in sorted(chance.sample(range(len(pdf)), min(count, len(pdf))))[share]:
         changed[position] ^= chance.randrange(1, 256)
-        outcome = verify(bytes(changed), None, READ)[0].outcome
+        outcome = verify(bytes(changed), None, reading())[0].outcome
         yield Trial(position, changed[position], outcome == "valid")
         changed[position] = pdf[position]
 

@@ -21,6 +21,7 @@ from reports.requests import Name
 from tests.fuzzing import SOUND, Known, fuzz
 from tests.publishing import ROOT
 from tests.system import WINDOW, System
+from tests.tools import PATIENCE
 
 WANTED = {"window": WINDOW, "audience": "lawmaker"}
 HEAVY = (
@@ -90,7 +91,9 @@ def test_followed_to_its_end(system: System, published: str) -> None:
     for link, name in names.items():
         answer = system.call("GET", after["links"][link])
         assert (answer.status, answer.headers["cache-control"]) == (303, "no-store")
-        assert http.get(answer.headers["location"], timeout=5).content == system.read(f"briefings/{name}")
+        assert http.get(answer.headers["location"], timeout=PATIENCE).content == system.read(
+            f"briefings/{name}"
+        )
         query = parse_qs(urlsplit(answer.headers["location"]).query)
         assert query["X-Amz-Expires"] == ["300"]
         assert query["response-content-disposition"] == [f'inline; filename="{name}"']
@@ -314,7 +317,7 @@ def test_verified(system: System, published: str) -> None:
     ]
     form = system.call("POST", "/uploads")
     assert form.status == 201
-    posted = http.post(form.json["url"], data=form.json["fields"], files={"file": pdf}, timeout=5)
+    posted = http.post(form.json["url"], data=form.json["fields"], files={"file": pdf}, timeout=PATIENCE)
     assert posted.status_code == 204
     uploaded = system.call("POST", "/verifications", json={"upload": form.json["upload"]})
     assert uploaded.json == sent.json

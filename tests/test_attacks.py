@@ -4,10 +4,9 @@ import pytest
 
 from reports.contents import attached
 from reports.errors import InvalidRequest
-from reports.timestamp import LocalTimestamper
 from reports.verify import briefing_length
 from tests import attacks, form_1, tampering
-from tests.pki import sign_locally
+from tests.pki import reading, sign_locally, stamper_of
 from tests.test_verify import detail, outcomes
 
 WRONG, UNKNOWN = "invalid", "could not be checked"
@@ -66,7 +65,7 @@ def test_published_attacks(signed, authority, family):
 @pytest.mark.parametrize(("family", "name"), STAMPED, ids=[name for _, name in STAMPED])
 def test_attacks_under_a_fresh_time_stamp(signed, authority, family, name):
     """An attack that a fresh time-stamp covers, from an authority that the reader trusts, is told from the briefing."""
-    pdf = form_1.stamped(dict(family(signed))[name], LocalTimestamper(authority.stamp_key))
+    pdf = form_1.stamped(dict(family(signed))[name], stamper_of(authority))
     outcome, why = verdict(pdf, authority)
     assert outcome == UNKNOWN
     assert why.startswith(f"the first {len(signed):,} {FOREIGN}")
@@ -77,7 +76,7 @@ def test_attacks_under_a_fresh_time_stamp(signed, authority, family, name):
 def test_content_masked_before_signing(unsigned, authority, name):
     """A file that could show something else later is refused, though its own signatory prepared it."""
     changed = attacks.updated(unsigned, attacks.masked()[name])
-    pdf = form_1.sign(changed, authority.key, LocalTimestamper(authority.stamp_key), crls=(authority.crl,))
+    pdf = form_1.sign(changed, authority.key, stamper_of(authority), crls=(authority.crl,))
     outcome, why = verdict(pdf, authority)
     assert outcome == UNKNOWN
     assert why.startswith("it was signed by another product than Exhibit, or by a later release: ")
@@ -98,7 +97,7 @@ def test_a_swapped_attachment(golden, authority):
     swapped = attacks.updated(pdf, swap)
     assert attached(swapped) == attached(pdf)
     assert verdict(swapped, authority)[0] == WRONG
-    assert verdict(form_1.stamped(swapped, LocalTimestamper(authority.stamp_key)), authority)[0] == UNKNOWN
+    assert verdict(form_1.stamped(swapped, stamper_of(authority)), authority)[0] == UNKNOWN
 
 
 @pytest.mark.parametrize("share", range(8))
@@ -111,7 +110,7 @@ def test_a_changed_byte(signed, share):
 
 def test_tampering_counts_what_is_accepted(signed, monkeypatch):
     """A change that is accepted would be counted: every byte of a file, where nothing is checked."""
-    whole = tampering.verify(signed, None, tampering.READ)
+    whole = tampering.verify(signed, None, reading())
     monkeypatch.setattr(tampering, "verify", lambda *_: whole)
     assert sum(trial.accepted for trial in tampering.trials(signed, 50, seed=4)) == 50
 

@@ -11,7 +11,6 @@ from reports import pipeline
 from reports.archive import Receipt
 from reports.assets import Resources
 from reports.certify import self_signed
-from reports.compose import Settings
 from reports.contents import attached
 from reports.evidence_s3 import S3Evidence
 from reports.judge import judge
@@ -20,7 +19,6 @@ from reports.keys_kms import KmsKey, KmsSigner
 from reports.pipeline import House, Request, Signing
 from reports.query_athena import AthenaEngine
 from reports.reader import InAthena, InBucket
-from reports.registry import Dataset, Issuer, Law, Registry, parse
 from reports.store_s3 import S3Store
 from reports.timestamp import LocalTimestamper
 from tests import athena
@@ -60,12 +58,7 @@ def house(bucket: str, service: athena.AthenaService) -> House:
     return House(
         engine=engine(service, source, "first"),
         source=source,
-        settings=Settings(
-            parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
-            parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),
-            parse(Issuer, resources.read("issuer.yaml"), "issuer.yaml"),
-            parse(Law, resources.read("law.yaml"), "law.yaml"),
-        ),
+        settings=pipeline.marked(pipeline.read_settings(source, resources), "TLP:GREEN"),
         resources=resources,
         store=S3Store(client("s3"), bucket, "briefings/"),
         pseudonym_key=bytes(32),

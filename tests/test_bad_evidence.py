@@ -5,7 +5,6 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reports import query
 from reports.cli import main
 from reports.diagnose import explain
 from reports.errors import InvalidEvidence
 from reports.evidence import FolderEvidence
+from reports.query import Inquiry
 from reports.query_duckdb import DuckDBEngine
 from reports.resolve import Window
 from tests import delivery
-from tests.fakes import Detection
+from tests.fakes import AS_OF, Detection
+from tests.privileges import as_somebody_else
 
 Records = list[dict[str, Any]]
 Damage = Callable[[Path], object]
@@ -32,6 +32,7 @@ FLAT = "detections/event_day=2026-05-01"
 OCSF = "ext/source/region=eu-west-1/accountId=111122223333/eventDay=20260501"
 SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".csv")
 LEFT_OUT = object()
+QUESTION = Inquiry(Window(DAY, DAY), AS_OF).tallies(DAY)
 
 
 def detection(identity: str) -> Detection:
@@ -82,7 +83,7 @@ def write(path: Path, records: Records) -> None:
 
 def ask(root: Path) -> int:
     """How many detections are counted."""
-    answer = DuckDBEngine(FolderEvidence(root)).ask(query.tallies(Window(DAY, DAY), 2), lambda *_: None)
+    answer = DuckDBEngine(FolderEvidence(root)).ask(QUESTION, lambda *_: None)
     return sum(row["detections"] for row in answer.rows if row["heading"] == "day" and row["all_campaigns"])
 
 
@@ -157,8 +158,43 @@ ROW = b"d-1,2026-05-01T13:00:00Z,new,account,2026-05-01T12:00:00Z,2026-05-01T12:
         (".parquet", "first_seen", "yesterday", "'yesterday' is no instant like 2026-05-01T12:00:00Z"),
         (".jsonl", "revised_at", "infinity", "'infinity' is no instant like 2026-05-01T12:00:00Z"),
         (".parquet", "first_seen", None, "is empty"),
-        (".csv", "first_seen", datetime(1969, 12, 31), "'1969-12-31T00:00:00Z' is before 1970"),
-        (".parquet", "last_seen", datetime(9999, 12, 31), "'9999-12-31 00:00:00' is after 9998"),
+        (".csv", "first_seen", datetime(2014, 12, 31, 23, 59, 59), "'2014-12-31T23:59:59Z' is before 2015"),
+        (
+            ".parquet",
+            "first_seen",
+            datetime(2026, 4, 30, 23),
+            "'2026-04-30 23:00:00' is not on 2026-05-01, the day of its partition",
+        ),
+        (
+            ".parquet",
+            "last_seen",
+            datetime(9998, 12, 31),
+            "'9998-12-31 00:00:00' is later than 48 hours after revised_at",
+        ),
+        (
+            ".csv",
+            "revised_at",
+            datetime(2026, 4, 30, 11),
+            "'2026-04-30T11:00:00Z' is earlier than 24 hours before first_seen",
+        ),
+        (
+            ".jsonl",
+            "revised_at",
+            datetime(2062, 5, 1),
+            "'2062-05-01T00:00:00Z' is later than 48 hours after 2026-06-20T12:00:00.000Z, "
+            "the instant of the request (--as-of)",
+        ),
+        (".jsonl", "account_id", "a\x00b", r"'a\x00b' holds a control character or a line break: remove it"),
+        (".csv", "network", "NaN", "'NaN' is what tools write for a missing value: leave the value out"),
+        (".jsonl", "country", True, "'true' is no text: write it as text"),
+        (".jsonl", "capability", {"a": 1}, """'{"a":1}' is no text: write it as text"""),
+        (
+            ".jsonl",
+            "campaign_id",
+            1.5,
+            "'1.5' is no text, and no whole number that is sure to be the one that was meant: write it as text",
+        ),
+        (".jsonl", "account_id", "\u2003", "is empty"),
         (".jsonl", "last_seen", datetime(2026, 5, 1, 11), "'2026-05-01T11:00:00Z' is before first_seen"),
         (".parquet", "status", "open", "'open' is none of new, in_progress, resolved, suppressed, deleted"),
         (".csv", "status", "", "is empty"),
@@ -209,13 +245,13 @@ def test_a_required_column_is_missed(tmp_path: Path, suffix: str, column: str) -
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_what_converts_is_counted(tmp_path: Path, suffix: str) -> None:
-    """A whole number with a point, spaces around it, and an instant with an offset are what they say."""
+    """A whole number with a point, spaces around it, instants with an offset or finer than a microsecond."""
     row = rows()[0] | {
         "exchange_count": "5.0",
         "output_tokens": " 7 ",
         "confidence": "9e-1",
-        "first_seen": "2026-05-02T01:30:00+02:00",
-        "last_seen": "2026-05-01 23:30:00",
+        "first_seen": "2026-05-02T01:30:00.123456+02:00",
+        "last_seen": "2026-05-01 23:30:00.123456789",
         "revised_at": "2026-05-02",
     }
     write(tmp_path / FLAT / f"part{suffix}", [row])
@@ -242,15 +278,38 @@ def test_what_converts_is_counted(tmp_path: Path, suffix: str) -> None:
         (".jsonl", "class_uid", LEFT_OUT, "class_uid is empty"),
         (".csv", "class_uid", "2004x", "class_uid '2004x' is no whole number of 64 bits"),
         (".parquet", "confidence_score", 101, "confidence_score '101' is not between 0 and 100"),
-        (".jsonl", "confidence_score", True, "confidence_score 'true' is no number"),
+        (".jsonl", "confidence_score", True, "confidence_score 'true' is no whole number of 64 bits"),
+        (".jsonl", "confidence_score", 0.95, "confidence_score '0.95' is no whole number of 64 bits"),
+        (
+            ".jsonl",
+            "start_time",
+            1777636800,
+            "start_time or finding_info.first_seen_time '1777636800' is before 2015: "
+            "write milliseconds since 1970",
+        ),
+        (
+            ".parquet",
+            "start_time",
+            1777636800000000,
+            "start_time or finding_info.first_seen_time '1777636800000000' is later than 48 hours after 2026-05-01, "
+            "the day of its partition",
+        ),
+        (
+            ".csv",
+            "finding_info__modified_time",
+            0,
+            "finding_info.modified_time or time '0' is earlier than 24 hours before start_time or "
+            "finding_info.first_seen_time",
+        ),
         (".parquet", "finding_info__analytic", None, "finding_info.analytic.name is empty"),
         (".jsonl", "evidences", [], "evidences[0].actor.user.uid is empty"),
-        (".jsonl", "time", "noon", "time 'noon' is no instant from 1970 to 9998 in milliseconds"),
+        (".jsonl", "time", "noon", "time 'noon' is no instant in milliseconds since 1970"),
         (
             ".parquet",
             "start_time",
             10**18,
-            "start_time '1000000000000000000' is no instant from 1970 to 9998 in milliseconds",
+            "start_time or finding_info.first_seen_time '1000000000000000000' is later than 48 hours after 2026-05-01, "
+            "the day of its partition",
         ),
         (
             ".parquet",
@@ -270,9 +329,10 @@ def test_a_finding_is_told_in_words_of_ocsf(
 
 
 def test_a_finding_whose_way_to_a_field_is_broken(tmp_path: Path) -> None:
-    """Text in place of an object is shown as what stands there."""
-    write(tmp_path / OCSF / "part.jsonl", findings(finding_info="none of it"))
-    assert "finding_info.uid 'none of it' is no text" in refusal(tmp_path)
+    """Text in place of an object, or of a list, is not passed over, though what is in it may be missing."""
+    for n, field in enumerate(("finding_info", "unmapped", "evidences")):
+        write(tmp_path / f"{n}" / OCSF / "part.jsonl", findings(**{field: "none of it"}))
+        assert f"line 2: {field} is not a" in refusal(tmp_path / f"{n}")
 
 
 @pytest.mark.parametrize(
@@ -428,8 +488,10 @@ def test_where_no_object_is_at_fault_all_are_named(tmp_path: Path) -> None:
     write(tmp_path / FLAT / "b.csv", rows())
     located = FolderEvidence(tmp_path).list()
     told = "evidence went away"
-    assert str(explain(tmp_path, located, InvalidEvidence(told))) == told
-    assert str(explain(tmp_path, located, None)).startswith(f"{FLAT}/a.csv and 1 more: cannot be counted: ")
+    assert str(explain(tmp_path, located, QUESTION, InvalidEvidence(told))) == told
+    assert str(explain(tmp_path, located, QUESTION, None)).startswith(
+        f"{FLAT}/a.csv and 1 more: cannot be counted: "
+    )
 
 
 def test_an_empty_folder_in_an_objects_place(tmp_path: Path) -> None:
@@ -491,25 +553,6 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
     assert "its name is not UTF-8: rename it" in refusal(tmp_path)
 
 
-@pytest.fixture
-def unprivileged() -> Iterator[Path]:
-    """A folder, for somebody who may not read everything."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)  # noqa: S103 -- it is for somebody else
-        yield Path(folder)
-
-
-@contextmanager
-def as_somebody_else() -> Iterator[None]:
-    """Without the rights of the superuser, if they are there."""
-    privileged = os.geteuid() == 0
-    if privileged:
-        os.seteuid(65534)
-    yield
-    if privileged:
-        os.seteuid(0)
-
-
 @pytest.mark.parametrize("forbidden", [f"{FLAT}/part.csv", FLAT])
 def test_what_may_not_be_read_is_named(unprivileged: Path, forbidden: str) -> None:
     """A file or a folder without permission is not passed over."""
@@ -533,7 +576,12 @@ def test_what_may_not_be_read_is_named(unprivileged: Path, forbidden: str) -> No
         (cut(".parquet", -1), "part.parquet: cannot be read as Parquet"),
         (raw_bytes(f"{FLAT}/b.jsonl", b"{\n"), "b.jsonl: line 1 is not JSON"),
         (lambda root: (root / FLAT / "b.csv").symlink_to("/etc/hostname"), "b.csv: is a link that leads out"),
-        (raw_bytes(f"{FLAT}/b\x1b[31m\n.csv", b"\x1b[31m\n"), "line 1 names no column of the layout"),
+        (raw_bytes(f"{FLAT}/b.csv", b"\x1b[31m\n"), "line 1 names no column of the layout"),
+        (raw_bytes(f"{FLAT}/b\x1b[31m\n.csv", b""), r"b\x1b[31m\n.csv': has a control character in its name"),
+        (
+            raw_bytes("detections/dt=2026-05-01/b.csv", b""),
+            "dt=2026-05-01/b.csv: is in no partition: move it",
+        ),
     ],
 )
 def test_nothing_is_published(
@@ -545,8 +593,8 @@ def test_nothing_is_published(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "before").touch()
     folders = [f"--{name}={tmp_path / name}" for name in ("evidence", "out", "keys")]
-    window = ["--window=2026-05-01/2026-05-01", "--as-of=2026-05-20T00:00:00Z", "--audience=lawmaker"]
-    assert main(["publish", *folders, *window]) == 2
+    wanted = ["--window=2026-05-01/2026-05-01", "--as-of=2026-06-20T00:00:00Z", "--audience=lawmaker"]
+    assert main(["publish", *folders, *wanted, "--marking=TLP:CLEAR"]) == 2
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("exhibit: ")
     assert line.isprintable()

@@ -5,20 +5,21 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from reports import query
 from reports.collect import TRIES, Evidence, collect
-from reports.errors import InvalidEvidence, InvalidRequest, Unavailable
+from reports.errors import InvalidEvidence, Unavailable
 from reports.evidence import EvidenceObject, FolderEvidence, Located
-from reports.query import Answer, Progress, Question
+from reports.query import Answer, Inquiry, Progress, Question
 from reports.resolve import Window
 from tests.fakes import Detection, FakeEngine, FakeSource, source_of
+from tests.tools import PATIENCE
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 4))
+INQUIRY = Inquiry(WINDOW, datetime(2026, 6, 20, 12, tzinfo=UTC), 2)
 
 
 def detection(day: date, **fields: object) -> Detection:
@@ -42,7 +43,7 @@ def quiet(_: str, __: int, ___: int) -> None:
 
 def collected(detections: list[Detection], source: FakeSource | None = None) -> Evidence:
     """The window's evidence among some detections."""
-    return collect(query.tallies(WINDOW, 2), FakeEngine(detections), source or source_of(detections), quiet)
+    return collect(INQUIRY, FakeEngine(detections), source or source_of(detections), quiet)
 
 
 def objects(days: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -58,17 +59,17 @@ def test_the_objects_are_all_that_was_read_and_no_others() -> None:
     assert evidence.since == days[0]
 
 
-def test_updates_of_ocsf_are_pinned_until_they_settle() -> None:
-    """Partitions up to two days after the window hold updates, if settling takes two days."""
+def test_all_partitions_of_ocsf_are_pinned() -> None:
+    """An update may land at any time after the window, so that all that was delivered by now is read."""
     names = [f"ext/s/region=r/accountId=1/eventDay=202605{day:02}/f.parquet" for day in range(1, 10)]
     source = FakeSource([dict.fromkeys(names, b"x")])
-    assert [o.name for o in collected(daily(names[3]), source).objects] == names[:6]
+    assert [o.name for o in collected(daily(names[3]), source).objects] == names
 
 
 def test_history_is_asked_about_the_days_before() -> None:
     """From the first day of evidence to the day before the window."""
     engine = FakeEngine(DAILY)
-    evidence = collect(query.tallies(WINDOW, 2), engine, source_of(DAILY), quiet)
+    evidence = collect(INQUIRY, engine, source_of(DAILY), quiet)
     before = Window(WINDOW.first - timedelta(6), WINDOW.first - timedelta(1))
     assert {question.name: question.about for question in engine.asked} == {
         "tallies": WINDOW,
@@ -80,7 +81,7 @@ def test_history_is_asked_about_the_days_before() -> None:
 def test_history_is_not_asked_where_there_is_none() -> None:
     """Without days before the window there is nothing to compare with."""
     engine = FakeEngine(DAILY[6:])
-    evidence = collect(query.tallies(WINDOW, 2), engine, source_of(DAILY[6:]), quiet)
+    evidence = collect(INQUIRY, engine, source_of(DAILY[6:]), quiet)
     assert [question.name for question in engine.asked] == ["tallies"]
     assert evidence.history is None
     assert [answer.question for answer in evidence.answers] == ["tallies"]
@@ -121,7 +122,7 @@ def test_evidence_that_changes_once_is_read_again(change: dict[str, bytes]) -> N
     after = objects({"2026-05-03": b"stays", **change})
     source = FakeSource([objects({"2026-05-01": b"one", "2026-05-03": b"stays"}), after])
     engine = FakeEngine(daily("detections/event_day=2026-05-03/part.csv"))
-    evidence = collect(query.tallies(WINDOW, 2), engine, source, quiet)
+    evidence = collect(INQUIRY, engine, source, quiet)
     assert [question.name for question in engine.asked] == ["tallies", "tallies"]
     assert [o.name for o in evidence.objects] == sorted(after)
     assert {o.name: o.size for o in evidence.objects} == {
@@ -134,7 +135,7 @@ def test_evidence_that_keeps_changing_is_given_up() -> None:
     source = FakeSource([objects({"2026-05-01": b"x" * n}) for n in range(20)])
     engine = FakeEngine(daily("detections/event_day=2026-05-01/part.csv"))
     with pytest.raises(Unavailable, match="3 times over: wait"):
-        collect(query.tallies(WINDOW, 2), engine, source, quiet)
+        collect(INQUIRY, engine, source, quiet)
     assert len(engine.asked) == TRIES
 
 
@@ -169,7 +170,7 @@ def test_an_object_that_is_rewritten_while_it_is_read_is_read_again(tmp_path: Pa
             return super().ask(question, progress)
 
     engine = Rewriting(daily("detections/event_day=2026-05-01/part.csv"))
-    (pinned,) = collect(query.tallies(WINDOW, 2), engine, FolderEvidence(tmp_path), quiet).objects
+    (pinned,) = collect(INQUIRY, engine, FolderEvidence(tmp_path), quiet).objects
     assert len(engine.asked) == 2
     assert pinned.sha256 == hashlib.sha256(b"two").hexdigest()
 
@@ -185,11 +186,11 @@ def test_objects_are_digested_beside_the_question() -> None:
 
     class Waiting(FakeEngine):
         def ask(self, question: Question, progress: Progress) -> Answer:
-            assert begun.wait(10)
+            assert begun.wait(PATIENCE)
             return super().ask(question, progress)
 
     source = Watched(source_of(DAILY).deliveries)
-    assert collect(query.tallies(WINDOW, 2), Waiting(DAILY), source, quiet).objects
+    assert collect(INQUIRY, Waiting(DAILY), source, quiet).objects
 
 
 class Failing(FakeEngine):
@@ -207,27 +208,19 @@ def test_an_object_that_is_read_while_it_is_written_is_read_again() -> None:
     """A truncated object is no error if it was complete a moment later."""
     source = FakeSource([objects({"2026-05-01": b"x"}), objects({"2026-05-01": b"complete"})])
     delivered = daily("detections/event_day=2026-05-01/part.csv")
-    assert collect(query.tallies(WINDOW, 2), Failing(delivered), source, quiet).objects[0].size == len(
-        b"complete"
-    )
+    assert collect(INQUIRY, Failing(delivered), source, quiet).objects[0].size == len(b"complete")
 
 
 def test_unreadable_evidence_that_stays_as_it_is_is_refused() -> None:
     """An error of an engine is passed on if nothing changed."""
     with pytest.raises(InvalidEvidence, match="truncated"):
-        collect(query.tallies(WINDOW, 2), Failing(DAILY), source_of(DAILY), quiet)
-
-
-def test_settling_days_stay_in_the_calendar() -> None:
-    """A number of days that no date can be made of is refused."""
-    with pytest.raises(InvalidRequest, match="999999999 settling days"):
-        collect(query.tallies(WINDOW, 999_999_999), FakeEngine(DAILY), source_of(DAILY), quiet)
+        collect(INQUIRY, Failing(DAILY), source_of(DAILY), quiet)
 
 
 def test_progress_names_the_question() -> None:
     """Whoever watches sees which question is being answered."""
     told: list[tuple[str, int, int]] = []
-    collect(query.tallies(WINDOW, 2), FakeEngine(DAILY), source_of(DAILY), lambda *step: told.append(step))
+    collect(INQUIRY, FakeEngine(DAILY), source_of(DAILY), lambda *step: told.append(step))
     assert told == [("tallies", 1, 1), ("history", 0, 0)]
 
 

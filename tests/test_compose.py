@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from reports import query
 from reports.collect import collect
 from reports.compose import compose, report_number
 from reports.errors import InvalidSettings
 from reports.group import group
+from reports.query import Inquiry
 from reports.registry import Attribution, Entry, Registry
 from reports.resolve import Window
-from tests.fakes import Detection, FakeEngine, composed, settings_of, source_of
+from tests.fakes import AS_OF, Detection, FakeEngine, composed, settings_of, source_of
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 10))
 APPROVED = Attribution(confidence="high", approvals=("counsel", "head of intelligence"))
@@ -111,7 +111,7 @@ def test_gaps_are_counted() -> None:
 def test_evidence_is_settled_when_no_update_can_land(as_of: datetime, settled: bool) -> None:
     """Seven whole UTC days after the window's end, wherever the instant was written."""
     settings = settings_of()
-    evidence = collect(query.tallies(WINDOW, 7), FakeEngine([A]), source_of([A]), lambda *_: None)
+    evidence = collect(Inquiry(WINDOW, AS_OF), FakeEngine([A]), source_of([A]), lambda *_: None)
     campaigns = group(evidence, settings.registry)
     briefing = compose(WINDOW, evidence, campaigns, "lawmaker", settings=settings, as_of=as_of)
     assert briefing.settled == settled
@@ -175,7 +175,7 @@ def test_a_withheld_operator_is_not_named_in_what_is_asked() -> None:
     """The requests are texts of the registry, too."""
     settings = settings_of(entry("B", operator="Acme", attribution=DOUBTED))
     registry = Registry(campaigns=settings.registry.campaigns, requests=("Sanction Acme.",))
-    evidence = collect(query.tallies(WINDOW, 7), FakeEngine([A]), source_of([A]), lambda *_: None)
+    evidence = collect(Inquiry(WINDOW, AS_OF), FakeEngine([A]), source_of([A]), lambda *_: None)
     settings = type(settings)(registry, settings.dataset, settings.issuer, settings.law)
     with pytest.raises(InvalidSettings, match="requests names the operator of B"):
         compose(

@@ -13,6 +13,7 @@ from reports.keys import LocalAuthority
 from reports.store import FolderStore
 from tests.killing import DOCUMENTS
 from tests.publishing import GOLDEN, ROOT, arguments, publish
+from tests.tools import PATIENCE
 
 REQUEST = {"window": "2026-05-01/2026-05-07", "audience": "lawmaker"}
 REQUEST_INSTANT = {
@@ -25,7 +26,7 @@ REQUEST_INSTANT = {
 def killed_everywhere(function: str, folder: Path, step: int = 1) -> list[Path]:
     """A folder for each call that the function makes, and was killed at; the last is of the one that lived."""
     command = [sys.executable, "-m", "tests.killing", function, folder, str(step)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=60)
+    subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE)
     return sorted(folder.iterdir(), key=lambda each: int(each.name))
 
 

@@ -103,8 +103,53 @@ def test_pseudonyms_stay(system: System) -> None:
     assert press._pseudonym_key() == press._pseudonym_key()
 
 
-def test_templates_stay_in_their_folder(system: System, tmp_path: Path) -> None:
-    """A name that leads out of the folder of templates is refused."""
-    system.settle("templates/../../x", b"")
-    with pytest.raises(InvalidSettings, match="leads out of its folder"):
+@pytest.mark.parametrize("name", ["../../x", "../issuer.yaml", "/issuer.yaml", "./issuer.yaml", "/"])
+def test_templates_stay_in_their_folder(system: System, tmp_path: Path, name: str) -> None:
+    """A name that leads out of the folder of templates, or to one of another name, is refused."""
+    system.settle(f"templates/{name}", b"")
+    with pytest.raises(InvalidSettings, match="is not the name of a file: take it away"):
         system.parts.press(lambda: 600, lambda *_: None)._resources(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["templates/issuer.yaml/", "templates/issuer.yaml/x", "templates/sections"])
+def test_a_template_is_no_folder(system: System, tmp_path: Path, name: str) -> None:
+    """In a bucket a name can be that of a file and of a folder: then it is refused."""
+    system.settle("templates/sections/who.html", b"")
+    system.settle(name, b"")
+    with pytest.raises(InvalidSettings, match="of the settings is a file and a folder: take one away"):
+        system.parts.press(lambda: 600, lambda *_: None)._resources(tmp_path)
+
+
+def test_folders_of_templates_can_be_marked(system: System, tmp_path: Path) -> None:
+    """Consoles mark a folder with an object, which is none of its files."""
+    for name in ("templates/", "templates/sections/", "templates/sections/who.html"):
+        system.settle(name, b"")
+    resources = system.parts.press(lambda: 600, lambda *_: None)._resources(tmp_path)
+    assert sorted(resources.own) == ["issuer.yaml", "sections/", "sections/who.html"]
+
+
+@pytest.mark.parametrize(
+    "name", ["schedule.yaml", "schedules.yml", "Chain.pem", "issuer.yaml", "template/law.yaml"]
+)
+def test_settings_that_would_be_passed_over(system: System, tmp_path: Path, name: str) -> None:
+    """Neither a schedule nor a briefing follows Exhibit's own settings because an operator's have another name."""
+    system.settle(name, b"")
+    for ask in (
+        system.parts.schedules,
+        lambda: system.parts.press(lambda: 600, lambda *_: None)._resources(tmp_path),
+    ):
+        with pytest.raises(InvalidSettings, match="among the settings: "):
+            ask()
+
+
+def test_other_files_among_the_settings(system: System) -> None:
+    """An operator may keep notes and copies there."""
+    for name in (
+        "README.md",
+        "schedules-2025.yaml",
+        "schedules.yaml.bak",
+        "notes/schedules.yml",
+        "crls/a.crl",
+    ):
+        system.settle(name, b"")
+    assert system.parts.schedules().schedules

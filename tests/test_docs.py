@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel
 
 from functions import api
-from reports import query, raw, registry, schedules
+from reports import columns, query, registry, schedules
 from reports.assets import TEMPLATES
 from reports.cli import main
 from reports.collect import collect
@@ -32,10 +32,12 @@ from reports.errors import ExhibitError
 from reports.evidence import FolderEvidence
 from reports.figures import Ledger
 from reports.group import group
+from reports.query import Inquiry
 from reports.query_duckdb import DuckDBEngine
 from reports.registry import Registry, parse
 from reports.resolve import Window
 from reports.typeset import _filters
+from tests.fakes import AS_OF
 from tests.tools import needs
 
 ROOT = Path(__file__).parent.parent
@@ -378,9 +380,9 @@ def test_every_column_is_explained() -> None:
         for path in (query.SQL / "views").iterdir()
     }
     own = {column for view in views.values() for column in view.named_selects} - {
-        column.name for column in raw.FLAT
+        column.name for column in columns.FLAT
     }
-    assert set() == {column.name for column in (*raw.FLAT, *raw.OCSF)} - named(text)
+    assert set() == {column.name for column in (*columns.FLAT, *columns.OCSF)} - named(text)
     assert own == set(re.findall(r"^\| `(\w+)` \|", section(text, "A schema of your own"), re.MULTILINE))
 
 
@@ -391,7 +393,7 @@ def test_ocsf_example_is_counted(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "part-1.jsonl").write_text(json.dumps(json.loads(example)))
     source, window = FolderEvidence(tmp_path), Window(date(2026, 5, 1), date(2026, 5, 1))
-    evidence = collect(query.tallies(window, 7), DuckDBEngine(source), source, lambda *_: None)
+    evidence = collect(Inquiry(window, AS_OF), DuckDBEngine(source), source, lambda *_: None)
     (campaign,) = group(evidence, Registry()).campaigns
     assert (campaign.campaign_id, campaign.activity.exchanges) == ("C-1", 420)
     assert campaign.activity.by_confidence[-1].detections == 1

@@ -1,6 +1,8 @@
 """Evidence in S3: the contract of every source, and what is S3's own: versions, checksums, prefixes."""
 
 import hashlib
+import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +11,12 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from reports.errors import InvalidEvidence, InvalidSettings
-from reports.evidence import EvidenceObject, Located, locate
+from reports.errors import InvalidEvidence, InvalidSettings, Unavailable
+from reports.evidence import EvidenceObject, EvidenceSource, FolderEvidence, Located, locate
 from reports.evidence_s3 import S3Evidence
 from tests.aws import client, in_short_pages, s3_client
 from tests.contracts.evidence_source import *  # noqa: F403
-from tests.contracts.evidence_source import FLAT_DAY, filled
+from tests.contracts.evidence_source import FLAT_DAY, OCSF_DAY, filled
 
 NAME = f"{FLAT_DAY}/a.csv"
 DIGEST = hashlib.sha256(b"content").hexdigest()
@@ -70,7 +72,7 @@ def test_a_bucket_without_versions(place: Bucket) -> None:
 
 def test_only_the_prefix_is_looked_at(bucket: str) -> None:
     """What lies beside the prefix, or begins with it, is neither listed nor read."""
-    for prefix in ("", "other/", "evidence/detections/"):
+    for prefix in ("", "other/", "evidence-2/", "evidence/notes/"):
         Bucket(bucket, prefix).put(NAME, b"x")
     Bucket(bucket, "other/").put("dataset.yaml", b"x")
     inside = Bucket(bucket)
@@ -86,6 +88,152 @@ def test_long_listings_come_in_pages(place: Bucket) -> None:
     source = filled(place, *names)
     in_short_pages(source.client)
     assert [o.name for o in source.list()] == names
+    for name in ("a", "b", "c/", "c/d", ""):
+        place.put(name, b"")
+    assert source.tops() == ("a", "b", "c/", "detections/")
+
+
+def test_the_top_comes_in_pages(place: Bucket) -> None:
+    """The names at the top are told whole, objects and folders of all pages; the prefix's own marker is none."""
+    names = ["a", "b/1", "b/2", "c/1", "d", "e/1", "f"]
+    source = filled(place, *names)
+    place.put("", b"")
+    in_short_pages(source.client)
+    assert source.tops() == ("a", "b/", "c/", "d", "e/", "f")
+
+
+def test_a_listing_takes_few_calls(place: Bucket) -> None:
+    """The top is listed once, and each layout that is there once: however many partitions there are."""
+    source = filled(place, *(f"detections/event_day=2026-05-{day:02}/a.csv" for day in range(1, 29)))
+    asked: list[tuple[str, str | None]] = []
+    source.client.meta.events.register(
+        "provide-client-params.s3.ListObjectsV2",
+        lambda params, **_: asked.append((params["Prefix"], params.get("Delimiter"))),
+    )
+    assert len(source.list()) == 28
+    assert asked == [("evidence/", "/"), ("evidence/detections/", None)]
+    place.put(f"{OCSF_DAY}/a.csv", b"")
+    asked.clear()
+    assert len(source.list()) == 29
+    assert asked == [("evidence/", "/"), ("evidence/detections/", None), ("evidence/ext/", None)]
+
+
+def test_markers_of_folders_are_nothing(place: Bucket) -> None:
+    """Empty keys that end in a slash are what consoles make of folders, at any depth."""
+    for key in (
+        "",
+        "detections/",
+        "detections/dt=1/",
+        f"{FLAT_DAY}/",
+        f"{FLAT_DAY}/a.csv/",
+        "ext/",
+        "notes/",
+    ):
+        place.put(key, b"")
+    assert [o.name for o in filled(place, f"{FLAT_DAY}/b.csv").list()] == [f"{FLAT_DAY}/b.csv"]
+
+
+@pytest.mark.parametrize(
+    ("key", "saying"),
+    [
+        ("detections/", "has the name of a folder but is not empty"),
+        (f"{FLAT_DAY}/a.csv/", "has the name of a folder but is not empty"),
+        ("detections//a.csv", "no folder can hold it"),
+        (f"{FLAT_DAY}/../../a.csv", "no folder can hold it"),
+        (f"detections/./{FLAT_DAY}/a.csv", "no folder can hold it"),
+    ],
+)
+def test_keys_that_no_folder_can_hold(place: Bucket, key: str, saying: str) -> None:
+    """What could not be copied into a folder under its name is refused by it."""
+    with pytest.raises(InvalidEvidence, match=f"^{re.escape(key)}: {saying}: rename it"):
+        filled(place, f"{FLAT_DAY}/good.csv", key).list()
+
+
+@pytest.mark.parametrize("key", ["/detections/event_day=2026-05-02/a.csv", "./a.csv", "../a.csv"])
+def test_keys_beside_the_layouts_that_no_folder_can_hold(place: Bucket, key: str) -> None:
+    """A slash too many below the prefix hides evidence, which is not passed over."""
+    top = re.escape(key.partition("/")[0])
+    with pytest.raises(InvalidEvidence, match=f"^{top}/: no folder can hold it: rename it, without //"):
+        filled(place, f"{FLAT_DAY}/good.csv", key).list()
+
+
+def test_an_object_that_is_a_folder_too(place: Bucket) -> None:
+    """No folder can hold an object and others below it; what is hidden, or only marks a folder, is not in the way."""
+    filled(
+        place,
+        f"{FLAT_DAY}/a.csv/b.csv",
+        f"{FLAT_DAY}/a.csv-c.csv",
+        f"{FLAT_DAY}/d.csv",
+        f"{FLAT_DAY}/d.csv/_x",
+    )
+    assert len(place.open().list()) == 3
+    place.put(f"{FLAT_DAY}/a.csv", b"")
+    with pytest.raises(
+        InvalidEvidence, match=rf"^{FLAT_DAY}/a\.csv: has objects below it, as a folder has: rename"
+    ):
+        place.open().list()
+
+
+def test_what_is_passed_over_may_be_cold(place: Bucket) -> None:
+    """Where an object is stored does not matter if it is not read, though a refusal does not wait for that."""
+    for name in (f"{FLAT_DAY}/_tmp/a.csv", "detections/x_$folder$", "notes/a.csv"):
+        place.put(name, b"x", StorageClass="GLACIER")
+    assert [o.name for o in filled(place, NAME).list()] == [NAME]
+    place.put("detections/dt=1/a.csv", b"x", StorageClass="GLACIER")
+    with pytest.raises(InvalidEvidence, match=r"^detections/dt=1/a\.csv: is in no partition"):
+        place.open().list()
+
+
+def answer(source: EvidenceSource) -> object:
+    """What a source lists, or how it refuses to."""
+    try:
+        return [(o.name, o.layout, o.day, o.format, o.size) for o in source.list()]
+    except InvalidEvidence as error:
+        return str(error)
+
+
+def test_the_answer_does_not_depend_on_where_it_lies(bucket: str, tmp_path: Path) -> None:
+    """Any objects are listed alike, or refused in the same words, in a folder and in a bucket."""
+    chance = random.Random(10)  # noqa: S311 -- the same each time
+    tops = ["detections"] * 6 + ["ext"] * 4 + ["Detections", "ext ", "notes", "_x", "event_day=2026-05-02"]
+    steps = [
+        "event_day=2026-05-02",
+        "event_day=2026-05-02",
+        "Event_Day=2026-05-02",
+        "event_day=May",
+        "dt=1",
+        "08",
+    ]
+    steps += [
+        "gateway/region=x/accountId=1/eventDay=20260502",
+        "gateway",
+        "region=x",
+        "accountId=1",
+        "_tmp",
+        ".x",
+    ]
+    files = ["a.csv"] * 8 + [
+        "b.jsonl",
+        "_SUCCESS",
+        "a.avro",
+        "a_$folder$",
+        "_delta_log/0.json",
+        "metadata/v1.metadata.json",
+    ]
+    seen = set()
+    for number in range(120):
+        place, root = Bucket(bucket, f"{number}/"), tmp_path / str(number)
+        for _ in range(chance.randint(1, 3)):
+            ways = [chance.choice(tops), *chance.choices(steps, k=chance.choice((0, 1, 1, 1, 2)))]
+            name = "/".join([*ways, chance.choice(files)])
+            place.put(name, name.encode())
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(name.encode())
+        ours, theirs = answer(place.open()), answer(FolderEvidence(root))
+        if "neither layout is present" not in str(ours):
+            assert ours == theirs
+        seen.add(str(ours).partition(": ")[2][:12] if isinstance(ours, str) else "counted")
+    assert len(seen) >= 8
 
 
 def test_cold_storage_is_refused(place: Bucket) -> None:
@@ -173,7 +321,27 @@ def test_a_version_that_is_gone(place: Bucket, tmp_path: Path) -> None:
         place.open().fetch(pinned, tmp_path)
 
 
-@pytest.mark.parametrize("name", [f"{FLAT_DAY}/../../../a.csv", "/etc/a.csv", "a.csv"])
+def test_what_a_folder_has_no_room_for(place: Bucket, tmp_path: Path) -> None:
+    """A copy that cannot be written is told by its name; nothing is wrong with the evidence."""
+    name = f"{FLAT_DAY}/{'n' * 300}.csv"
+    pinned = filled(place, name).pin(place.open().list())
+    with pytest.raises(
+        Unavailable, match=f"^{name}: cannot be copied to {tmp_path}: File name too long: make room"
+    ):
+        place.open().fetch(pinned, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{FLAT_DAY}/../../../a.csv",
+        "/etc/a.csv",
+        "a.csv",
+        "detections/a.csv",
+        f"{FLAT_DAY}/a.csv/",
+        f"{FLAT_DAY}/a",
+    ],
+)
 def test_a_name_that_leads_elsewhere(place: Bucket, tmp_path: Path, name: str) -> None:
     """Nothing is written but objects of evidence, and nothing outside the folder."""
     place.put(NAME, b"first")

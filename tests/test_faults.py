@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -18,11 +19,12 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from reports import faults, query
+from reports import faults
 from reports.errors import ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
 from reports.evidence import FolderEvidence, locate
 from reports.evidence_s3 import S3Evidence
 from reports.keys_kms import KmsSigner
+from reports.query import Inquiry
 from reports.query_athena import AthenaEngine
 from reports.resolve import resolve
 from reports.store_s3 import TRIES, S3Store
@@ -71,7 +73,7 @@ def engine(athena: Any) -> AthenaEngine:
 
 
 def ask(athena: Any) -> object:
-    question = query.tallies(resolve("2026-05-01/2026-05-02", NOW), 7)
+    question = Inquiry(resolve("2026-05-01/2026-05-02", NOW), NOW).tallies(date(2026, 5, 2))
     return engine(athena).ask(question, lambda *_: None)
 
 
@@ -95,6 +97,7 @@ S3: dict[str, Callable[[Any], object]] = {
     "evidence is listed": lambda s3: S3Evidence(s3, "bucket").list(),
     "evidence is pinned": pin,
     "settings are read": lambda s3: S3Evidence(s3, "bucket").text("dataset.yaml"),
+    "the top of the evidence is listed": lambda s3: S3Evidence(s3, "bucket").tops(),
     "one document is put": lambda s3: put(s3, "a"),
     "two documents are put": lambda s3: put(s3, "a", "b"),
     "a document is got": lambda s3: S3Store(s3, "bucket").get("a"),

@@ -13,12 +13,12 @@ from reports.pdf.updates import Revision, write
 from reports.verify import verify
 from tests import forgeries, remade
 from tests.pages import changed
-from tests.pki import READ, sign_locally
+from tests.pki import reading, sign_locally
 from tests.test_verify import outcomes
 
 
 def told(pdf, authority):
-    found = verify(pdf, [authority.root], READ)[0]
+    found = verify(pdf, [authority.root], reading())[0]
     return found.outcome, found.detail
 
 
@@ -66,4 +66,4 @@ def test_a_second_signature_in_our_form(signed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(updates, "bool", lambda _: None, raising=False)
         made, *_ = write(after, held)
-    assert verify(signed[: after.length] + made, None, READ)[0].outcome == "could not be checked"
+    assert verify(signed[: after.length] + made, None, reading())[0].outcome == "could not be checked"

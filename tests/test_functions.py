@@ -15,12 +15,14 @@ from reports.contents import attached
 from reports.errors import InvalidRequest, InvalidSettings, Unavailable
 from reports.keys import certificates_in
 from reports.rehearsal.gateway import Context
+from reports.requests import said
 from reports.verify import verify
 from tests.aws import client
 from tests.pki import Network
 from tests.system import System
+from tests.tools import PATIENCE
 
-CONTEXT = Context.lasting(60)
+CONTEXT = Context.lasting(PATIENCE)
 DONE: dict[str, Any] = {"batchItemFailures": []}
 DEFAULTS = (
     'schedules: [{name: weekly, audience: lawmaker, window: last-week, at: "08:00", time_zone: UTC,'
@@ -112,10 +114,12 @@ def test_request_of_its_own(system: System) -> None:
 
 def test_templates_of_the_settings(system: System) -> None:
     """Templates and issuer.yaml of the settings are the briefing's, from the next briefing on."""
-    system.settle("templates/issuer.yaml", "name: Example Lab\n")
+    system.settle("templates/issuer.yaml", "name: Example Lab\nmarking: TLP:AMBER\n")
     id_ = system.requested()
     system.delivered(f"requests/{id_}.json")
-    assert "Example Lab" in first_page(system, outcome(system, id_)["receipt"])
+    page = first_page(system, outcome(system, id_)["receipt"])
+    assert "Example Lab" in page
+    assert "TLP:AMBER" in page
 
 
 def test_a_query_that_runs_on(system: System) -> None:
@@ -143,6 +147,25 @@ def test_what_is_wrong_ends_at_once(bare: System, capsys: pytest.CaptureFixture[
     assert figures(capsys.readouterr().out)["Failed"] == 1
     assert len(bare.delivered(f"requests/{id_}.json", number=2)["batchItemFailures"]) == 1
     assert "Failed" not in figures(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("templates/issuer.yaml", "name: Lab\n", "nobody has chosen a marking: write one in issuer.yaml"),
+        ("templates/issuer.yml", "", "issuer.yml: only issuer.yaml is read among the templates"),
+        ("issuer.yaml", "", "issuer.yaml: is not read among the settings: move it, to lie in templates/"),
+    ],
+)
+def test_settings_to_be_put_right(system: System, name: str, content: str, said: str) -> None:
+    """A request fails before any query is asked, and says what to write, and where."""
+    system.settle(name, content)
+    id_ = system.requested()
+    system.delivered(f"requests/{id_}.json")
+    error = outcome(system, id_)["error"]
+    assert error["kind"] == "InvalidSettings"
+    assert said in error["message"]
+    assert system.athena.calls == []
 
 
 def test_no_certificate(system: System) -> None:
@@ -315,14 +338,17 @@ def test_failures_are_announced_by_kind(bare: System) -> None:
         announced("outcomes/y.failed.json")
 
 
-def test_watch(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+def test_watch(system: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The age of the oldest request, the days of the certificate, and due briefings that nobody has published."""
     system.settle("schedules.yaml", DEFAULTS)
+    now = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    monkeypatch.setattr(watch, "datetime", SimpleNamespace(now=lambda _: now))
     quiet = watch.handler({}, CONTEXT)
     assert quiet["OldestRequestAge"] == 0
-    assert 363 < quiet["CertificateDaysLeft"] < 365
+    (leaf,) = certificates_in(system.parts.settings.get("chain.pem") or b"", "")
+    assert quiet["CertificateDaysLeft"] == (leaf.not_valid_after_utc - now) / timedelta(days=1)
     requests = system.parts.requests
-    due = schedule.handler({"scheduled_time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}, CONTEXT)["created"]
+    due = schedule.handler({"scheduled_time": said(now)}, CONTEXT)["created"]
     assert quiet["OverdueSchedules"] == len(due) > 3
     requests.publish(due[0], {})
     requests.fail(due[1], {})
@@ -336,11 +362,12 @@ def test_watch(system: System, capsys: pytest.CaptureFixture[str]) -> None:
 def test_made_up_for(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that makes up for a missed tick has been waiting since it was created, not since it was due."""
     system.settle("schedules.yaml", DEFAULTS)
-    schedule.handler({"scheduled_time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}, CONTEXT)
-    assert watch.handler({}, CONTEXT)["OldestRequestAge"] < 60
+    before = datetime.now(UTC).replace(microsecond=0)
+    schedule.handler({"scheduled_time": "2026-05-18T08:00:00Z"}, CONTEXT)
     later = datetime.now(UTC) + timedelta(hours=3)
     monkeypatch.setattr(watch, "datetime", SimpleNamespace(now=lambda _: later))
-    assert 10_800 <= watch.handler({}, CONTEXT)["OldestRequestAge"] < 10_860
+    age = watch.handler({}, CONTEXT)["OldestRequestAge"]
+    assert 10_800 <= age <= (later - before).total_seconds()
 
 
 def test_watch_before_there_is_anything(bare: System) -> None:

@@ -19,6 +19,7 @@ from reports.errors import InvalidSettings
 from reports.keys import LocalAuthority, LocalKey, chain_of, load_certificates
 from tests.contracts.signing_key import *  # noqa: F403
 from tests.pki import NOW, certify, new_key, pem, usage
+from tests.tools import PATIENCE
 
 CA = x509.BasicConstraints(ca=True, path_length=None)
 
@@ -266,7 +267,7 @@ def test_race(tmp_path):
     for racer in racers:
         racer.stdin.write(b"!")
         racer.stdin.flush()
-    serials = {racer.communicate(timeout=60)[0] for racer in racers}
+    serials = {racer.communicate(timeout=PATIENCE)[0] for racer in racers}
     assert len(serials) == 1
     assert serials != {b""}
     assert [each.name for each in tmp_path.iterdir()] == ["keys"]

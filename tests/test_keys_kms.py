@@ -293,7 +293,7 @@ def test_without_boto3(
     arguments = ["csr", "--key", "k", "--subject", "CN=x", "--out", str(tmp_path / "x")]
     assert said(arguments, capsys) == (
         2,
-        "exhibit: this command needs boto3: install exhibit with its extra `aws`",
+        "exhibit: this command needs boto3: install requirements-aws.txt of Exhibit's source",
     )
 
 

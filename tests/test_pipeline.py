@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from reports.contents import attached
 from reports.keys import LocalAuthority
 from tests.pki import Network, certify, new_key
 from tests.publishing import GOLDEN, Published, arguments, exhibit, expected, publish
+from tests.tools import needs
 
 NAMING = expected("naming")["request"]
 
@@ -58,7 +60,7 @@ def test_not_published_twice(
 def test_editions(
     tmp_path: Path, evidence: Path, out: Path, authority: LocalAuthority, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Changed evidence, settings or templates make another edition, which names the one it supersedes."""
+    """Changed evidence, settings, marking or templates make another edition, which names the one it supersedes."""
     row, dataset = next(evidence.rglob("event_day=2026-05-01/part.jsonl")), evidence / "dataset.yaml"
     contents = row.read_text(), dataset.read_text()
     own = tmp_path / "own"
@@ -66,7 +68,8 @@ def test_editions(
     (own / "letter.css").write_text((TEMPLATES / "letter.css").read_text() + "/* Ours. */\n")
 
     def run(**change: str) -> None:
-        assert main(arguments(evidence, out, authority.directory, {**NAMING, **change})) == 0
+        request = {**NAMING, "marking": "TLP:CLEAR", **change}
+        assert main(arguments(evidence, out, authority.directory, request)) == 0
 
     run()
     row.write_text(contents[0].replace("28814637", "28814638"))
@@ -76,14 +79,15 @@ def test_editions(
     run()
     dataset.write_text(contents[1])
     run()
+    run(marking="TLP:RED")
     run(templates=str(own))
     run(templates=str(own))
-    names = [f"EX-20260501-20260501-L edition {edition}" for edition in range(1, 6)]
-    assert [receipt["supersedes"] for receipt in receipts(out)] == [None, *names[:4]]
-    assert len({receipt["content_sha256"] for receipt in receipts(out)}) == 4
-    assert len(list(out.glob("*.pdf"))) == 5
-    (last,) = out.glob("*-e5-*.pdf")
-    assert json.loads(attached(last.read_bytes())["briefing.json"])["supersedes"] == names[3]
+    names = [f"EX-20260501-20260501-L edition {edition}" for edition in range(1, 7)]
+    assert [receipt["supersedes"] for receipt in receipts(out)] == [None, *names[:5]]
+    assert len({receipt["content_sha256"] for receipt in receipts(out)}) == 5
+    assert len(list(out.glob("*.pdf"))) == 6
+    (last,) = out.glob("*-e6-*.pdf")
+    assert json.loads(attached(last.read_bytes())["briefing.json"])["supersedes"] == names[4]
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("briefing:")]
     assert printed[-1] == printed[-2] == f"briefing:   {last}"
 
@@ -181,3 +185,134 @@ def test_nothing_invalid_is_archived(
     assert main(arguments(GOLDEN / "quiet", out, authority.directory, request)) == 1
     assert "the briefing was not published: its time-stamp is not valid" in capsys.readouterr().err
     assert not out.exists()
+
+
+# Whose marking
+
+
+def unmarked(scenario: str) -> dict[str, str]:
+    """What a scenario asks for, without a marking."""
+    return {name: text for name, text in expected(scenario)["request"].items() if name != "marking"}
+
+
+def test_nobody_has_chosen_a_marking(tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Real data is not published as TLP:CLEAR because nobody said otherwise: one line says how to choose."""
+    keys = tmp_path / "keys"
+    assert main(arguments(GOLDEN / "quiet", out, keys, unmarked("quiet"))) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "exhibit: the evidence is not marked synthetic, and nobody has chosen a marking: write one in issuer.yaml, "
+        "or give --marking: TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED\n"
+    )
+    assert not out.exists()
+    assert not keys.exists()
+
+
+@pytest.mark.parametrize("text", ["", "tlp:red", "RED", "TLP:WHITE", "TLP:RED "])
+def test_a_marking_is_one_of_tlp(
+    out: Path, authority: LocalAuthority, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """What is no label of TLP 2.0, to the letter, is refused with those that there are."""
+    request = {**unmarked("quiet"), "marking": text}
+    assert main(arguments(GOLDEN / "quiet", out, authority.directory, request)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"exhibit: marking {text!r} is not one of TLP 2.0: give one of TLP:CLEAR, TLP:GREEN, "
+    )
+    assert not out.exists()
+
+
+@needs("pdftotext")
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        (None, "TLP:AMBER+STRICT", "TLP:AMBER+STRICT"),
+        ("TLP:RED", None, "TLP:RED"),
+        ("TLP:RED", "TLP:GREEN", "TLP:GREEN"),
+        ("TLP:CLEAR", "TLP:RED", "TLP:RED"),
+    ],
+)
+def test_the_marking_is_the_one_that_was_chosen(
+    tmp_path: Path,
+    out: Path,
+    authority: LocalAuthority,
+    chosen: tuple[str | None, str | None, str],
+) -> None:
+    """The option goes before issuer.yaml; pages and record say what was chosen, and a reader makes the pages again."""
+    issuer, option, marking = chosen
+    house = tmp_path / "house"
+    house.mkdir()
+    (house / "issuer.yaml").write_text(f"marking: {issuer}\n" if issuer else "name: Lab\n")
+    request = {**unmarked("quiet"), "templates": str(house)}
+    more = ["--marking", option] if option else []
+    published = publish(GOLDEN / "quiet", out, authority.directory, request, more)
+    assert set(re.findall(r"TLP:[A-Z+]+", published.text)) == {marking}
+    assert json.loads(published.files["evidence.json"])["predicate"]["marking"] == marking
+    read = ["--evidence", str(GOLDEN / "quiet"), "--templates", str(house)]
+    assert (
+        main(["verify", str(published.pdf), "--trust", str(authority.directory / "root.cert.pem"), *read])
+        == 0
+    )
+
+
+def test_synthetic_data_needs_no_marking(golden: dict[str, Published]) -> None:
+    """What was made up may be shown to everybody, unless somebody chooses otherwise."""
+    assert "marking" not in NAMING
+    assert json.loads(golden["naming"].files["evidence.json"])["predicate"]["marking"] == "TLP:CLEAR"
+
+
+# What would be passed over
+
+
+def broken(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in ("campaigns.yaml", "dataset.yaml", "issuer.yaml", "law.yaml"):
+        (folder / name).write_text("{")
+
+
+@pytest.mark.parametrize("name", ["dataset.yml", "Campaign.yaml"])
+def test_names_beside_the_evidence_come_first(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A file that would be passed over is told before anything is read, whatever else is wrong, and nothing is made."""
+    evidence = tmp_path / "evidence"
+    broken(evidence)
+    (evidence / name).touch()
+    request = {**unmarked("quiet"), "marking": "none"}
+    assert main(arguments(evidence, out, tmp_path / "keys", request)) == 2
+    assert capsys.readouterr().err.startswith(f"exhibit: {name}: only ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("issuer.yml", "issuer.yml: only issuer.yaml is read among the templates"),
+        ("Lawmaker.html", "Lawmaker.html: only lawmaker.html is read among the templates"),
+        (
+            "dataset.yaml",
+            "dataset.yaml: is not read among the templates: move it, to lie beside the evidence",
+        ),
+    ],
+)
+def test_names_among_the_templates_come_first(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str], name: str, said: str
+) -> None:
+    """So is one among an organisation's own templates, and one that belongs elsewhere."""
+    house = tmp_path / "house"
+    house.mkdir()
+    (house / name).touch()
+    request = {**unmarked("quiet"), "templates": str(house)}
+    assert main(arguments(GOLDEN / "quiet", out, tmp_path / "keys", request)) == 2
+    assert capsys.readouterr().err.startswith(f"exhibit: {said}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["house"]
+
+
+def test_evidence_can_lie_among_the_templates(tmp_path: Path, out: Path, authority: LocalAuthority) -> None:
+    """One folder may hold all that somebody wrote, and other files of theirs."""
+    folder = Path(shutil.copytree(GOLDEN / "naming", tmp_path / "all"))
+    (folder / "issuer.yaml").write_text("marking: TLP:AMBER\n")
+    (folder / "campaigns-2025.yaml").write_text("{")
+    (folder / "campaigns.yaml.bak").write_text("{")
+    request = {**NAMING, "templates": str(folder)}
+    assert main(arguments(folder, out, authority.directory, request)) == 0

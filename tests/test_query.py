@@ -18,6 +18,7 @@ import sqlglot
 from sqlglot import exp
 
 from reports import dialect, query, query_duckdb, raw
+from reports.errors import InvalidEvidence
 from reports.evidence import FolderEvidence, Located
 from reports.query import Answer, Progress, QueryEngine, Question
 from reports.query_duckdb import DuckDBEngine
@@ -25,7 +26,9 @@ from reports.resolve import Window
 from tests.contracts.query_engine import *  # noqa: F403
 from tests.contracts.query_engine import (
     DAYS,
+    NEWEST,
     NOON,
+    OVERLAP,
     QUESTIONS,
     SUFFIXES,
     WINDOW,
@@ -56,12 +59,11 @@ class OneStatement:
         layouts = sorted({o.layout for o in listed})
         sql = query.statement(question.name, *layouts)
         with tempfile.TemporaryDirectory() as spill, raw.connection(self.folder, spill, "1GB") as con:
-            for layout in layouts:
-                relation = raw.relation(con, self.folder, [o for o in listed if o.layout == layout])
-                con.execute(f"create view {layout} as {relation}")
-            cursor = con.execute(dialect.transpiled(sql), question.parameters)
-            names = [name for name, *_ in cursor.description]
-            rows = query.ordered(dict(zip(names, values, strict=True)) for values in cursor.fetchall())
+            raw.make_views(con, self.folder, listed)
+            rows = query.fetched(con.execute(dialect.transpiled(sql), question.parameters))
+        if any(row.get("standing") in ("tied", "unsound") for row in rows):
+            raise InvalidEvidence("a row is refused")
+        query.within_64_bits(rows)
         return Answer(question.name, sql, question.parameters, "duckdb", duckdb.__version__, None, rows)
 
 
@@ -104,12 +106,14 @@ def same(folder: Path, detections: Sequence[Detection]) -> None:
 
 
 def test_parameters_follow_the_marks() -> None:
-    """The parameters are the days of delivery and of activity, and what the question itself needs."""
+    """The parameters are the instant of the request, the days of delivery and of activity, and what else is needed."""
     tallies, together, history = QUESTIONS
-    assert tallies.parameters == ("2026-05-02", "2026-05-05", *("2026-05-02", "2026-05-03") * 2, "true")
-    assert together.parameters == (*tallies.parameters[:6], "false")
+    as_of, about = "2026-06-20 12:00:00.000", ("2026-05-02", "2026-05-03")
+    assert tallies.parameters == (as_of, "2026-04-30", "2026-05-11", *about * 2, "true")
+    assert together.parameters == (*tallies.parameters[:-1], "false")
     before = ("2026-04-28", "2026-05-01")
-    assert history.parameters == ("2026-04-28", "2026-05-05", *before, "2026-04-30", *before)
+    assert history.parameters == (as_of, "2026-04-28", "2026-05-11", *before, "2026-04-30", *before)
+    assert OVERLAP.parameters == ("2026-04-28", "2026-05-03", "2026-04-28", "2026-05-11")
 
 
 def test_digests_are_of_the_text_and_the_rows() -> None:
@@ -117,7 +121,7 @@ def test_digests_are_of_the_text_and_the_rows() -> None:
     rows = ({"day": date(2026, 5, 2), "first_seen": NOON, "id": "ä", "exchanges": 2**65},)
     answer = Answer("tallies", "select 1", (), "duckdb", "2", None, rows)
     text = (
-        '[{"day":"2026-05-02","first_seen":"2026-05-05 12:00:00","id":"ä","exchanges":36893488147419103232}]'
+        '[{"day":"2026-05-02","first_seen":"2026-05-07 12:00:00","id":"ä","exchanges":36893488147419103232}]'
     )
     assert answer.sql_sha256 == hashlib.sha256(b"select 1").hexdigest()
     assert answer.result_sha256 == hashlib.sha256(text.encode()).hexdigest()
@@ -155,7 +159,7 @@ def test_dictionaries_are_used_for_parquet_alone(tmp_path: Path) -> None:
     deliver(tmp_path / "parquet", {flat(day): many(60) for day in DAYS})
     found = places(tmp_path / "parquet")
     assert found.texts["campaign_id"] == ["C-1", "C-2"]
-    assert found.texts["network"] == ['it\'s, "n"\n2', "n-1"]
+    assert found.texts["network"] == ['it\'s, "n"', "n-1"]
     assert found.hashed
     deliver(tmp_path / "mixed", {flat(DAY, suffix): many(6) for suffix in SUFFIXES})
     assert places(tmp_path / "mixed") == query_duckdb.Dictionaries({}, False)
@@ -163,7 +167,7 @@ def test_dictionaries_are_used_for_parquet_alone(tmp_path: Path) -> None:
 
 def test_little_is_grouped_by_text(tmp_path: Path) -> None:
     """Small evidence is read at once, without dictionaries."""
-    deliver(tmp_path, {flat(day): many(60) for day in DAYS})
+    deliver(tmp_path, {flat(day): [detection(day)] for day in DAYS})
     assert places(tmp_path) == query_duckdb.Dictionaries({}, False)
     told: list[tuple[int, int]] = []
     by_files(tmp_path).ask(QUESTIONS[0], lambda done, total: told.append((done, total)))
@@ -295,18 +299,21 @@ def test_parquet_types_can_be_mixed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tokyo"])
-def test_nanoseconds_are_cut_to_microseconds(tmp_path: Path, zone: str | None) -> None:
-    """An instant finer than a microsecond is cut, as it is in text, and never rounded into the next day."""
+@pytest.mark.parametrize(("nanoseconds", "milliseconds"), [(499_999, 0), (500_000, 1)])
+def test_instants_are_rounded_half_up_to_milliseconds(
+    tmp_path: Path, zone: str | None, nanoseconds: int, milliseconds: int
+) -> None:
+    """However fine they are."""
     found = detection(DAY)
     table = pa.Table.from_pylist([row(found)], FLAT)
     fine = pa.array(
-        [int(found.last_seen.replace(tzinfo=UTC).timestamp()) * 10**9 + 1_999], pa.timestamp("ns", zone)
+        [int(found.last_seen.replace(tzinfo=UTC).timestamp()) * 10**9 + nanoseconds], pa.timestamp("ns", zone)
     )
     (tmp_path / flat(DAY)).parent.mkdir(parents=True)
     pq.write_table(
         table.set_column(FLAT.get_field_index("last_seen"), "last_seen", fine), tmp_path / flat(DAY)
     )
-    same(tmp_path, [replace(found, last_seen=found.last_seen + timedelta(microseconds=1))])
+    same(tmp_path, [replace(found, last_seen=found.last_seen + timedelta(milliseconds=milliseconds))])
 
 
 # Columns
@@ -383,10 +390,10 @@ def test_a_relative_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_csv_is_read_as_it_is_written_anywhere(tmp_path: Path) -> None:
-    """Quotes, line ends of either kind within and between rows, and a byte order mark are understood."""
-    odd = 'say "it", then\r\nrest\n'
+    """Quotes, commas and line ends within cells, and a byte order mark, are understood."""
+    odd = 'say "it", then rest'
     found = [replace(d, network=odd, detector="#1; 'x'") for d in varied()]
-    write(tmp_path / flat(DAY, ".csv"), [row(d) for d in found])
+    write(tmp_path / flat(DAY, ".csv"), [row(d) | {"note": "one\r\nanother\n"} for d in found])
     path = tmp_path / flat(DAY, ".csv")
     assert b"\r\n" in path.read_bytes()
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -408,7 +415,7 @@ def test_csv_with_plain_line_ends(tmp_path: Path) -> None:
 
 def test_csv_texts_are_not_guessed_at(tmp_path: Path) -> None:
     """Numbers, dates, truth values and spaces stay the text that they are; an empty cell is a missing value."""
-    texts = ["007", "1e3", "2026-05-01", "true", "null", "NA", " a ", "'a'", "a\tb", "a;b|c", "\\N", "#a"]
+    texts = ["007", "1e3", "2026-05-01", "true", "NA", "a b", "'a'", "a;b|c", "#a"]
     found = [detection(DAY, detection_id=t, account_id=t, campaign_id=t, network=t) for t in texts]
     write(tmp_path / flat(DAY, ".csv"), [row(d) for d in found])
     same(tmp_path, found)
@@ -424,7 +431,7 @@ def test_csv_texts_are_not_guessed_at(tmp_path: Path) -> None:
 def test_instants_are_utc_however_they_are_written(tmp_path: Path, suffix: str) -> None:
     """An instant without a zone is UTC, one with an offset is turned into UTC, and the day is UTC's."""
     east = timezone(timedelta(hours=9))
-    found = detection(DAY, first_seen=datetime(2026, 5, 2, 1, 2, 3, 456789))
+    found = detection(DAY, first_seen=datetime(2026, 5, 2, 1, 2, 3, 456000))
     written = [
         found.first_seen.isoformat(),
         str(found.first_seen),
@@ -454,7 +461,7 @@ def test_json_numbers_are_exact(tmp_path: Path) -> None:
 
 def test_json_is_read_as_text(tmp_path: Path) -> None:
     """Escapes are undone, keys that are not known are passed over, and lines may end either way or be blank."""
-    found = [replace(d, account_id=f'"\\{chr(0x1F600)} {d.account_id}\n') for d in varied()]
+    found = [replace(d, account_id=f'"\\{chr(0x1F600)} {d.account_id}') for d in varied()]
     lines = [row(d) | {"extra": {"a": [1, None]}} for d in found]
     text = "\r\n".join(json.dumps(line, default=lambda v: v.isoformat()) for line in lines)
     (tmp_path / flat(DAY, ".jsonl")).parent.mkdir(parents=True)
@@ -613,12 +620,12 @@ def test_only_the_first_account_and_type_are_taken(tmp_path: Path) -> None:
 
 
 def test_regions_and_accounts_are_folders(tmp_path: Path) -> None:
-    """Findings of all regions, accounts and sources are resolved together, however deep and in whatever case."""
+    """Findings of all regions, accounts and sources are read, however deep and in whatever case."""
     update = replace(detection(DAY), exchange_count=5, revised_at=NOON)
     names = [
         f"ext/gateway/region=eu-west-1/accountId=1/eventDay={DAY:%Y%m%d}/a.jsonl",
         f"ext/gateway/1.0/region=us-east-2/accountId=2/eventDay={DAY:%Y%m%d}/a.parquet",
-        f"ext/other/region=us-east-2/accountid=2/eventday={DAY + timedelta(2):%Y%m%d}/hour=01/a.csv",
+        f"ext/gateway/REGION=us-east-2/accountid=1/eventday={DAY + timedelta(2):%Y%m%d}/hour=01/a.csv",
     ]
     other = detection(WINDOW.last, detection_id="other")
     deliver(tmp_path, dict(zip(names, [[detection(DAY)], [other], [update]], strict=True)))
@@ -637,9 +644,9 @@ def test_empty_findings_hold_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [flat, ocsf])
 def test_other_partitions_are_not_opened(tmp_path: Path, name: Callable[..., str]) -> None:
-    """Objects before the window, and after its settling days, are not even looked into."""
+    """Objects more than two days before the window, and after the last day that is asked for, are not looked into."""
     deliver(tmp_path, {name(DAY): varied()})
-    for day in (DAY - timedelta(1), WINDOW.last + timedelta(3)):
+    for day in (DAY - timedelta(3), NEWEST + timedelta(1)):
         path = tmp_path / name(day)
         path.parent.mkdir(parents=True)
         path.write_bytes(b"not Parquet")
@@ -669,15 +676,15 @@ def test_only_the_folder_can_be_read(tmp_path: Path) -> None:
 
 
 def test_updates_of_the_flat_layout_stay_in_their_day() -> None:
-    """For the flat layout a question reads the days that it is about, for OCSF those of the settling days too."""
-    wanted = {"flat": WINDOW.last, "ocsf": WINDOW.last + timedelta(2)}
-    for layout, last in wanted.items():
+    """For the flat layout a question reads the days that it is about, for OCSF those two days before to the newest."""
+    wanted = {"flat": (WINDOW.first, WINDOW.last), "ocsf": (WINDOW.first - timedelta(2), NEWEST)}
+    for layout, ends in wanted.items():
         read = [
             day
-            for day in Window(DAYS[0], DAYS[-1]).days
+            for day in Window(DAYS[0], NEWEST + timedelta(9)).days
             if QUESTIONS[0].reads(Located("", layout, day, "json", 1))  # type: ignore[arg-type]
         ]
-        assert (min(read), max(read)) == (WINDOW.first, last)
+        assert (min(read), max(read)) == ends
 
 
 def test_the_engine_prints_nothing_of_its_own(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Athena's way of answering: the contract of every engine, and what is Athena's own: tokens, tries, time, failures."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -167,8 +167,9 @@ def test_asked_as_athena_wants_it(small: Deployed) -> None:
     small.ask()
     (request,) = small.requests
     assert request["ExecutionParameters"] == [
-        "'2026-05-02'",
-        "'2026-05-05'",
+        "'2026-06-20 12:00:00.000'",
+        "'2026-04-30'",
+        "'2026-05-11'",
         *("'2026-05-02'", "'2026-05-03'") * 2,
         "'true'",
     ]
@@ -208,8 +209,11 @@ class Relabelled:
 
     source: FolderEvidence
 
-    def list(self) -> tuple[Located, ...]:
-        return tuple(replace(o, state="changed") for o in self.source.list())
+    def tops(self) -> tuple[str, ...]:
+        return self.source.tops()
+
+    def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
+        return tuple(replace(o, state="changed") for o in self.source.list(only))
 
     def pin(self, objects: object) -> tuple[EvidenceObject, ...]:
         raise NotImplementedError
@@ -380,7 +384,7 @@ def test_unsound_rows_before_the_window_are_refused(tmp_path: Path) -> None:
     """The question about the days before the window tells how many rows break a rule in them."""
     before = DAY - timedelta(2)
     deliver(tmp_path, {flat(DAY): [detection(DAY)], flat(before): [detection(before, confidence=2.0)]})
-    with pytest.raises(InvalidEvidence, match="1 row within 2026-04-28/2026-05-01 breaks a rule"):
+    with pytest.raises(InvalidEvidence, match="1 row read for 2026-04-28/2026-05-01 breaks a rule"):
         deployed(tmp_path).engine().ask(HISTORY, lambda *_: None)
 
 

@@ -45,6 +45,54 @@ TOGETHER = [
 ]
 
 
+NO_COUNTS = [
+    *(
+        "0130",
+        "00",
+        "0o17",
+        "0x10",
+        "0b1",
+        "1:30",
+        "1:30:00",
+        "1_000",
+        "1 000",
+        "1e3",
+        "+5",
+        "-1",
+        "-0",
+        "1.0",
+    ),
+    *("1.", ".5", ".inf", ".nan", "true", "~", "", "'13,000,000'", "13.000.000", "' 1'", "١٢", "many", "[1]"),
+    *("2026-05-01", "9" * 19, "9" * 5000),
+]
+NO_DAYS = [
+    *("soon", "2026-5-3", "20260503", "0", "1777766400", "2026-05-03T00:00:00Z", "2026-05-03 00:00:00"),
+    *("3 May 2026", "2026-123", "2026-W18-7", "'2026-05-03 '", "٢٠٢٦-٠٥-٠٣", "~", "true"),
+]
+# What YAML 1.1, or 1.2, or a reader of either, would make something else of
+AS_WRITTEN = [
+    *(
+        "no",
+        "NO",
+        "yes",
+        "on",
+        "Off",
+        "true",
+        "False",
+        "y",
+        "n",
+        "007",
+        "0130",
+        "0o17",
+        "0x10",
+        "12:30",
+        "1:30:00",
+    ),
+    *("1.10", "17.0", "1e3", "12e4", "1_000", "+5", "-0", ".5", ".inf", "-.inf", ".nan", "NaN", "2026-05-01"),
+    *("2026-05-01T10:00:00Z", "2026-05-01 10:00:00", "<<", "=", "None", "nul", "42", "C:1", "a#b"),
+]
+
+
 def registry(entry: dict[str, Any]) -> str:
     """A registry with one entry, as YAML."""
     return yaml.safe_dump({"campaigns": [{"campaign_id": "A", "name": "Campaign A", **entry}]})
@@ -81,7 +129,46 @@ def test_a_file_with_a_byte_order_mark_is_read() -> None:
 def test_data_is_synthetic_only_if_it_says_so() -> None:
     """An absent dataset.yaml, or one that is silent, describes real data."""
     assert not parse(Dataset, None, "dataset.yaml").synthetic
-    assert parse(Dataset, "synthetic: yes", "dataset.yaml").synthetic
+    assert not parse(Dataset, "title: x", "dataset.yaml").synthetic
+
+
+@pytest.mark.parametrize(
+    "word", ["true", "True", "TRUE", "yes", "Yes", "on", "ON", "'true'", '"yes"', "!!str on"]
+)
+def test_data_is_synthetic_in_any_word_for_yes(word: str) -> None:
+    """However somebody says that the data was made up, it is marked."""
+    assert parse(Dataset, f"synthetic: {word}", "dataset.yaml").synthetic
+
+
+@pytest.mark.parametrize("word", ["false", "False", "no", "NO", "off", "'off'"])
+def test_data_is_not_synthetic_in_any_word_for_no(word: str) -> None:
+    """Nor is real data marked, however that is said."""
+    assert not parse(Dataset, f"synthetic: {word}", "dataset.yaml").synthetic
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "",
+        "~",
+        "null",
+        "y",
+        "n",
+        "1",
+        "0",
+        "0.0",
+        "t",
+        "perhaps",
+        "'true '",
+        "[true]",
+        "{true: true}",
+        "oui",
+        "ｔｒｕｅ",
+    ],
+)
+def test_whether_data_is_synthetic_is_not_guessed(word: str) -> None:
+    """What is no plain word for yes or no is refused, for it could be taken for no."""
+    assert "synthetic: write true or false" in refusal(Dataset, f"synthetic: {word}")
 
 
 @pytest.mark.parametrize("file", ["issuer.yaml", "law.yaml"])
@@ -95,10 +182,11 @@ def test_the_files_that_come_with_the_templates_parse(file: str) -> None:
     [
         ("campaigns:\n  - campaign_id: A\n   name: B\n", "line 3: cannot be read as YAML"),
         ("campaigns: [\n", "line 2: cannot be read as YAML"),
-        ("campaigns: []\n---\ncampaigns: []\n", "line 2: cannot be read as YAML"),
+        ("campaigns: []\n---\ncampaigns: []\n", "line 2: cannot be read as YAML: a second document"),
+        ("---\n---\ncampaigns: []\n", "line 2: cannot be read as YAML: a second document"),
         (
             "a: !!python/object:os.system x\n",
-            "line 1: cannot be read as YAML: could not determine a constructor",
+            "line 1: cannot be read as YAML: the tag 'tag:yaml.org,2002:python/object:os.system': take it away",
         ),
         ("a: \0\n", "cannot be read as YAML"),
         ("requests: []\nrequests: []\n", "line 2: cannot be read as YAML: 'requests' is there twice"),
@@ -107,9 +195,18 @@ def test_the_files_that_come_with_the_templates_parse(file: str) -> None:
             "line 4: cannot be read as YAML: 'A' is there twice",
         ),
         ("x: &x {a: 1}\ny:\n  <<: *x\n", "line 3: cannot be read as YAML: an alias"),
-        ("x: [2026-02-30]\n", "line 1: cannot be read as YAML: day"),
-        (f"x: {'9' * 5000}\n", "line 1: cannot be read as YAML: Exceeds the limit"),
-        ("? [a]\n: b\n", "line 1: cannot be read as YAML: found unhashable key"),
+        ("x: !!binary aGk=\n", "line 1: cannot be read as YAML: the tag"),
+        ("x: !!int '0130'\n", "line 1: cannot be read as YAML: the tag"),
+        ("x: ! 42\n", "line 1: cannot be read as YAML: the tag"),
+        ("x: !!set {a}\n", "line 1: cannot be read as YAML: the tag"),
+        ("\n? [a]\n: b\n", "line 2: cannot be read as YAML: a key that is not text"),
+        ("requests: []\n~: b\n", "line 2: cannot be read as YAML: a key that is not text"),
+        ("1: x\n'1': y\n", "line 2: cannot be read as YAML: '1' is there twice"),
+        ("requests: []\n...\nrequests: []\n", "line 3: cannot be read as YAML: did not find expected"),
+        ("requests: []\n---\n", "line 2: cannot be read as YAML: a second document"),
+        ("requests:\n\t- x\n", "line 2: cannot be read as YAML"),
+        ("# why\u2028requests: []\n", "line 1: cannot be read as YAML: U+2028"),
+        ("\nrequests: [a\x85b]\n", "line 2: cannot be read as YAML: U+0085"),
         ("[" * 100_000, "line 1: cannot be read as YAML: nested too deeply"),
         ("- campaigns\n", "expected keys and values, found list"),
         ("campaigns\n", "expected keys and values, found str"),
@@ -131,19 +228,20 @@ def test_what_is_not_yaml_is_refused_with_its_line(text: str, problem: str) -> N
             "campaigns, item 1, attribution, aproval: unknown key",
         ),
         ("campaigns:\n- campaign_id: A\n", "campaigns, item 1, name: missing"),
-        (
-            "campaigns:\n- {campaign_id: 42, name: B}\n",
-            "campaigns, item 1, campaign_id: not text: put it in quotes",
+        ("<<: {requests: []}\n", "<<: unknown key"),
+        *(
+            (
+                f"campaigns:\n- {{campaign_id: {null}, name: B}}\n",
+                "campaigns, item 1, campaign_id: not text: put it in quotes",
+            )
+            for null in ("", "~", "null", "Null", "NULL")
         ),
-        ("campaigns:\n- {campaign_id: 2026-01-01, name: B}\n", "campaign_id: not text"),
-        ("campaigns:\n- {campaign_id: A, name: yes}\n", "campaigns, item 1, name: not text"),
-        ("campaigns:\n- {campaign_id: A, name: 12:30}\n", "campaigns, item 1, name: not text"),
+        ("campaigns:\n- {campaign_id: [A], name: B}\n", "campaigns, item 1, campaign_id: not text"),
         (
             "campaigns:\n- {campaign_id: ' ', name: B}\n",
             "campaign_id: empty",
         ),
-        ("campaigns:\n- {campaign_id: A, name: B, law: {1: x}}\n", "[key]: not text"),
-        ("true: x\n", "put it in quotes"),
+        ("true: x\n", "true: unknown key"),
         (
             registry({"attribution": {"confidence": "certain"}}),
             "attribution, confidence: write 'low'",
@@ -153,9 +251,12 @@ def test_what_is_not_yaml_is_refused_with_its_line(text: str, problem: str) -> N
             "attribution: likelihood 'maybe' is not one of almost no chance",
         ),
         (registry({"techniques": ["T1566"]}), "'T1566' is not an ATLAS technique"),
-        (
-            registry({"actions": [{"date": "soon", "action": "x"}]}),
-            "actions, item 1, date: not a date: write it like",
+        *(
+            (f"campaigns:\n- {{campaign_id: A, name: B, actions: [{{action: x, date: {day}}}]}}\n", problem)
+            for day, problem in [
+                *((day, "actions, item 1, date: not a date: write it like") for day in NO_DAYS),
+                ("2026-02-30", "actions, item 1, date: 2026-02-30 is not in the calendar: correct it"),
+            ]
         ),
         *(
             (
@@ -163,8 +264,10 @@ def test_what_is_not_yaml_is_refused_with_its_line(text: str, problem: str) -> N
                 f"exchanges: {problem}",
             )
             for n, problem in [
-                (-1, "less than 0"),
-                *((n, "not a whole number") for n in (1.5, True, "13,000,000", None)),
+                (-1, "not a count"),
+                (1.5, "not a count"),
+                (True, "not a count"),
+                (None, "not a count"),
             ]
         ),
         (
@@ -205,6 +308,62 @@ def test_an_alias_bomb_is_refused() -> None:
     lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]" for before, name in pairwise(names)]
     assert "line 2: cannot be read as YAML: an alias" in refusal(Registry, "\n".join(lines))
+
+
+@pytest.mark.parametrize("text", AS_WRITTEN)
+def test_text_is_as_it_is_written(text: str) -> None:
+    """An id, a name and a key are the very characters of the file, whatever they look like."""
+    written = f"campaigns:\n- campaign_id: {text}\n  name: {text}\n  law:\n    {text}: {text}\n"
+    (entry,) = parse(Registry, written, "campaigns.yaml").campaigns
+    assert (entry.campaign_id, entry.name, entry.law) == (text, text, {text: text})
+
+
+@pytest.mark.parametrize("text", ["null", "~", ""])
+def test_what_is_null_can_be_quoted(text: str) -> None:
+    """In quotes null is a text like any other, but for one that is empty."""
+    written = f"campaigns:\n- campaign_id: '{text}'\n  name: x\n  operator: {text}\n"
+    if not text:
+        assert "campaign_id: empty" in refusal(Registry, written)
+        return
+    (entry,) = parse(Registry, written, "campaigns.yaml").campaigns
+    assert (entry.campaign_id, entry.operator) == (text, None)
+
+
+@pytest.mark.parametrize("number", NO_COUNTS)
+def test_a_count_is_digits_alone(number: str) -> None:
+    """Octal, sexagesimal and hexadecimal numbers, signs, separators and exponents are refused, by the field."""
+    written = (
+        "campaigns:\n- campaign_id: A\n  name: B\n"
+        f"  published:\n    exchanges: {number}\n    disclosed: 2026-02-23\n    source: x\n"
+    )
+    assert "campaigns, item 1, published, exchanges: not a count: write it in digits alone" in refusal(
+        Registry, written
+    )
+
+
+@pytest.mark.parametrize("number", ["0", "7", "130", "13000000", "9" * 18, "'130'"])
+def test_a_count_is_what_its_digits_say(number: str) -> None:
+    """A number in digits alone is that number, with or without quotes."""
+    written = (
+        "campaigns:\n- campaign_id: A\n  name: B\n"
+        f"  published: {{exchanges: {number}, disclosed: 2026-02-23, source: x}}\n"
+    )
+    (entry,) = parse(Registry, written, "campaigns.yaml").campaigns
+    assert entry.published
+    assert str(entry.published.exchanges) == number.strip("'")
+
+
+@pytest.mark.parametrize("text", ["%YAML 1.1\n---\n{}\n", "%YAML 1.2\n---\n{}...\n", "---\n{}\n", "\r\n{}"])
+def test_one_document_is_read_however_it_is_framed(text: str) -> None:
+    """A directive, the marks of a document, a mark of byte order and the line ends of any system change nothing."""
+    written = text.replace("{}", "requests:\r\n  - 007\r\n")
+    for mark in ("", "\ufeff"):
+        assert parse(Registry, mark + written, "campaigns.yaml").requests == ("007",)
+
+
+def test_a_tag_for_text_is_known() -> None:
+    """A text may be tagged as one."""
+    assert parse(Dataset, "title: !!str 42", "dataset.yaml").title == "42"
 
 
 def test_dates_are_days() -> None:

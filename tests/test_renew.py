@@ -1,6 +1,6 @@
 """A fresh time-stamp for a briefing that is kept."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -13,7 +13,7 @@ from reports.renew import renew
 from reports.sign import sign
 from reports.timestamp import HttpTimestamper, LocalTimestamper
 from tests import conformance
-from tests.pki import NOW, READ, certify, new_key
+from tests.pki import NOW, certify, new_key, stamper_of
 from tests.test_verify import outcomes
 from tests.tools import needs_verapdf
 
@@ -21,9 +21,11 @@ STAMPING = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
 
 
 def renewed(pdf, authority, *trust, days=0):
-    now = READ + timedelta(days=days)
-    stamper = LocalTimestamper(authority.stamp_key, lambda: NOW + timedelta(days=days))
-    return renew(pdf, stamper, [authority.root, *trust], now, crls=[authority.crl])
+    """Renewed so many days after `NOW`, by clocks that stand."""
+    since = timedelta(days=days)
+    return renew(
+        pdf, stamper_of(authority, since), [authority.root, *trust], NOW + since, crls=[authority.crl]
+    )
 
 
 def test_renewed(signed, authority):
@@ -32,20 +34,20 @@ def test_renewed(signed, authority):
     twice = renewed(once, authority, days=2)
     assert twice.startswith(once)
     assert once.startswith(signed)
-    assert set(outcomes(twice, authority.root, now=READ + timedelta(days=3)).values()) == {"valid"}
+    assert set(outcomes(twice, authority.root, now=NOW + timedelta(days=3)).values()) == {"valid"}
 
 
 def test_outlives_its_first_authority(unsigned, authority):
     """Renewed in time, a file is valid when the certificate of its first time-stamp authority has expired."""
     root_key, private = new_key(), new_key()
     certificate = certify(root_key, x509.BasicConstraints(ca=True, path_length=None), name="Root")
-    leaf = certify(private, STAMPING, issuer=("Root", root_key), until=NOW + timedelta(days=2))
-    stamper = LocalTimestamper(LocalKey((leaf, certificate), private))
+    leaf = certify(private, STAMPING, issuer=("Root", root_key), until=NOW + timedelta(days=200))
+    stamper = LocalTimestamper(LocalKey((leaf, certificate), private), lambda: NOW)
     pdf = sign(
         unsigned, authority.key, stamper, certificates=[authority.root, certificate], crls=[authority.crl]
     )
-    trust, later = (authority.root, certificate), READ + timedelta(days=10)
-    again = renewed(pdf, authority, certificate, days=1)
+    trust, later = (authority.root, certificate), NOW + timedelta(days=1000)
+    again = renewed(pdf, authority, certificate, days=100)
     assert outcomes(pdf, *trust, now=later)["time-stamp"] == "could not be checked"
     assert set(outcomes(again, *trust, now=later).values()) == {"valid"}
 
@@ -53,7 +55,7 @@ def test_outlives_its_first_authority(unsigned, authority):
 def test_authorities_on_the_network(unsigned, network):
     """What the certificates of the authorities declare is fetched again."""
     pdf = sign(unsigned, network.key("signer"), network.timestamper)
-    again = renew(pdf, network.timestamper, [network.root], READ)
+    again = renew(pdf, network.timestamper, [network.root], datetime.now(UTC))
     assert set(outcomes(again, network.root).values()) == {"valid"}
 
 
@@ -83,16 +85,16 @@ def test_refuses_what_does_not_verify(signed, authority):
 def test_refuses_an_authority_that_is_not_trusted(signed, authority):
     """A fresh time-stamp that the reader would not trust is not given out."""
     private = new_key()
-    stamper = LocalTimestamper(LocalKey((certify(private, STAMPING),), private))
+    stamper = LocalTimestamper(LocalKey((certify(private, STAMPING),), private), lambda: NOW)
     with pytest.raises(CheckFailed, match="with its fresh time-stamp: time-stamp invalid"):
-        renew(signed, stamper, [authority.root], READ, crls=[authority.crl])
+        renew(signed, stamper, [authority.root], NOW, crls=[authority.crl])
 
 
 def test_silent_authority(signed, authority):
     """Without an answer of the authority nothing is renewed."""
     gone = HttpTimestamper("http://127.0.0.1:1/tsa", sleep=lambda _: None)
     with pytest.raises(Unavailable, match="did not answer"):
-        renew(signed, gone, [authority.root], READ, crls=[authority.crl])
+        renew(signed, gone, [authority.root], NOW, crls=[authority.crl])
 
 
 def test_command(signed, authority, tmp_path, capsys):

@@ -15,11 +15,10 @@ from reports.attach import evidence_root
 from reports.errors import CheckFailed
 from reports.judge import judge
 from reports.keys import LocalAuthority
-from reports.timestamp import LocalTimestamper
 from reports.verify import verify
 from tests import form_1
-from tests.checking import copied, held_by, judged, outcomes, signed_anew
-from tests.pki import NOW
+from tests.checking import as_release, copied, held_by, judged, outcomes, signed_anew
+from tests.pki import NOW, stamper_of
 from tests.publishing import GOLDEN, SCENARIOS, Published
 
 DAY = "detections/event_day=2026-05-0"
@@ -118,12 +117,34 @@ def test_evidence_that_is_no_longer_any(golden: dict[str, Published], tmp_path: 
 
 
 def test_another_release(golden: dict[str, Published], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A briefing of another release could not be checked; the release to install is named."""
-    monkeypatch.setattr(reproduce, "__version__", "99")
+    """A briefing of another release could not be checked; both releases are named, and nothing is to be installed."""
+    as_release("99.0", monkeypatch)
     verdict = judged(golden["quiet"].pdf.read_bytes(), GOLDEN / "quiet").verdicts[-1]
     version = golden["quiet"].briefing["software_version"]
     assert verdict.outcome == "could not be checked"
-    assert f"pip install exhibit=={version}" in verdict.detail
+    assert f"made by Exhibit {version}, and this is Exhibit 99.0: " in verdict.detail
+    assert "install" not in verdict.detail
+
+
+def test_another_release_over_a_folder_that_is_refused_now(
+    golden: dict[str, Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evidence is as it was, and it is the release that is named, not what this one refuses."""
+    as_release("99", monkeypatch)
+    evidence = copied("quiet", tmp_path)
+    (evidence / "dataset.yml").touch()
+    found = judged(golden["quiet"].pdf.read_bytes(), evidence)
+    assert outcomes(found) == ("valid", "could not be checked")
+    assert "this is Exhibit 99" in found.verdicts[-1].detail
+
+
+def test_a_folder_that_is_refused_now(golden: dict[str, Published], tmp_path: Path) -> None:
+    """A file that would be passed over, and was not there before, keeps a briefing from being made again."""
+    evidence = copied("quiet", tmp_path)
+    (evidence / "dataset.yml").touch()
+    found = judged(golden["quiet"].pdf.read_bytes(), evidence)
+    assert outcomes(found) == ("valid", "could not be checked")
+    assert found.verdicts[-1].detail.startswith("dataset.yml: only dataset.yaml is read beside the evidence")
 
 
 def test_other_libraries(golden: dict[str, Published], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,8 +211,13 @@ def rooted(data: dict[str, Any], _: object) -> None:
             lambda data: rooted(data, data["subject"][0].update(name="../../etc/x")),
             "../../etc/x is missing",
         ),
-        ("evidence.json", lambda data: data["predicate"].update(settlingDays=10**9), "beyond the calendar"),
-        ("evidence.json", lambda data: data["predicate"].update(settlingDays=-400), "is empty of evidence"),
+        ("evidence.json", lambda data: data["predicate"].update(marking="TLP:WHITE"), "predicate.marking: "),
+        ("evidence.json", lambda data: data["predicate"].pop("marking"), "nobody has chosen a marking"),
+        (
+            "evidence.json",
+            lambda data: data["predicate"].update(marking="TLP:RED"),
+            "issuer.yaml is not what",
+        ),
         (
             "briefing.json",
             lambda data: data["figures"][0].update(row={"ratio": [1]}),
@@ -201,7 +227,18 @@ def rooted(data: dict[str, Any], _: object) -> None:
         ("briefing.json", lambda data: data.update(as_of="now"), "briefing.json: as_of: "),
         ("briefing.json", lambda data: data.update(as_of="0001-01-01T00:00:00+23:00"), "OverflowError"),
     ],
-    ids=["digest", "pages", "name", "days", "before", "ratio", "day", "instant", "calendar"],
+    ids=[
+        "digest",
+        "pages",
+        "name",
+        "white",
+        "unmarked",
+        "red",
+        "ratio",
+        "day",
+        "instant",
+        "calendar",
+    ],
 )
 def test_a_record_that_was_edited(
     golden: dict[str, Published], authority: LocalAuthority, file: str, change: Any, detail: str
@@ -235,7 +272,7 @@ def cut_before(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.M
     return form_1.sign(
         form_1.updated(unsigned, cut),
         authority.key,
-        LocalTimestamper(authority.stamp_key),
+        stamper_of(authority),
         crls=[authority.crl],
     )
 
@@ -250,7 +287,7 @@ def cut_within(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.M
                 cut(self)
 
     monkeypatch.setattr(form_1, "Writer", Cutting)
-    return form_1.sign(unsigned, authority.key, LocalTimestamper(authority.stamp_key), crls=[authority.crl])
+    return form_1.sign(unsigned, authority.key, stamper_of(authority), crls=[authority.crl])
 
 
 @pytest.mark.parametrize("change", [cut_before, cut_within])

@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,15 @@ from tests import load
 from tests.publishing import GOLDEN
 from tests.serving import Serving, serving
 from tests.test_docs import block
-from tests.tools import needs
+from tests.tools import PATIENCE, eventually, needs
 
 EVIDENCE = GOLDEN / "quiet"
+DAY = "2026-05-01"  # of which there is evidence
 WANTED = {"window": "2026-05-01/2026-05-07", "audience": "lawmaker"}
 SCHEDULES = (
-    'schedules: [{name: half-yearly, audience: regulator, window: last-190-days, at: "00:00", time_zone: UTC,'
-    " since: 2026-04-20}]"
+    'schedules: [{{name: half-yearly, audience: regulator, window: last-190-days, at: "00:00", time_zone: UTC,'
+    " since: {}}}]"
 )
-
-
-def eventually(found: Callable[[], Any], seconds: float = 120) -> Any:
-    end = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    return answer
 
 
 def published(served: Serving, id_: str) -> Any:
@@ -50,15 +44,31 @@ def fetched(served: Serving, id_: str) -> bytes:
     """The document, as whoever follows the link gets it, without a token."""
     status, headers, _ = served.call("GET", f"/briefings/{id_}/document")
     assert status == 303
-    with urllib.request.urlopen(headers["location"], timeout=30) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(headers["location"], timeout=PATIENCE) as answer:  # noqa: S310 - loopback
         return bytes(answer.read())
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    folder = load.settled(tmp_path_factory.mktemp("served"), SCHEDULES)
-    with serving(folder, "--evidence", EVIDENCE) as found:
+def since() -> date:
+    """The first of 190 days that have settled, whenever this runs; the next 190 have not."""
+    return datetime.now(UTC).date() - timedelta(190 + 7 + 2)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, since: date) -> Iterator[Serving]:
+    folder = load.settled(tmp_path_factory.mktemp("served"), SCHEDULES.format(since))
+    with serving(folder, "--evidence", evidence_of(since, folder / "evidence")) as found:
         yield found
+
+
+def evidence_of(day: date, folder: Path) -> Path:
+    """The evidence of `quiet`, and as much of another day."""
+    shutil.copytree(EVIDENCE, folder)
+    part = folder / f"detections/event_day={DAY}/part.csv"
+    other = folder / f"detections/event_day={day}/part.csv"
+    other.parent.mkdir(exist_ok=True)
+    other.write_text(part.read_text().replace(f"{DAY}T", f"{day}T").replace("q", "r"))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +103,12 @@ def test_problems_are_the_functions_own(served: Serving) -> None:
     assert json.loads(body)["title"] == "Not Found"
 
 
-def test_the_schedule_turns(served: Serving) -> None:
+def test_the_schedule_turns(served: Serving, since: date) -> None:
     """What a schedule has due is published by itself, and both the bus and the topic tell of it."""
 
     def scheduled() -> Any:
         found = json.loads(served.call("GET", "/briefings?audience=regulator")[2])["briefings"]
-        return [each for each in found if each["window"]["from"] == "2026-04-20"]
+        return [each for each in found if each["window"]["from"] == str(since)]
 
     (request,) = eventually(scheduled)
     assert published(served, request["id"])["requested_by"] == "schedule half-yearly"
@@ -115,7 +125,7 @@ def test_an_upload_is_verified(served: Serving, tmp_path: Path) -> None:
     form = json.loads(served.call("POST", "/uploads")[2])
     fields = [word for name, value in form["fields"].items() for word in ("-F", f"{name}={value}")]
     curl = ["curl", "--fail", "-sS", *fields, "-F", f"file=@{pdf};type=application/pdf", form["url"]]
-    subprocess.run(curl, check=True, timeout=30)
+    subprocess.run(curl, check=True, timeout=PATIENCE)
     status, _, body = served.call("POST", "/verifications", {"upload": form["upload"]})
     assert status == 200
     assert json.loads(body)["file"]["size"] == pdf.stat().st_size
@@ -186,7 +196,7 @@ def test_readme_session(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=240,
+            timeout=PATIENCE,
         )
     listing, verification = re.fullmatch(r"(\{.*\})(\{\"file\".*\})", done.stdout).groups()  # type: ignore[union-attr]
     (listed,) = json.loads(listing)["briefings"]
@@ -202,11 +212,15 @@ def test_readme_session(tmp_path: Path) -> None:
 def test_state_can_be_kept_nowhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Evidence that is not there ends it with status 2 and one line, and so does a state folder of something else."""
+    """Evidence that is not there ends it with status 2 and one line, as do settings under another name, and a state
+    folder of something else.
+    """
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     (tmp_path / "other").write_text("something else")
+    (shutil.copytree(EVIDENCE, tmp_path / "evidence") / "dataset.yml").touch()
     for arguments in (
         ["--evidence", str(tmp_path / "none")],
+        ["--evidence", str(tmp_path / "evidence")],
         ["--state", str(tmp_path)],
         ["--port", "99999"],
     ):
@@ -219,5 +233,5 @@ def test_extras_are_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     monkeypatch.setattr("reports.cli.serve.find_spec", lambda name: None if name == "moto" else object())
     assert main(["serve"]) == 2
     assert capsys.readouterr().err == (
-        "exhibit: this command needs moto: install exhibit with its extras `aws` and `local`\n"
+        "exhibit: this command needs moto: install requirements-dev.txt of Exhibit's source\n"
     )

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -101,6 +102,43 @@ def test_a_lock_has_what_the_project_declares(lock: str, extras: list[str]) -> N
 def test_the_locks_agree() -> None:
     """Tests run against the very releases that operators run."""
     assert set() == _pins(LOCKS[0]) - _pins(LOCKS[1])
+
+
+def test_the_distribution_has_a_name_of_its_own() -> None:
+    """The command is `exhibit`; the distribution is not, for a stranger's has that name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] == "exhibit-briefings"
+    assert project["scripts"] == {"exhibit": "reports.cli:program"}
+
+
+def test_nobody_is_told_to_install_a_package_by_its_name() -> None:
+    """Nothing that Exhibit prints or documents has a reader install what a package index has under some name."""
+    texts = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    for room in ("reports", "functions", "templates"):
+        texts += [file for file in (ROOT / room).rglob("*") if file.suffix in {".py", ".html", ".yaml"}]
+    advice = re.compile(
+        r"(pip|pipx|uv|uvx|poetry) (install|add|run)|install exhibit|exhibit(-briefings)?(==|\[)"
+    )
+    assert [file for file in texts if advice.search(file.read_text())] == []
+
+
+def test_failures_are_named_last(tmp_path: Path) -> None:
+    """`make test` ends with the names of the tests that failed, after the coverage and what was skipped."""
+    line = re.search(r"-m pytest (.+) --numprocesses", (ROOT / "Makefile").read_text())
+    assert line
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n\n\ndef test_good():\n    pass\n\n\ndef test_bad():\n    assert 1 == 2\n\n\n"
+        "def test_broken(missing):\n    pass\n\n\n@pytest.mark.skip\ndef test_skipped():\n    pass\n"
+    )
+    run = [sys.executable, "-m", "pytest", "-q", *line[1].split()]
+    shown = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False).stdout.splitlines()
+    table = next(n for n, line in enumerate(shown) if line.startswith("TOTAL"))
+    skipped, failed, broken, count = shown[-4:]
+    assert len(shown) - 4 > table
+    assert skipped.startswith("SKIPPED")
+    assert failed.startswith("FAILED test_it.py::test_bad")
+    assert broken.startswith("ERROR test_it.py::test_broken")
+    assert "1 failed" in count
 
 
 def test_help_lists_every_command(checkout: Path) -> None:

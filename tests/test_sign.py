@@ -18,10 +18,10 @@ from pyhanko_certvalidator import ValidationContext
 from reports.errors import InvalidRequest, InvalidSettings, Unavailable
 from reports.keys import LocalKey
 from reports.sign import sign
-from reports.timestamp import HttpTimestamper, LocalTimestamper
+from reports.timestamp import HttpTimestamper
 from reports.verify import verify
 from tests import conformance
-from tests.pki import NOW, READ, certify, new_key, pem, serving, sign_locally
+from tests.pki import NOW, certify, new_key, pem, reading, serving, sign_locally, stamper_of
 from tests.tools import needs, needs_verapdf
 
 
@@ -30,7 +30,7 @@ def opened(pdf: bytes) -> PdfFileReader:
 
 
 def valid(pdf: bytes, *trust: x509.Certificate) -> bool:
-    return {verdict.outcome for verdict in verify(pdf, trust, READ)} == {"valid"}
+    return {verdict.outcome for verdict in verify(pdf, trust, reading())} == {"valid"}
 
 
 class Fixed:
@@ -173,7 +173,7 @@ def test_rsa(unsigned, authority, tmp_path):
     certificate = certify(private)
     (tmp_path / "key.pem").write_bytes(pem(private) + certificate.public_bytes(Encoding.PEM))
     key = LocalKey.from_pem(tmp_path / "key.pem", tmp_path / "key.pem", NOW)
-    stamper = LocalTimestamper(authority.stamp_key)
+    stamper = stamper_of(authority)
     pdf = sign(unsigned, key, stamper, certificates=[authority.root], crls=[authority.crl])
     assert valid(pdf, certificate, authority.root)
 
@@ -232,7 +232,7 @@ def test_replayed_answer(unsigned, authority):
             "nonce": 1,
         }
     )
-    old = LocalTimestamper(authority.stamp_key).respond(request.dump())
+    old = stamper_of(authority).respond(request.dump())
     with pytest.raises(Unavailable, match="gave no time-stamp that can be used"):
         sign(unsigned, authority.key, Fixed(old))
 
@@ -248,7 +248,7 @@ def test_silent_revocation_service(unsigned, authority, tmp_path):
         pem(key) + b"".join(each.public_bytes(Encoding.PEM) for each in (leaf, root))
     )
     declaring = LocalKey.from_pem(tmp_path / "key.pem", tmp_path / "key.pem", NOW)
-    stamper = LocalTimestamper(authority.stamp_key)
+    stamper = stamper_of(authority)
     with pytest.raises(Unavailable, match="try again later"):
         sign(unsigned, declaring, stamper, certificates=[authority.root], crls=[authority.crl])
 
@@ -260,7 +260,7 @@ def test_missing_issuer(unsigned, authority, tmp_path):
     key = LocalKey.from_pem(tmp_path / "key.pem", tmp_path / "key.pem", NOW)
     missing = "comes without its issuer: add the certificate of CN=Exhibit local root"
     with pytest.raises(InvalidSettings, match=missing):
-        sign(unsigned, key, LocalTimestamper(authority.stamp_key))
+        sign(unsigned, key, stamper_of(authority))
 
 
 def test_signing_twice(signed, authority):
@@ -279,7 +279,7 @@ def test_signing_something_else(pdf, authority):
 def test_clock_of_the_authority(unsigned, authority):
     """The time of the signature is that of the time-stamp authority."""
     later = NOW + timedelta(minutes=2)
-    stamper = LocalTimestamper(authority.stamp_key, lambda: later)
+    stamper = stamper_of(authority, timedelta(minutes=2))
     pdf = sign(unsigned, authority.key, stamper, certificates=[authority.root], crls=[authority.crl])
     *_, stamp = verify(pdf, [authority.root], NOW + timedelta(minutes=3))
     assert f"signed by {later:%Y-%m-%dT%H:%M:%SZ}" in stamp.detail

@@ -13,12 +13,12 @@ from reports.spill import PREFIX, spill_folder
 from tests.publishing import ROOT
 
 HOLDER = """
-import sys, time
+import sys
 from reports.spill import spill_folder
 with spill_folder() as folder:
     open(folder + "/rows", "w").close()
     print(folder, flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -34,6 +34,7 @@ def holder(temporary: Path) -> tuple["subprocess.Popen[str]", Path]:
         [sys.executable, "-c", HOLDER],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(temporary)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -14,11 +14,12 @@ import pytest
 import yaml
 from cfnlint import api as cfnlint
 
-from reports import raw
+from reports.columns import COLUMNS
 from reports.errors import InvalidSettings
 from reports.evidence import locate
 from reports.rehearsal.template import TEMPLATE, Function, Resource, Stack
 from tests.permissions import ADAPTERS, LOGS, NEEDS, TRACES, documented
+from tests.tools import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 PARAMETERS = {
@@ -31,7 +32,7 @@ STACK = Stack(PARAMETERS)
 FUNCTIONS = STACK.functions.values()
 BUCKETS = STACK.of_type("AWS::S3::Bucket")
 TYPES = {
-    "text": "string",
+    **dict.fromkeys(("id", "heading", "text"), "string"),
     "integer": "bigint",
     "number": "double",
     "instant": "timestamp",
@@ -108,7 +109,7 @@ def run(tool: Path, *arguments: str | Path, home: Path) -> subprocess.CompletedP
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
 
 
@@ -334,7 +335,7 @@ def test_logs_are_kept_for_so_long() -> None:
 def test_tables_have_the_columns_that_are_read(logical: str, layout: str) -> None:
     """Each column that a view reads is in its table, in the type that it is read as, and no other."""
     found = dict(pair for name, type_ in columns(logical).items() for pair in leaves(name, type_))
-    wanted = {column.name: TYPES[column.type] for column in raw.COLUMNS[layout]}  # type: ignore[index]
+    wanted = {column.name: TYPES[column.type] for column in COLUMNS[layout]}  # type: ignore[index]
     if layout == "ocsf":
         assert found.pop("unmapped") == "map<string,string>"
         wanted = {name: type_ for name, type_ in wanted.items() if not name.startswith("unmapped.")}

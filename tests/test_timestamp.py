@@ -3,7 +3,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -14,7 +14,7 @@ from reports.timestamp import FirstOf, HttpTimestamper, LocalTimestamper
 from tests.contracts.timestamper import *  # noqa: F403
 from tests.contracts.timestamper import REQUEST, token
 from tests.pki import NOW
-from tests.tools import needs
+from tests.tools import PATIENCE, needs
 
 
 @pytest.fixture(params=["local", "http", "first of"])
@@ -47,7 +47,14 @@ def answering(*statuses: int) -> Iterator[tuple[str, list[bytes]]]:
             yield f"http://127.0.0.1:{server.server_port}/tsa", seen
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(PATIENCE)
+
+
+def test_the_time_is_now(authority):
+    """The local authority stamps the time at which it is asked, in whole seconds."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    stamped = token(LocalTimestamper(authority.stamp_key).respond(REQUEST))["gen_time"].native
+    assert before <= stamped <= datetime.now(UTC)
 
 
 @needs("openssl")
@@ -67,7 +74,7 @@ def test_overloaded_then_well():
     """An overloaded authority is asked again, after a longer wait each time."""
     waits: list[float] = []
     with answering(503, 429, 200) as (url, seen):
-        assert HttpTimestamper(url, sleep=waits.append).respond(REQUEST) == b"answer"
+        assert HttpTimestamper(url, timeout=PATIENCE, sleep=waits.append).respond(REQUEST) == b"answer"
     assert seen == [REQUEST] * 3
     assert [wait for wait in waits if wait] == [1, 2]
 
@@ -78,14 +85,14 @@ def test_overloaded_for_good():
         answering(500, 500, 500, 200) as (url, seen),
         pytest.raises(Unavailable, match=rf"{url} did not answer \(status 500\)"),
     ):
-        HttpTimestamper(url, sleep=lambda _: None).respond(REQUEST)
+        HttpTimestamper(url, timeout=PATIENCE, sleep=lambda _: None).respond(REQUEST)
     assert len(seen) == 3
 
 
 def test_refusal_is_final():
     """An authority that refuses a request is not asked again."""
     with answering(403, 200) as (url, seen), pytest.raises(Unavailable, match=r"\(status 403\)"):
-        HttpTimestamper(url, sleep=lambda _: None).respond(REQUEST)
+        HttpTimestamper(url, timeout=PATIENCE, sleep=lambda _: None).respond(REQUEST)
     assert len(seen) == 1
 
 
@@ -102,7 +109,7 @@ def test_nobody_there():
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}/tsa"
     with pytest.raises(Unavailable, match=rf"{url} did not answer \(.*refused"):
-        HttpTimestamper(url, sleep=lambda _: None).respond(REQUEST)
+        HttpTimestamper(url, timeout=PATIENCE, sleep=lambda _: None).respond(REQUEST)
 
 
 @pytest.mark.parametrize("url", ["", "example", "file:///etc/passwd", "ftp://example/tsa", "http://"])
@@ -122,13 +129,14 @@ def test_clock_is_read_each_time(authority):
 
 def test_the_second_is_asked_when_the_first_is_away(network, authority):
     """An authority that nobody answers for is passed over; where none answers, what each said is told."""
-    with socket.create_server(("127.0.0.1", 0)) as closing:
-        url = f"http://127.0.0.1:{closing.getsockname()[1]}"
-    away = HttpTimestamper(url, attempts=1)
-    answer = FirstOf((away, network.timestamper)).respond(REQUEST)
-    assert tsp.TimeStampResp.load(answer)["status"]["status"].native == "granted"
-    with answering(503) as (other, _), pytest.raises(Unavailable) as refused:
-        FirstOf((away, HttpTimestamper(other, attempts=1))).respond(REQUEST)
+    with socket.socket() as silent:  # holds the port, and does not listen
+        silent.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        away = HttpTimestamper(url, attempts=1)
+        answer = FirstOf((away, network.timestamper)).respond(REQUEST)
+        assert tsp.TimeStampResp.load(answer)["status"]["status"].native == "granted"
+        with answering(503) as (other, _), pytest.raises(Unavailable) as refused:
+            FirstOf((away, HttpTimestamper(other, PATIENCE, attempts=1))).respond(REQUEST)
     assert url in str(refused.value)
     assert "status 503" in str(refused.value)
 

@@ -18,7 +18,7 @@ from reports.pdf.strength import WeakError, check_certificate, check_signed
 from reports.sign import sign
 from reports.timestamp import LocalTimestamper
 from reports.verify import verify
-from tests.pki import NOW, READ, certify, new_key
+from tests.pki import NOW, certify, new_key, reading, stamper_of
 from tests.remade import stamped
 
 CA = x509.BasicConstraints(ca=True, path_length=None)
@@ -28,8 +28,8 @@ WEAK_AND_STRONG = [*((each, False) for each in WEAK), (SHA256(), True), (None, T
 VALID = {"integrity": "valid", "signer": "valid", "time-stamp": "valid"}
 
 
-def found(pdf, trust, trust_tsa=(), now=READ):
-    return {verdict.check: verdict.outcome for verdict in verify(pdf, trust, now, trust_tsa)}
+def found(pdf, trust, trust_tsa=(), now=None):
+    return {verdict.check: verdict.outcome for verdict in verify(pdf, trust, now or reading(), trust_tsa)}
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +96,11 @@ def test_a_list_about_a_certificate_that_names_none(two, authority, revoked, iss
     )
     pdf, *_ = two
     unsigned = pdf[: sign_module.read_pages(pdf).length]
-    stamper = LocalTimestamper(authority.stamp_key)
+    stamper = stamper_of(authority)
     signed = sign(
         unsigned, LocalKey((leaf, root), key), stamper, certificates=[authority.root], crls=[authority.crl]
     )
-    pdf = stamped(signed, LocalTimestamper(authority.stamp_key), [("CRLs", listed)])
+    pdf = stamped(signed, stamper_of(authority), [("CRLs", listed)])
     assert found(pdf, [root, authority.root]) == {**VALID, "signer": outcome}
 
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import reports.sample
-from reports import query, registry
+from reports import registry
 from reports.accounts import pseudonymised
 from reports.assets import TEMPLATES, Resources
 from reports.attach import attachments
@@ -25,6 +25,7 @@ from reports.errors import InvalidSettings
 from reports.evidence import FolderEvidence
 from reports.figures import Ledger
 from reports.group import group
+from reports.query import Inquiry
 from reports.query_duckdb import DuckDBEngine
 from reports.register import Head
 from reports.registry import Attribution, Dataset, Entry, Issuer, Law, Registry, parse
@@ -33,7 +34,7 @@ from reports.resolve import Window
 from reports.sample import write_sample
 from reports.typeset import PAGE_SIZES, typeset
 from tests.conformance import validate
-from tests.fakes import KEY, Detection, FakeEngine, source_of
+from tests.fakes import AS_OF, KEY, Detection, FakeEngine, source_of
 from tests.tools import needs, needs_verapdf
 
 pytestmark = needs("pdftotext")
@@ -86,8 +87,7 @@ def brief(
 ) -> Briefing:
     if not isinstance(delivered, Evidence):
         source = source_of(delivered)
-        delivered = collect(query.tallies(window, 7), FakeEngine(delivered), source, lambda *_: None)
-    as_of = datetime(2026, 6, 20, 12, tzinfo=UTC)
+        delivered = collect(Inquiry(window, AS_OF), FakeEngine(delivered), source, lambda *_: None)
     campaigns = group(delivered, settings.registry)
     return compose(
         window,
@@ -95,7 +95,7 @@ def brief(
         campaigns,
         audience,
         settings=settings,
-        as_of=as_of,
+        as_of=AS_OF,
         register=HEAD,
         account_table=pseudonymised(campaigns.each_account, KEY) if audience == "regulator" else None,
     )
@@ -140,7 +140,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Settings
     folder = tmp_path_factory.mktemp("typeset") / "sample"
     write_sample(folder)
     source = FolderEvidence(folder)
-    evidence = collect(query.tallies(WINDOW, 7), DuckDBEngine(source), source, lambda *_: None)
+    evidence = collect(Inquiry(WINDOW, AS_OF), DuckDBEngine(source), source, lambda *_: None)
     written = Settings(
         parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
         parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),
@@ -440,7 +440,11 @@ def test_hostile_text_is_printed_as_text(audience: Audience) -> None:
         for text in HOSTILE
         for d in detections([text], 2, network=text, capability=text, detector=text, detector_version=text)
     ]
-    entries = [Entry(campaign_id=text, name=text, methods=(text,), response=text) for text in HOSTILE[1:]]
+    entries = [
+        Entry(campaign_id=text, name=text, methods=(text,), response=text)
+        for text in HOSTILE[1:]
+        if "\0" not in text
+    ]
     written = settings(Registry(campaigns=tuple(entries)), name=HOSTILE[0])
     html, _ = typeset(brief(delivered, written, audience), OURS, "letter")
     shown = flat(text_of(pages(html)))

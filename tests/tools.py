@@ -1,6 +1,9 @@
 """Programs that are not Python's, which some tests ask for a second opinion."""
 
 import shutil
+import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,18 @@ _PACKAGES = {  # Debian's names
     "pdftotext": "poppler-utils",
     "pk12util": "libnss3-tools",
 }
+
+PATIENCE = 3600.0
+"""Seconds after which something hangs, however busy the machine: no test waits for less, and none for as long."""
+
+
+def eventually(found: Callable[[], Any]) -> Any:
+    """What is found as soon as it is there."""
+    end = time.monotonic() + PATIENCE
+    while not (answer := found()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return answer
 
 
 def needs(program: str) -> pytest.MarkDecorator:

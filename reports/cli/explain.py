@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> int:
     if holder := reader(options):
         from reports.reproduce import recompute
 
-        with Steps() as steps, holder.means(briefing) as means:
-            chains = held_against(chains, recompute(briefing, means, steps).printed)
+        with Steps() as steps:
+            chains = held_against(chains, recompute(briefing, holder, steps).printed)
     if options.json:
         say(json.dumps(_data(briefing, chains), indent=2, ensure_ascii=False))
     else:

@@ -19,6 +19,7 @@ CHOSEN = (
     "out",
     "templates",
     "page_size",
+    "marking",
     "settling_days",
     "signing_key",
     "timestamp_url",
@@ -74,6 +75,12 @@ def _add_look(publish: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=Path,
         help="templates, style sheets, issuer.yaml and law.yaml of your own, in place of Exhibit's",
+    )
+    look(
+        "--marking",
+        metavar="TLP",
+        help="TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED, in place of the one in issuer.yaml; one of "
+        "both is needed, unless the evidence is synthetic",
     )
     look("--page-size", choices=("letter", "a4"), default="letter", help="default: letter")
 

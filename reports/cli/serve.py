@@ -34,7 +34,7 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if any(find_spec(name) is None for name in NEEDED):
-        raise InvalidSettings("this command needs moto: install exhibit with its extras `aws` and `local`")
+        raise InvalidSettings("this command needs moto: install requirements-dev.txt of Exhibit's source")
     from reports.rehearsal.serve import Choices, served
 
     gc.enable()  # this command is the one that goes on

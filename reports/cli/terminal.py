@@ -148,7 +148,9 @@ def aws(service: str) -> Any:
     try:
         import boto3  # type: ignore[import-untyped]  # noqa: PLC0415
     except ImportError:
-        raise InvalidSettings("this command needs boto3: install exhibit with its extra `aws`") from None
+        raise InvalidSettings(
+            "this command needs boto3: install requirements-aws.txt of Exhibit's source"
+        ) from None
     from reports.faults import translated  # noqa: PLC0415
 
     with translated(f"AWS {service}"):

@@ -69,6 +69,6 @@ def _data(judged: Judged) -> dict[str, Any]:
     found: dict[str, Any] = {} if judged.briefing_bytes is None else {"briefing_bytes": judged.briefing_bytes}
     found |= {"verdicts": [asdict(verdict) for verdict in judged.verdicts]}
     if judged.held:
-        found["objects"] = asdict(judged.held)
+        found["objects"] = judged.held.data
         found["differences"] = [each.data("recorded", "computed") for each in judged.differences]
     return found

@@ -100,9 +100,7 @@ def over_folder(root: Path) -> Relations:
             tempfile.TemporaryDirectory() as spill,
             raw.connection(root.absolute(), spill, MEMORY) as con,
         ):
-            for layout in sorted({o.layout for o in listed}):
-                objects = [o for o in listed if o.layout == layout]
-                con.execute(f"create view {layout} as {raw.relation(con, root.absolute(), objects)}")
+            raw.make_views(con, root.absolute(), listed)
             yield con
 
     return relations
@@ -208,9 +206,10 @@ class AthenaService:
     def stop(self) -> None:
         """Begin nothing any more, and end what runs."""
         self._stopped = True
-        self.engine.interrupt()
         for thread in self._threads:
-            thread.join()
+            while thread.is_alive():
+                self.engine.interrupt()  # again and again: one that is about to begin does not notice
+                thread.join(0.1)
 
     def look(self, execution: Execution) -> None:
         """Note that somebody looks how an execution stands."""

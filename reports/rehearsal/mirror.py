@@ -11,12 +11,13 @@ from typing import Any
 
 import duckdb
 
+from reports.evidence_s3 import S3Evidence
 from reports.rehearsal.athena import over_folder
 
 
 @dataclass
 class Mirror:
-    """The objects of a bucket as files of a folder, as they are when a statement begins."""
+    """The evidence objects of a bucket as files of a folder, as they are when a statement begins."""
 
     s3: Any
     bucket: str
@@ -26,26 +27,33 @@ class Mirror:
 
     @contextmanager
     def relations(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The tables over the folder, brought up to date."""
+        """The tables over the folder, brought up to date; raises `InvalidEvidence` as `S3Evidence.list` does."""
         with self._one:
             self._follow()
         with over_folder(self.folder)() as con:
             yield con
 
     def size(self) -> int:
-        """The bytes of all objects: nothing is left out, as a partition is on AWS."""
+        """The bytes of all of them: nothing is left out, as a partition is on AWS."""
         return sum((self.folder / name).stat().st_size for name in self._tags)
 
     def _follow(self) -> None:
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
-        there = {each["Key"]: each["ETag"] for page in pages for each in page.get("Contents", ())}
+        there = {each.name: each.state for each in S3Evidence(self.s3, self.bucket).list()}
         for name in self._tags.keys() - there.keys():
-            (self.folder / name).unlink()
+            self._drop(name)
             del self._tags[name]
         for name, tag in there.items():
             if self._tags.get(name) != tag:
                 self._fetch(name)
                 self._tags[name] = tag
+
+    def _drop(self, name: str) -> None:
+        """Remove a file, and the folders that are empty then: a bucket has none."""
+        file = self.folder / name
+        file.unlink()
+        for parent in file.relative_to(self.folder).parents[:-1]:
+            if not any((self.folder / parent).iterdir()):
+                (self.folder / parent).rmdir()
 
     def _fetch(self, name: str) -> None:
         file = self.folder / name

@@ -30,6 +30,7 @@ from reports.deployed import CHAIN, TRUST
 from reports.errors import InvalidSettings
 from reports.evidence import FolderEvidence
 from reports.keys import LocalAuthority
+from reports.names import BESIDE_EVIDENCE, check_beside
 from reports.rehearsal.account import ACCOUNT, CREDENTIALS, REGION, TIMESTAMP, Account, client
 from reports.rehearsal.athena import AthenaService, DuckDBAthena
 from reports.rehearsal.deploy import Client, arn, connect, deploy
@@ -118,7 +119,9 @@ def _evidence(choices: Choices, folder: Path) -> Path:
     evidence = choices.evidence or folder / SAMPLE
     if choices.evidence is None:
         write_sample(evidence)
-    FolderEvidence(evidence).list()
+    source = FolderEvidence(evidence)
+    check_beside(source.tops())
+    source.list()
     return evidence
 
 
@@ -170,11 +173,11 @@ def _fill(s3: Any, stack: Stack, folder: Path, evidence: Path, authority: LocalA
 
     The sample ends on a day of its own: Exhibit's schedules would ask for last week and find nothing.
     """
-    located = (each.name for each in FolderEvidence(evidence).list())
-    for name in (*located, "campaigns.yaml", "dataset.yaml"):
-        if (evidence / name).exists():
-            content = (evidence / name).read_bytes()
-            s3.put_object(Bucket=EVIDENCE, Key=name, Body=content, ChecksumAlgorithm="SHA256")
+    source = FolderEvidence(evidence)
+    written = (name for name in BESIDE_EVIDENCE if source.text(name) is not None)
+    for name in (*(each.name for each in source.list()), *written):
+        content = (evidence / name).read_bytes()
+        s3.put_object(Bucket=EVIDENCE, Key=name, Body=content, ChecksumAlgorithm="SHA256")
     settings = stack.resources["SettingsBucket"].name
     if evidence == folder / SAMPLE:
         s3.put_object(Bucket=settings, Key=schedules.FILE, Body=b"schedules: []\n")

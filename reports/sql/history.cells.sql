@@ -7,5 +7,5 @@ select
     count(*) as detections,
     sum(exchange_count) as exchanges
 from latest
-where coalesce(event_day between cast(? as date) and cast(? as date), true)
+where standing in ('tied', 'unsound') or event_day between cast(? as date) and cast(? as date)
 group by 1, 2, 3, 4

@@ -31,7 +31,7 @@ from (
         case when confidence >= 0.9 then 3 when confidence >= 0.7 then 2 when confidence >= 0.5 then 1 else 0 end
             as band
     from latest
-    where coalesce(event_day between cast(? as date) and cast(? as date), true)
+    where standing in ('tied', 'unsound') or event_day between cast(? as date) and cast(? as date)
 ) as banded
 group by grouping sets (
     (standing, event_day, campaign_id, account_id, network, country),

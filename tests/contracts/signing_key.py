@@ -7,9 +7,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from reports.keys import LocalAuthority, SigningKey
 from reports.sign import sign
-from reports.timestamp import LocalTimestamper
 from reports.verify import verify
-from tests.pki import READ
+from tests.pki import reading, stamper_of
 
 
 def check(key: SigningKey, signature: bytes, message: bytes) -> None:
@@ -48,8 +47,8 @@ def test_a_briefing_is_valid_for_who_trusts_its_certificate(
     signing_key: SigningKey, unsigned: bytes, authority: LocalAuthority
 ) -> None:
     """A briefing that is signed is valid for whoever trusts the last certificate of the chain, and for nobody else."""
-    stamper = LocalTimestamper(authority.stamp_key)
+    stamper = stamper_of(authority)
     pdf = sign(unsigned, signing_key, stamper, certificates=[authority.root], crls=[authority.crl])
     assert pdf.startswith(unsigned)
-    assert {v.outcome for v in verify(pdf, [signing_key.chain[-1], authority.root], READ)} == {"valid"}
-    assert "invalid" in {v.outcome for v in verify(pdf, [authority.root], READ)}
+    assert {v.outcome for v in verify(pdf, [signing_key.chain[-1], authority.root], reading())} == {"valid"}
+    assert "invalid" in {v.outcome for v in verify(pdf, [authority.root], reading())}

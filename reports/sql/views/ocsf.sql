@@ -1,9 +1,12 @@
 -- OCSF Detection Finding (class_uid 2004) in Amazon Security Lake's layout, as the columns that every question asks for.
 -- A finding's time is when it was made, not when the activity happened, and its updates land in later partitions:
--- so the event day comes from the activity, and an id is resolved over all partitions that are read.
+-- so the event day comes from the activity, and an id is resolved over all partitions that are read. Each account of a
+-- source gives ids of its own, whatever the region.
 select
     cast(date_parse(eventday, '%Y%m%d') as date) as delivered_day,
     date '1970-01-01' as revised_within,
+    regexp_extract("$path", '^.*/ext/([^/]+)/([^/]+/)*[rR][eE][gG][iI][oO][nN]=', 1)
+    || '/' || regexp_extract("$path", '/[aA][cC][cC][oO][uU][nN][tT][iI][dD]=([^/]+)/[eE][vV][eE][nN][tT][dD][aA][yY]=', 1) as origin,
     cast(first_seen as date) as event_day,
     finding_info.uid as detection_id,
     revised_at,
@@ -16,23 +19,22 @@ select
         when 6 then 'deleted'
     end as status,
     element_at(evidences, 1).actor.user.uid as account_id,
-    nullif(element_at(unmapped, 'campaign_id'), '') as campaign_id,
+    element_at(unmapped, 'campaign_id') as campaign_id,
     first_seen,
     last_seen,
     "count" as exchange_count,
     cast(element_at(unmapped, 'output_tokens') as bigint) as output_tokens,
-    nullif(element_at(finding_info.types, 1), '') as capability,
-    nullif(finding_info.analytic.name, '') as detector,
-    nullif(finding_info.analytic.version, '') as detector_version,
+    element_at(finding_info.types, 1) as capability,
+    finding_info.analytic.name as detector,
+    finding_info.analytic.version as detector_version,
     cast(confidence_score as double) / 100 as confidence,
-    nullif(element_at(unmapped, 'network'), '') as network,
-    nullif(element_at(unmapped, 'country'), '') as country,
-    regexp_extract("$path", '^.*/(ext/[^/]+/.+)$', 1) as object
+    element_at(unmapped, 'network') as network,
+    element_at(unmapped, 'country') as country,
+    regexp_extract("$path", '^.*/(ext/[^/]+/([^/]+/)*[rR][eE][gG][iI][oO][nN]=.+)$', 1) as object
 from (
     -- Milliseconds since 1970 are more than date_add takes at once: days first, then the rest of them
     select
         *,
-        "$path",
         date_add(
             'millisecond',
             made % 86400000,
