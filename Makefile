@@ -1,11 +1,13 @@
 # Exhibit's commands. What they need is set up in .venv on first use, and again when its requirements change.
 
 PYTHON ?= python3
+PORT := 8080
+STATE := local
 
 REQUEST := --evidence sample --window 2026-04-22/2026-06-05 --as-of 2026-06-20T12:00:00Z --keys keys --out briefings
 LIBRARIES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 IMAGE_TOOLS := buildah debootstrap
-TEST_TOOLS := curl default-jdk-headless libjaxb-java libnss3-tools librhino-java openssl poppler-utils
+TEST_TOOLS := curl default-jdk-headless libjaxb-java libnss3-tools librhino-java maven openssl poppler-utils
 
 ifeq ($(shell uname -s),Darwin)
 # Where Homebrew keeps Pango. A part of each command because macOS drops exported DYLD_ variables in /bin/sh.
@@ -30,13 +32,10 @@ briefing: .venv/exhibit .venv/libraries ## publish the sample briefings, for a l
 	$(EXHIBIT) sample sample
 	$(EXHIBIT) publish $(REQUEST) --audience lawmaker
 	$(EXHIBIT) publish $(REQUEST) --audience regulator
-	@for pdf in briefings/*.pdf; do \
-	  echo "$(EXHIBIT) verify $$pdf --trust keys/root.cert.pem"; \
-	  $(EXHIBIT) verify "$$pdf" --trust keys/root.cert.pem || exit; \
-	done
+	$(EXHIBIT) verify briefings/*.pdf --trust keys/root.cert.pem
 
-local: .venv/dev .venv/libraries ## serve the deployed system on this machine until Ctrl-C, its state in local/
-	@$(EXHIBIT) serve --state local
+local: .venv/dev .venv/libraries ## serve the deployed system on this machine until Ctrl-C (PORT=8080 STATE=local)
+	@$(EXHIBIT) serve --port "$(PORT)" --state "$(STATE)"
 
 test: .venv/dev .venv/libraries .venv/tools .venv/linters ## run the tests, with branch coverage
 	@$(VENV_PYTHON) -m pytest -rsfE --cov --numprocesses auto

@@ -27,6 +27,7 @@ from reports.register import Entry, Head
 from reports.store import Store
 
 if TYPE_CHECKING:
+    from reports.render import Rendered  # which loads WeasyPrint
     from reports.verify import Verdict  # which loads pyHanko
 
 RECEIPT = ".receipt.json"
@@ -53,7 +54,8 @@ class Receipt:
 
     `content_sha256` leaves out what changes from run to run: it is how the same content is known again.
     `unsigned` are the first bytes of the document, before its signature. `request` is the id of the request that it was
-    published for, where requests have ids.
+    published for, where requests have ids. `printed_as_codes` are the characters that no font had, or that would hide
+    or reorder others, such as `U+1F600`; where there are none, JSON has no such key.
     """
 
     report_number: str
@@ -71,6 +73,7 @@ class Receipt:
     figures: dict[str, str]
     software: dict[str, str]
     request: str | None = None
+    printed_as_codes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -89,7 +92,10 @@ class Receipt:
 
     def json(self) -> str:
         """The receipt as it is stored and printed."""
-        return register.as_stored(asdict(self)).decode()
+        found = asdict(self)
+        if not self.printed_as_codes:
+            del found["printed_as_codes"]
+        return register.as_stored(found).decode()
 
 
 def settle(store: Store) -> Head:
@@ -172,7 +178,7 @@ def _published_meanwhile(store: Store, receipt: Receipt) -> Receipt:
 
 def receipt_of(
     briefing: Briefing,
-    unsigned: bytes,
+    rendered: Rendered,
     signed: bytes,
     *,
     digests: tuple[str, str],
@@ -191,7 +197,7 @@ def receipt_of(
         as_of=f"{briefing.as_of:%Y-%m-%dT%H:%M:%SZ}",
         synthetic=briefing.synthetic,
         document=Document(digest, len(signed), f"{stem}-{digest[:12]}.pdf"),
-        unsigned=Bytes(hashlib.sha256(unsigned).hexdigest(), len(unsigned)),
+        unsigned=Bytes(hashlib.sha256(rendered.pdf).hexdigest(), len(rendered.pdf)),
         content_sha256=digests[0],
         evidence_sha256=digests[1],
         verdicts=tuple(asdict(verdict) for verdict in verdicts),
@@ -200,6 +206,7 @@ def receipt_of(
             "accounts": str(first.accounts.value),
         },
         software={"name": "exhibit", "version": __version__},
+        printed_as_codes=rendered.printed_as_codes,
     )
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+from base64 import b64decode
+from binascii import Error
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from posixpath import dirname, join, normpath
 from stat import S_ISREG
 from typing import NoReturn
+from urllib.parse import unquote
 
-from reports.errors import InvalidSettings
-from reports.fonts import FONTS
+from reports.errors import InvalidSettings, kind_of
+from reports.fonts import FONTS, HouseFont, read_font
 
 _HERE = Path(__file__).parent
 TEMPLATES = next(path for path in (_HERE / "templates", _HERE.parent / "templates") if path.is_dir())
@@ -68,21 +73,79 @@ class Resources:
     def _own(self) -> tuple[Path, ...]:
         return tuple(folder for folder in self.folders if folder != TEMPLATES)
 
+    def find(self, name: str) -> bytes | None:
+        """Return the bytes of a file of the folders, or None where none has it."""
+        path = _first(self.folders, name)
+        return _content(path) if path else None
+
     def digest(self) -> str:
         """SHA-256 over the names and contents of all files of the folders, in hexadecimal."""
         digest = hashlib.sha256()
         for folder in self.folders:
+            _check(folder)
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 name = path.relative_to(folder).as_posix()
-                digest.update(name.encode() + b"\0" + hashlib.sha256(_content(path)).digest())
+                digest.update(
+                    name.encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(_content(path)).digest()
+                )
         return digest.hexdigest()
+
+    def fonts(self) -> tuple[HouseFont, ...]:
+        """What the fonts of an organisation's own folders can show: those that `@font-face` of a file there names."""
+        return tuple(font for folder in self.folders if folder != TEMPLATES for font in self._fonts(folder))
+
+    def _fonts(self, folder: Path) -> Iterator[HouseFont]:
+        for path in sorted(path for kind in ("css", "html") for path in folder.rglob(f"*.{kind}")):
+            text = _COMMENT.sub("", path.read_text(errors="replace"))
+            for face in _FACE.findall(text):
+                ranges = _ranges(face)
+                for url in _URL.findall(face):
+                    font = self._font(url, dirname(path.relative_to(folder).as_posix()))
+                    if font:
+                        yield font.within(ranges) if ranges else font
+
+    def _font(self, url: str, folder: str) -> HouseFont | None:
+        try:
+            if url.startswith("data:"):
+                return read_font(b64decode(url.partition(",")[2]))
+            return read_font(self.read(normpath(join(folder, unquote(url)))))
+        except (InvalidSettings, Error):  # told when the pages ask for it
+            return None
+
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_FACE = re.compile(r"@font-face\s*\{([^}]*)\}", re.IGNORECASE)
+_URL = re.compile(r"""url\(\s*["']?([^"')]+?)["']?\s*\)""", re.IGNORECASE)
+_UNICODE_RANGE = re.compile(r"unicode-range\s*:([^;}]*)", re.IGNORECASE)
+_RANGE = re.compile(r"U\+([0-9A-F]{1,6})(\?*)(?:-([0-9A-F]{1,6}))?", re.IGNORECASE)
+
+
+def _ranges(face: str) -> list[range]:
+    """The code points that a face is for (CSS Fonts, `unicode-range`); none where it is for all that it has."""
+    wanted = _UNICODE_RANGE.search(face)
+    return [
+        range(int(first + "0" * len(any_), 16), int(last or first + "F" * len(any_), 16) + 1)
+        for first, any_, last in _RANGE.findall(wanted[1] if wanted else "")
+    ]
+
+
+def _check(folder: Path) -> None:
+    """Raise `InvalidSettings` for a folder in it that cannot be read, and would be passed over."""
+
+    def stop(error: OSError) -> NoReturn:
+        raise kind_of(error, InvalidSettings)(
+            f"{error.filename}: cannot be read: {error.strerror}: allow it, or take it away"
+        )
+
+    for _ in os.walk(folder, onerror=stop):
+        pass
 
 
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InvalidSettings(
+        raise kind_of(error, InvalidSettings)(
             f"{path}: cannot be read: {error.strerror}: allow it, or take it away"
         ) from None
 
@@ -122,5 +185,5 @@ def _within(folder: Path, name: str) -> Path | None:
     try:
         path = (folder / name).resolve()
         return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
-    except (OSError, ValueError):  # a name too long for the file system, or with a null byte
+    except (OSError, RuntimeError, ValueError):  # a name too long, links in a circle, a null byte
         return None

@@ -37,10 +37,13 @@ class Attachment:
 
 
 def attachments(
-    briefing: Briefing, figures: Sequence[Figure], pages: Mapping[str, Any]
+    briefing: Briefing, figures: Sequence[Figure], pages: Mapping[str, Any], coded: Sequence[str] = ()
 ) -> tuple[Attachment, ...]:
-    """The attached files of a briefing; `pages` is what `evidence.json` says about how the pages are made."""
-    data = briefing_data(briefing, figures)
+    """The attached files of a briefing; `pages` is what `evidence.json` says about how the pages are made.
+
+    `coded` are the characters that the pages show as codes.
+    """
+    data = briefing_data(briefing, figures, coded)
     files = [
         Attachment(
             "briefing.json",
@@ -83,8 +86,9 @@ def as_json(data: Any) -> bytes:
     return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def briefing_data(briefing: Briefing, figures: Iterable[Figure]) -> dict[str, Any]:
+def briefing_data(briefing: Briefing, figures: Iterable[Figure], coded: Iterable[str] = ()) -> dict[str, Any]:
     """`briefing.json`: days as YYYY-MM-DD, instants RFC 3339 in UTC."""
+    codes = list(coded)
     return {
         "audience": briefing.audience,
         "window": {"from": str(briefing.window.first), "to": str(briefing.window.last)},
@@ -120,6 +124,7 @@ def briefing_data(briefing: Briefing, figures: Iterable[Figure]) -> dict[str, An
             ],
         },
         "requests": list(briefing.settings.registry.requests) if briefing.audience == "lawmaker" else [],
+        **({"printed_as_codes": codes} if codes else {}),
         "figures": [figure.data for figure in figures],
     }
 
@@ -211,7 +216,7 @@ def statement(briefing: Briefing, pages: Mapping[str, Any]) -> dict[str, Any]:
             "addressee": briefing.settings.issuer.addressee.get(briefing.audience),
             "marking": briefing.settings.marking,
             "pages": dict(pages),
-            "software": {"name": "exhibit", "version": __version__},
+            "software": {"version": __version__, "name": "exhibit"},
         },
     }
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
@@ -25,6 +24,7 @@ from reports.pdf.pages import MOST_BYTES
 from reports.requests import Requests
 from reports.store import Store
 from reports.store_s3 import S3Store
+from reports.tsa_url import TsaUrl
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -59,7 +59,7 @@ class Environment:
     database: str
     signing_key: str
     pseudonym_key: str
-    timestamp_urls: tuple[str, ...]
+    timestamp_urls: tuple[str, ...] = field(repr=False)  # they may hold passwords
     settling_days: int
     max_receives: int
     topic: str
@@ -93,8 +93,10 @@ def _prefix(variable: str, text: str) -> str:
 def _urls(variable: str, text: str) -> tuple[str, ...]:
     urls = tuple(url.strip() for url in text.split(","))
     for url in urls:
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-            raise InvalidSettings(f"{variable}: {url!r} is not a URL: separate authorities by commas")
+        try:
+            TsaUrl.parse(url)
+        except InvalidSettings as error:
+            raise InvalidSettings(f"{variable}: {error}; separate authorities by commas") from None
     return urls
 
 

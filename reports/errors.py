@@ -13,6 +13,35 @@
 A message is one printable line: what is wrong, where (file, row, column or field), and what to do.
 """
 
+import errno
+import os
+
+# What the operating system says of a name, a kind of file or a permission: another name is the remedy.
+_NAMED = frozenset(
+    {
+        *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG),
+        *(errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV, errno.ENXIO, errno.ENODEV),
+        *(errno.EILSEQ, errno.ETXTBSY, errno.EBUSY),
+    }
+)
+_ADVICE = {
+    errno.EACCES: "allow it, or name another",
+    errno.EPERM: "allow it, or name another",
+    errno.ENAMETOOLONG: "name a shorter one",
+    errno.ENOSPC: "make room for it",
+    errno.EDQUOT: "make room for it",
+    errno.EFBIG: "allow larger files (ulimit -f)",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENFILE: "allow more open files",
+    errno.ENOMEM: "allow it more memory",
+}
+# What is short, and may not be next time
+_SHORT = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
+    *(errno.EIO, errno.ENOLCK),
+)
+_LONGEST_REASON = 300
+
 
 class ExhibitError(Exception):
     """An error with a message for people and an exit status for scripts."""
@@ -20,8 +49,7 @@ class ExhibitError(Exception):
     exit_status = 3
 
     def __init__(self, message: str) -> None:
-        line = " ".join(message.split())
-        super().__init__("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line))
+        super().__init__("".join(map(_printable, " ".join(message.split()))))
 
 
 class CheckFailed(ExhibitError):
@@ -60,3 +88,45 @@ class Unreadable(Unavailable):
 
 class Unfinished(Unavailable):
     """What was asked is still being answered: to ask again meets the same answer."""
+
+
+def kind_of(error: Exception, wrong: type[ExhibitError] = InvalidRequest) -> type[ExhibitError]:
+    """What a refusal of the operating system is, or of a library that quotes it.
+
+    `wrong` where another name or a permission is the remedy, else `Unavailable`: no room, no memory, too many open
+    files, a disk that fails.
+    """
+    if isinstance(error, OSError):
+        return wrong if error.errno in _NAMED else Unavailable
+    words = ("Out of Memory", *map(os.strerror, _SHORT))
+    return Unavailable if any(each in str(error) for each in words) else wrong
+
+
+def reason_of(error: Exception) -> str:
+    """Why the operating system refused, in its own words, as far as they can be found in what a library says."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)[:_LONGEST_REASON] or type(error).__name__
+    quoted = (os.strerror(each) for each in _SHORT if os.strerror(each) in str(error))
+    return next(quoted, str(error)[:_LONGEST_REASON])
+
+
+def of_system(error: OSError) -> ExhibitError:
+    """What the operating system refused, as an error as `kind_of` says, which names the file where the system does."""
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    reason = reason_of(error)
+    if error.errno == errno.ENOENT and not where:  # only the working folder has no name
+        where, reason = "the working folder", "it is not there any more"
+    return kind_of(error)(f"{where or 'the system refused what was asked of it'}: {reason}: {advice(error)}")
+
+
+def advice(error: OSError) -> str:
+    """What to do about what the operating system refused."""
+    return _ADVICE.get(error.errno or 0, "name another" if error.errno in _NAMED else "run again")
+
+
+def _printable(character: str) -> str:
+    """The character, or its code; a byte of a file's name that is not UTF-8 as that byte."""
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"

@@ -18,7 +18,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar
 
-from reports.errors import InvalidEvidence, InvalidRequest
+from reports.errors import InvalidEvidence, InvalidRequest, kind_of
 
 T = TypeVar("T")
 Layout = Literal["flat", "ocsf"]
@@ -314,7 +314,7 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InvalidEvidence(
+        raise kind_of(error, InvalidEvidence)(
             f"{error.filename}: cannot be read: {error.strerror}: allow it, or deliver it again"
         ) from None
 
@@ -331,12 +331,20 @@ def _is_utf8(name: str) -> bool:
         return False
 
 
+def is_utf8_path(path: Path) -> bool:
+    """Whether the bytes of a path are UTF-8, and this locale reads them as that: DuckDB takes no others."""
+    text = os.path.abspath(path)
+    return os.fsencode(text) == text.encode("utf-8", "replace")
+
+
 class FolderEvidence:
     """Evidence in a folder, or `only` some objects that a briefing records; it is read, never written to."""
 
     def __init__(self, root: Path, only: Collection[str] | None = None) -> None:
         if not root.is_dir():
             raise InvalidRequest(f"{root}: no such folder: name the folder that holds detections/ or ext/")
+        if not is_utf8_path(root):
+            raise InvalidRequest(f"{root}: its path is not UTF-8: rename it, or set LC_ALL=C.UTF-8 if it is")
         self.root = root
         self.only = only
 
@@ -418,7 +426,9 @@ class FolderEvidence:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise InvalidEvidence(f"{name}: cannot be read: {error.strerror}") from None
+            raise kind_of(error, InvalidEvidence)(
+                f"{name}: cannot be read: {error.strerror}: allow it, or deliver it again"
+            ) from None
         if found is None:
             return None
         remedy = "put the object itself there, or take it away"
@@ -458,7 +468,9 @@ class FolderEvidence:
                 digest = hashlib.file_digest(file, "sha256")
                 return EvidenceObject(name, digest.hexdigest(), file.tell())
         except OSError as error:
-            raise InvalidEvidence(f"{name}: cannot be read: {error.strerror}") from None
+            raise kind_of(error, InvalidEvidence)(
+                f"{name}: cannot be read: {error.strerror}: allow it, or deliver it again"
+            ) from None
 
     def text(self, name: str) -> str | None:
         """A settings file beside the objects, or None where there is none; raises as `EvidenceSource.text` says."""
@@ -468,7 +480,9 @@ class FolderEvidence:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise InvalidEvidence(f"{path}: cannot be read: {error.strerror}: allow it") from None
+            raise kind_of(error, InvalidEvidence)(
+                f"{path}: cannot be read: {error.strerror}: allow it"
+            ) from None
         if path.is_symlink() and not path.exists():
             raise InvalidEvidence(
                 f"{path}: is a link that leads nowhere: put the file there, or take it away"

@@ -61,9 +61,13 @@ class Figure:
 
 @dataclass(slots=True)
 class Ledger:
-    """Records each figure as it is printed. The same quantity printed alike is one figure."""
+    """Records each figure as it is printed. The same quantity printed alike is one figure.
+
+    `coded` are the characters that were printed as codes, such as `U+1F600`, each once.
+    """
 
     figures: dict[tuple[str, str], Figure] = field(default_factory=dict)
+    coded: tuple[str, ...] = ()
 
     def record(self, quantity: Quantity, printed: str) -> Figure:
         """Record a figure, in the order of first printing."""

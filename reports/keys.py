@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from reports.errors import InvalidSettings
+from reports.errors import InvalidSettings, kind_of
 
 # What an extended key usage must allow, if it is there at all, for its certificate to sign documents.
 DOCUMENT_PURPOSES = frozenset(
@@ -39,6 +39,11 @@ DOCUMENT_PURPOSES = frozenset(
         ObjectIdentifier("1.2.840.113583.1.1.5"),  # authentic documents, Adobe
     }
 )
+
+
+MOST_BYTES = 16 * 2**20  # a bundle of all the world's roots is less than one mebibyte
+PUBLIC = "root.cert.pem"
+_BARE = "is not encrypted, but a passphrase is given for it: unset EXHIBIT_PASSPHRASE, or give the key that it is for"
 
 
 class SigningKey(Protocol):
@@ -68,22 +73,26 @@ class LocalKey:
         """Read a PEM private key, and PEM certificates in any order; both may be in the same file.
 
         Raises `InvalidSettings`, naming the file, when either cannot be read or does not serve to sign at
-        `now`.
+        `now`, and for a passphrase where the key has none.
         """
-        return cls._checked(_private_key(key, passphrase), load_certificates(chain), chain, now)
+        content = _read(key)  # once: what is handed over by a pipe is there once
+        certificates = certificates_in(content if chain == key else _read(chain), str(chain))
+        return cls._checked(_private_key(content, key, passphrase or None), certificates, chain, now)
 
     @classmethod
     def from_pkcs12(cls, file: Path, passphrase: bytes, now: datetime) -> LocalKey:
         """Read a PKCS #12 file (`.p12`, `.pfx`): a private key with its certificates.
 
-        Raises `InvalidSettings`, naming the file, when it cannot be read or does not serve to sign at `now`.
+        Raises `InvalidSettings`, naming the file, when it cannot be read or does not serve to sign at `now`, and for a
+        passphrase where it has none.
         """
-        try:
-            private, leaf, others = pkcs12.load_key_and_certificates(_read(file), passphrase)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise InvalidSettings(
-                f"{file} cannot be opened: check that it is PKCS #12, and its passphrase"
-            ) from None
+        content = _read(file)
+        found = _pkcs12(content, passphrase)
+        if passphrase and (_pkcs12(content, b"") or _pkcs12(content, None)):
+            raise InvalidSettings(f"{file} {_BARE}")
+        if found is None:
+            raise InvalidSettings(f"{file} cannot be opened: check that it is PKCS #12, and its passphrase")
+        private, leaf, others = found
         if private is None or leaf is None:
             raise InvalidSettings(f"{file} holds no private key with its certificate: export it with both")
         return cls._checked(private, [leaf, *others], file, now)
@@ -104,7 +113,9 @@ class LocalKey:
 
 @dataclass(frozen=True, slots=True)
 class LocalAuthority:
-    """The embedded default: an authority of one's own, in a folder that only its owner can read.
+    """The embedded default: an authority of one's own, in a folder that only its owner can enter.
+
+    `root.cert.pem` can be read by everyone, so that those who are handed a copy with its permissions can read it.
 
     A root signs two certificates and an empty revocation list, and then its private key is forgotten: nothing
     else can ever be issued under the certificate that readers trust, and there is one secret less to keep.
@@ -127,9 +138,9 @@ class LocalAuthority:
         `InvalidSettings` when the folder holds something else, cannot be written or read, or its signing
         certificate has expired.
         """
-        if not (directory / "root.cert.pem").exists():
+        if not _is_there(directory / PUBLIC):
             _make(directory, now)
-        (root,) = load_certificates(directory / "root.cert.pem")
+        (root,) = load_certificates(directory / PUBLIC)
         return cls(
             directory,
             root,
@@ -144,7 +155,7 @@ class LocalAuthority:
 
         Raises `InvalidSettings` as `open` does, and where there is no authority yet.
         """
-        (root,) = load_certificates(directory / "root.cert.pem")
+        (root,) = load_certificates(directory / PUBLIC)
         return _member(directory, "timestamp", root, now), _read(directory / "root.crl")
 
     def pseudonym_key(self) -> bytes:
@@ -255,27 +266,49 @@ def _strong(private: PrivateKeyTypes, file: Path) -> rsa.RSAPrivateKey | ec.Elli
     raise InvalidSettings(f"{file}: the key cannot be used: give RSA of 3072 bits or more, or ECDSA on P-256")
 
 
-def _private_key(file: Path, passphrase: bytes | None) -> PrivateKeyTypes:
-    try:
-        return load_pem_private_key(_read(file), passphrase)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # The reason is not passed on, for it could quote the file.
+def _private_key(content: bytes, file: Path, passphrase: bytes | None) -> PrivateKeyTypes:
+    found = _pem_key(content, passphrase)
+    if found is None and passphrase and _pem_key(content, None):
+        raise InvalidSettings(f"{file} {_BARE}")
+    if found is None:
         raise InvalidSettings(
             f"{file} holds no private key that can be read: give one as PEM, and its passphrase"
-        ) from None
+        )
+    return found
+
+
+def _pem_key(content: bytes, passphrase: bytes | None) -> PrivateKeyTypes | None:
+    """A private key, or None: the reason is not passed on, for it could quote the file."""
+    try:
+        return load_pem_private_key(content, passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+
+
+def _pkcs12(content: bytes, passphrase: bytes | None) -> Any:
+    """The key, its certificate and others, as far as they are there; None where they cannot be read."""
+    try:
+        return pkcs12.load_key_and_certificates(content, passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
 
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        with file.open("rb") as opened:
+            content = opened.read(MOST_BYTES + 1)
     except OSError as error:
-        raise InvalidSettings(f"{file} cannot be read: {error.strerror}") from None
+        raise kind_of(error, InvalidSettings)(f"{file} cannot be read: {error.strerror}") from None
+    if len(content) > MOST_BYTES:
+        raise InvalidSettings(f"{file} has more than {MOST_BYTES:,} bytes, as no keys and certificates have")
+    return content
 
 
 def _member(directory: Path, name: str, root: x509.Certificate, now: datetime) -> LocalKey:
     file = directory / f"{name}.cert.pem"
     certificates = (*load_certificates(file), root)
-    private = _strong(_private_key(directory / f"{name}.key.pem", None), file)
+    key = directory / f"{name}.key.pem"
+    private = _strong(_private_key(_read(key), key, None), file)
     leaf = certificates[0]
     if not _same(leaf.public_key(), private.public_key()) or not _issued(leaf, root):
         raise InvalidSettings(f"{directory} mixes files of two authorities: restore it from a copy")
@@ -291,20 +324,22 @@ def _make(directory: Path, now: datetime) -> None:
     """Fill a folder beside the one asked for, and rename it; what a killed run left there goes with the next."""
     directory = directory.absolute()
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        parent = os.open(directory.parent, os.O_RDONLY)
+        _make_parents(directory)
+        parent = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise InvalidSettings(f"{directory} cannot be made: {error.strerror}") from None
+        raise kind_of(error, InvalidSettings)(
+            f"{directory} cannot be made: {error.strerror}: name another folder with --keys"
+        ) from None
     beside = directory.parent / f".{directory.name}.unfinished"
     try:
         fcntl.flock(parent, fcntl.LOCK_EX)
         shutil.rmtree(beside, ignore_errors=True)
-        if not (directory / "root.cert.pem").exists():
+        if not _is_there(directory / PUBLIC):
             _fill(beside, now)
             beside.rename(directory)
             os.fsync(parent)
     except OSError as error:
-        raise InvalidSettings(
+        raise kind_of(error, InvalidSettings)(
             f"{directory} cannot become a folder of keys ({error.strerror}): name a new or empty folder"
         ) from None
     finally:
@@ -312,14 +347,32 @@ def _make(directory: Path, now: datetime) -> None:
         os.close(parent)
 
 
+def _make_parents(directory: Path) -> None:
+    """Make the folders above, if need be, as the XDG Base Directory Specification has them: for their owner alone."""
+    missing = [each for each in directory.parents if not os.path.lexists(each)]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError as error:
+        raise kind_of(error, InvalidSettings)(
+            f"{file} cannot be read: {error.strerror}: allow it, or name another folder with --keys"
+        ) from None
+
+
 def _fill(folder: Path, now: datetime) -> None:
     folder.mkdir(mode=0o700)
+    folder.chmod(0o700)  # whatever the umask
     for name, content in _new_authority(now).items():
-        _write_private(folder / name, content)
+        _write(folder / name, content, 0o644 if name == PUBLIC else 0o600)
 
 
-def _write_private(file: Path, content: bytes) -> None:
+def _write(file: Path, content: bytes, mode: int) -> None:
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        os.fchmod(out.fileno(), mode)
         out.write(content)
         out.flush()
         os.fsync(out.fileno())
@@ -344,7 +397,7 @@ def _new_authority(now: datetime) -> dict[str, bytes]:
         [(_usage(), True), (stamping, True), (issue.revocation, False)],
     )
     return {
-        "root.cert.pem": root.public_bytes(Encoding.PEM),
+        PUBLIC: root.public_bytes(Encoding.PEM),
         "root.crl": issue.empty_crl(30),
         "signer.cert.pem": signer.public_bytes(Encoding.PEM),
         "signer.key.pem": _pem(signer_key),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 
@@ -46,7 +47,14 @@ class Choices:
     trust_tsa: Sequence[Path] = ()
 
 
-def publish(request: Request, choices: Choices, progress: Progress) -> Receipt:
+class Published(NamedTuple):
+    """A receipt, and whether its document was there before."""
+
+    receipt: Receipt
+    before: bool
+
+
+def publish(request: Request, choices: Choices, progress: Progress) -> Published:
     """Publish a briefing on this machine; nothing is written to `out` unless all went well."""
     if choices.settling_days not in range(MOST_SETTLING_DAYS + 1):
         raise InvalidRequest(
@@ -68,7 +76,9 @@ def publish(request: Request, choices: Choices, progress: Progress) -> Receipt:
         page_size=choices.page_size,
         settling_days=choices.settling_days,
     )
-    return pipeline.publish(request, house, _signing(choices, authority, now), progress)
+    there = frozenset(store.list(""))
+    receipt = pipeline.publish(request, house, _signing(choices, authority, now), progress)
+    return Published(receipt, receipt.document.name in there)
 
 
 def trusted(files: Sequence[Path]) -> tuple[x509.Certificate, ...]:

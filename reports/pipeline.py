@@ -126,10 +126,10 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     from reports.sign import sign  # noqa: PLC0415
 
     progress("render", 0, 0)
-    unsigned = render(briefing, house.resources, house.page_size)
+    rendered = render(briefing, house.resources, house.page_size)
     progress("sign", 0, 0)
     signed = sign(
-        unsigned,
+        rendered.pdf,
         signing.key,
         signing.timestamper,
         certificates=(*signing.trust, *signing.trust_tsa),
@@ -139,7 +139,7 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     verdicts = check(signed, signing)
     progress("archive", 0, 0)
     digests = (content, evidence_root(subjects(evidence)))
-    receipt = receipt_of(briefing, unsigned, signed, digests=digests, verdicts=verdicts)
+    receipt = receipt_of(briefing, rendered, signed, digests=digests, verdicts=verdicts)
     return archive(house.store, replace(receipt, request=request.id), signed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Never
 
@@ -14,14 +15,22 @@ QUIET_SECONDS = 5.0
 _BAR = "{desc} … {bar:30} {n_fmt}/{total_fmt}"
 
 
+def tell(line: str) -> None:
+    """Print a line on standard error; what that cannot take is lost, and nothing else."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(line, file=sys.stderr, flush=True)
+
+
 class Steps:
     """Shows the steps of the line as they begin; called with a step, and how much of how much of it is done.
 
     Off a terminal, the lines of the first seconds are held back until those are over or all is done: an error
-    that comes at once then stands alone.
+    that comes at once then stands alone. `quiet` shows nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._step = ""
         self._bar: tqdm[Never] | None = None
         self._held: list[str] = []
@@ -39,6 +48,12 @@ class Steps:
 
     def __call__(self, step: str, done: int, total: int) -> None:
         """Show that `done` of `total` parts of a step are done."""
+        if self._quiet:
+            return
+        with suppress(OSError, ValueError):  # a terminal that is gone
+            self._show(step, done, total)
+
+    def _show(self, step: str, done: int, total: int) -> None:
         if step != self._step:
             self._end_bar()
             self._step = step
@@ -49,7 +64,7 @@ class Steps:
             self._release()
 
     def _begin(self, step: str, total: int) -> None:
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():
             self._held.append(f"{step} …")
         elif total > 1:
             from tqdm import tqdm  # noqa: PLC0415
@@ -59,14 +74,15 @@ class Steps:
                 desc=step, total=total, bar_format=_BAR, file=sys.stderr, ncols=79, nrows=24, miniters=1
             )
         else:
-            print(f"{step} …", file=sys.stderr, flush=True)
+            tell(f"{step} …")
 
     def _release(self) -> None:
         for line in self._held:
-            print(line, file=sys.stderr, flush=True)
+            tell(line)
         self._held.clear()
 
     def _end_bar(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError, ValueError):
+                self._bar.close()
             self._bar = None

@@ -209,12 +209,20 @@ def _over(layouts: Sequence[Layout], relations: Mapping[str, str], sql: str) -> 
     return f"with {named}\n{sql}\n"
 
 
-def within_64_bits(rows: Iterable[Row]) -> None:
+def within_64_bits(rows: Sequence[Row]) -> None:
     """Raises `InvalidEvidence` where a sum does not fit into 64 bits, which Trino does not compute either."""
     for row in rows:
         for name, column in (("exchanges", "exchange_count"), ("output_tokens", "output_tokens")):
             if (row.get(name) or 0) > LARGEST:
                 raise InvalidEvidence(
-                    f"column {column} adds up to {row[name]:,}, more than the {LARGEST:,} that 64 bits hold: "
-                    "look for values that are too large, correct them and deliver the objects again"
+                    f"{_largest(rows, name)}: column {column} adds up to {row[name]:,}, more than the {LARGEST:,} that "
+                    "64 bits hold: correct the values that are too large, and deliver the object again"
                 )
+
+
+def _largest(rows: Sequence[Row], name: str) -> str:
+    """The object with the largest sum, where the rows tell objects; otherwise all partitions before the window."""
+    objects = [row for row in rows if row.get("object")]
+    if not objects:
+        return "partitions before the window (event_day, eventDay)"
+    return str(max(objects, key=lambda row: row.get(name) or 0)["object"])

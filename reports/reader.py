@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from reports.held import held
 from reports.pipeline import read_settings
 from reports.record import Record
 from reports.reproduce import Means
+from reports.spill import temporary
 
 if TYPE_CHECKING:
     from reports.evidence_s3 import S3Evidence
@@ -50,9 +51,11 @@ class InBucket:
     @contextmanager
     def means(self, record: Record) -> Iterator[Means]:
         """Means that see the recorded versions alone, even where others have taken their place."""
-        with TemporaryDirectory(prefix="exhibit-") as folder:
-            self.source.fetch(record.objects.values(), Path(folder))
-            yield _embedded(Path(folder), record, self)
+        with ExitStack() as stack:
+            with temporary():
+                folder = Path(stack.enter_context(TemporaryDirectory(prefix="exhibit-")))
+                self.source.fetch(record.objects.values(), folder)
+            yield _embedded(folder, record, self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from itertools import zip_longest
 from typing import Any, Literal, TypeVar
@@ -221,6 +221,14 @@ class Said(BaseModel):
     as_of: AwareDatetime
     figures: tuple[Printed, ...]
 
+    @field_validator("as_of")
+    @classmethod
+    def _in_utc(cls, as_of: datetime) -> datetime:
+        try:
+            return as_of.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("it reaches beyond the calendar") from None
+
 
 def unlike(
     before: Iterable[Printed], after: Iterable[Printed]
@@ -296,7 +304,7 @@ class Record:
     def inquiry(self) -> Inquiry:
         """What was asked of the evidence."""
         days, each_account = self.statement.predicate.settling_days, self.said.audience == "regulator"
-        return Inquiry(self.window, self.said.as_of.astimezone(UTC), days, each_account)
+        return Inquiry(self.window, self.said.as_of, days, each_account)
 
     @cached_property
     def objects(self) -> dict[str, EvidenceObject]:

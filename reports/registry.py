@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
@@ -24,8 +25,9 @@ from pydantic import (
     model_validator,
 )
 
+from reports import writing
 from reports.errors import InvalidSettings
-from reports.labels import illegible, normalized
+from reports.labels import HOLDS_CONTROL, illegible, normalized
 from reports.read_yaml import NotYaml, read_yaml
 
 MOST_CHARACTERS = 4_000_000
@@ -54,6 +56,8 @@ _LIKELIHOOD_WORDS = re.compile(
     r"|\b(im)?probab(le|ly|ility)\b",
     re.IGNORECASE,
 )
+_DIRECTING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_CONTROLS = {"\t": "a tab", "\n": "a line break", "\r": "a line break"}
 # A full stop ends a sentence unless a small letter follows, as after "e.g."; so does an empty line
 _BETWEEN_SENTENCES = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"'”’)]))\s+(?![a-z])|\n\s*\n")
 
@@ -70,13 +74,40 @@ def _kept_apart(text: str) -> str:
     return text
 
 
+def _readable(text: str) -> str:
+    """Refuse what hides in a text or reorders it: controls, and what directs the writing of its neighbours.
+
+    U+200C to U+200F stay: Persian, Devanagari and text that runs both ways are not written without them.
+    """
+    for at, character in enumerate(text, 1):
+        if character in _DIRECTING or (
+            unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") and character not in "\t\n\r"
+        ):
+            raise ValueError(
+                f"character {at} is {_called(character)}, which hides or reorders others: remove it"
+            )
+    return text
+
+
+def _one_line(text: str) -> str:
+    for at, character in enumerate(text, 1):
+        if character in "\t\n\r":
+            raise ValueError(f"character {at} is {_called(character)}: write it on one line, without tabs")
+    return text
+
+
+def _called(character: str) -> str:
+    name = unicodedata.name(character, "") or _CONTROLS.get(character, "a control character")
+    return f"U+{ord(character):04X} ({name})"
+
+
 def _label(text: str) -> str:
     """A name as evidence has it, for the two to meet."""
     label = normalized(text)
     if not label:
         raise ValueError("empty: write it, or leave the key out")
-    if wrong := illegible(label):
-        raise ValueError(f"{label!r} {wrong}")
+    if illegible(label) == HOLDS_CONTROL:
+        raise ValueError(f"{label!r} {HOLDS_CONTROL}")
     return label
 
 
@@ -115,8 +146,11 @@ def _flag(value: Any) -> Any:
     return _FLAGS[value.lower()]
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_kept_apart)]
-Identifier = Annotated[str, AfterValidator(_label)]
+_Written = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_readable)]
+Text = Annotated[_Written, AfterValidator(_kept_apart)]
+Name = Annotated[_Written, AfterValidator(_one_line), AfterValidator(_kept_apart)]
+Identifier = Annotated[str, AfterValidator(_label), AfterValidator(_readable)]
+Language = Annotated[str, AfterValidator(writing.known)]
 Count = Annotated[int, BeforeValidator(_count), Field(ge=0, strict=True)]
 Day = Annotated[dt.date, BeforeValidator(_day)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
@@ -187,11 +221,15 @@ class Published(_Strict):
 
 
 class Entry(_Strict):
-    """What the registry knows of a campaign; only `campaign_id` and `name` are required."""
+    """What the registry knows of a campaign; only `campaign_id` and `name` are required.
+
+    `language` is that of what is written here in another script than the page's.
+    """
 
     campaign_id: Identifier
-    name: Text
-    operator: Text | None = None
+    name: Name
+    operator: Name | None = None
+    language: Language | None = Field(default=None, exclude_if=lambda language: language is None)
     objective: Text | None = None
     attribution: Attribution | None = None
     techniques: tuple[Identifier, ...] = ()
@@ -239,6 +277,16 @@ class Registry(_Strict):
             raise ValueError(f"detector {twice!r} is listed twice: merge its entries")
         return self
 
+    @property
+    def written(self) -> dict[str, str]:
+        """The texts of campaigns whose `language` is given, each with it."""
+        return {
+            text: entry.language
+            for entry in self.campaigns
+            if entry.language
+            for text in _texts(entry.model_dump(exclude={"language"}))
+        }
+
     def entry(self, campaign_id: str) -> Entry:
         """A campaign's entry; one that has none goes by its id."""
         unlisted = Entry.model_construct(campaign_id=campaign_id, name=campaign_id)
@@ -260,14 +308,14 @@ class Dataset(_Strict):
 class Issuer(_Strict):
     """`issuer.yaml`: who issues briefings, as their letterhead says it."""
 
-    name: Text = "Exhibit, local issuer"
-    unit: Text | None = None
-    address: tuple[Text, ...] = ()
-    contact: Text | None = None
-    addressee: dict[Literal["lawmaker", "regulator"], Text] = Field(default_factory=dict)
-    signatory: Text | None = None
+    name: Name = "Exhibit, local issuer"
+    unit: Name | None = None
+    address: tuple[Name, ...] = ()
+    contact: Name | None = None
+    addressee: dict[Literal["lawmaker", "regulator"], Name] = Field(default_factory=dict)
+    signatory: Name | None = None
     logo: Identifier | None = None
-    logo_alt: Text | None = None
+    logo_alt: Name | None = None
     marking: Marking | None = None
     colours: dict[
         Literal["accent", "ink", "rule", "muted"], Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
@@ -296,9 +344,9 @@ class Required(_Strict):
 class Law(_Strict):
     """A law's elements, as data, so that another law is another file."""
 
-    citation: Text
+    citation: Name
     status: Text
-    title: Text
+    title: Name
     elements: tuple[Element, ...]
     assessment_title: Text = "What has to be assessed, and where this briefing answers it"
     assessment: tuple[Required, ...] = ()
@@ -309,6 +357,14 @@ class Law(_Strict):
         if twice is not None:
             raise ValueError(f"element {twice!r} is listed twice: give each an id of its own")
         return self
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
 
 
 def _repeated(ids: Iterable[str]) -> str | None:
@@ -369,6 +425,7 @@ _MISTAKES = {
     "string_too_long": "longer than {max_length} characters: shorten it",
     "string_too_short": "empty: write it, or leave the key out",
     "string_type": "not text: put it in quotes",
+    "string_unicode": "half of a character (a surrogate): write the whole of it",
     "too_long": "more than {max_length} items: list fewer",
     "tuple_type": "not a list: write each item in a line of its own, after a hyphen",
 }

@@ -8,7 +8,9 @@ it leaves open is done here:
 3. table headers get their scope, and running heads and feet become artifacts;
 4. the XMP packet identifies the file as PDF/UA-1 too;
 5. pages made from synthetic data say so, whatever the templates say;
-6. a page that could not be shown as it was meant (a lost image, an image without a description, a character
+6. what runs within a link is no link of its own, fonts have their glyphs where the pages look for them, and images
+   their samples as they are;
+7. a page that could not be shown as it was meant (a lost image, an image without a description, a character
    that no font has) is an error, never a page with a hole in it.
 """
 
@@ -23,6 +25,7 @@ import sys
 import threading
 import warnings
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,17 +35,22 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from xml.etree.ElementTree import Element
 
 import fontTools  # type: ignore[import-untyped]
 import pydyf  # type: ignore[import-untyped]
 
-from reports import __version__
+from reports import __version__, images
 from reports.assets import Resources
 from reports.attach import Attachment, attachments
 from reports.compose import Briefing
+from reports.conformance import require_conformance
 from reports.errors import InvalidSettings
+from reports.fonts import FONT_FILES, needed, require_rights
 from reports.resolve import Window
+from reports.spill import temporary
 from reports.typeset import typeset
+from reports.writing import Languages, marked_svg
 
 _HERE = Path(__file__).parent
 _PAGE = _HERE / "page"
@@ -62,6 +70,7 @@ def _quick_import() -> Iterator[None]:
         ctypes.util.find_library = find
 
 
+os.environ["PANGO_LANGUAGE"] = "en"  # Pango would ask the host for languages where a text names none
 os.environ["FONTCONFIG_FILE"] = str(_PAGE / "fonts.conf")  # fontconfig loads this instead of the host's fonts
 with _quick_import():
     import weasyprint  # type: ignore[import-untyped]
@@ -71,6 +80,10 @@ with _quick_import():
     from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
     from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
 
+from reports import lettering  # noqa: E402 -- it needs WeasyPrint as it was loaded above
+
+MOST_SPAN = 1_000
+DEEPEST_MARKUP = 60
 _BASE = "https://templates.invalid/"  # relative names need an absolute base; RFC 2606: no such host exists
 
 
@@ -87,12 +100,25 @@ class DocumentMetadata:
     synthetic: bool = False
 
 
-def render(briefing: Briefing, resources: Resources, page_size: str) -> bytes:
-    """Render a briefing with its attachments; the same arguments and assets give the same bytes."""
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The bytes of an unsigned PDF, and the characters that its pages show as codes, such as `U+1F600`."""
+
+    pdf: bytes
+    printed_as_codes: tuple[str, ...]
+
+
+def render(briefing: Briefing, resources: Resources, page_size: str) -> Rendered:
+    """Render a briefing with its attachments; the same arguments and assets give the same bytes.
+
+    Raises `InvalidSettings` where the templates make something else than PDF/A-3a and PDF/UA-1 of it.
+    """
     html, ledger = typeset(briefing, resources, page_size)
     pages = pages_record(resources, page_size)
-    attached = attachments(briefing, tuple(ledger.figures.values()), pages)
-    return bind(briefing, html, attached, resources)
+    attached = attachments(briefing, tuple(ledger.figures.values()), pages, ledger.coded)
+    pdf = bind(briefing, html, attached, resources)
+    require_conformance(pdf)
+    return Rendered(pdf, ledger.coded)
 
 
 def pages_record(resources: Resources, page_size: str) -> dict[str, Any]:
@@ -142,11 +168,13 @@ def render_pdf(
     """
     fetcher = _Fetcher(resources)
     attachments = sorted(attachments, key=lambda attachment: attachment.name.encode())  # as a name tree is
-    with _strict(fetcher):
-        fonts = FontConfiguration()
+    with temporary(), _strict(fetcher):  # WeasyPrint hands fonts to Pango in files
+        fonts = fetcher.fonts
         names = ["fonts.css", *["synthetic.css"] * metadata.synthetic]
         sheets = [_sheet(name, fetcher, fonts) for name in names]
+        fetcher.give_fonts(html)
         page = weasyprint.HTML(string=html, base_url=_BASE, url_fetcher=fetcher)
+        _require_moderate(page.etree_element)
         document = page.render(
             font_config=fonts, stylesheets=sheets, color_profiles={"srgb": _srgb()}, pdf_variant="pdf/a-3a"
         )
@@ -162,7 +190,7 @@ def render_pdf(
 
 
 def _sheet(name: str, fetcher: _Fetcher, fonts: FontConfiguration) -> weasyprint.CSS:
-    text = (_PAGE / name).read_text()
+    text = (_PAGE / name).read_text("utf-8")
     return weasyprint.CSS(string=text, base_url=_BASE, url_fetcher=fetcher, font_config=fonts)
 
 
@@ -196,15 +224,20 @@ class _Fetcher(URLFetcher):  # type: ignore[misc]
         super().__init__(allowed_protocols={"data"}, fail_on_errors=True)
         self.resources = resources
         self.refusal: InvalidSettings | None = None
+        self.fonts = FontConfiguration()
+        self._all_scripts = False
 
     def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
-        if url.startswith("data:"):
-            return super().fetch(url, headers)
         try:
-            return self._named(url)
+            return self._inline(url, headers) if url.startswith("data:") else self._named(url)
         except InvalidSettings as refusal:
             self.refusal = self.refusal or refusal
             raise FatalURLFetchingError(url) from refusal
+
+    def _inline(self, url: str, headers: dict[str, str] | None) -> URLFetcherResponse:
+        response = super().fetch(url, headers)
+        content = self._usable(response.read(), f"{url[:40]}…", response.content_type)
+        return URLFetcherResponse(url, content, {"Content-Type": response.content_type})
 
     def _named(self, url: str) -> URLFetcherResponse:
         if not url.startswith(_BASE):
@@ -214,7 +247,41 @@ class _Fetcher(URLFetcher):  # type: ignore[misc]
             )
         name = unquote(url.removeprefix(_BASE))
         media_type = mimetypes.types_map.get(Path(name).suffix.lower(), "application/octet-stream")
-        return URLFetcherResponse(url, self.resources.read(name), {"Content-Type": media_type})
+        content = self.resources.read(name)
+        content = self._usable(content, name, media_type)
+        return URLFetcherResponse(url, content, {"Content-Type": media_type})
+
+    def _usable(self, content: bytes, name: str, media_type: str) -> bytes:
+        """An asset as pages can hold it; raises `InvalidSettings` where they cannot."""
+        if content.startswith(FONT_FILES):
+            require_rights(content, name)
+        elif (image := None if _is_text(content) else images.plain(content, name)) is not None:
+            return image
+        elif media_type.startswith("image/") and media_type != "image/svg+xml":
+            raise InvalidSettings(f"{name} is not an image that can be read: save it again, as PNG or JPEG")
+        else:
+            text = content.decode(errors="replace")
+            if self.give_fonts(text) and media_type == "image/svg+xml" and "xml:lang" not in text:
+                return marked_svg(text, Languages()).encode()
+        return content
+
+    def give_fonts(self, text: str) -> bool:
+        """Add the fonts of other scripts if a text needs them; returns whether it does."""
+        wanted = needed(text)
+        if wanted and not self._all_scripts:
+            lettering.add_fonts(self.fonts)
+            self._all_scripts = True
+        return wanted
+
+
+def _is_text(content: bytes) -> bool:
+    """Whether an asset is a style sheet or a drawing, which say what they are in their first bytes."""
+    start = content[:64]
+    return (
+        not start.startswith(b"GIF8")
+        and min(start, default=9) >= 9
+        and start.removeprefix(BOM_UTF8).isascii()
+    )
 
 
 @contextmanager
@@ -227,6 +294,14 @@ def _strict(fetcher: _Fetcher) -> Iterator[None]:
         yield
     except FatalURLFetchingError as fatal:
         raise fetcher.refusal or InvalidSettings(f"the template: {fatal}: correct it") from fatal
+    except RecursionError:
+        raise InvalidSettings("the template nests too deeply what it draws: take some out") from None
+    except InvalidSettings:
+        raise
+    except Exception as error:  # whatever WeasyPrint runs into in a style sheet or a drawing
+        raise InvalidSettings(
+            f"the pages cannot be drawn as the style sheets and drawings ask ({error}): simplify them"
+        ) from error
     finally:
         logger.removeHandler(log)
     if fetcher.refusal:
@@ -278,17 +353,42 @@ class _Finisher:
     def __call__(self, document: weasyprint.Document, pdf: pydyf.PDF) -> None:
         _require_glyphs(document)
         self._describe_attachments(pdf)
+        _link_once(pdf)
+        _number_glyphs(pdf)
+        _keep_samples(pdf)
         _scope_headers(pdf)
         _release_furniture(pdf)
 
     def _describe_attachments(self, pdf: pydyf.PDF) -> None:
         """WeasyPrint guesses media types, tells files apart by content alone and lists each twice."""
         for file in _typed(pdf, "/Filespec"):
-            attachment = self._attachments[file["UF"].data]
+            attachment = self._attachments.get(file["UF"].data)
+            if attachment is None or any(a["Subtype"] == "/FileAttachment" for a in _typed(pdf, "/Annot")):
+                raise InvalidSettings("the template attaches a file: remove rel=attachment from its links")
             file["AFRelationship"] = f"/{attachment.relationship}"
             _object(pdf, file["EF"]["F"]).extra["Subtype"] = pydyf.name(attachment.media_type)
         if "AF" in pdf.catalog:
             pdf.catalog["AF"] = pydyf.Array(dict.fromkeys(pdf.catalog["AF"]))
+
+
+def _require_moderate(page: Element) -> None:
+    """Refuse what would take endless layout, and a file that the page would attach beside those of the briefing."""
+    waiting = [(page, 1)]
+    while waiting:
+        element, depth = waiting.pop()
+        if depth > DEEPEST_MARKUP:
+            raise InvalidSettings(f"the template has elements more than {DEEPEST_MARKUP} deep: take some out")
+        if "attachment" in element.get("rel", "").lower().split():
+            raise InvalidSettings("the template attaches a file by rel=attachment: take that out")
+        for name in ("colspan", "rowspan"):
+            _check_span(name, element.get(name, "1"))
+        waiting += [(child, depth + 1) for child in element]
+
+
+def _check_span(name: str, value: str) -> None:
+    span = value.strip()
+    if not span.isdecimal() or len(span) > len(str(MOST_SPAN)) or int(span) > MOST_SPAN:
+        raise InvalidSettings(f"the template has {name}={value[:40]!r}: write a number up to {MOST_SPAN:,}")
 
 
 def _require_glyphs(document: weasyprint.Document) -> None:
@@ -300,6 +400,50 @@ def _require_glyphs(document: weasyprint.Document) -> None:
         )
 
 
+def _link_once(pdf: pydyf.PDF) -> None:
+    """Take out the links of what stands within a link: WeasyPrint gives one to every box, each on the others."""
+    root = _object(pdf, pdf.catalog["StructTreeRoot"])
+    numbers = _object(pdf, root["ParentTree"])["Nums"]
+    linked = {
+        element.reference: (element, kid)
+        for element in _typed(pdf, "/StructElem")
+        for kid in element["K"]
+        if isinstance(kid, bytes) and _object(pdf, kid).get("Type") == "/OBJR"
+    }
+    for element, kid in list(linked.values()):
+        if not any(reference in linked for reference in _ancestors(pdf, element)):
+            continue
+        reference = _object(pdf, kid)["Obj"]
+        annotation = _object(pdf, reference)
+        at = numbers.index(annotation["StructParent"])
+        del numbers[at : at + 2]
+        element["K"].remove(kid)
+        element["S"] = "/Span" if element["S"] == "/Link" else element["S"]
+        _object(pdf, element["Pg"])["Annots"].remove(reference)
+        for gone in (kid, reference):
+            number = int(gone.split()[0])
+            pdf.objects[number] = _Null(number)
+
+
+def _ancestors(pdf: pydyf.PDF, element: pydyf.Dictionary) -> Iterator[bytes]:
+    while element.get("Type") == "/StructElem":
+        yield element["P"]
+        element = _object(pdf, element["P"])
+
+
+def _number_glyphs(pdf: pydyf.PDF) -> None:
+    for font in pdf.objects:
+        if isinstance(font, pydyf.Stream) and font.extra.get("Subtype") == "/OpenType":
+            font.stream = [lettering.number_glyphs(font.stream[0])]
+
+
+def _keep_samples(pdf: pydyf.PDF) -> None:
+    """Have no reader invent what lies between the samples of an image (ISO 19005-3, 6.2.8)."""
+    for image in pdf.objects:
+        if isinstance(image, pydyf.Stream) and image.extra.get("Subtype") == "/Image":
+            image.extra["Interpolate"] = "false"
+
+
 def _scope_headers(pdf: pydyf.PDF) -> None:
     """Headers in a table's head are about their column, others about their row (ISO 14289-1, 7.5)."""
     for element in _typed(pdf, "/StructElem"):
@@ -309,7 +453,10 @@ def _scope_headers(pdf: pydyf.PDF) -> None:
 
 
 def _release_furniture(pdf: pydyf.PDF) -> None:
-    """Make artifacts of what stands in page margins: WeasyPrint tags it, but leaves it out of the tree."""
+    """Make artifacts of what stands in page margins: WeasyPrint tags it, but leaves it out of the tree.
+
+    The rest gets its language, where it is not the document's.
+    """
     root = _object(pdf, pdf.catalog["StructTreeRoot"])
     read = _reachable(pdf, root)
     numbers = _object(pdf, root["ParentTree"])["Nums"]
@@ -317,9 +464,13 @@ def _release_furniture(pdf: pydyf.PDF) -> None:
         parents = numbers[2 * page["StructParents"] + 1]
         stream = _object(pdf, page["Contents"]).stream
         for at, item in enumerate(stream):
-            if isinstance(item, pydyf.Dictionary) and "MCID" in item and parents[item["MCID"]] not in read:
+            if not (isinstance(item, pydyf.Dictionary) and "MCID" in item):
+                continue
+            if parents[item["MCID"]] not in read:
                 parents[item["MCID"]] = b"null"
                 stream[at - 1 : at + 1] = ["/Artifact", pydyf.Dictionary({"Type": "/Pagination"})]
+            else:
+                lettering.tag_run(_object(pdf, parents[item["MCID"]]), item, pdf.catalog["Lang"].data)
     for element in _typed(pdf, "/StructElem"):
         if element.reference not in read:
             pdf.objects[element.number] = _Null(element.number)

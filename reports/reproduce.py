@@ -79,6 +79,7 @@ class Again:
     briefing: Briefing
     html: str
     figures: tuple[Figure, ...]
+    coded: tuple[str, ...]
 
     @property
     def printed(self) -> tuple[Printed, ...]:
@@ -115,7 +116,7 @@ def _reproduced(record: Record, means: Means, progress: Progress) -> Reproductio
     progress("render", 0, 0)
     pages = pages_record(means.resources, record.statement.predicate.pages.page_size)
     _check_libraries(record, pages["libraries"])
-    files = attachments(again.briefing, again.figures, pages)
+    files = attachments(again.briefing, again.figures, pages, again.coded)
     found = list(_files(record.files, files))
     if found:
         return Reproduction(_differs(found), tuple(found))
@@ -162,7 +163,7 @@ def _again(record: Record, means: Means, progress: Progress) -> Again:
         account_table=_account_table(campaigns, record, means.pseudonym_key),
     )
     html, ledger = typeset(briefing, means.resources, predicate.pages.page_size)
-    return Again(briefing, html, tuple(ledger.figures.values()))
+    return Again(briefing, html, tuple(ledger.figures.values()), ledger.coded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,7 @@ def _figures(recorded: Iterable[Printed], computed: Iterable[Printed]) -> Iterat
 
 
 def _values(record: Record, again: Again) -> Iterator[Difference]:
-    computed = json.loads(as_json(briefing_data(again.briefing, ())))
+    computed = json.loads(as_json(briefing_data(again.briefing, (), again.coded)))
     return differences({**record.data, "figures": []}, computed)
 
 

@@ -53,7 +53,7 @@ from reports.pdf.updates import (
     take,
     write,
 )
-from reports.timestamp import Timestamper
+from reports.timestamp import Response, Timestamper, fault_of
 
 ATTEMPTS = 3  # an authority may answer with a longer token, or another authority for it, than the time before
 SIGNATURE_ROOM = 1024  # for what a signature holds beside certificates and the token
@@ -347,37 +347,34 @@ class _Authority:
 
     def stamp(self, imprint: bytes) -> bytes:
         """The token in DER about a SHA-256. Raises `Unavailable` where the answer holds none that can be used."""
-        nonce = secrets.randbits(63)
-        request = tsp.TimeStampReq(
+        query = tsp.TimeStampReq(
             {
                 "version": "v1",
                 "message_imprint": {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": imprint},
-                "nonce": nonce,
+                "nonce": secrets.randbits(63),
                 "cert_req": True,
             }
         )
-        answer = self._port.respond(request.dump())
+        request = query.dump()
+        answer = self._port.respond(request)
+        if fault := fault_of(answer, request):
+            raise Unavailable(f"{self._port} {fault}: name another")
         try:
-            self.last = _granted(answer, imprint, nonce)
-        except Exception as error:  # an answer can be any bytes, and the parser fails in as many ways
+            self.last = _usable(Response.load(answer)["time_stamp_token"].dump())
+        except Exception as error:  # a token can be any bytes, and the parser fails in as many ways
+            why = str(error) or type(error).__name__
             raise Unavailable(
-                f"{self._port} gave no time-stamp that can be used ({error}): name another"
+                f"{self._port} gave no time-stamp that can be used ({why}): name another"
             ) from None
         return self.last
 
 
-def _granted(answer: bytes, imprint: bytes, nonce: int) -> bytes:
-    response = tsp.TimeStampResp.load(answer, strict=True)
-    status = response["status"]["status"].native
-    if status not in ("granted", "granted_with_mods"):
-        raise UnusualError(f"it says {status}")
-    content: bytes = response["time_stamp_token"].dump()
+def _usable(content: bytes) -> bytes:
     token = read_token(content)
     if token.outdated:
         raise UnusualError("it names its certificate by SHA-1 alone, ESS v1, where RFC 5816 has ESS v2")
-    told = tsp.TSTInfo.load(token.content)
-    if (token.imprint_algorithm, token.imprint, told["nonce"].native) != ("sha256", imprint, nonce):
-        raise UnusualError("it answers another question")
+    if token.imprint_algorithm != "sha256":
+        raise UnusualError(f"it stamps {token.imprint_algorithm}, not the SHA-256 that was asked for")
     public: Any = token.signer.public_key()
     intact = digest(token.digest_algorithm, token.content) == token.message_digest
     if not intact or not check_signature(

@@ -10,7 +10,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from reports.errors import Unavailable
+from reports.evidence import is_utf8_path
+
 PREFIX = "exhibit-spill-"
+
+
+@contextmanager
+def temporary() -> Iterator[None]:
+    """Raise `Unavailable`, with its name, where the system's temporary folder cannot be used or is full.
+
+    What the system says of a file elsewhere stays as it is; where it names none, it is a temporary one.
+    """
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.tempdir or ""
+        if error.filename is None or str(error.filename).startswith(folder):
+            raise Unavailable(
+                f"the temporary folder{f' {folder}' if folder else ''} cannot be used ({error.strerror}): "
+                "make room there, or name another with TMPDIR"
+            ) from None
+        raise
 
 
 @contextmanager
@@ -19,18 +40,28 @@ def spill_folder() -> Iterator[str]:
 
     The system frees the lock of a run that is killed: whoever can lock a folder may remove it.
     """
-    temporary = Path(tempfile.gettempdir())
-    with _locked(temporary, fcntl.LOCK_EX):
-        for left in temporary.glob(f"{PREFIX}*"):
-            _remove_if_left(left)
-        folder = tempfile.mkdtemp(prefix=PREFIX)
-        handle = os.open(folder, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with temporary():
+        folder, handle = _new_folder(Path(os.path.realpath(tempfile.gettempdir())))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
+
+
+def _new_folder(beside: Path) -> tuple[str, int]:
+    """A folder, and the handle that holds its lock."""
+    if not is_utf8_path(beside):
+        raise Unavailable(
+            f"the temporary folder {beside} has a path that is not UTF-8: name another with TMPDIR"
+        )
+    with _locked(beside, fcntl.LOCK_EX):
+        for left in beside.glob(f"{PREFIX}*"):
+            _remove_if_left(left)
+        folder = tempfile.mkdtemp(prefix=PREFIX, dir=beside)
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return folder, handle
 
 
 @contextmanager

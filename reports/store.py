@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from reports.errors import InvalidRequest, Unavailable
+from reports.errors import InvalidRequest, Unavailable, advice, of_system
 
 _ASIDE = ".exhibit-"
 _DECIDED = f"{_ASIDE}decided"
+_MADE = re.compile(rf"{re.escape(_ASIDE)}(decided|[a-z0-9_]{{8}})")  # as tempfile names folders
 
 
 class Store(Protocol):
@@ -52,7 +54,7 @@ class FolderStore:
 
         For `reading`, it need not be writable, and what a killed run has left is left.
         """
-        place = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
+        place = next(each for each in (folder, *folder.absolute().parents) if _is_there(each))
         if not place.is_dir():
             raise InvalidRequest(f"{place} is not a folder: name one that briefings can be written to")
         if not reading and not os.access(place, os.W_OK | os.X_OK):
@@ -85,8 +87,12 @@ class FolderStore:
             found = sorted(self._below("", prefix)) if self.folder.exists() else ()
         return tuple([name for name in found if name > after and not name.startswith(_ASIDE)][:most])
 
-    def _left(self) -> bool:
-        return self.folder.exists() and any(name.startswith(_ASIDE) for name in os.listdir(self.folder))
+    def _left(self) -> Sequence[Path]:
+        """The folders that runs have left; no other file that begins like them."""
+        found = self.folder.glob(f"{_ASIDE}*")
+        return [
+            each for each in found if _MADE.fullmatch(each.name) and each.is_dir() and not each.is_symlink()
+        ]
 
     def _below(self, folder: str, prefix: str) -> Iterator[str]:
         """The names in a folder that start with `prefix`; no folder is entered whose names cannot."""
@@ -104,7 +110,8 @@ class FolderStore:
         try:
             yield
         except OSError as error:
-            raise Unavailable(f"{self.folder} cannot be {verb} ({error.strerror}): run again") from None
+            what = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else self.folder
+            raise Unavailable(f"{what} cannot be {verb} ({error.strerror}): {advice(error)}") from None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -143,8 +150,19 @@ class FolderStore:
             file.rename(place)
             if place.parent != self.folder:
                 _flush(place.parent)
-        for done in self.folder.glob(f"{_ASIDE}*"):
+        for done in self._left():
             shutil.rmtree(done)
+
+
+def _is_there(place: Path) -> bool:
+    """Whether something has a name; raises `InvalidRequest` for a name that nothing can have, or nobody may look up."""
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise of_system(error) from None
+    return True
 
 
 def _flush(folder: Path) -> None:

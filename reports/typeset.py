@@ -5,38 +5,28 @@ The filters are the only way for a number to get onto a page, and each records w
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
-
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup
+from typing import Any, get_args
 
 from reports import chart, figures
 from reports.assets import Resources
-from reports.attach import evidence_root, subjects
-from reports.compose import Briefing, Line
-from reports.errors import InvalidSettings
+from reports.compose import Briefing
 from reports.figures import Ledger, Quantity
-from reports.fonts import printable
+from reports.fill import TemplateEnvironment, environment_of, fill
+from reports.fonts import Characters
 from reports.group import Tally
-from reports.registry import TECHNIQUES
+from reports.page_data import Printed, Record, page_data, plain
+from reports.registry import Hedge
 from reports.resolve import Window
+from reports.template_language import Unfit, kind_of, number, sequence, text
+from reports.writing import marked_html, marked_svg
 
 PAGE_SIZES = ("letter", "a4")
 LABEL_LENGTH = 120
 LEGEND_LENGTH = 32
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-
-
-class Printed(Markup):
-    """A figure as it stands on the page; `receipt` is its id in the ledger."""
-
-    receipt: str
 
 
 def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[str, Ledger]:
@@ -45,72 +35,30 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
     Raises `InvalidSettings` for a template that does not parse or cannot be filled, naming it and the line.
     """
     ledger = Ledger()
-    environment = environment_of(resources, _filters(ledger))
-    issuer, marking = briefing.settings.issuer, briefing.settings.marking
+    characters = Characters(resources.fonts, briefing.settings.registry.written)
+    environment = environment_of(resources, _filters(ledger, characters))
     context = {
-        "briefing": briefing,
-        "issuer": issuer,
+        **page_data(briefing),
         "language": "en",
-        "title": briefing.title,
         "page_size": page_size,
         "running_title": f"{briefing.title}, {short_span(briefing.window)}",
-        "number": briefing.number,
-        "marking": {
-            "class": marking.removeprefix("TLP:").lower().replace("+", "-"),
-            "label": marking,
-        },
-        "colours": issuer.colours,
-        "evidence_root": evidence_root(subjects(briefing.evidence)),
-        "accounts_root": briefing.account_table.root if briefing.account_table else None,
-        "techniques": TECHNIQUES,
-        "charts": _charts(briefing, environment, ledger),
+        "charts": plain(_charts(briefing, environment, ledger, characters)),
     }
-    return fill(environment, f"{briefing.audience}.html", context), ledger
+    html = fill(environment, f"{briefing.audience}.html", context)
+    ledger.coded = tuple(characters.coded)
+    return marked_html(html, characters.languages), ledger
 
 
-def fill(environment: jinja2.Environment, name: str, context: Mapping[str, Any]) -> str:
-    """Fill a template; raises `InvalidSettings` naming it and the line where that cannot be done."""
-    try:
-        return environment.get_template(name).render(context)
-    except jinja2.TemplateSyntaxError as error:
-        raise InvalidSettings(f"template {error.name}, line {error.lineno}: {error.message}") from None
-    except jinja2.TemplateNotFound as error:
-        raise InvalidSettings(f"template {error.name}: no such template in the templates folders") from None
-    except InvalidSettings:
-        raise
-    except Exception as error:  # whatever a template's expressions run into
-        raise InvalidSettings(f"template {_place(error)}: {error}") from None
-
-
-def draw(environment: jinja2.Environment, data: chart.Data, colours: Sequence[str] = chart.PALETTE) -> str:
+def draw(environment: TemplateEnvironment, data: chart.Data, colours: Sequence[str] = chart.PALETTE) -> str:
     """Draw `DAYS`; colours are given to series in order, and start again after the last."""
-    return fill(environment, chart.DAYS, {**data, "colours": colours})
+    return fill(environment, chart.DAYS, plain({**data, "colours": tuple(colours)}))
 
 
-def _place(error: Exception) -> str:
-    ours = (".html", ".svg", "<template>")
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(ours)]
-    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "of this audience"
-
-
-def environment_of(resources: Resources, filters: Mapping[str, Callable[..., Any]]) -> jinja2.Environment:
-    """Where templates are found, and what they may do: nothing but print, with everything escaped."""
-    environment = ImmutableSandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(resources.folders),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(filters)
-    return environment
-
-
-def _filters(ledger: Ledger) -> dict[str, Callable[..., Any]]:
+def _filters(ledger: Ledger, characters: Characters) -> dict[str, Callable[..., Any]]:
     """The filters of the templates, by name."""
 
-    def printing(style: Callable[[Any], str]) -> Callable[[Quantity], Printed]:
-        return lambda quantity: _print(ledger, quantity, style(quantity.value))
+    def printing(style: Callable[[Any], str]) -> Callable[[Any], Printed]:
+        return lambda quantity: _print(ledger, _quantity(quantity), style(_quantity(quantity).value))
 
     return {
         "exact": printing(figures.exact),
@@ -118,35 +66,74 @@ def _filters(ledger: Ledger) -> dict[str, Callable[..., Any]]:
         "nearly": printing(figures.nearly),
         "percent": printing(figures.percent),
         "multiple": printing(figures.multiple),
-        "agree": lambda quantity, one, many: figures.agree(quantity.value, one, many),
-        "published": lambda quantity, hedge: _print(ledger, quantity, figures.hedged(hedge)(quantity.value)),
-        "threshold": lambda line: _print(ledger, _threshold(line), f"{line.key}"),
-        "label": lambda text: printable(text, LABEL_LENGTH),
-        "prose": printable,
-        "words": lambda text: printable(text.replace("_", " "), LABEL_LENGTH),
-        "batch_columns": _columns,
-        "considered": lambda alternative: f"{alternative.explanation} {alternative.assessment}",
-        "dated": lambda action: f"{day(action.date)}: {action.action}",
-        "day": day,
-        "short_day": _short_day,
-        "instant": instant,
+        "agree": lambda quantity, one, many: figures.agree(number(_quantity(quantity).value), one, many),
+        "published": lambda quantity, hedge: _published(ledger, _quantity(quantity), hedge),
+        "threshold": lambda line: _threshold(ledger, _of(line, "line")),
+        "label": lambda value: characters.printable(text(value), LABEL_LENGTH),
+        "prose": lambda value: characters.printable(text(value)),
+        "words": lambda value: characters.printable(text(value).replace("_", " "), LABEL_LENGTH),
+        "batch_columns": lambda rows: _columns(sequence(rows)),
+        "considered": lambda value: _considered(_of(value, "benign explanation")),
+        "dated": lambda value: _dated(_of(value, "action")),
+        "day": lambda value: day(_date(value)),
+        "short_day": lambda value: _short_day(_date(value)),
+        "instant": lambda value: instant(_instant(value)),
     }
 
 
-def _print(ledger: Ledger, quantity: Quantity, text: str) -> Printed:
-    printed = Printed(text.replace(" ", _NO_BREAK))
-    printed.receipt = ledger.record(quantity, text).id
+def _quantity(value: Any) -> Quantity:
+    if isinstance(value, Quantity):
+        return value
+    raise Unfit(f"a quantity of the briefing is needed, not {kind_of(value)}")
+
+
+def _of(value: Any, kind: str) -> Record:
+    if isinstance(value, Record) and value.kind == kind:
+        return value
+    raise Unfit(f"a value of kind {kind!r} is needed, not {kind_of(value)}")
+
+
+def _date(value: Any) -> date:
+    if isinstance(value, date):
+        return value
+    raise Unfit(f"a day is needed, not {kind_of(value)}")
+
+
+def _instant(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    raise Unfit(f"an instant is needed, not {kind_of(value)}")
+
+
+def _print(ledger: Ledger, quantity: Quantity, shown: str) -> Printed:
+    printed = Printed(shown.replace(" ", _NO_BREAK))
+    printed.receipt = ledger.record(quantity, shown).id
     return printed
 
 
-def _columns(rows: Sequence[Any]) -> list[Sequence[Any]]:
+def _published(ledger: Ledger, quantity: Quantity, hedge: Any) -> Printed:
+    if hedge not in get_args(Hedge):
+        raise Unfit(f"a published figure is hedged with one of {', '.join(get_args(Hedge))}")
+    return _print(ledger, quantity, figures.hedged(hedge)(quantity.value))  # type: ignore[arg-type]
+
+
+def _threshold(ledger: Ledger, line: Record) -> Printed:
+    key = str(number(line.fields["key"]))
+    return _print(ledger, Quantity(Fraction(key), "confidence", "settings", {"setting": "thresholds"}), key)
+
+
+def _considered(alternative: Record) -> str:
+    return f"{alternative.fields['explanation']} {alternative.fields['assessment']}"
+
+
+def _dated(action: Record) -> str:
+    return f"{day(action.fields['date'])}: {action.fields['action']}"
+
+
+def _columns(rows: Sequence[Any]) -> tuple[Sequence[Any], ...]:
     """Rows set in four columns, read downwards."""
     height = -(-len(rows) // 4)
-    return [rows[at : at + height] for at in range(0, len(rows), height)]
-
-
-def _threshold(line: Line) -> Quantity:
-    return Quantity(Fraction(str(line.key)), "confidence", "settings", {"setting": "thresholds"})
+    return tuple(rows[at : at + height] for at in range(0, len(rows), height))
 
 
 def day(value: date) -> str:
@@ -173,7 +160,9 @@ def instant(value: datetime) -> str:
     return f"{day(utc.date())}, {utc:%H:%M}{_NO_BREAK}UTC"
 
 
-def _charts(briefing: Briefing, environment: jinja2.Environment, ledger: Ledger) -> dict[str, str]:
+def _charts(
+    briefing: Briefing, environment: TemplateEnvironment, ledger: Ledger, characters: Characters
+) -> dict[str, str]:
     """The charts as `data:` URLs, by name; a briefing without exchanges has none."""
     if not briefing.total.exchanges.value:
         return {}
@@ -185,15 +174,20 @@ def _charts(briefing: Briefing, environment: jinja2.Environment, ledger: Ledger)
         return ledger.record(peak, figures.exact(value)).printed
 
     starts = [period.first for period in periods]
-    data = chart.by_day(starts, _series(briefing), show, [period.first for period in periods if period.gap])
+    data = chart.by_day(
+        starts, _series(briefing, characters), show, [period.first for period in periods if period.gap]
+    )
     accent = briefing.settings.issuer.colours.get("accent", chart.PALETTE[0])
-    return {"days": chart.data_uri(draw(environment, data, (accent, *chart.PALETTE[1:])))}
+    svg = draw(environment, data, (accent, *chart.PALETTE[1:]))
+    return {"days": chart.data_uri(marked_svg(svg, characters.languages))}
 
 
-def _series(briefing: Briefing) -> list[chart.Series]:
+def _series(briefing: Briefing, characters: Characters) -> list[chart.Series]:
     """The three largest campaigns, the others, and what is attributed to none: together all that was detected."""
     found = [
-        chart.Series(printable(c.entry.name, LEGEND_LENGTH), _by_period(briefing, c.activity.by_day))
+        chart.Series(
+            characters.printable(c.entry.name, LEGEND_LENGTH), _by_period(briefing, c.activity.by_day)
+        )
         for c in briefing.campaigns.campaigns
     ]
     series = chart.fold(found, 3, "All other campaigns")

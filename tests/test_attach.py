@@ -180,7 +180,7 @@ def test_evidence_is_an_in_toto_statement() -> None:
     assert predicate["software"] == {"name": "exhibit", "version": __version__}
     (question,) = predicate["questions"]
     assert question["sqlSha256"] == hashlib.sha256(question["sql"].encode()).hexdigest()
-    assert question["parameters"] == ["2026-05-01", "2026-05-08", *["2026-05-01"] * 4, "false"]
+    assert question["parameters"] == ["2026-05-15 00:00:00.000", "2026-04-29", *["2026-05-01"] * 5, "false"]
     assert (question["name"], question["engine"], question["executionId"]) == ("tallies", "fake", None)
     assert question["resultSha256"] == briefing.evidence.tallies.result_sha256
 
@@ -214,7 +214,7 @@ def test_objects_tell_what_they_contributed() -> None:
 
 def test_the_merkle_root_is_what_the_documentation_computes(tmp_path: Path) -> None:
     """The lines that a reader is given print the root that is recorded, whatever the names of the objects."""
-    names = [f"detections/event_day=2026-05-01/{name}.csv" for name in ("a", "ü", 'a"b', "\u2028")]
+    names = [f"detections/event_day=2026-05-01/{name}.csv" for name in ("a", "ü", 'a"b', "\u200b")]
     delivered = [
         detection("A", 5, day=1, detection_id=str(n), delivered_in=name) for n, name in enumerate(names)
     ]

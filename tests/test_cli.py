@@ -62,7 +62,7 @@ def refused(argv: list[str], capsys: Capture) -> tuple[int, str]:
 
 REQUESTS = {
     "audience": ({"audience": "press"}, "audience 'press' is not known: ask for lawmaker or regulator"),
-    "empty audience": ({"audience": ""}, "audience '' is not known"),
+    "empty audience": ({"audience": ""}, "--audience is empty: leave it out, or give it a value"),
     "reversed": ({"window": "2026-05-07/2026-05-01"}, "is reversed: write 2026-05-01/2026-05-07"),
     "not over": ({"window": "2026-05-01/2026-05-09"}, "is not over at 2026-05-09T00:00:00"),
     "not a window": ({"window": "May"}, "'May' is not a window: write YYYY-MM-DD/YYYY-MM-DD"),
@@ -98,12 +98,31 @@ def test_wrong_request(
 @pytest.mark.parametrize(
     ("argv", "complaint"),
     [
-        ([], "the following arguments are required: VERB: see exhibit --help"),
-        (["burn"], "invalid choice: 'burn'"),
+        (["burn"], "'burn' is not a verb of exhibit: see exhibit --help"),
+        (["verfy"], "'verfy' is not a verb of exhibit (did you mean verify?): see exhibit --help"),
+        (["register", "verfy"], "'verfy' is not a verb of exhibit register (did you mean verify?)"),
         (["publish"], "required: --evidence, --window, --audience, --out: see exhibit publish --help"),
         (["publish", "--evidence"], "argument --evidence: expected one argument: see exhibit publish --help"),
         (["verify"], "the following arguments are required: FILE: see exhibit verify --help"),
-        (["verify", "a.pdf", "--loudly"], "unrecognized arguments: --loudly"),
+        (
+            ["verify", "a.pdf", "--loudly"],
+            "--loudly is not an option of exhibit verify: see exhibit verify --help",
+        ),
+        (
+            ["verify", "a.pdf", "--turst", "b"],
+            "--turst is not an option of exhibit verify (did you mean --trust?)",
+        ),
+        (["verify", "a.pdf", "-json"], "-json is not an option of exhibit verify (did you mean --json?)"),
+        (
+            ["publish", "--evidense=x"],
+            "--evidense is not an option of exhibit publish (did you mean --evidence?)",
+        ),
+        (["publish", "--out", "--window", "w"], "argument --out: expected one argument"),
+        (["--json", "verify", "a.pdf"], "--json is not an option of exhibit"),
+        (["verify", ""], "an argument is empty: leave it out, or give it a value"),
+        (["verify", "a.pdf", "--trust="], "--trust is empty: leave it out, or give it a value"),
+        (["verify", "a.pdf", "--trust", ""], "--trust is empty: leave it out, or give it a value"),
+        (["publish", "--timestamp-url", ""], "--timestamp-url is empty"),
         (["sample"], "the following arguments are required: DIR"),
     ],
 )
@@ -112,6 +131,54 @@ def test_wrong_arguments(capsys: Capture, argv: list[str], complaint: str) -> No
     status, said = refused(argv, capsys)
     assert complaint in said
     assert status == 2
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["publish", "--timestamp-ulr", "https://u:s3cret@example/"],
+        ["publish", "--timestamp-ulr=https://u:s3cret@example/"],
+        ["publish", "--t=https://u:s3cret@example/"],
+        ["publish", "--timestamp-url=https://u:s3 cret@example/"],
+        ["https://u:s3cret@example/"],
+        ["verify", "https://u:s3cret@example/"],
+        ["renew", "a.pdf", "--timestamp-url", "ftp://u:s3cret@example/"],
+        ["renew", "a.pdf", "--timestamp-url", "https://u:s3cret/@example/"],
+    ],
+)
+def test_a_password_is_not_repeated(capsys: Capture, argv: list[str]) -> None:
+    """Whatever is wrong with the arguments, a password in a URL among them is not shown."""
+    _, said = refused(argv, capsys)
+    assert "s3" not in said
+
+
+def test_names_that_look_like_options(files: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """After `--`, and with a folder before it, a file may begin with a hyphen; abbreviations serve as before."""
+    shutil.copy(files / "hello", files / "-hello")
+    monkeypatch.chdir(files)
+    for argv in (["--js", "--", "-hello"], ["--js", "./-hello"]):
+        assert main(["verify", *argv]) == 3
+        assert json.loads(capsys.readouterr().out)["verdicts"]
+
+
+@pytest.mark.parametrize("verbs", [[], ["keys"], ["register"]])
+def test_bare(capsys: Capture, verbs: list[str]) -> None:
+    """Without a verb, help is printed, of what was named so far."""
+    with pytest.raises(SystemExit) as end:
+        main(verbs)
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(" ".join(["usage: exhibit", *verbs, "[-h]"]))
+
+
+def test_help_fits_the_terminal(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line of a help is wider than the terminal, and the exit statuses keep their lines."""
+    monkeypatch.setenv("COLUMNS", "60")
+    for verb in ("verify", "explain", "compare", "prove", "publish"):
+        with pytest.raises(SystemExit):
+            main([verb, "--help"])
+        printed = capsys.readouterr().out
+        assert max(map(len, printed.splitlines())) <= 60
+        assert verb == "publish" or "\n  1  checked and found wrong\n  2  the request" in printed
 
 
 # Folders and files
@@ -223,10 +290,21 @@ TEMPLATES = {
     "unknown name": ("<p>\n{{ nobody.home }}", r"lawmaker\.html, line 2.*nobody"),
     "forbidden": ("{{ ''.__class__.__mro__ }}", r"lawmaker\.html, line 1.*unsafe"),
     "missing": ("{% include 'gone.html' %}", r"gone\.html"),
+    "model": ("{{ issuer.parse_raw('x', proto='pickle') }}", r"lawmaker\.html, line 1: issuer.*'parse_raw'"),
+    "endless": ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", r"lawmaker\.html, line 1.*40 deep"),
+    "including": ("{% include 'lawmaker.html' %}", r"lawmaker\.html, line 1.*40 deep"),
+    "gigabyte": ("{{ 'a' * 1000000000 }}", r"lawmaker\.html, line 1: a number is needed, not a text"),
+    "attaching": ("<a rel=attachment href=issuer.yaml>x</a>", r"rel=attachment"),
+    "spanning": ("<table><tr><td rowspan=1000000000>x</table>", r"rowspan='1000000000'"),
+    "nested": ("<div>" * 2000, r"elements more than 60 deep"),
     "http": ("<img src='http://127.0.0.1:9/x.png' alt=x>", r"asks for http://127\.0\.0\.1:9/x\.png"),
     "host": ("<img src='//127.0.0.1/x.png' alt=x>", r"asks for https://127\.0\.0\.1/x\.png"),
     "style": ("<style>p { background: url(https://127.0.0.1/x) }</style><p>x", r"asks for https://127\.0"),
     "file": ("<link rel=stylesheet href='file:///etc/passwd'>", r"asks for file:///etc/passwd"),
+    "fading": ("<html lang=en><h1>a</h1><p style='opacity: 0.5'>b", r"would not be PDF/A-3a.*“opacity”"),
+    "heading": ("<html lang=en><h1>a</h1><h3>b</h3>", r"would not be PDF/A-3a.*do not skip h2"),
+    "ink": ("<html lang=en><p style='color: device-cmyk(1 0 0 0)'>a", r"would not be PDF/A-3a.*CMYK"),
+    "field": ("<html lang=en><input style='appearance: auto' name=a>", r"would not be PDF/A-3a.*form field"),
     "climbing": ("<img src='../../../../etc/passwd' alt=x>", r"asks for 'etc/passwd'"),
 }
 
@@ -243,6 +321,31 @@ def test_wrong_templates(
     assert re.search(complaint, said), said
     assert status == 2
     assert not (tmp_path / "out").exists()
+
+
+# Characters that no font has
+
+
+def test_what_is_shown_as_a_code_is_told(tmp_path: Path, authority: LocalAuthority, capsys: Capture) -> None:
+    """On standard error, in the receipt and in briefing.json; what has a glyph is not."""
+    evidence = tmp_path / "evidence"
+    shutil.copytree(GOLDEN / "naming", evidence)
+    registry = 'campaigns: [{campaign_id: N-1, name: "深度 \\U0001F600 தமிழ்"}]'
+    (evidence / "campaigns.yaml").write_text(registry, encoding="utf-8")
+    published = publish(evidence, tmp_path / "out", authority.directory, expected("naming")["request"])
+    codes = ["U+1F600", "U+0BA4", "U+0BAE", "U+0BBF", "U+0BB4", "U+0BCD"]
+
+    told = capsys.readouterr().err
+    assert "U+1F600 (GRINNING FACE), U+0BA4 (TAMIL LETTER TA), " in told
+    assert "and 1 more: write them otherwise, or add a font" in told
+    assert published.receipt["printed_as_codes"] == published.briefing["printed_as_codes"] == codes
+    assert "深度 [U+1F600] [U+0BA4]" in published.text
+
+
+def test_where_nothing_is_shown_as_a_code_nothing_is_said(golden: dict[str, Published]) -> None:
+    """Neither in the receipt nor in briefing.json."""
+    assert "printed_as_codes" not in golden["quiet"].receipt
+    assert "printed_as_codes" not in golden["quiet"].briefing
 
 
 # Keys and authorities
@@ -434,6 +537,62 @@ def test_nothing_is_valid_that_no_signature_vouches_for(
     assert re.match(r"attachments: +(could not be checked|invalid) ", attachments)
 
 
+SEVERAL = [
+    (["signed", "signed"], 0),
+    (["signed", "hello"], 3),
+    (["hello", "signed"], 3),
+    (["hello", "changed", "signed"], 1),
+    (["signed", "gone", "changed", "hello"], 2),
+    (["folder", "signed"], 2),
+]
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_verify_several(
+    files: Path, authority: LocalAuthority, capsys: Capture, case: tuple[list[str], int], form: list[str]
+) -> None:
+    """All files are checked, in order; status 2 for one that cannot be opened goes before 1, and that before 3."""
+    names, root = [str(files / name) for name in case[0]], authority.directory / "root.cert.pem"
+    assert main(["verify", *names, "--trust", str(root), *form]) == case[1]
+    printed, said = capsys.readouterr()
+    unopened = [name for name in names if name.endswith(("gone", "folder"))]
+    assert [line.split()[1] for line in said.splitlines()] == unopened
+    if form:
+        found = [json.loads(line) for line in printed.splitlines()]
+        assert [each["file"] for each in found] == names
+        assert [each["file"] for each in found if "error" in each] == unopened
+    else:
+        headings = [line[:-1] for line in printed.splitlines() if re.fullmatch(r"\S+:", line)]
+        assert headings == [name for name in names if name not in unopened]
+
+
+def test_verify_one_as_ever(files: Path, capsys: Capture) -> None:
+    """One file has no heading, and its JSON is one object in lines of two spaces, in ASCII."""
+    main(["verify", str(files / "signed")])
+    assert capsys.readouterr().out.startswith("integrity:    valid ")
+    main(["verify", str(files / "signed"), "--json"])
+    printed = capsys.readouterr().out
+    assert printed == json.dumps(json.loads(printed), indent=2) + "\n"
+    assert list(json.loads(printed)) == ["file", "verdicts"]
+
+
+def test_verify_several_with_the_evidence(
+    golden: dict[str, Published], authority: LocalAuthority, capsys: Capture
+) -> None:
+    """The options are for all of the files: each is held against the evidence."""
+    quiet, other = golden["quiet"].pdf, golden["naming"].pdf
+    root = authority.directory / "root.cert.pem"
+    argv = [str(quiet), str(other), "--trust", str(root), "--evidence", str(GOLDEN / "quiet"), "--json"]
+    assert main(["verify", *argv]) == 1
+    first, second = (
+        {each["check"]: each["outcome"] for each in json.loads(line)["verdicts"]}
+        for line in capsys.readouterr().out.splitlines()
+    )
+    assert set(first.values()) == {"valid"}
+    assert (second["signer"], second["evidence"]) == ("valid", "invalid")
+
+
 def test_verify_cut_short(files: Path, authority: LocalAuthority) -> None:
     """A file that was cut short never passes."""
     assert main(["verify", str(files / "cut"), "--trust", str(authority.directory / "root.cert.pem")]) in (
@@ -520,7 +679,6 @@ def test_everything_that_differs_is_listed(
         "missing": [],
         "changed": [part.relative_to(evidence).as_posix()],
         "added": [],
-        "refused": None,
     }
     digests = [each for each in found["differences"] if each["at"].endswith("digest.sha256")]
     assert digests
@@ -537,16 +695,18 @@ def test_receipt_alone(golden: dict[str, Published], authority: LocalAuthority, 
     assert capsys.readouterr().out == golden["quiet"].receipt_file.read_text()
 
 
-def test_key_figures(golden: dict[str, Published], authority: LocalAuthority, capsys: Capture) -> None:
-    """Otherwise it is said where the briefing is, with its key figures."""
-    published = golden["naming"]
-    request = expected("naming")["request"]
-    main(arguments(GOLDEN / "naming", published.folder, authority.directory, request))
-    assert capsys.readouterr().out.splitlines() == [
-        f"briefing:   {published.pdf}",
-        "exchanges:  28,814,637",
-        "accounts:   1",
-    ]
+def test_key_figures(tmp_path: Path, authority: LocalAuthority, capsys: Capture) -> None:
+    """Otherwise it is said where the briefing is, with its key figures; and of one that was there, that it was."""
+    folder, request = tmp_path / "out", expected("naming")["request"]
+    argv = arguments(GOLDEN / "naming", folder, authority.directory, request)
+    main(argv)
+    lines = [f"briefing:   {Published(folder).pdf}", "exchanges:  28,814,637", "accounts:   1"]
+    assert capsys.readouterr().out.splitlines() == lines
+    main(argv)
+    before = (
+        f"published before: edition 1, of {Published(folder).receipt['as_of']}; nothing has changed since"
+    )
+    assert capsys.readouterr().out.splitlines() == [lines[0], before, *lines[1:]]
 
 
 def test_lines_of_progress(quiet: Arguments, capsys: Capture) -> None:
@@ -568,6 +728,20 @@ def test_progress_of_a_long_run(capsys: Capture, monkeypatch: pytest.MonkeyPatch
     now[0] = 6.0
     steps("second", 0, 0)
     assert capsys.readouterr().err == "first …\nsecond …\n"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_quiet(quiet: Arguments, network: Network, files: Path, capsys: Capture, form: list[str]) -> None:
+    """`--quiet` leaves progress and notes away, and neither errors nor results."""
+    assert main([*quiet(timestamp_url=network.timestamper.url), "--quiet", *form]) == 0
+    printed, said = capsys.readouterr()
+    assert (said, bool(printed)) == ("", True)
+    signed = str(files / "signed")
+    assert main(["verify", signed, "--evidence", str(GOLDEN / "quiet"), "--quiet", *form]) == 3
+    assert main(["explain", signed, "F1", "--evidence", str(GOLDEN / "quiet"), "--quiet", *form]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["verify", str(files / "gone"), "--quiet", *form]) == 2
+    assert capsys.readouterr().err.startswith("exhibit: ")
 
 
 def on_terminal(argv: list[str]) -> tuple[int, str]:

@@ -182,8 +182,8 @@ def test_the_command(
     for pair, status, said in (
         ((lawmaker.pdf, regulator), 0, "consistent: "),
         ((lawmaker.pdf, lawmaker.pdf), 0, "they are the same document"),
-        (restated, 0, "added    detections/"),
-        ((regulator, restated[0]), 1, "two documents as edition 1"),
+        (restated, 0, f"{DAY}3/new.jsonl was added: 1 more row, 1 more detection, 7"),
+        ((regulator, restated[0]), 1, "There are two documents as edition 1, with the SHA-256 "),
         (
             (lawmaker.pdf, quiet),
             3,

@@ -15,7 +15,7 @@ from tests.killing import DOCUMENTS
 from tests.publishing import GOLDEN, ROOT, arguments, publish
 from tests.tools import PATIENCE
 
-REQUEST = {"window": "2026-05-01/2026-05-07", "audience": "lawmaker"}
+REQUEST = {"window": "2026-05-01/2026-05-07", "audience": "lawmaker", "marking": "TLP:CLEAR"}
 REQUEST_INSTANT = {
     "nothing": "2026-05-21T00:00:00Z",
     "the document": "2026-05-20T00:00:00Z",

@@ -71,6 +71,18 @@ def test_malformed(name: str, value: str) -> None:
         Environment.read({**SET, name: value})
 
 
+def test_a_password_is_not_shown() -> None:
+    """A password in the URL of an authority is kept, and shown neither in the settings nor in an error."""
+    url = "https://u:s3cret@one.example/tsa"
+    environment = Environment.read({**SET, "EXHIBIT_TIMESTAMP_URLS": url})
+    assert environment.timestamp_urls == (url,)
+    assert "s3cret" not in repr(environment)
+    with pytest.raises(InvalidSettings) as refused:
+        Environment.read({**SET, "EXHIBIT_TIMESTAMP_URLS": f"{url}, ftp://u:s3cret@two.example"})
+    assert "two.example" in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
 def test_nothing_is_read_at_import() -> None:
     """Functions are imported without any variable; the first event needs them."""
     program = (

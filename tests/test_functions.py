@@ -122,6 +122,18 @@ def test_templates_of_the_settings(system: System) -> None:
     assert "TLP:AMBER" in page
 
 
+def test_a_template_of_the_settings_runs_nothing(system: System) -> None:
+    """One that asks for more than it is given ends its request as failed, and says where."""
+    system.settle(
+        "templates/lawmaker.html", "\n{{ issuer.parse_raw('', proto='pickle', allow_pickle=True) }}"
+    )
+    id_ = system.requested()
+    system.delivered(f"requests/{id_}.json")
+    error = outcome(system, id_)["error"]
+    assert error["kind"] == "InvalidSettings"
+    assert error["message"].startswith("template lawmaker.html, line 2: issuer has nothing under 'parse_raw'")
+
+
 def test_a_query_that_runs_on(system: System) -> None:
     """A query that outlives the worker is left running, and the next delivery goes on with it."""
     id_ = system.requested()

@@ -2,10 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
-from reports import held as held_module
-from reports import reproduce
 from reports.evidence import FolderEvidence
 from reports.held import Held, held
 from tests.checking import copied, judged, outcomes, recorded
@@ -46,44 +42,6 @@ def test_every_fault_is_named(golden: dict[str, Published], tmp_path: Path) -> N
     assert found.verdict.detail == (
         f"missing: {DAY}1/first.csv; changed: {DAY}2/all.jsonl; added since: {DAY}3/new.jsonl and 1 others"
     )
-
-
-REFUSED = "detections/dt=2026-05-01/a.csv"
-
-
-def test_what_no_release_refused_then(golden: dict[str, Published], tmp_path: Path) -> None:
-    """A briefing of another release keeps its verdict where the evidence would be refused now, and that is told."""
-    evidence = copied("revisions", tmp_path)
-    (evidence / REFUSED).parent.mkdir()
-    (evidence / REFUSED).write_text("")
-    pdf = golden["revisions"].pdf.read_bytes()
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (held_module, reproduce):
-            patch.setattr(module, "__version__", "99")
-        found = judged(pdf, evidence)
-        assert outcomes(found) == ("valid", "could not be checked")
-        assert f"there, unchanged; what else is there is refused now: {REFUSED}: is in no" in (
-            found.verdicts[-2].detail
-        )
-        assert "it was made by exhibit" in found.verdicts[-1].detail
-        (evidence / f"{DAY}1/first.csv").unlink()
-        assert judged(pdf, evidence).verdicts[-2].outcome == "invalid"
-        assert judged(pdf, empty(tmp_path)).verdicts[-2].outcome == "could not be checked"
-
-
-def test_what_is_refused_was_added_since(golden: dict[str, Published], tmp_path: Path) -> None:
-    """This release would not have published from what it refuses: it could not be checked; the briefing reproduces."""
-    evidence = copied("revisions", tmp_path)
-    (evidence / REFUSED).parent.mkdir()
-    (evidence / REFUSED).write_text("")
-    found = judged(golden["revisions"].pdf.read_bytes(), evidence)
-    assert outcomes(found) == ("could not be checked", "valid")
-    assert REFUSED in found.verdicts[-2].detail
-
-
-def empty(folder: Path) -> Path:
-    (folder / "empty").mkdir()
-    return folder / "empty"
 
 
 def test_what_cannot_be_read(golden: dict[str, Published], tmp_path: Path) -> None:

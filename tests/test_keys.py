@@ -175,9 +175,27 @@ def test_authority_is_made_once(authority):
 
 
 def test_authority_is_private(authority):
-    """Only the owner can enter the folder or read its files."""
-    assert authority.directory.stat().st_mode & 0o777 == 0o700
-    assert {file.stat().st_mode & 0o777 for file in authority.directory.iterdir()} == {0o600}
+    """Only the owner can enter the folder or read its files; the certificate that is handed out, all can."""
+    assert modes(authority.directory) == {0o700}
+    files = set(authority.directory.iterdir())
+    assert modes(authority.directory / "root.cert.pem") == {0o644}
+    assert modes(*files - {authority.directory / "root.cert.pem"}) == {0o600}
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_permissions_do_not_depend_on_the_umask(tmp_path, mask):
+    """Whatever the umask, a new authority is as private, and so are the folders that are made for it."""
+    before = os.umask(mask)
+    try:
+        made = LocalAuthority.open(tmp_path / "data" / "exhibit" / "keys", NOW)
+    finally:
+        os.umask(before)
+    test_authority_is_private(made)
+    assert modes(tmp_path / "data", tmp_path / "data" / "exhibit") == {0o700}
+
+
+def modes(*paths):
+    return {path.stat().st_mode & 0o777 for path in paths}
 
 
 def test_authority_forgets_the_root_key(authority):

@@ -340,9 +340,9 @@ def test_nullable_columns_can_be_left_out(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("column", ["event_day", "campaign_id"])
 def test_only_the_partition_gives_the_day(tmp_path: Path, suffix: str, column: str) -> None:
-    """What looks like a partition above the evidence or below a day, and a column of that name, say nothing."""
+    """What looks like a partition above the evidence, a folder below a day, and a column of that name, say nothing."""
     root = tmp_path / f"{column}=1999-01-01" / "detections" / "event_day=1999-01-01"
-    below = f"detections/event_day={DAY}/{column}=1999-01-01/part{suffix}"
+    below = f"detections/event_day={DAY}/hour=08/part{suffix}"
     unwanted = {"event_day": "1999-01-01"} if column == "event_day" else {}
     write(root / below, [row(d) | unwanted for d in varied()])
     same(root, varied())

@@ -1,11 +1,13 @@
 """The settings that people write, and the mistakes that they make in them."""
 
+import json
 from datetime import date
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from reports.assets import TEMPLATES
 from reports.errors import InvalidSettings
@@ -14,6 +16,7 @@ from reports.registry import (
     MOST_CHARACTERS,
     Attribution,
     Dataset,
+    Entry,
     Issuer,
     Law,
     Registry,
@@ -444,3 +447,132 @@ def test_an_operator_without_an_attribution_is_withheld() -> None:
 def test_a_letterhead_is_refused_where_it_is_wrong(text: str, problem: str) -> None:
     """Colours are six hexadecimal digits, markings those of TLP 2.0."""
     assert problem in refusal(Issuer, text)
+
+
+# What a name is made of
+
+REFUSED = "\x00\x07\x1b\x7f\x85\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+STAYS = [
+    "深度求索",
+    "삼성전자",
+    "می\u200cخواهم",
+    "क्\u200dष",
+    "שלום\u200e\u200f",
+    "น้ำ",
+    "Кампания",
+    "\u200b",
+    "𠮷",
+    "👍",
+]
+FIELDS = {
+    "campaign_id": (
+        "campaigns.yaml",
+        Registry,
+        lambda text: {"campaigns": [{"campaign_id": text, "name": "B"}]},
+    ),
+    "name": ("campaigns.yaml", Registry, lambda text: {"campaigns": [{"campaign_id": "A", "name": text}]}),
+    "operator": (
+        "campaigns.yaml",
+        Registry,
+        lambda text: {"campaigns": [{"campaign_id": "A", "name": "B", "operator": text}]},
+    ),
+    "detectors": ("campaigns.yaml", Registry, lambda text: {"detectors": [{"name": text}]}),
+    "issuer": ("issuer.yaml", Issuer, lambda text: {"name": text}),
+    "address": ("issuer.yaml", Issuer, lambda text: {"address": ["x", text]}),
+    "addressee": ("issuer.yaml", Issuer, lambda text: {"addressee": {"lawmaker": text}}),
+    "citation": (
+        "law.yaml",
+        Law,
+        lambda text: {"citation": text, "status": "x", "title": "x", "elements": []},
+    ),
+}
+PROSE = {
+    "requests": ("campaigns.yaml", Registry, lambda text: {"requests": [text]}),
+    "methods": (
+        "campaigns.yaml",
+        Registry,
+        lambda text: {"campaigns": [{"campaign_id": "A", "name": "B", "methods": [text]}]},
+    ),
+    "dataset": ("dataset.yaml", Dataset, lambda text: {"description": text}),
+}
+
+
+def written(content: Any) -> str:
+    return yaml.dump(content, allow_unicode=False)
+
+
+@pytest.mark.parametrize("where", FIELDS | PROSE)
+@pytest.mark.parametrize("character", REFUSED)
+def test_what_hides_or_reorders_is_refused(where: str, character: str) -> None:
+    """In every name and text that a page prints, by file, field and place."""
+    file, model, made = (FIELDS | PROSE)[where]
+
+    told = rf"character 2 is U\+{ord(character):04X} \(|'A.*B' holds a control character or a line break"
+    with pytest.raises(InvalidSettings, match=rf"^{file}: .+: ({told})") as refused:
+        parse(model, written(made(f"A{character}B")), file)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("where", FIELDS)
+@pytest.mark.parametrize("character", ["\n", "\t", "\r"])
+def test_a_name_is_on_one_line(where: str, character: str) -> None:
+    """A line break or a tab inside a name is refused; at its end it does not count."""
+    file, model, made = FIELDS[where]
+
+    with pytest.raises(
+        InvalidSettings, match=r"(character 2 is U\+000[9AD] \(a (tab|line break)\)|holds a control)"
+    ):
+        parse(model, written(made(f"A{character}B")), file)
+    assert parse(model, written(made(f"AB{character}")), file)
+
+
+@pytest.mark.parametrize("where", PROSE)
+def test_a_text_may_have_lines(where: str) -> None:
+    """What is written over several lines stays one text."""
+    file, model, made = PROSE[where]
+
+    assert parse(model, written(made("First line,\n\tsecond line.")), file)
+
+
+@pytest.mark.parametrize("where", FIELDS)
+@pytest.mark.parametrize("text", STAYS)
+def test_names_in_any_script_are_accepted(where: str, text: str) -> None:
+    """With the joiners and marks that some scripts are not written without."""
+    file, model, made = FIELDS[where]
+
+    assert text in json.dumps(parse(model, written(made(text)), file).model_dump(), ensure_ascii=False)
+
+
+def test_a_lone_surrogate_is_refused() -> None:
+    """It is no character, and no file can hold it."""
+    with pytest.raises(ValidationError, match="unicode"):
+        Entry(campaign_id="A", name="\ud800")
+
+
+def test_the_language_of_a_campaign() -> None:
+    """Its texts go by it, and those of campaigns without one by their script."""
+    found = parse(
+        Registry,
+        registry(
+            {"language": "zh-Hant", "name": "直門骨", "attribution": {"confidence": "high", "basis": ["月"]}}
+        ),
+        "campaigns.yaml",
+    )
+
+    assert found.written == {"A": "zh-Hant", "直門骨": "zh-Hant", "high": "zh-Hant", "月": "zh-Hant"}
+    assert parse(Registry, registry({}), "campaigns.yaml").written == {}
+
+
+def test_a_language_in_latin_script_is_refused() -> None:
+    """With the languages that there are."""
+    assert "campaigns, item 1, language: language 'en' is not one of am, ar, " in refusal(
+        Registry, registry({"language": "en"})
+    )
+
+
+def test_no_language_leaves_no_trace() -> None:
+    """A registry without languages has the digest that it had before there were any."""
+    assert (
+        "language"
+        not in parse(Registry, registry({}), "campaigns.yaml").model_dump(mode="json")["campaigns"][0]
+    )

@@ -196,7 +196,9 @@ def test_a_port_that_is_taken() -> None:
     with listening(0) as listener:
         taken = int(address(listener).rpartition(":")[2])
         for port in (taken, 70000, -1):
-            with pytest.raises(InvalidRequest, match=f"port {port} cannot be had .*--port"), listening(port):
+            other = port + 1 if port == taken else 8080
+            said = f"port {port} cannot be had .*: choose another with --port, or make local PORT={other}$"
+            with pytest.raises(InvalidRequest, match=said), listening(port):
                 pass
 
 

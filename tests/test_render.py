@@ -1,5 +1,6 @@
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 
 from reports.assets import TEMPLATES, Resources
 from reports.errors import InvalidSettings
-from reports.fonts import coverage, printable
+from reports.fonts import Characters, HouseFont, columns, coverage
 from reports.render import Attachment, DocumentMetadata, render_pdf
 
 AS_OF = datetime(2026, 6, 20, 12, 0, 0, 500, tzinfo=UTC)
@@ -338,7 +339,7 @@ def test_first_folder_wins(tmp_path: Path) -> None:
         (f'<img src="{DOT}">', "alt"),
         ('<img alt="x" src="data:image/png;base64,AAAA">', "data:image/png"),
         ('<a href="#nowhere">x</a>', "nowhere"),
-        ("<p>中</p>", r"U\+4E2D"),
+        ("<p>த</p>", r"U\+0BA4"),
         ("<p>\N{GRINNING FACE}</p>", r"U\+1F600"),
     ],
 )
@@ -448,9 +449,31 @@ def test_contents_print_page_numbers() -> None:
         ("abc\u202edcba\u202c", "abc[U+202E]dcba[U+202C]"),
         ("a\u200bb\ufeffc\u00add", "a[U+200B]b[U+FEFF]c[U+00AD]d"),
         ("\ud800", "[U+D800]"),
-        ("中\U0001f600ع", "[U+4E2D][U+1F600][U+0639]"),
+        ("中\U0001f600", "中[U+1F600]"),
+        ("ع", "\u2068ع\u2069"),
         ("e\u0301", "é"),
-        ("x" + "\u0301" * 2, "x[U+0301][U+0301]"),
+        ("ẹ\u0300", "ẹ\u0300"),
+        ("x" + "\u0301" * 2 + "\u0302", "x\u0301[U+0301][U+0302]"),
+        ("x" + "\u0301\u0302\u0303", "x\u0301\u0302[U+0303]"),
+        ("\u0301x", "[U+0301]x"),
+        ("x\u0e49", "x[U+0E49]"),
+        ("น้ำ", "น้ำ"),
+        ("क्षत्रिय", "क्षत्रिय"),
+        ("क्\u200dष", "क्\u200dष"),
+        ("می\u200cخواهم", "\u2068می\u200cخواهم\u2069"),
+        ("a\u200cb", "a[U+200C]b"),
+        ("می\u200c", "\u2068می[U+200C]\u2069"),
+        ("שלום\u200f!", "\u2068שלום\u200f!\u2069"),
+        ("a\u200fb", "a[U+200F]b"),
+        ("שָׁלוֹם", "\u2068שָׁלוֹם\u2069"),
+        ("ㅤ", "[U+3164]"),
+        ("𠮷𠀀", "𠮷[U+20000]"),
+        ("辻󠄀株式会社カ", "辻󠄀株式会社カ"),
+        ("辻󠄀", "辻[U+E0100]"),  # taken for Chinese, whose font has no such variant
+        ("ＡＢＣ ﾊﾝｶｸ", "ＡＢＣ ﾊﾝｶｸ"),
+        ("தமிழ்", "[U+0BA4][U+0BAE][U+0BBF][U+0BB4][U+0BCD]"),
+        ("❤\ufe0f", "[U+2764][U+FE0F]"),
+        ("\ue000", "[U+E000]"),
         ("  a\t\nb\u2028\u3000c  ", "a b c"),
         ("28.8\u00a0million", "28.8\u00a0million"),
         ("", ""),
@@ -458,7 +481,10 @@ def test_contents_print_page_numbers() -> None:
 )
 def test_printable(text: str, shown: str) -> None:
     """What cannot be shown, or would hide or reorder its neighbours, is spelled out."""
-    assert printable(text) == shown
+    characters = Characters()
+
+    assert characters.printable(text) == shown
+    assert list(characters.coded) == list(dict.fromkeys(re.findall(r"(?<=\[)U\+[0-9A-F]{4,6}(?=\])", shown)))
 
 
 @pytest.mark.parametrize(
@@ -468,28 +494,50 @@ def test_printable(text: str, shown: str) -> None:
         ("abcdefg", 6, "abcde…"),
         ("abcd  efg", 6, "abcd…"),
         ("abcde ", 5, "abcde"),
-        ("abc中", 8, "abc…"),
+        ("abc\ufeff", 8, "abc…"),
+        ("abc中中", 7, "abc中中"),
+        ("abc中中", 6, "abc中…"),
+        ("שלום עולם", 6, "\u2068שלום…\u2069"),
         ("Q" * 10_000, 40, "Q" * 39 + "…"),
     ],
 )
 def test_printable_cuts(text: str, limit: int, shown: str) -> None:
     """Text that is too long ends in an ellipsis, never inside an escape."""
-    assert printable(text, limit) == shown
+    assert Characters().printable(text, limit) == shown
 
 
-@given(st.text(st.characters()), st.integers(2, 30))
+def bare(text: str) -> str:
+    return text.strip("\u2068\u2069")
+
+
+SCRIPTS = (
+    "深度求索 ソニー 삼성 شركة می\u200cخواهم חברת น้ำ क्षत्रिय Кампания Ελληνικά "
+    "\u0301\u0e49\u093f\u064b\u200d\u200e\ufe0f"
+)
+
+
+@given(st.text(st.one_of(st.characters(), st.sampled_from(SCRIPTS))), st.integers(2, 30))
 def test_printable_is_always_shown(text: str, limit: int) -> None:
-    """Whatever comes out is covered by the fonts, within the limit, and stays as it is when asked again."""
-    whole, cut = printable(text), printable(text, limit)
+    """Whatever comes out is within the limit, stays as it is when asked again, and hides and reorders nothing."""
+    whole, cut = (bare(Characters().printable(text, most)) for most in (None, limit))
 
-    assert {ord(character) for character in whole} <= coverage()
-    assert len(cut) <= limit
-    assert printable(whole) == whole
-    assert cut == whole if len(whole) <= limit else cut.endswith("…")
+    assert columns(cut) <= limit
+    assert bare(Characters().printable(whole)) == whole
+    assert cut == whole if columns(whole) <= limit else cut.endswith("…")
+    assert not set(whole) & set("\u200b\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u00ad")
+
+
+def test_a_house_font_counts() -> None:
+    """What a font of an organisation's own has, its variants too, is shown as it is."""
+    house = HouseFont(frozenset(map(ord, "த𠀀")), frozenset({(ord("𠀀"), 0xE0101)}))
+    characters = Characters(lambda: (house,))
+
+    assert characters.printable("த𠀀\U000e0101𠀁") == "த𠀀\U000e0101[U+20001]"
 
 
 def test_every_covered_character_renders(caplog: pytest.LogCaptureFixture) -> None:
     """All that `printable` lets through, the pages can show in any style."""
+    printable = Characters().printable
     text = "".join(filter(lambda character: printable(character) == character, map(chr, sorted(coverage()))))
     escaped = text.replace("&", "&amp;").replace("<", "&lt;")
     styles: tuple[Callable[[str], str], ...] = (

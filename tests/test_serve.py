@@ -183,21 +183,45 @@ def children(process: int) -> list[int]:
     return [child for child, parent in pairs if parent == process]
 
 
+# Of the AWS CLI, which is not among what tests need, as much as the documentation uses
+AWS = """#!{python}
+import sys, boto3
+service, verb, file, place = sys.argv[1:]
+bucket, _, key = place.removeprefix("s3://").partition("/")
+assert (service, verb) == ("s3", "cp") and place.startswith("s3://")
+boto3.client("s3").upload_file(file, bucket, key)
+"""
+
+
+def in_terminal(lines: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run lines of the documentation in a folder, while the system is served."""
+    return subprocess.run(
+        ["sh", "-eu"],
+        input=lines,
+        cwd=folder,
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+
+
 @needs("curl")
 def test_readme_session(tmp_path: Path) -> None:
-    """The README's curl session works as it stands, against the sample: the PDF that it fetches is found valid."""
-    session = block("README.md", "sh", "verifications")
+    """The README's curl session works as it stands, against the sample: the PDF that it fetches is found valid.
+
+    So do the lines for an operator's settings and evidence, with as much of the AWS CLI as they use.
+    """
     with serving(tmp_path) as served:
         (tmp_path / "local").symlink_to(served.state)
-        done = subprocess.run(
-            ["sh", "-eu"],
-            input=session,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=PATIENCE,
-        )
+        done = in_terminal(block("README.md", "sh", "verifications"), tmp_path)
+        (tmp_path / "aws").write_text(AWS.format(python=sys.executable))
+        (tmp_path / "aws").chmod(0o755)
+        (tmp_path / "schedules.yaml").write_text("schedules: []\n")
+        shutil.copy(next((served.state / "sample").rglob("*.parquet")), tmp_path / "part-9.parquet")
+        in_terminal(block("docs/laptop.md", "sh", "aws s3 cp"), tmp_path)
+        assert (served.state / "settings/schedules.yaml").read_text() == "schedules: []\n"
     listing, verification = re.fullmatch(r"(\{.*\})(\{\"file\".*\})", done.stdout).groups()  # type: ignore[union-attr]
     (listed,) = json.loads(listing)["briefings"]
     assert listed["window"] == {"from": "2026-04-22", "to": "2026-06-05"}

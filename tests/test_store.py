@@ -85,10 +85,18 @@ def test_nothing_else_is_left(tmp_path: Path) -> None:
 
 def test_leftovers_go(tmp_path: Path) -> None:
     """What a killed run had not decided is gone after the next look."""
-    (tmp_path / ".exhibit-abc").mkdir()
-    (tmp_path / ".exhibit-abc" / "000a.pdf").write_bytes(b"half of it")
+    (tmp_path / ".exhibit-abcdefgh").mkdir()
+    (tmp_path / ".exhibit-abcdefgh" / "000a.pdf").write_bytes(b"half of it")
     assert FolderStore(tmp_path).list("") == ()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_leftover_stays(tmp_path: Path) -> None:
+    """What only begins like a leftover is somebody else's, such as the mark of the sample: it stays as it is."""
+    (tmp_path / ".exhibit-sample.json").write_text("{}")
+    (tmp_path / ".exhibit-of-mine").mkdir()
+    assert FolderStore(tmp_path).put({"a.pdf": b"document"})
+    assert {path.name for path in tmp_path.iterdir()} == {".exhibit-sample.json", ".exhibit-of-mine", "a.pdf"}
 
 
 def test_decided_is_completed(tmp_path: Path) -> None:

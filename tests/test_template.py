@@ -441,6 +441,11 @@ def test_alarms_are_told() -> None:
     assert [a.name for a in alarms if f"`{a.name.removeprefix('exhibit-')}`" not in text] == []
 
 
+def test_a_password_is_not_echoed() -> None:
+    """What the URLs of authorities may hold is not shown where the stack's parameters are."""
+    assert STACK.document["Parameters"]["TimestampUrls"]["NoEcho"] is True
+
+
 def test_every_parameter_is_explained() -> None:
     """Each parameter and each output of the template is in the page about deploying."""
     text = (ROOT / "docs" / "aws.md").read_text("utf-8")

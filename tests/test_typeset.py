@@ -4,14 +4,18 @@ import html as markup
 import json
 import re
 import subprocess
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pikepdf
 import pytest
 
 import reports.sample
@@ -21,6 +25,7 @@ from reports.assets import TEMPLATES, Resources
 from reports.attach import attachments
 from reports.collect import Evidence, collect
 from reports.compose import Audience, Briefing, Settings, compose
+from reports.conformance import faults
 from reports.errors import InvalidSettings
 from reports.evidence import FolderEvidence
 from reports.figures import Ledger
@@ -33,8 +38,10 @@ from reports.render import DocumentMetadata, render_pdf
 from reports.resolve import Window
 from reports.sample import write_sample
 from reports.typeset import PAGE_SIZES, typeset
+from tests import conformance
 from tests.conformance import validate
 from tests.fakes import AS_OF, KEY, Detection, FakeEngine, source_of
+from tests.fonts import font
 from tests.tools import needs, needs_verapdf
 
 pytestmark = needs("pdftotext")
@@ -440,11 +447,8 @@ def test_hostile_text_is_printed_as_text(audience: Audience) -> None:
         for text in HOSTILE
         for d in detections([text], 2, network=text, capability=text, detector=text, detector_version=text)
     ]
-    entries = [
-        Entry(campaign_id=text, name=text, methods=(text,), response=text)
-        for text in HOSTILE[1:]
-        if "\0" not in text
-    ]
+    accepted = [text for text in HOSTILE[1:] if not re.search("[\x00\u202e]", text)]
+    entries = [Entry(campaign_id=text, name=text, methods=(text,), response=text) for text in accepted]
     written = settings(Registry(campaigns=tuple(entries)), name=HOSTILE[0])
     html, _ = typeset(brief(delivered, written, audience), OURS, "letter")
     shown = flat(text_of(pages(html)))
@@ -573,6 +577,186 @@ def _line(word: Word) -> tuple[int, float]:
 
 def _on(a: Word, b: Word) -> bool:
     return _line(a)[0] == _line(b)[0] and a[3] - b[1] > 1
+
+
+# Names in any script
+
+NAMES = {
+    "zh": ("深度求索行动", None, "zh-Hans"),
+    "tw": ("直門骨行動", "zh-Hant", "zh-Hant"),
+    "ja": ("ソニー株式会社作戦", None, "ja"),
+    "kanji": ("直門骨作戦", "ja", "ja"),
+    "ko": ("삼성전자 작전", None, "ko"),
+    "ar": ("شركة التقنية", None, "ar"),
+    "fa": ("حملهٔ گفتگو", "fa", "fa"),
+    "he": ("חברת הטכנולוגיה", None, "he"),
+    "th": ("บริษัท ปัญญาประดิษฐ์ น้ำ", None, "th"),
+    "hi": ("कंपनी हिन्दी क्षत्रिय", None, "hi"),
+    "uk": ("Кампанія «Північ»", "uk", "uk"),
+    "cyrl": ("Кампания", None, "und-Cyrl"),
+    "el": ("Εκστρατεία Άλφα", None, "el"),
+}
+RIGHT_TO_LEFT = ("ar", "fa", "he")
+FONTS_OF = {
+    **{
+        "zh": "SC",
+        "tw": "TC",
+        "ja": "JP",
+        "kanji": "JP",
+        "ko": "KR",
+        "ar": "Arabic",
+        "fa": "Arabic",
+        "he": "Hebrew",
+    },
+    **{"th": "Thai", "hi": "Devanagari"},
+}
+
+
+def named(*keys: str) -> Registry:
+    return Registry(
+        campaigns=tuple(
+            Entry(campaign_id=key, name=name, language=language)
+            for key, (name, language, _) in NAMES.items()
+            if key in keys
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def in_any_script() -> Mapping[str, Set]:
+    """Briefings about campaigns with names in many scripts, by audience."""
+    found = {}
+    for audience in AUDIENCES:
+        briefing = brief(detections(list(NAMES), 3), settings(named(*NAMES)), audience)
+        html, ledger = typeset(briefing, OURS, "letter")
+        found[audience] = (briefing, html, ledger, pages(html))
+    return found
+
+
+def plain(text: str) -> str:
+    """A text without the marks that pdftotext puts around what runs from right to left."""
+    return flat(re.sub("[\u202a-\u202e\u2066-\u2069\u200e\u200f]", "", text))
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+@pytest.mark.parametrize("key", NAMES)
+def test_names_are_printed_as_they_are(in_any_script: Mapping[str, Set], audience: str, key: str) -> None:
+    """On the pages, where a reader can copy them, and never as codes."""
+    _, _, ledger, pdf = in_any_script[audience]
+
+    assert NAMES[key][0] in plain(text_of(pdf))
+    assert ledger.coded == ()
+
+
+@pytest.mark.parametrize("key", NAMES)
+def test_each_name_is_tagged_with_its_language(in_any_script: Mapping[str, Set], key: str) -> None:
+    """In the structure that is read aloud; what runs from right to left has its text there in logical order."""
+    name, _, language = NAMES[key]
+    with pikepdf.open(BytesIO(in_any_script["regulator"][3])) as pdf:
+        spoken = [each for each in pdf.objects if isinstance(each, pikepdf.Dictionary) and "/Lang" in each]
+        found = {str(each.Lang) for each in spoken if each.get("/Type") == "/StructElem"}
+        texts = {
+            str(each.ActualText) for each in spoken if "/ActualText" in each and str(each.Lang) == language
+        }
+
+    assert language in found
+    assert (name in texts) == (key in RIGHT_TO_LEFT)
+
+
+@pytest.mark.parametrize("key", FONTS_OF)
+def test_each_name_has_the_font_of_its_language(key: str) -> None:
+    """With serifs in text and without in tables, for Han as its language writes it."""
+    html, _ = typeset(brief(detections([key], 3), settings(named(key))), OURS, "letter")
+    with pikepdf.open(BytesIO(pages(html))) as pdf:
+        fonts = {str(each.BaseFont) for each in pdf.objects if _is_font(each)}
+    found = {re.sub(r"^/[A-Z]+\+|-Semi-Bold$", "", font) for font in fonts}
+
+    serif = "Naskh" if FONTS_OF[key] == "Arabic" else "Serif"
+    assert {font for font in found if "Noto" in font} == {
+        f"Noto-Sans-{FONTS_OF[key]}",
+        f"Noto-{serif}-{FONTS_OF[key]}",
+    }
+
+
+def _is_font(each: Any) -> bool:
+    return isinstance(each, pikepdf.Dictionary) and each.get("/Subtype") == "/Type0"
+
+
+def test_latin_pages_have_no_other_fonts(sets: Mapping[str, Set]) -> None:
+    """The sample needs the two families of every page alone."""
+    with pikepdf.open(BytesIO(sets["regulator"][3])) as pdf:
+        fonts = [str(each.BaseFont) for each in pdf.objects if _is_font(each)]
+
+    assert fonts
+    assert all("Source-S" in font for font in fonts)
+
+
+def test_names_are_bookmarks(in_any_script: Mapping[str, Set]) -> None:
+    """As they are; what runs from right to left is kept apart from what follows."""
+    with pikepdf.open(BytesIO(in_any_script["regulator"][3])) as pdf, pdf.open_outline() as outline:
+        titles = {child.title for top in outline.root for part in top.children for child in part.children}
+
+    for key, (name, _, _) in NAMES.items():
+        isolated = f"\u2068{name}\u2069" if key in RIGHT_TO_LEFT else name
+        assert f"{isolated}: operator not known" in titles
+
+
+@pytest.mark.parametrize("key", NAMES)
+def test_names_are_in_the_chart(key: str) -> None:
+    """Set as one piece, with their language, so that letters join and run in their direction."""
+    html, _ = typeset(brief(detections([key], 9), settings(named(key))), OURS, "letter")
+    url = re.search(r'src="data:image/svg\+xml;base64,([^"]*)"', html)
+    assert url
+    svg = b64decode(url[1]).decode()
+    picture = f'<html lang="en"><body><img alt="x" src="data:image/svg+xml;base64,{url[1]}">'
+
+    name, _, language = NAMES[key]
+    assert f'<tspan xml:lang="{language}">' in svg
+    assert name in plain(re.sub("<[^>]*>", "", svg))
+    assert name in plain(text_of(pages(picture)))
+
+
+@pytest.mark.parametrize("size", PAGE_SIZES)
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_sixty_campaigns_in_many_scripts(audience: Audience, size: str, tmp_path: Path) -> None:
+    """Nothing overflows, and both Exhibit and veraPDF find the pages good."""
+    keys = list(NAMES)
+    entries = [
+        Entry(campaign_id=f"c{n}", name=f"{NAMES[key][0]} {n}", language=NAMES[key][1])
+        for n, key in enumerate((keys * 5)[:60])
+    ]
+    delivered = [d for n in range(60) for d in detections([f"c{n}"], 1 + n % 2, network="网络")]
+    html, _ = typeset(brief(delivered, settings(Registry(campaigns=tuple(entries))), audience), OURS, size)
+    pdf = pages(html)
+    (tmp_path / "many.pdf").write_bytes(pdf)
+
+    assert [word for word in misplaced(pdf) if "/" not in word] == []  # no word in a margin
+    assert list(faults(pdf)) == []
+    if conformance.missing() is None:
+        assert {verdict.broken for verdict in validate([tmp_path / "many.pdf"])} == {()}
+
+
+def test_the_same_name_is_the_same_bytes() -> None:
+    """Fonts of other scripts change nothing from run to run."""
+    html, _ = typeset(brief(detections(list(NAMES), 2), settings(named(*NAMES))), OURS, "letter")
+
+    assert sha256(pages(html)).digest() == sha256(pages(html)).digest()
+
+
+def test_a_font_of_the_house_prints_what_others_lack(tmp_path: Path) -> None:
+    """A style sheet names it, and the name stands on the page, in its language."""
+    (tmp_path / "house.ttf").write_bytes(font("தமிழ்"))
+    sheet = OURS.read("briefing.css").decode()
+    (tmp_path / "briefing.css").write_text(
+        f'{sheet} @font-face {{ font-family: House; src: url("house.ttf") }}'
+    )
+    resources = Resources((tmp_path, TEMPLATES))
+    written = settings(Registry(campaigns=(Entry(campaign_id="c", name="தமிழ்"),)))
+    html, ledger = typeset(brief(detections(["c"], 3), written), resources, "letter")
+
+    assert '<span lang="ta">தமிழ்</span>' in html
+    assert ledger.coded == ()
+    assert "தமிழ்" in plain(text_of(pages(html, resources)))
 
 
 # Templates of others

@@ -13,6 +13,7 @@ _PACKAGES = {  # Debian's names
     "certutil": "libnss3-tools",
     "curl": "curl",
     "openssl": "openssl",
+    "pdfdetach": "poppler-utils",
     "pdffonts": "poppler-utils",
     "pdfinfo": "poppler-utils",
     "pdfsig": "poppler-utils",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.cli.pseudonyms import add_key, key_of
-from reports.cli.terminal import aws, in_s3
+from reports.cli.terminal import aws, in_s3, path
 from reports.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def add_evidence(parser: argparse.ArgumentParser, text: str) -> None:
     option("--evidence", metavar="PLACE", help=f"{text}: a folder, or s3://BUCKET/PREFIX")
     option("--athena", metavar="WORKGROUP/DATABASE", help="ask Athena, whose tables show the evidence in S3")
     option(
-        "--templates", metavar="DIR", type=Path, help="the issuer's own templates, if they were used for it"
+        "--templates", metavar="DIR", type=path, help="the issuer's own templates, if they were used for it"
     )
     add_key(group, ", to make the pseudonyms of accounts again as well")
 

@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.cli.evidence import add_evidence, reader
-from reports.cli.terminal import WITH_STATUS, Verbs, plain, recorded, say
+from reports.cli.terminal import WITH_STATUS, Verbs, add_quiet, path, plain, recorded, say, say_json
 from reports.progress import Steps
 
 if TYPE_CHECKING:
@@ -29,13 +27,14 @@ def add(verbs: Verbs) -> None:
         "and the evidence objects that answered. A file that is not whole since it was signed is not explained.",
         **WITH_STATUS,
     )
-    explain.add_argument("file", metavar="FILE", type=Path, help="the PDF")
+    explain.add_argument("file", metavar="FILE", type=path, help="the PDF")
     explain.add_argument(
         "figure", metavar="FIGURE", help='a receipt like F5, or the text, like "28.8 million"'
     )
     explain.add_argument(
         "--json", action="store_true", help="print what is behind it as JSON, with every object"
     )
+    add_quiet(explain)
     add_evidence(explain, "compute the figure again")
     explain.set_defaults(run=run)
 
@@ -48,10 +47,10 @@ def run(options: argparse.Namespace) -> int:
     if holder := reader(options):
         from reports.reproduce import recompute
 
-        with Steps() as steps:
+        with Steps(options.quiet) as steps:
             chains = held_against(chains, recompute(briefing, holder, steps).printed)
     if options.json:
-        say(json.dumps(_data(briefing, chains), indent=2, ensure_ascii=False))
+        say_json(_data(briefing, chains), readable=True)
     else:
         for chain in chains:
             say("\n".join(map(plain, _lines(chain))))

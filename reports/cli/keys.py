@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from pathlib import Path
 
-from reports.cli.terminal import Verbs, aws, in_s3, say, write
+from reports.cli.terminal import Verbs, aws, in_s3, path, say, write
 
 
 def add(verbs: Verbs) -> None:
@@ -32,7 +31,7 @@ def add(verbs: Verbs) -> None:
     install.add_argument(
         "--chain",
         metavar="FILE",
-        type=Path,
+        type=path,
         required=True,
         help="the key's certificate and those of its issuers, as PEM",
     )
@@ -52,7 +51,7 @@ def _add_subject(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="whom it names: CN=…,O=…,C=…, the most specific first",
     )
-    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="a new file")
+    parser.add_argument("--out", metavar="FILE", type=path, required=True, help="a new file")
 
 
 def _csr(options: argparse.Namespace) -> int:

@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 
 from reports.cli.pseudonyms import add_key, key_of
-from reports.cli.terminal import WITH_STATUS, Verbs, own_keys, recorded, say
+from reports.cli.terminal import WITH_STATUS, Verbs, own_keys, path, recorded, say_json
 
 
 def add(verbs: Verbs) -> None:
@@ -21,7 +19,7 @@ def add(verbs: Verbs) -> None:
         "from a file that is not whole since it was signed.",
         **WITH_STATUS,
     )
-    prove.add_argument("file", metavar="FILE", type=Path, help="the PDF")
+    prove.add_argument("file", metavar="FILE", type=path, help="the PDF")
     prove.add_argument("--account", metavar="ID", required=True, help="the account's id, as in the evidence")
     add_key(prove, " (default: exhibit/keys in $XDG_DATA_HOME or ~/.local/share)")
     prove.set_defaults(run=run)
@@ -34,5 +32,5 @@ def run(options: argparse.Namespace) -> int:
     proof = prove(
         recorded(options.file), options.account, lambda: key_of(options) or pseudonym_key(own_keys())
     )
-    say(json.dumps(proof.model_dump(), indent=2))
+    say_json(proof.model_dump())
     return 0

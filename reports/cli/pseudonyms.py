@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from reports.cli.terminal import aws
+from reports.cli.terminal import aws, path
 
 
 def add_key(parser: argparse._ActionsContainer, text: str) -> None:
     """Add `--keys` and, in its place, `--kms-key`, which `key_of` reads."""
     option = parser.add_mutually_exclusive_group().add_argument
-    option("--keys", metavar="DIR", type=Path, help=f"the folder with the issuer's pseudonym.key{text}")
+    option("--keys", metavar="DIR", type=path, help=f"the folder with the issuer's pseudonym.key{text}")
     option("--kms-key", metavar="KEY", help="the issuer's HMAC key in AWS KMS instead: id, ARN or alias/NAME")
 
 

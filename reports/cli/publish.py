@@ -6,14 +6,27 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
+import unicodedata
+from collections.abc import Sequence
+from itertools import islice
 
-from reports.cli.terminal import Verbs, add_trust, add_trust_tsa, complain, instant, own_keys, say
+from reports.cli.terminal import (
+    Verbs,
+    add_quiet,
+    add_trust,
+    add_trust_tsa,
+    complain,
+    instant,
+    own_keys,
+    path,
+    say,
+)
 from reports.errors import InvalidRequest
 from reports.progress import Steps
 from reports.resolve import AUDIENCES, Audience
 
 PASSPHRASE = "EXHIBIT_PASSPHRASE"  # noqa: S105 -- the name of a variable
+MOST_NAMED = 5
 CHOSEN = (
     "evidence",
     "out",
@@ -32,13 +45,13 @@ def add(verbs: Verbs) -> None:
     publish = verbs.add_parser(
         "publish",
         help="publish a signed briefing",
-        description="Publish a signed briefing, unless the same was published before.",
+        description="Publish a signed briefing. What was published before, and has not changed, is named instead.",
     )
     needed = publish.add_argument_group("what is asked for").add_argument
     needed(
         "--evidence",
         metavar="DIR",
-        type=Path,
+        type=path,
         required=True,
         help="the folder that holds detections/ or ext/",
     )
@@ -49,7 +62,7 @@ def add(verbs: Verbs) -> None:
         help="FIRST/LAST as YYYY-MM-DD/YYYY-MM-DD, or last-week, last-month, last-quarter, last-N-days",
     )
     needed("--audience", metavar="A", required=True, help=" or ".join(AUDIENCES))
-    needed("--out", metavar="DIR", type=Path, required=True, help="where the briefing and its receipt go")
+    needed("--out", metavar="DIR", type=path, required=True, help="where the briefing and its receipt go")
     needed(
         "--as-of",
         metavar="INSTANT",
@@ -65,6 +78,7 @@ def add(verbs: Verbs) -> None:
     _add_look(publish)
     _add_signing(publish)
     publish.add_argument("--json", action="store_true", help="print the receipt and nothing else")
+    add_quiet(publish)
     publish.set_defaults(run=run)
 
 
@@ -73,7 +87,7 @@ def _add_look(publish: argparse.ArgumentParser) -> None:
     look(
         "--templates",
         metavar="DIR",
-        type=Path,
+        type=path,
         help="templates, style sheets, issuer.yaml and law.yaml of your own, in place of Exhibit's",
     )
     look(
@@ -91,14 +105,14 @@ def _add_signing(publish: argparse.ArgumentParser) -> None:
     signing(
         "--keys",
         metavar="DIR",
-        type=Path,
+        type=path,
         help="an authority of your own, made on first use; readers trust its root.cert.pem (default: "
         "exhibit/keys in $XDG_DATA_HOME or ~/.local/share)",
     )
     signing(
         "--signing-key",
         metavar="FILE",
-        type=Path,
+        type=path,
         help="sign with this key instead: PKCS #12 (.p12, .pfx), or PEM with its certificates; its "
         f"passphrase is read from ${PASSPHRASE}",
     )
@@ -117,18 +131,35 @@ def run(options: argparse.Namespace) -> int:
         keys=options.keys or own_keys(),
         passphrase=_passphrase(),
     )
-    with Steps() as steps:
-        receipt = local.publish(request, choices, steps)
+    with Steps(options.quiet) as steps:
+        receipt, before = local.publish(request, choices, steps)
     for verdict in receipt.verdicts:
-        if verdict["outcome"] != "valid":
+        if verdict["outcome"] != "valid" and not options.quiet:
             complain(f"{verdict['check']} {verdict['outcome']}: {verdict['detail']}")
+    if receipt.printed_as_codes:
+        complain(_coded(receipt.printed_as_codes))
     if options.json:
         say(receipt.json().rstrip())
     else:
         say(f"briefing:   {options.out / receipt.document.name}")
+        if before:
+            say(f"published before: edition {receipt.edition}, of {receipt.as_of}; nothing has changed since")
         say(f"exchanges:  {int(receipt.figures['exchanges']):,}")
         say(f"accounts:   {int(receipt.figures['accounts']):,}")
     return 0
+
+
+def _coded(codes: Sequence[str]) -> str:
+    named = (
+        f"{code} ({name})" if (name := unicodedata.name(chr(int(code[2:], 16)), "")) else code
+        for code in codes
+    )
+    more = f" and {len(codes) - MOST_NAMED} more" if len(codes) > MOST_NAMED else ""
+    return (
+        "the pages show as codes what no font has, or what would hide or reorder its neighbours: "
+        f"{', '.join(islice(named, MOST_NAMED))}{more}: write them otherwise, or add a font that has them to the "
+        "folder of --templates"
+    )
 
 
 def _audience(text: str) -> Audience:

@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.cli.terminal import WITH_STATUS, Verbs, aws, in_s3, read, say, say_verdicts
+from reports.cli.terminal import WITH_STATUS, Verbs, aws, in_s3, path, read, say_json, say_verdicts
 from reports.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def add(verbs: Verbs) -> None:
     verify.add_argument(
         "--file",
         metavar="FILE",
-        type=Path,
+        type=path,
         action="append",
         default=[],
         help="a briefing that was published there, which you have from elsewhere; repeatable",
@@ -52,7 +51,7 @@ def _verify(options: argparse.Namespace) -> int:
     found = audit(store, at_hand, datetime.now(UTC))
     if options.json:
         verdicts = [asdict(verdict) for verdict in found.verdicts]
-        say(json.dumps({"place": options.place, **asdict(found.head), "verdicts": verdicts}, indent=2))
+        say_json({"place": options.place, **asdict(found.head), "verdicts": verdicts})
     else:
         say_verdicts(found.verdicts)
     return Judged(found.verdicts).exit_status

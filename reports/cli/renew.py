@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from pathlib import Path
 
-from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, add_trust_tsa, read, say, write
+from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, add_trust_tsa, path, read, say, write
 from reports.errors import InvalidRequest
 
 
@@ -19,13 +18,13 @@ def add(verbs: Verbs) -> None:
         description="Give a briefing a fresh time-stamp, before the certificate of its last one expires.",
         **WITH_STATUS,
     )
-    renew.add_argument("file", metavar="FILE", type=Path, help="the PDF, which stays as it is")
+    renew.add_argument("file", metavar="FILE", type=path, help="the PDF, which stays as it is")
     renew.add_argument(
-        "--out", metavar="FILE", type=Path, help="a new file (default: beside FILE, its name with .renewed)"
+        "--out", metavar="FILE", type=path, help="a new file (default: beside FILE, its name with .renewed)"
     )
     stamps = renew.add_mutually_exclusive_group(required=True)
     stamps.add_argument(
-        "--keys", metavar="DIR", type=Path, help="the folder of an authority of your own, which is trusted"
+        "--keys", metavar="DIR", type=path, help="the folder of an authority of your own, which is trusted"
     )
     stamps.add_argument("--timestamp-url", metavar="URL", help="ask this RFC 3161 time-stamp authority")
     add_trust(renew, "a certificate that you trust, as for verify; repeatable")

@@ -9,9 +9,8 @@ import gc
 import threading
 from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 
-from reports.cli.terminal import Verbs, say
+from reports.cli.terminal import Verbs, path, say
 from reports.errors import InvalidSettings
 
 NEEDED = ("boto3", "aws_lambda_powertools", "moto", "joserfc")
@@ -24,10 +23,10 @@ def add(verbs: Verbs) -> None:
         "--port", metavar="N", type=int, default=8080, help="where the API is (default: 8080; 0: any)"
     )
     serve.add_argument(
-        "--evidence", metavar="DIR", type=Path, help="evidence to begin with (default: the sample evidence)"
+        "--evidence", metavar="DIR", type=path, help="evidence to begin with (default: the sample evidence)"
     )
     serve.add_argument(
-        "--state", metavar="DIR", type=Path, help="keep briefings and keys in this folder (default: nowhere)"
+        "--state", metavar="DIR", type=path, help="keep briefings and keys in this folder (default: nowhere)"
     )
     serve.set_defaults(run=run)
 

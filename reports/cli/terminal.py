@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import pwd
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-from reports.errors import InvalidRequest, InvalidSettings, Unavailable
+from reports.errors import (
+    ExhibitError,
+    InvalidRequest,
+    InvalidSettings,
+    Unavailable,
+    advice,
+    kind_of,
+    reason_of,
+)
+from reports.progress import tell
+from reports.tsa_url import without_passwords
 
 if TYPE_CHECKING:
     from reports.record import Record
@@ -19,6 +32,8 @@ if TYPE_CHECKING:
 Verbs: TypeAlias = "argparse._SubParsersAction[Any]"
 """To which a verb adds its parser."""
 
+LONGEST_NAME = 255  # bytes, as on every file system of Linux and macOS
+
 _STATUS = """\
 exit status:
   0  good
@@ -26,24 +41,69 @@ exit status:
   2  the request or the settings are wrong
   3  could not be checked
 """
-WITH_STATUS: Mapping[str, Any] = {
-    "epilog": _STATUS,
-    "formatter_class": argparse.RawDescriptionHelpFormatter,
-}
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps every text but the list of exit statuses."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text == _STATUS else super()._fill_text(text, width, indent)
+
+
+WITH_STATUS: Mapping[str, Any] = {"epilog": _STATUS, "formatter_class": _Formatter}
 """How a parser is made that shows the exit statuses under its help."""
+
+
+class ReaderGoneError(Exception):
+    """Nobody reads the output any more."""
+
+
+def hold_streams() -> None:
+    """Have something behind each standard stream: what is opened next would else be taken for one.
+
+    What is written to standard output fails then, as a full disk does; standard error and input are empty.
+    """
+    for stream in (0, 1, 2):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_WRONLY if stream == 2 else os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 -- as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def path(text: str) -> Path:
+    """A path as an option gives it; a name that no file system takes is refused before anything is made for it."""
+    for name in text.split("/"):
+        if len(os.fsencode(name)) > LONGEST_NAME:
+            raise argparse.ArgumentTypeError(
+                f"{text}: a file's name has at most {LONGEST_NAME} bytes: name a shorter one"
+            )
+    return Path(text)
 
 
 def say(text: str) -> None:
     """Print a line, all of it: whatever the terminal cannot show is escaped, and a full disk is told."""
+    if sys.stdout is None:
+        raise Unavailable("the output cannot be written (there is none): send it somewhere")
     encoding = sys.stdout.encoding or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except OSError as error:
         # What Python still holds back would fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            raise
+            raise ReaderGoneError from None
         raise Unavailable(f"the output cannot be written ({error.strerror}): send it elsewhere") from None
+
+
+def say_json(value: Any, *, indent: int | None = 2, readable: bool = False) -> None:
+    """Print JSON, in ASCII: on one line where `indent` is None, and with names as they are where that is `readable`."""
+    unicode = readable and "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+    say(json.dumps(value, indent=indent, ensure_ascii=not unicode))
 
 
 def plain(text: str) -> str:
@@ -59,7 +119,7 @@ def say_verdicts(verdicts: Iterable[Verdict]) -> None:
 
 def complain(text: str) -> None:
     """Print a line on standard error."""
-    print(f"exhibit: {plain(' '.join(text.split()))}", file=sys.stderr)
+    tell(f"exhibit: {plain(without_passwords(' '.join(text.split())))}")
 
 
 def read(file: Path) -> bytes:
@@ -84,21 +144,41 @@ def start(file: Path, most: int, kind: str) -> bytes:
         with file.open("rb") as opened:
             return opened.read(most)
     except OSError as error:
-        raise InvalidRequest(f"{file} cannot be read ({error.strerror}): name {kind}") from None
+        raise _refused(file, "read", error, f"name {kind}") from None
 
 
 def write(file: Path, content: bytes) -> None:
-    """Write a new file; raises `InvalidRequest` where there is one, or it cannot be written."""
+    """Write a new file, all of it or none; raises `InvalidRequest` where there is one, or it cannot be written."""
     try:
         with file.open("xb") as out:
-            out.write(content)
+            _fill(file, out, content)
     except OSError as error:
-        raise InvalidRequest(f"{file} cannot be written ({error.strerror}): name a new file") from None
+        raise _refused(file, "written", error, "name a new file") from None
+
+
+def _fill(file: Path, out: IO[bytes], content: bytes) -> None:
+    try:
+        out.write(content)
+        out.flush()
+    except BaseException:
+        file.unlink()
+        raise
+
+
+def _refused(file: Path, verb: str, error: OSError, remedy: str) -> ExhibitError:
+    kind = kind_of(error)
+    what_to_do = advice(error) if kind is Unavailable else remedy
+    return kind(f"{file} cannot be {verb} ({reason_of(error)}): {what_to_do}")
 
 
 def add_trust(parser: argparse._ActionsContainer, text: str) -> None:
     """Add `--trust`, which `local.trusted` reads."""
-    parser.add_argument("--trust", metavar="CERT", type=Path, action="append", default=[], help=text)
+    parser.add_argument("--trust", metavar="CERT", type=path, action="append", default=[], help=text)
+
+
+def add_quiet(parser: argparse._ActionsContainer) -> None:
+    """Add `--quiet`."""
+    parser.add_argument("--quiet", action="store_true", help="say nothing on standard error but errors")
 
 
 def add_trust_tsa(parser: argparse._ActionsContainer) -> None:
@@ -129,9 +209,25 @@ def instant(option: str, text: str | None) -> datetime:
 
 
 def own_keys() -> Path:
-    """The folder of an authority of one's own that is named nowhere else."""
-    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    """The folder of an authority of one's own that is named nowhere else, among the user's data.
+
+    Where that is follows the XDG Base Directory Specification, 0.8: what is not absolute does not count. Raises
+    `InvalidRequest` where the user has no home.
+    """
+    data = os.environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):
+        data = os.path.join(_home(), ".local", "share")
     return Path(data, "exhibit", "keys")
+
+
+def _home() -> str:
+    home = os.environ.get("HOME", "")
+    if not home:
+        with suppress(KeyError):
+            home = pwd.getpwuid(os.getuid()).pw_dir
+    if not os.path.isabs(home):
+        raise InvalidRequest("there is no home folder for keys: name a folder for them with --keys")
+    return home
 
 
 def in_s3(option: str, text: str) -> tuple[str, str]:

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,27 +15,38 @@ from reports.cli.evidence import add_evidence, reader
 from reports.cli.terminal import (
     WITH_STATUS,
     Verbs,
+    add_quiet,
     add_trust,
     add_trust_tsa,
+    complain,
     instant,
+    path,
+    plain,
     read,
     say,
+    say_json,
     say_verdicts,
 )
+from reports.errors import ExhibitError
 from reports.progress import Steps
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from reports.judge import Judged
+    from reports.reproduce import Reader
 
 
 def add(verbs: Verbs) -> None:
     verify = verbs.add_parser(
         "verify",
-        help="check a briefing",
-        description="Check a briefing: its integrity, its signer, its time-stamp and its attachments.",
+        help="check briefings",
+        description="Check briefings: their integrity, their signer, their time-stamps and their attachments.",
         **WITH_STATUS,
     )
-    verify.add_argument("file", metavar="FILE", type=Path, help="the PDF")
+    verify.add_argument(
+        "files", metavar="FILE", type=path, nargs="+", help="a PDF; several are checked in order"
+    )
     add_trust(verify, "the certificate that you trust, from whoever signs; repeatable")
     add_trust_tsa(verify)
     verify.add_argument(
@@ -42,25 +54,59 @@ def add(verbs: Verbs) -> None:
         metavar="INSTANT",
         help="check as if the clock said so, like 2036-06-20T12:00:00Z (default: now)",
     )
-    verify.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    verify.add_argument(
+        "--json", action="store_true", help="print the verdicts as JSON; those of several files, a line each"
+    )
+    add_quiet(verify)
     add_evidence(verify, "check that the evidence is there, unchanged, and gives the same briefing again")
     verify.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.judge import judge
     from reports.keys import load_certificates
 
-    trust, stamping = (
-        [certificate for file in files for certificate in load_certificates(file)]
-        for files in (options.trust, options.trust_tsa)
+    trusted = _Trusted(
+        *(
+            [certificate for file in files for certificate in load_certificates(file)]
+            for files in (options.trust, options.trust_tsa)
+        ),
+        instant("--at", options.at),
     )
-    now = instant("--at", options.at)
-    with Steps() as steps:
-        judged = judge(read(options.file), trust or None, now, reader(options), steps, trust_tsa=stamping)
+    with_evidence = reader(options)
+    statuses = {_status(file, trusted, with_evidence, options) for file in options.files}
+    return next((status for status in (2, 1, 3) if status in statuses), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trusted:
+    """Whom the reader trusts, to sign and for time-stamps, and what time the reader says it is."""
+
+    signers: Sequence[x509.Certificate]
+    stamping: Sequence[x509.Certificate]
+    now: datetime
+
+
+def _status(file: Path, trusted: _Trusted, reader: Reader | None, options: argparse.Namespace) -> int:
+    """Check a file and say what was found; the exit status of it alone."""
+    from reports.judge import judge
+
+    several = len(options.files) > 1
+    try:
+        content = read(file)
+    except ExhibitError as error:
+        if several and options.json:
+            say_json({"file": str(file), "error": str(error)}, indent=None)
+        complain(str(error))
+        return error.exit_status
+    with Steps(options.quiet) as steps:
+        judged = judge(
+            content, trusted.signers or None, trusted.now, reader, steps, trust_tsa=trusted.stamping
+        )
     if options.json:
-        say(json.dumps({"file": str(options.file), **_data(judged)}, indent=2))
+        say_json({"file": str(file), **_data(judged)}, indent=None if several else 2)
     else:
+        if several:
+            say(plain(f"{file}:"))
         say_verdicts(judged.verdicts)
     return judged.exit_status
 

@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.cli.terminal import WITH_STATUS, Verbs, plain, say, say_verdicts, start
+from reports.cli.terminal import WITH_STATUS, Verbs, path, plain, say, say_json, say_verdicts, start
 from reports.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ def add(verbs: Verbs) -> None:
         "that the briefing prints: nothing else.",
         **WITH_STATUS,
     )
-    verify.add_argument("file", metavar="PROOF", type=Path, help="what exhibit prove has written")
+    verify.add_argument("file", metavar="PROOF", type=path, help="what exhibit prove has written")
     verify.add_argument(
         "--root",
         metavar="HEX",
@@ -47,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     status = Judged(verdicts).exit_status
     if options.json:
         found = {"file": str(options.file), "root": proof.leads_to, "pseudonym": proof.pseudonym}
-        say(json.dumps({**found, "verdicts": [asdict(verdict) for verdict in verdicts]}, indent=2))
+        say_json({**found, "verdicts": [asdict(verdict) for verdict in verdicts]})
     else:
         say_verdicts(verdicts)
         for line in _shown(proof, root) if not status else ():

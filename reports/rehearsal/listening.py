@@ -31,8 +31,9 @@ def listening(port: int) -> Iterator[socket.socket]:
             listener.listen(WAITING)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or "there is no such port"
+            other = port + 1 if 0 < port < 65535 else 8080
             raise InvalidRequest(
-                f"port {port} cannot be had ({reason}): choose another with --port"
+                f"port {port} cannot be had ({reason}): choose another with --port, or make local PORT={other}"
             ) from None
         yield listener
 

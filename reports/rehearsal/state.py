@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from reports.errors import InvalidSettings, Unavailable
+from reports.errors import InvalidSettings, Unavailable, kind_of
 
 MARK = ".exhibit-serve"
 SESSION = "session"
@@ -35,12 +35,16 @@ def opened(folder: Path | None) -> Iterator[Path]:
         _take(folder)
         mark = os.open(folder / MARK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise InvalidSettings(f"{folder} cannot be used ({error.strerror}): name another folder") from None
+        raise kind_of(error, InvalidSettings)(
+            f"{folder} cannot be used ({error.strerror}): name another folder"
+        ) from None
     try:
         fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield folder
     except BlockingIOError:
-        raise InvalidSettings(f"{folder} is used by another exhibit serve: end it, or name another") from None
+        raise InvalidSettings(
+            f"{folder} is used by another exhibit serve: end it, or choose another with --state, or make local STATE=…"
+        ) from None
     finally:
         os.close(mark)
 

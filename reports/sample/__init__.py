@@ -6,6 +6,7 @@ The plan and every rule of the rows are in `detections.sql`, the registry is `ca
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -17,7 +18,8 @@ from pathlib import Path
 
 import duckdb
 
-from reports.errors import InvalidRequest
+from reports.errors import InvalidRequest, kind_of, reason_of
+from reports.evidence import is_utf8_path
 
 _HERE = Path(__file__).parent
 _SETTINGS = ("campaigns.yaml", "dataset.yaml")
@@ -43,15 +45,17 @@ def write_sample(folder: Path, progress: Progress | None = None) -> None:
     A sample that is there already is left alone, even if its registry was edited; one that another version
     wrote is replaced. Raises `InvalidRequest` for a folder that holds anything else, or cannot be written.
     """
-    folder = folder.resolve()
+    folder = Path(os.path.realpath(folder))
+    if not is_utf8_path(folder):
+        raise InvalidRequest(f"{folder}: its path is not UTF-8: name another folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(folder.parent):
             if not _is_there(folder):
                 _write(folder, progress)
-    except (OSError, duckdb.IOException) as error:
-        raise InvalidRequest(
-            f"the sample cannot be written to {folder} ({error}): name a folder that can be written"
+    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise kind_of(error)(
+            f"the sample cannot be written to {folder} ({reason_of(error)}): name a folder that can be written"
         ) from None
 
 
@@ -68,6 +72,8 @@ def _alone_in(parent: Path) -> Iterator[None]:
 
 def _is_there(folder: Path) -> bool:
     """Whether `folder` holds this version's sample, whole; raises rather than let edits be replaced."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
     if not folder.exists() or not any(folder.iterdir()):
         return False
     made_from, written = _read_mark(folder)
