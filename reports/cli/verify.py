@@ -65,13 +65,11 @@ def add(verbs: Verbs) -> None:
 def run(options: argparse.Namespace) -> int:
     from reports.keys import load_certificates
 
-    trusted = _Trusted(
-        *(
-            [certificate for file in files for certificate in load_certificates(file)]
-            for files in (options.trust, options.trust_tsa)
-        ),
-        instant("--at", options.at),
+    signers, stamping = (
+        [certificate for file in files for certificate in load_certificates(file)]
+        for files in (options.trust, options.trust_tsa)
     )
+    trusted = _Trusted(signers, stamping, instant("--at", options.at))
     with_evidence = reader(options)
     statuses = {_status(file, trusted, with_evidence, options) for file in options.files}
     return next((status for status in (2, 1, 3) if status in statuses), 0)

@@ -15,6 +15,9 @@ def _n(count: int) -> bytes:
 
 
 _TAG = rb"(?:Span|Figure|NonStruct|Lbl|Link)"
+# What a few glyphs say together, where their font does not tell it.
+_UTF_16 = rb"(?:(?!d[89a-f])[0-9a-f]{4}|d[89ab][0-9a-f]{2}d[c-f][0-9a-f]{2})"
+_TEXT = rb"\((?:[ -'*-\[\]-~]|\\[\\()])*+\)|<feff(?!(?:00[0-7][0-9a-f])*+>)" + _UTF_16 + rb"++>"
 _LINES = (
     rb"BT",
     rb"ET",
@@ -25,6 +28,7 @@ _LINES = (
     _n(6) + rb" (?:Tm|cm|c)",
     rb"\[(?:<(?:[0-9a-f]{4})*+>|" + _N + rb"| )*+\] TJ",
     rb"/" + _TAG + rb"\n<</MCID \d{1,7}>>\nBDC",
+    rb"/Span\n<</ActualText (?:" + _TEXT + rb")>>\nBDC",
     rb"/Artifact\nBMC",
     rb"/Artifact\n<</Type /Pagination>>\nBDC",
     _n(2) + rb" (?:m|l)",
@@ -40,7 +44,7 @@ _LINES = (
 )
 _WHOLE = re.compile(rb"(?:(?:" + rb"|".join(_LINES) + rb")(?:\n|\Z))*+")
 _USED = re.compile(rb"^/([A-Za-z0-9.\-+_]+) (?:[^\n]* )?(gs|Do|sh|cs|CS|scn|SCN|Tf)$", re.MULTILINE)
-_NESTED = re.compile(rb"^(BT|ET|q|Q|BMC|BDC|EMC)$", re.MULTILINE)
+_NESTED = re.compile(rb"^(BT|ET|q|Q|BMC|BDC|EMC|<</ActualText .*>>)$", re.MULTILINE)
 _MARK = re.compile(rb"^<</MCID (\d+)>>$", re.MULTILINE)
 _HELD = {
     b"gs": "ExtGState",
@@ -53,10 +57,10 @@ _HELD = {
     b"Tf": "Font",
 }
 _COLORS = frozenset({"Pattern", "DeviceCMYK", "DeviceGray", "DeviceRGB"})
-_PAIRS = {b"ET": b"BT", b"Q": b"q", b"EMC": b"B?C"}
+_PAIRS = {b"ET": (b"BT",), b"Q": (b"q",), b"EMC": (b"B?C", b"TEXT")}
 DEEPEST = 256
 
-_LETTER = rb"<[0-9a-f]{4}> <(?:[0-9a-f]{4})*>\n"
+_LETTER = rb"<[0-9a-f]{4}> <" + _UTF_16 + rb"*+>\n"
 LETTERS = re.compile(
     rb"/CIDInit /ProcSet findresource begin\n12 dict begin\nbegincmap\n/CIDSystemInfo\n<< /Registry \(Adobe\)\n"
     rb"/Ordering \(UCS\)\n/Supplement 0\n>> def\n/CMapName /Adobe-Identity-UCS def\n/CMapType 2 def\n"
@@ -98,12 +102,17 @@ def check(data: bytes, resources: Mapping[str, Any]) -> tuple[list[int], set[str
 
 def _check_nesting(data: bytes) -> None:
     opened: list[bytes] = []
+    told = False
     for word in _NESTED.findall(data):
-        if word in (b"BT", b"q", b"BMC", b"BDC"):
-            if (word == b"BT" and b"BT" in opened) or len(opened) == DEEPEST:
+        if word.startswith(b"<<"):
+            told = True
+        elif word in (b"BT", b"q", b"BMC", b"BDC"):
+            inside = opened[-1:] == [b"TEXT"] or (told and opened[-1:] != [b"BT"])
+            if inside or (word == b"BT" and b"BT" in opened) or len(opened) == DEEPEST:
                 raise UnusualContentError("content that is nested in an unusual way")
-            opened.append(b"B?C" if word in (b"BMC", b"BDC") else word)
-        elif not opened or opened.pop() != _PAIRS[word]:
+            opened.append(b"TEXT" if told else b"B?C" if word in (b"BMC", b"BDC") else word)
+            told = False
+        elif not opened or opened.pop() not in _PAIRS[word]:
             raise UnusualContentError("content that is nested in an unusual way")
     if opened:
         raise UnusualContentError("content that does not end what it begins")

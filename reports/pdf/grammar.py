@@ -12,6 +12,7 @@ import codecs
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from unicodedata import bidirectional
 from xml.sax.saxutils import escape
 
 from reports.pdf import content
@@ -54,6 +55,8 @@ BLENDS = frozenset(
 SCHEMES = ("https:", "mailto:")
 # What says in the metadata that the file is PDF/UA-1 too, and the end of the packet.
 UA_PACKETS = frozenset({"25f5a788a5f0d5c11e07efb98d07cde56c33aa9995816e2c726382646aaa2a40"})
+
+_LANGUAGE = re.compile(rb"[a-zA-Z]{1,8}(?:-[a-zA-Z0-9]{1,8})*+")  # BCP 47
 
 Check = Callable[[Value], bool]
 
@@ -120,6 +123,11 @@ def _text(value: Value) -> bool:
 
 def _said(*allowed: bytes) -> Check:
     return lambda value: type(value) is Text and value in allowed
+
+
+def _right_to_left(value: Value) -> bool:
+    """Text of which something runs from right to left: no other is written beside what is drawn."""
+    return _text(value) and any(bidirectional(each) in ("R", "AL") for each in _decoded(value))
 
 
 def _reference(value: Value) -> bool:
@@ -323,14 +331,20 @@ class _Walk:
             "a page with its own resources",
         )
         annotations = found.get("Annots", [])
-        _require(
-            annotations == [number + 1 + at for at in range(len(annotations))],
-            "annotations out of order on a page",
-        )
+        self._in_order(number, annotations)
         for each in annotations:
             self._to(each, "link")
         self._to(found["Resources"], "resources")
         self._content(number - 1, found["Resources"], page=number)
+
+    def _in_order(self, number: int, annotations: list[Ref]) -> None:
+        """The annotations of a page follow it; in the place of those that were taken out again there is nothing."""
+        expected = number
+        for each in annotations:
+            expected += 1
+            while expected < each and self.pages.objects.get(expected, True) is None:
+                expected += 1
+            _require(each == expected, "annotations out of order on a page")
 
     def _link(self, number: int, value: Value) -> None:
         found = _shape(
@@ -803,7 +817,14 @@ class _Walk:
                 "K": lambda kids: _list(kids) and all(_count(kid) or _reference(kid) for kid in kids),
                 "P": _is(Ref(parent)),
             },
-            {"Pg": _reference, "A": _dictionary, "Alt": _text, "ID": _text},
+            {
+                "Pg": _reference,
+                "A": _dictionary,
+                "Alt": _text,
+                "ID": _text,
+                "Lang": lambda told: self._other_language(told),
+                "ActualText": _right_to_left,
+            },
         )
         if "Pg" in found:
             _require(found["Pg"] in self.kids, "an element of no page")
@@ -820,6 +841,10 @@ class _Walk:
             },
         )
         return found
+
+    def _other_language(self, value: Value) -> bool:
+        """A tag of another language than the document's."""
+        return _text(value) and _LANGUAGE.fullmatch(value) is not None and value != self.pages.root["Lang"]
 
     def _annotation(self, number: int, value: Value, element: int) -> None:
         _require(number not in self.kinds, "an element that is there twice")
@@ -841,9 +866,12 @@ class _Walk:
         numbers = self.pages.objects[self.pages.objects[self.pages.root["StructTreeRoot"]]["ParentTree"]][
             "Nums"
         ]
-        values = numbers[1::2]
+        keys, values = numbers[::2], numbers[1::2]
         _require(
-            numbers[::2] == list(range(len(values))) and len(values) >= len(self.kids),
+            len(keys) == len(values) >= len(self.kids)
+            and all(map(_count, keys))
+            and keys == sorted(set(keys))
+            and keys[: len(self.kids)] == list(range(len(self.kids))),
             "a structure out of order",
         )
         owned: dict[tuple[int, int], int] = {}
@@ -870,7 +898,7 @@ class _Walk:
         _require(not owned, "an element of a mark that is not there")
         links = values[len(self.kids) :]
         by_place = {self.pages.objects[link]["StructParent"]: by for link, by in self.annotated.items()}
-        wanted = dict(enumerate(links, len(self.kids)))
+        wanted = dict(zip(keys[len(self.kids) :], links, strict=True))
         _require(
             by_place == wanted and len(links) == len(self.annotated), "a link of another element, or of none"
         )
