@@ -822,7 +822,7 @@ class _Walk:
                 "A": _dictionary,
                 "Alt": _text,
                 "ID": _text,
-                "Lang": lambda told: self._other_language(told),
+                "Lang": self._other_language,
                 "ActualText": _right_to_left,
             },
         )
