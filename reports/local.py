@@ -15,7 +15,7 @@ from reports.archive import Receipt
 from reports.assets import TEMPLATES, Resources
 from reports.errors import InvalidRequest
 from reports.evidence import FolderEvidence
-from reports.keys import LocalAuthority, LocalKey, SigningKey, load_certificates
+from reports.keys import LocalAuthority, LocalKey, SigningKey, load_certificates, no_lists
 from reports.pipeline import House, Progress, Request, Signing
 from reports.query_duckdb import DuckDBEngine
 from reports.store import FolderStore
@@ -108,7 +108,7 @@ def _signing(choices: Choices, authority: LocalAuthority, now: datetime) -> Sign
         stamps,
         trust=(*local, *key.chain[-1:], *trusted(choices.trust)),
         trust_tsa=_stamping(choices, authority),
-        crls=(authority.crl,) if local else (),
+        crls=authority.crls if local else no_lists,
         stranger=bool(choices.timestamp_url and not choices.trust and not choices.trust_tsa),
     )
 

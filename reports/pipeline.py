@@ -27,7 +27,7 @@ from reports.compose import Briefing, Settings, compose, report_number
 from reports.errors import CheckFailed, InvalidRequest, InvalidSettings
 from reports.evidence import EvidenceSource
 from reports.group import group
-from reports.keys import SigningKey
+from reports.keys import Lists, SigningKey, no_lists
 from reports.names import check_among, check_beside
 from reports.query import Inquiry, QueryEngine
 from reports.registry import MARKINGS, Dataset, Issuer, Law, Registry, parse
@@ -69,7 +69,7 @@ class Signing:
     timestamper: Timestamper
     trust: Sequence[x509.Certificate]
     trust_tsa: Sequence[x509.Certificate] = ()
-    crls: Sequence[bytes] = ()
+    crls: Lists = no_lists
     stranger: bool = False
 
 

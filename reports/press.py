@@ -144,12 +144,13 @@ class AthenaPress:
         # Short enough that the second authority is asked, and answers, within the time that publishing has left
         authorities = [HttpTimestamper(url, timeout=5, attempts=2) for url in environment.timestamp_urls]
         trust = parts.trust()
-        lists = (parts.settings.get(name) for name in parts.settings.list("crls/"))
+        found = (parts.settings.get(name) for name in parts.settings.list("crls/"))
+        lists = tuple(crl for crl in found if crl)
         return Signing(
             key,
             FirstOf(authorities),
             trust=(*key.chain[-1:], *trust),
-            crls=tuple(crl for crl in lists if crl),
+            crls=lambda _: lists,
             stranger=not trust,
         )
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from cryptography import x509
 
 from reports.errors import CheckFailed, Unavailable
+from reports.keys import Lists, no_lists
 from reports.sign import seal
 from reports.timestamp import Timestamper
 from reports.verify import briefing_length, verify
@@ -20,13 +21,13 @@ def renew(  # noqa: PLR0913 -- trust in signers and in time-stamps are two thing
     now: datetime,
     *,
     trust_tsa: Sequence[x509.Certificate] = (),
-    crls: Sequence[bytes] = (),
+    crls: Lists = no_lists,
 ) -> bytes:
     """A signed briefing, to the byte, and after it one more time-stamp of the document (ETSI EN 319 142-1, 5.5).
 
     What it takes to check the time-stamp before goes into the store, below the fresh one. `trust` and `trust_tsa` vouch
-    for the file as it is and for the fresh time-stamp, as for `verify`; `crls` are DER revocation lists that neither a
-    network nor the file holds.
+    for the file as it is and for the fresh time-stamp, as for `verify`; `crls` gives the DER revocation lists that
+    neither a network nor the file holds.
 
     Raises `CheckFailed` where the file, or the result, does not verify at `now`; `Unavailable` where that could not be
     checked or an authority does not answer; `InvalidSettings` where the authority's certificates do not serve.

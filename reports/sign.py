@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asn1crypto import tsp  # type: ignore[import-untyped]
@@ -25,7 +25,7 @@ from pyhanko_certvalidator.fetchers import Fetchers
 from pyhanko_certvalidator.fetchers.aiohttp_fetchers import AIOHttpFetcherBackend
 
 from reports.errors import ExhibitError, InvalidRequest, InvalidSettings, Unavailable
-from reports.keys import SigningKey, chain_of
+from reports.keys import Lists, SigningKey, chain_of, no_lists
 from reports.pdf.cms import (
     Signature,
     Token,
@@ -65,7 +65,7 @@ def sign(
     timestamper: Timestamper,
     *,
     certificates: Sequence[x509.Certificate] = (),
-    crls: Sequence[bytes] = (),
+    crls: Lists = no_lists,
 ) -> bytes:
     """Sign a PDF so that it can be checked without a network, and after its certificates have expired.
 
@@ -83,9 +83,9 @@ def sign(
     decades, do not break it.
 
     `certificates` are issuers that neither the key's chain nor the authority's tokens bring along, such as
-    the root of the time-stamp authority; `crls` are DER revocation lists that no network holds. What else the
-    certificates declare is fetched (10 seconds each). This step reads the clock, for the signing time that a
-    signature states.
+    the root of the time-stamp authority; `crls` gives the DER revocation lists that no network holds, as of
+    the time of the signature's time-stamp. What else the certificates declare is fetched (10 seconds each).
+    This step reads the clock, for the signing time that a signature states.
 
     Raises `InvalidRequest` if `pdf` is none or is signed already, `InvalidSettings` if it has what no briefing has, or
     the certificates do not serve, `Unavailable` if the time-stamp authority, a revocation service or the keeper of the
@@ -100,7 +100,7 @@ def seal(
     timestamper: Timestamper,
     *,
     certificates: Sequence[x509.Certificate],
-    crls: Sequence[bytes] = (),
+    crls: Lists = no_lists,
 ) -> bytes:
     """Add a time-stamp of the document, and to the store what it takes to check the last one and the new authority.
 
@@ -186,7 +186,7 @@ async def _sign(
     key: SigningKey,
     authority: _Authority,
     certificates: Iterable[x509.Certificate],
-    crls: Sequence[bytes],
+    crls: Lists,
 ) -> bytes:
     pages = read_pages(pdf)
     if pages.length < len(pdf):
@@ -230,12 +230,13 @@ async def _sealed(
     leaf: x509.Certificate,
     authority: _Authority,
     certificates: Sequence[x509.Certificate],
-    crls: Sequence[bytes],
+    crls: Lists,
 ) -> bytes:
     """The file with a store and a time-stamp of the document."""
     expected = authority.last or authority.stamp(bytes(32))
     async with _fetchers() as fetchers:
-        given = _Given(certificates, crls, fetchers)
+        lists = crls(_whole_second(read_token(expected).time))
+        given = _Given(certificates, (*lists, *_held_lists(file)), fetchers)
         for _ in range(ATTEMPTS):
             stored = await _collected(file, leaf, read_token(expected), given)
             draft, update = file.draft(Held(b"", room_for(len(expected)), stored=stored))
@@ -246,6 +247,15 @@ async def _sealed(
                 return file.finished()
             expected = token
     raise Unavailable(f"{authority} gives time-stamps of very different lengths: try again, or name another")
+
+
+def _whole_second(time: datetime) -> datetime:
+    """The first whole second that is not before a time, as lists state it."""
+    return time.replace(microsecond=0) + timedelta(seconds=time.microsecond > 0)
+
+
+def _held_lists(file: _File) -> Iterator[bytes]:
+    return (data for stored in file.stored for kind, data in stored if kind == "CRLs")
 
 
 async def _collected(

@@ -237,7 +237,7 @@ class Corpus:
     ) -> bytes:
         unsigned = (self.folder / "pages" / f"{pages}.pdf").read_bytes()
         stamper = stamper or LocalTimestamper(self.authority.stamp_key)
-        certificates, crls = (self.authority.root, *more), (self.authority.crl,)
+        certificates, crls = (self.authority.root, *more), self.authority.crls
         return sign(unsigned, key or self.authority.key, stamper, certificates=certificates, crls=crls)
 
     def renewals(
@@ -246,7 +246,7 @@ class Corpus:
         for year in range(1, 6):
             now = NOW + timedelta(days=365 * year)
             trust = (self.authority.root, *roots)
-            pdf = renew(pdf, stampers(lambda now=now: now), trust, now, crls=(self.authority.crl,))
+            pdf = renew(pdf, stampers(lambda now=now: now), trust, now, crls=self.authority.crls)
             yield pdf
 
 
@@ -311,7 +311,7 @@ def main(name: str) -> None:
         corpus.add(
             "openssl-renewed",
             "lawmaker",
-            renew(pdf, theirs, (root, openssl_root), datetime.now(UTC), crls=()),
+            renew(pdf, theirs, (root, openssl_root), datetime.now(UTC)),
             root,
             openssl_root,
         )
@@ -326,7 +326,7 @@ def main(name: str) -> None:
             pdf = corpus.signed("regulator", network.key("signer"), None)
             corpus.add("network-key-local-stamps", "regulator", pdf, root, network.root)
             pdf = renew(
-                pdf, network.timestamper, (root, network.root), datetime.now(UTC), crls=(authority.crl,)
+                pdf, network.timestamper, (root, network.root), datetime.now(UTC), crls=authority.crls
             )
             corpus.add("changed-authority", "regulator", pdf, root, network.root)
         (folder / "corpus.json").write_text(json.dumps(corpus.cases, indent=1) + "\n")

@@ -95,7 +95,7 @@ def stamper_of(authority: LocalAuthority, since: timedelta = timedelta()) -> Loc
 
 def sign_locally(pdf: bytes, authority: LocalAuthority) -> bytes:
     return sign(
-        pdf, authority.key, stamper_of(authority), certificates=(authority.root,), crls=(authority.crl,)
+        pdf, authority.key, stamper_of(authority), certificates=(authority.root,), crls=authority.crls
     )
 
 

@@ -6,7 +6,7 @@ from reports.contents import attached
 from reports.errors import InvalidRequest
 from reports.verify import briefing_length
 from tests import attacks, form_1, tampering
-from tests.pki import reading, sign_locally, stamper_of
+from tests.pki import NOW, reading, sign_locally, stamper_of
 from tests.test_verify import detail, outcomes
 
 WRONG, UNKNOWN = "invalid", "could not be checked"
@@ -76,7 +76,7 @@ def test_attacks_under_a_fresh_time_stamp(signed, authority, family, name):
 def test_content_masked_before_signing(unsigned, authority, name):
     """A file that could show something else later is refused, though its own signatory prepared it."""
     changed = attacks.updated(unsigned, attacks.masked()[name])
-    pdf = form_1.sign(changed, authority.key, stamper_of(authority), crls=(authority.crl,))
+    pdf = form_1.sign(changed, authority.key, stamper_of(authority), crls=authority.crls(NOW))
     outcome, why = verdict(pdf, authority)
     assert outcome == UNKNOWN
     assert why.startswith("it was signed by another product than Exhibit, or by a later release: ")

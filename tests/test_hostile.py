@@ -82,7 +82,7 @@ def test_issuers_of_one_name(unsigned, authority):
         LocalKey((leaf, root), private),
         stamper_of(authority),
         certificates=[authority.root],
-        crls=[authority.crl],
+        crls=authority.crls,
     )
     stored = [("Certs", each.public_bytes(Encoding.DER)) for each in more]
     pdf = stamped(pdf, stamper_of(authority), stored)

@@ -169,7 +169,8 @@ def test_keys_keep_silent(authority, tmp_path):
 def test_authority_is_made_once(authority):
     """The second use of a folder finds what the first made."""
     again = LocalAuthority.open(authority.directory, NOW)
-    assert (again.root, again.key.chain, again.crl) == (authority.root, authority.key.chain, authority.crl)
+    assert (again.root, again.key.chain) == (authority.root, authority.key.chain)
+    assert again.crls(NOW)[0] == authority.crls(NOW)[0]
     assert len(again.pseudonym_key()) == 32
     assert again.pseudonym_key() == authority.pseudonym_key()
 
@@ -201,7 +202,7 @@ def modes(*paths):
 def test_authority_forgets_the_root_key(authority):
     """Nothing else can be issued under the root, whose key is in no file."""
     private = [file.name for file in authority.directory.iterdir() if b"PRIVATE" in file.read_bytes()]
-    assert sorted(private) == ["signer.key.pem", "timestamp.key.pem"]
+    assert sorted(private) == ["issuing.key.pem", "signer.key.pem", "timestamp.key.pem"]
 
 
 def test_authority_certificates(authority):
@@ -213,9 +214,11 @@ def test_authority_certificates(authority):
     assert key_usage.value == usage("digital_signature", "content_commitment")
     assert purpose.critical
     assert list(purpose.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
-    crl = x509.load_der_x509_crl(authority.crl)
-    assert crl.is_signature_valid(authority.root.public_key())
-    assert not list(crl)
+    issuing = authority.key.chain[1]
+    assert stamper.issuer == signer.issuer == issuing.subject
+    lists = [x509.load_der_x509_crl(each) for each in authority.crls(NOW)]
+    by = zip(lists, (authority.root, issuing), strict=True)
+    assert all(crl.is_signature_valid(each.public_key()) and not list(crl) for crl, each in by)
 
 
 def test_authority_expires(authority):

@@ -290,7 +290,7 @@ def cut_before(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.M
         form_1.updated(unsigned, cut),
         authority.key,
         stamper_of(authority),
-        crls=[authority.crl],
+        crls=authority.crls,
     )
 
 
@@ -304,7 +304,7 @@ def cut_within(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.M
                 cut(self)
 
     monkeypatch.setattr(form_1, "Writer", Cutting)
-    return form_1.sign(unsigned, authority.key, stamper_of(authority), crls=[authority.crl])
+    return form_1.sign(unsigned, authority.key, stamper_of(authority), crls=authority.crls(NOW))
 
 
 @pytest.mark.parametrize("change", [cut_before, cut_within])

@@ -98,7 +98,7 @@ def test_a_list_about_a_certificate_that_names_none(two, authority, revoked, iss
     unsigned = pdf[: sign_module.read_pages(pdf).length]
     stamper = stamper_of(authority)
     signed = sign(
-        unsigned, LocalKey((leaf, root), key), stamper, certificates=[authority.root], crls=[authority.crl]
+        unsigned, LocalKey((leaf, root), key), stamper, certificates=[authority.root], crls=authority.crls
     )
     pdf = stamped(signed, stamper_of(authority), [("CRLs", listed)])
     assert found(pdf, [root, authority.root]) == {**VALID, "signer": outcome}

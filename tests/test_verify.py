@@ -93,7 +93,7 @@ def test_when_the_last_time_stamp_has_expired(signed, authority):
 def test_time_stamp_from_the_future(unsigned, authority):
     """A time-stamp that is yet to be made says that the clock is wrong, and that is all."""
     stamper = stamper_of(authority, timedelta(days=1))
-    pdf = sign(unsigned, authority.key, stamper, certificates=[authority.root], crls=[authority.crl])
+    pdf = sign(unsigned, authority.key, stamper, certificates=[authority.root], crls=authority.crls)
     assert outcomes(pdf, authority.root, now=NOW)["time-stamp"] == "could not be checked"
     assert "set it, or name the time with --at" in detail(pdf, "time-stamp", authority.root, now=NOW)
     assert outcomes(pdf, authority.root, now=NOW + timedelta(days=2))["time-stamp"] == "valid"
@@ -292,7 +292,10 @@ def test_time_stamps_out_of_order(signed, authority):
 def test_time_stamp_of_a_stranger(unsigned, authority, tmp_path):
     """Time-stamps of an authority that is not trusted are invalid, and the rest is as it was."""
     stranger = LocalAuthority.open(tmp_path / "keys", NOW)
-    trusted = {"certificates": [stranger.root], "crls": [authority.crl, stranger.crl]}
+    trusted = {
+        "certificates": [stranger.root],
+        "crls": lambda since: [*authority.crls(since), *stranger.crls(since)],
+    }
     pdf = sign(unsigned, authority.key, LocalTimestamper(stranger.stamp_key), **trusted)
     checks = outcomes(pdf, authority.root)
     assert checks == {"integrity": "valid", "signer": "valid", "time-stamp": "invalid"}
@@ -343,7 +346,7 @@ def test_authority_for_something_else(unsigned, authority):
     both = [ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.EMAIL_PROTECTION]
     certificate = certify(private, x509.ExtendedKeyUsage(both))
     stamper = LocalTimestamper(LocalKey((certificate,), private), lambda: NOW)
-    pdf = sign(unsigned, authority.key, stamper, crls=[authority.crl])
+    pdf = sign(unsigned, authority.key, stamper, crls=authority.crls)
     assert outcomes(pdf, authority.root, certificate)["time-stamp"] == "invalid"
     assert "not for time-stamps alone" in detail(pdf, "time-stamp", authority.root, certificate)
 
@@ -356,7 +359,7 @@ def test_certificate_when_signing(unsigned, authority, days, expected):
     leaf = certify(private, issuer=("Root", root_key), until=NOW + timedelta(days=200))
     stamper = stamper_of(authority, timedelta(days=days))
     key = LocalKey((leaf, root), private)
-    pdf = sign(unsigned, key, stamper, certificates=[authority.root], crls=[authority.crl])
+    pdf = sign(unsigned, key, stamper, certificates=[authority.root], crls=authority.crls)
     checks = outcomes(pdf, root, authority.root, now=NOW + timedelta(days=400))
     assert checks == {"integrity": "valid", "signer": expected, "time-stamp": "valid"}
 
@@ -378,7 +381,13 @@ def test_revocation(unsigned, authority, monkeypatch, days, expected):
     # The list is younger than the time-stamp, as happens when two authorities' clocks differ.
     stamper = stamper_of(authority, -timedelta(minutes=3))
     key = LocalKey((leaf, root), private)
-    pdf = sign(unsigned, key, stamper, certificates=[authority.root], crls=[authority.crl, *crls])
+    pdf = sign(
+        unsigned,
+        key,
+        stamper,
+        certificates=[authority.root],
+        crls=lambda since: [*authority.crls(since), *crls],
+    )
     checks = outcomes(pdf, root, authority.root, now=NOW + timedelta(days=2))
     assert checks == {"integrity": "valid", "signer": expected, "time-stamp": "valid"}
 
@@ -450,4 +459,4 @@ def test_verify_does_not_import_sign():
 
 def _signed_by(pdf: bytes, key: LocalKey, authority: LocalAuthority) -> bytes:
     stamper = stamper_of(authority)
-    return sign(pdf, key, stamper, certificates=[authority.root], crls=[authority.crl])
+    return sign(pdf, key, stamper, certificates=[authority.root], crls=authority.crls)

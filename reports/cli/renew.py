@@ -33,7 +33,7 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.keys import LocalAuthority, load_certificates
+    from reports.keys import Lists, LocalAuthority, load_certificates, no_lists
     from reports.renew import renew
     from reports.timestamp import HttpTimestamper, LocalTimestamper, Timestamper
 
@@ -46,10 +46,10 @@ def run(options: argparse.Namespace) -> int:
         for files in (options.trust, options.trust_tsa)
     )
     stamps: Timestamper
-    crls: tuple[bytes, ...] = ()
+    crls: Lists = no_lists
     if options.keys:
-        key, crl = LocalAuthority.stamping(options.keys, now)
-        stamps, crls = LocalTimestamper(key), (crl,)
+        key, crls = LocalAuthority.stamping(options.keys, now)
+        stamps = LocalTimestamper(key)
         trust.append(key.chain[-1])
         stamping += [key.chain[-1]] if stamping else []
     else:
