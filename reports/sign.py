@@ -140,6 +140,7 @@ class _File:
     signature: Signature | None = None
     tokens: list[Token] = field(default_factory=list)
     stored: list[tuple[tuple[Kind, bytes], ...]] = field(default_factory=list)
+    forms: list[int] = field(default_factory=list)
 
     def add(self, held: Held) -> None:
         made, _, self.revision = write(self.revision, held)
@@ -153,12 +154,13 @@ class _File:
         else:
             self.tokens.append(read_token(held.content))
         self.stored.append(held.stored)
+        self.forms.append(held.form)
 
     def finished(self) -> bytes:
         """The bytes, once everything that is stored has its reason."""
         if self.signature is None:
             raise InvalidRequest("the PDF to be sealed is not signed: sign it first")
-        check_store(self.signature, self.tokens, self.stored)
+        check_store(self.signature, self.tokens, self.stored, self.forms)
         return self.pdf
 
     def draft(self, held: Held) -> tuple[bytes, Update]:
@@ -268,6 +270,7 @@ async def _collected(
     lists = [each.dump() for each in context.crls if each.issuer.dump() in issuers]
     wanted: list[tuple[Kind, bytes]] = [
         *(("Certs", data) for data in own),
+        *(("Certs", each.public_bytes(Encoding.DER)) for each in token.certificates),
         *(("OCSPs", each.dump()) for each in context.ocsps),
         *(("CRLs", data) for data in lists),
         *(("Certs", found.dump()) for each in context.ocsps for found in _brought(each)),
@@ -306,6 +309,7 @@ async def _checked(
         allow_fetching=True,
         fetchers=given.fetchers,
         crls=given.crls,
+        retroactive_revinfo=True,  # the authority of the time-stamp may be ahead of this clock
         revocation_mode="hard-fail",
     )
     return context, [await _path(each, context) for each in (leaf, stamp)]

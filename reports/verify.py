@@ -178,7 +178,9 @@ def _read(pdf: bytes) -> _Signed:
     for token, update in zip(tokens, updates, strict=True):
         if token.outdated and update.held.form > 1:
             raise UnusualError("the time-stamp does not sign which certificate checks it (ESS v2, RFC 5816)")
-    store = check_store(signature, tokens, [each.held.stored for each in updates])
+    store = check_store(
+        signature, tokens, [each.held.stored for each in updates], [each.held.form for each in updates]
+    )
     fault = _fault(pdf, updates, signature, tokens)
     if foreign and not fault:
         foreign = _tail(pdf, updates[-1].end, foreign)

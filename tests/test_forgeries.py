@@ -64,6 +64,6 @@ def test_a_second_signature_in_our_form(signed):
         write(Revision.of(read_pages(signed)), replace(first.held, moment=b""))
     held = replace(second.held, moment=first.held.moment)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(updates, "bool", lambda _: None, raising=False)
+        patch.setattr(updates, "bool", lambda _: object(), raising=False)
         made, *_ = write(after, held)
     assert verify(signed[: after.length] + made, None, reading())[0].outcome == "could not be checked"

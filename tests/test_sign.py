@@ -278,9 +278,10 @@ def test_missing_issuer(unsigned, authority, tmp_path):
     private = new_key()
     (tmp_path / "key.pem").write_bytes(pem(private) + certify(private).public_bytes(Encoding.PEM))
     key = LocalKey.from_pem(tmp_path / "key.pem", tmp_path / "key.pem", NOW)
-    missing = "comes without its issuer: add the certificate of CN=Exhibit local root"
+    missing = "comes without its issuer: add the certificate of CN=Exhibit local issuing authority"
+    alone = authority.stamp_key._private
     with pytest.raises(InvalidSettings, match=missing):
-        sign(unsigned, key, stamper_of(authority))
+        sign(unsigned, key, LocalTimestamper(LocalKey(authority.stamp_key.chain[:1], alone)))
 
 
 def test_signing_twice(signed, authority):

@@ -65,9 +65,16 @@ class Store:
 
 
 def check_store(
-    signature: Signature, tokens: Sequence[Token], stored: Sequence[Sequence[tuple[Kind, bytes]]]
+    signature: Signature,
+    tokens: Sequence[Token],
+    stored: Sequence[Sequence[tuple[Kind, bytes]]],
+    forms: Sequence[int],
 ) -> Store:
-    """Read what each update stores; raises `UnusualError` for what has no reason to be there."""
+    """Read what each update stores, and of which form it is; raises `UnusualError` for what has no reason to be there.
+
+    Nothing signs the certificates that a signature or a token brings along. So each is one that somebody in the file
+    signed or, from form 2 on, that the store has too, which a time-stamp covers.
+    """
     every = [data for update in stored for _, data in update]
     left = der.MOST_VALUES
     for data in every:
@@ -80,7 +87,17 @@ def check_store(
     for number, update in enumerate(stored):
         for kind, data in update:
             found.add(number, kind, data)
-    return found.finished()
+    store = found.finished()
+    covered = set(every)
+    brought = {
+        each
+        for held, form in zip((signature, *tokens), (forms[0], *forms), strict=True)
+        for each in held.certificates
+        if form > 1 and each.public_bytes(Encoding.DER) not in covered
+    }
+    for each in store.certificates:
+        found.check_signed(each, each in brought)
+    return store
 
 
 def _check_plain(data: bytes, most: int) -> int:
@@ -163,6 +180,18 @@ class _Gathering:
             self.issuers[each] = [by for by in self.pool[each.issuer] if self._issued(each, by)]
             self.waiting += self.issuers[each]
 
+    def check_signed(self, each: x509.Certificate, alone: bool) -> None:
+        """Raise unless its issuer signed a certificate, if that is in the file; it is not where that is `alone`."""
+        if self.issuers[each]:
+            return
+        named = [by for by in self.pool[each.issuer] if _may_have_issued(each, by)]
+        if named or alone:
+            raise UnusualError(
+                f"certificate {each.subject.rfc4514_string()} is not one that its issuer signed"
+                if named
+                else f"certificate {each.subject.rfc4514_string()} is signed by nobody of the file, and not stored"
+            )
+
     def _count(self) -> None:
         self.compared += 1
         if self.compared > MOST_COMPARISONS:
@@ -220,6 +249,16 @@ class _Gathering:
         except x509.ExtensionNotFound:
             return False
         return ExtendedKeyUsageOID.OCSP_SIGNING in usage and self._issued(responder, by)
+
+
+def _may_have_issued(issued: x509.Certificate, by: x509.Certificate) -> bool:
+    """Whether one of that name says that it has the key by which a certificate names its issuer, or neither says so."""
+    try:
+        named = issued.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        own = by.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        return True
+    return named is None or named == own
 
 
 def _list(data: bytes) -> x509.CertificateRevocationList:
