@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from reports.pipeline import Progress
     from reports.press import AthenaPress
     from reports.schedules import Schedules
+    from reports.timestamp import Timestamper
 
 PREFIX = "EXHIBIT_"
 CHAIN, TRUST = "chain.pem", "trust.pem"
@@ -194,6 +195,24 @@ class Deployed:
 
         content = self.settings.get(TRUST)
         return certificates_in(content, TRUST) if content is not None else ()
+
+    def lists(self) -> tuple[bytes, ...]:
+        """The revocation lists that no network holds."""
+        found = (self.settings.get(name) for name in self.settings.list("crls/"))
+        return tuple(each for each in found if each)
+
+    @cached_property
+    def copies(self) -> S3Store:
+        """Copies of briefings with fresh time-stamps, and records of them."""
+        return self._archive("renewed")
+
+    def timestamper(self) -> Timestamper:
+        """The authorities, in their order: short enough that the second one is asked, and answers, in time."""
+        from reports.timestamp import FirstOf, HttpTimestamper
+
+        return FirstOf(
+            [HttpTimestamper(url, timeout=5, attempts=2) for url in self.environment.timestamp_urls]
+        )
 
     def press(self, deadline: Callable[[], float], progress: Progress) -> AthenaPress:
         """What makes briefings; `deadline` gives the seconds that are left for waiting on queries."""

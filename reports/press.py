@@ -137,18 +137,14 @@ class AthenaPress:
     def _signing(self) -> Signing:
         from reports.keys_kms import KmsKey
         from reports.pipeline import Signing
-        from reports.timestamp import FirstOf, HttpTimestamper
 
         parts, environment = self.parts, self.parts.environment
         key = KmsKey.open(parts.client("kms"), environment.signing_key, parts.chain(), datetime.now(UTC))
-        # Short enough that the second authority is asked, and answers, within the time that publishing has left
-        authorities = [HttpTimestamper(url, timeout=5, attempts=2) for url in environment.timestamp_urls]
         trust = parts.trust()
-        found = (parts.settings.get(name) for name in parts.settings.list("crls/"))
-        lists = tuple(crl for crl in found if crl)
+        lists = parts.lists()
         return Signing(
             key,
-            FirstOf(authorities),
+            parts.timestamper(),
             trust=(*key.chain[-1:], *trust),
             crls=lambda _: lists,
             stranger=not trust,

@@ -14,7 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import Hash
 from cryptography.x509.oid import ExtensionOID
 
-from reports.keys import signing_fault
+from reports.errors import CheckFailed
+from reports.keys import chain_of, signing_fault
 from reports.pdf.cms import Signature, Token, UnusualError, read_signature, read_token
 from reports.pdf.grammar import NotPlainError, check_pages
 from reports.pdf.pages import Pages, TooMuchError, read_pages
@@ -104,6 +105,23 @@ def briefing_length(pdf: bytes) -> int | None:
     """How many bytes at its start are a briefing, if another product added something after them; else None."""
     signed = _judged(lambda: _read(pdf))
     return signed.length if isinstance(signed, _Signed) and signed.foreign else None
+
+
+def sealed_until(pdf: bytes) -> tuple[datetime, datetime]:
+    """When a briefing was sealed last, and how long that time-stamp can be checked: as its certificates are in force.
+
+    Raises `CheckFailed` for what is not whole, or has no time-stamp.
+    """
+    signed = _judged(lambda: _read(pdf))
+    if isinstance(signed, _FindingError):
+        raise CheckFailed(f"the file is not a briefing that is whole: {signed.detail}")
+    if signed.fault or signed.foreign or len(signed.tokens) == 1:
+        raise CheckFailed(
+            f"the briefing is not whole and sealed: {signed.fault or signed.foreign or 'no time-stamp'}"
+        )
+    last = signed.tokens[-1]
+    below = [each for each in chain_of(last.signer, signed.store.certificates) if each.issuer != each.subject]
+    return last.time, min(each.not_valid_after_utc for each in (last.signer, *below))
 
 
 class _FindingError(Exception):

@@ -273,10 +273,24 @@ PAGES: dict[str, tuple[Change, str]] = {
         _state(SMask={"Type": Name("Mask"), "S": Name("Alpha"), "G": Ref(2)}),
         "a mask that is not among the resources",
     ),
-    "text in place of text": (
+    "text in place of a picture": (
         _content(b"/Span\n<</ActualText (a)>>\nBDC\nEMC"),
+        "content that is nested in an unusual way",
+    ),
+    "text in place of marked text": (
+        _content(b"BT\n/Span\n<</ActualText (a)>>\nBDC\n/Artifact\nBMC\nEMC\nEMC\nET"),
+        "content that is nested in an unusual way",
+    ),
+    "half a character in place of text": (
+        _content(b"BT\n/Span\n<</ActualText <feffd83d>>>\nBDC\nEMC\nET"),
         "content that is written in an unusual way",
     ),
+    "half a character in place of an element": (
+        _element(ActualText=Text(b"\xfe\xff\x05\xd0\xd8\x3d")),
+        "text that is none",
+    ),
+    "the language of the document": (_element(Lang=Text(b"en")), "an unusual /Lang in an element"),
+    "a language that is none": (_element(Lang=Text(b"en_US")), "an unusual /Lang in an element"),
     "a layer in the content": (
         _content(b"/OC\n/Layer\nBDC\nEMC"),
         "content that is written in an unusual way",
@@ -305,7 +319,7 @@ PAGES: dict[str, tuple[Change, str]] = {
     "a file of another kind": (_file(Subtype=Name("text/html")), "an unusual /Subtype in an attached file"),
     "another title": (_information(Title=Text(b"Another")), "metadata that say something else"),
     "an author of its own": (_information(Trapped=Text(b"a")), "/Trapped in the information"),
-    "text in place of an element": (_element(ActualText=Text(b"a")), "/ActualText in an element"),
+    "text in place of an element": (_element(ActualText=Text(b"a")), "an unusual /ActualText in an element"),
     "an element of an unknown kind": (_element(S=Name("Secret")), "an unusual /S in an element"),
     "an element under another": (_element(P=Ref(2)), "an unusual /P in an element"),
     "an element of another mark": (

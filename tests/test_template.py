@@ -244,6 +244,7 @@ def test_ticks_say_their_time() -> None:
     ticks = {tick.logical: tick.properties for tick in STACK.of_type("AWS::Scheduler::Schedule")}
     assert {name: tick["ScheduleExpression"] for name, tick in ticks.items()} == {
         "HourlyTick": "rate(1 hour)",
+        "RenewalTick": "rate(1 day)",
         "WatchTick": "rate(15 minutes)",
     }
     for tick in ticks.values():

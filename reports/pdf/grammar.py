@@ -991,13 +991,13 @@ def _iso(found: re.Match[str]) -> str:
 
 def _decoded(text: Value) -> str:
     if type(text) is not Text:
-        raise NotPlainError("information that is no text")
+        raise NotPlainError("text that is none")
     try:
         if text.startswith(codecs.BOM_UTF16_BE):
             return text[2:].decode("utf-16-be")
         return text.decode("ascii")
     except UnicodeDecodeError:
-        raise NotPlainError("information that is no text") from None
+        raise NotPlainError("text that is none") from None
 
 
 __all__ = ["FILES", "NotPlainError", "WrittenOtherwiseError", "check_pages", "embedded_files"]

@@ -89,10 +89,11 @@ def check_store(
             found.add(number, kind, data)
     store = found.finished()
     covered = set(every)
+    carried = (signature.certificates, *(token.certificates for token in tokens))
     brought = {
         each
-        for held, form in zip((signature, *tokens), (forms[0], *forms), strict=True)
-        for each in held.certificates
+        for certificates, form in zip(carried, (forms[0], *forms), strict=True)
+        for each in certificates
         if form > 1 and each.public_bytes(Encoding.DER) not in covered
     }
     for each in store.certificates:
