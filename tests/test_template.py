@@ -410,7 +410,7 @@ def test_actions_and_resources_are_named(function: Function) -> None:
 def test_each_function_has_a_role_of_its_own() -> None:
     """No two functions share a role."""
     roles = [STACK.resources[function.logical].properties["Role"] for function in FUNCTIONS]
-    assert len(set(roles)) == len(roles) == 6
+    assert len(set(roles)) == len(roles) == 7
 
 
 def test_only_the_worker_signs() -> None:
