@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -46,6 +46,13 @@ PUBLIC = "root.cert.pem"
 _BARE = "is not encrypted, but a passphrase is given for it: unset EXHIBIT_PASSPHRASE, or give the key that it is for"
 
 
+# The curves of NIST, each with the digest of its strength (RFC 5753).
+CURVES: Mapping[str, hashes.HashAlgorithm] = {
+    "secp256r1": hashes.SHA256(),
+    "secp384r1": hashes.SHA384(),
+    "secp521r1": hashes.SHA512(),
+}
+Private: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 Lists: TypeAlias = Callable[[datetime], Sequence[bytes]]
 """Gives revocation lists in DER that no network holds, as of an instant, when a signature was there already."""
 
@@ -63,9 +70,9 @@ class SigningKey(Protocol):
         """The certificate of the key first, then its issuer, and so on as far as known."""
 
     def sign(self, message: bytes) -> bytes:
-        """The signature over the raw message (at most 4,096 bytes), hashed with SHA-256 on the way.
+        """The signature over the raw message (at most 4,096 bytes), hashed on the way: `reports.pdf.cms.digest_for`.
 
-        RSA (3072 bits or more) with PKCS #1 v1.5 padding, or ECDSA on P-256 as DER; the certificate tells
+        RSA (3072 bits or more) with PKCS #1 v1.5 padding, ECDSA as DER, or Ed25519; the certificate tells
         which. Raises `Unavailable` when the keeper of the key does not answer.
         """
 
@@ -75,7 +82,7 @@ class LocalKey:
     """A private key held in memory, with its certificates. Its `repr` shows neither."""
 
     chain: tuple[x509.Certificate, ...] = field(repr=False)
-    _private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = field(repr=False)
+    _private: Private = field(repr=False)
 
     @classmethod
     def from_pem(cls, key: Path, chain: Path, now: datetime, passphrase: bytes | None = None) -> LocalKey:
@@ -117,7 +124,9 @@ class LocalKey:
         """Sign as `SigningKey.sign` says."""
         if isinstance(self._private, rsa.RSAPrivateKey):
             return self._private.sign(message, padding.PKCS1v15(), hashes.SHA256())
-        return self._private.sign(message, ec.ECDSA(hashes.SHA256()))
+        if isinstance(self._private, ed25519.Ed25519PrivateKey):
+            return self._private.sign(message)
+        return self._private.sign(message, ec.ECDSA(CURVES[self._private.curve.name]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,12 +272,16 @@ def _in_force(certificate: x509.Certificate, where: str, now: datetime) -> None:
         )
 
 
-def _strong(private: PrivateKeyTypes, file: Path) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
+def _strong(private: PrivateKeyTypes, file: Path) -> Private:
     if isinstance(private, rsa.RSAPrivateKey) and private.key_size >= 3072:
         return private
-    if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1):
+    if isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name in CURVES:
         return private
-    raise InvalidSettings(f"{file}: the key cannot be used: give RSA of 3072 bits or more, or ECDSA on P-256")
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        return private
+    raise InvalidSettings(
+        f"{file}: the key cannot be used: give RSA of 3072 bits or more, ECDSA on P-256, P-384 or P-521, or Ed25519"
+    )
 
 
 def _private_key(content: bytes, file: Path, passphrase: bytes | None) -> PrivateKeyTypes:
@@ -350,7 +363,9 @@ class _Folder:
         if self.issuing is None:
             return (made_once,)
         own = self.issuing.chain[0]
-        issue = _Issuer(own.subject, self.issuing._private, since)
+        private = self.issuing._private
+        assert not isinstance(private, ed25519.Ed25519PrivateKey)  # noqa: S101 -- no folder has one
+        issue = _Issuer(own.subject, private, since)
         return made_once, issue.empty_crl(own.not_valid_after_utc, int(since.timestamp()))
 
 

@@ -7,6 +7,7 @@ from, by poppler, and by MuPDF and pdfium where they are installed; exit status 
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import random
 import re
@@ -17,6 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,9 @@ from tests import form_1
 from tests.forgeries import linked, signed_anyway
 from tests.pages import Objects, catalog
 from tests.pki import NOW, reading, sign_locally, stamper_of
+from tests.publishing import ROOT
 
+PDFJS = ROOT / ".cache" / "pdfjs"
 KEYS = (
     *(
         "AA",
@@ -214,7 +218,7 @@ def _retargeted(holder: dict[str, Any], key: str, objects: Objects, chance: rand
 
 
 def shown(pdf: bytes, folder: Path) -> dict[str, str]:
-    """What viewers show of a file, each as a digest of the first page's picture and of its text."""
+    """What viewers show of a file and extract from it, each as a digest of the pictures of its pages and their text."""
     file = folder / "shown.pdf"
     file.write_bytes(pdf)
     found = {}
@@ -222,6 +226,7 @@ def shown(pdf: bytes, folder: Path) -> dict[str, str]:
         for name, command in (
             ("poppler", ["pdftoppm", "-r", "20", file]),
             ("poppler's text", ["pdftotext", file, "-"]),
+            ("poppler's attachments", ["pdfdetach", "-list", file]),
         ):
             run = subprocess.run(command, capture_output=True, check=False)
             found[name] = sha256(run.stdout).hexdigest()
@@ -229,16 +234,42 @@ def shown(pdf: bytes, folder: Path) -> dict[str, str]:
         import pymupdf  # noqa: PLC0415
 
         with pymupdf.open(file) as opened:
-            pictures = [page.get_pixmap(dpi=20).samples for page in opened]
+            pictures = [page.get_pixmap(dpi=20).samples + page.get_text().encode() for page in opened]
             found["MuPDF"] = sha256(b"".join(pictures)).hexdigest()
     if importlib.util.find_spec("pypdfium2"):
         import pypdfium2  # noqa: PLC0415
 
         opened = pypdfium2.PdfDocument(file)
-        pictures = [bytes(page.render(scale=0.3).buffer) for page in opened]
+        pictures = [
+            bytes(page.render(scale=0.3).buffer) + page.get_textpage().get_text_bounded().encode()
+            for page in opened
+        ]
         found["pdfium"] = sha256(b"".join(pictures)).hexdigest()
         opened.close()
+    if PDFJS.is_dir():
+        found["pdf.js"] = _pdfjs(file)
     return found
+
+
+@cache
+def _reader() -> subprocess.Popen[str]:
+    command = ["node", str(ROOT / "tests" / "viewers" / "read.mjs"), str(PDFJS)]
+    reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(_end, reader)
+    return reader
+
+
+def _end(reader: subprocess.Popen[str]) -> None:
+    reader.communicate()
+
+
+def _pdfjs(file: Path) -> str:
+    reader = _reader()
+    assert reader.stdin
+    assert reader.stdout
+    reader.stdin.write(f"{file}\n")
+    reader.stdin.flush()
+    return reader.stdout.readline()
 
 
 def main(arguments: list[str]) -> int:

@@ -17,7 +17,7 @@ from certomancer.registry import ArchLabel, CertLabel, CertomancerConfig
 from certomancer.services import TimeStamper
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -36,7 +36,7 @@ from reports.sign import sign
 from reports.timestamp import HttpTimestamper, LocalTimestamper
 from tests.tools import PATIENCE
 
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 ENCRYPTION_USAGES = (
     "key_encipherment",
     "data_encipherment",
@@ -76,7 +76,8 @@ def certify(
     builder = builder.not_valid_before(since).not_valid_after(until)
     for extension in extensions:
         builder = builder.add_extension(extension, critical=True)
-    return builder.sign(by_key, hashes.SHA256())
+    brings_its_own = isinstance(by_key, ed25519.Ed25519PrivateKey)
+    return builder.sign(by_key, None if brings_its_own else hashes.SHA256())
 
 
 def usage(*names: str) -> x509.KeyUsage:
