@@ -3,6 +3,9 @@
 A name that is nearly right would be left out, and what it holds with it. It is nearly a known one if both are the same
 without regard to compatibility forms (NFKC), case, spaces, hyphens, underscores and what is not seen, and with each
 letter that looks like a Latin one taken for it (Unicode Technical Standard 39). Other names are the evidence's own.
+
+A name may also join the steps of a path (`unmapped.campaign_id`), as tools write what they have flattened. A table is
+read by such names, if they lead all the way to a column; anywhere else they would be left out as well.
 """
 
 from __future__ import annotations
@@ -12,8 +15,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
-from reports.evidence import Layout
+if TYPE_CHECKING:
+    from reports.evidence import Layout
 
 Step = str | int
 Path = tuple[Step, ...]
@@ -84,6 +89,8 @@ OCSF = (
 
 CLASS = OCSF[0]
 COLUMNS: Mapping[Layout, tuple[Column, ...]] = {"flat": FLAT, "ocsf": OCSF}
+OPTIONAL = frozenset({"campaign_id", "output_tokens", "capability", "detector_version", "network", "country"})
+"""The columns that rows need not have, by their names in the flat layout."""
 NAMES = {column.name: column for column in (*FLAT, *OCSF)}
 
 
@@ -102,6 +109,28 @@ KEYS: Mapping[Layout, Mapping[Path, frozenset[str]]] = {
 """The known keys of each object in a row, by the path to it: the row itself is at ()."""
 
 
+def joined(path: Path) -> str:
+    """The name of a path, as columns have it."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+
+
+def _joined(columns: Iterable[Column]) -> dict[Path, frozenset[str]]:
+    names: dict[Path, set[str]] = {}
+    for column in columns:
+        path = column.path
+        for depth, step in enumerate(path):
+            if isinstance(step, str):
+                several = {joined(path[depth:end]) for end in range(depth + 2, len(path) + 1)}
+                names.setdefault(path[:depth], set()).update(several)
+    return {path: frozenset(of_path) for path, of_path in names.items()}
+
+
+JOINED: Mapping[Layout, Mapping[Path, frozenset[str]]] = {
+    layout: _joined(columns) for layout, columns in COLUMNS.items()
+}
+"""The names that lead over several steps to a column or on the way to one, by the path to where they would be."""
+
+
 def _ways(columns: Iterable[Column]) -> dict[Path, str]:
     return {
         column.path[:depth]: "OBJECT" if isinstance(step, str) else "ARRAY"
@@ -118,13 +147,15 @@ def misfit(path: Path, wanted: str, found: str | None) -> str | None:
     """What is wrong with a value on the way to columns, by the types of JSON; nothing where there is none."""
     if found in (wanted, "NULL", None):
         return None
-    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
     kind = {"OBJECT": "an object", "ARRAY": "a list"}[wanted]
-    return f"{where or 'the row'} is not {kind}, and what is looked for in it would be left out: make it one"
+    return f"{joined(path) or 'the row'} is not {kind}, and what is looked for in it would be left out: make it one"
 
 
-def mistake(names: Iterable[str], known: frozenset[str]) -> str | None:
-    """What is wrong with the names in one place: one that is nearly right, or a known one that is there twice."""
+def mistake(names: Iterable[str], known: frozenset[str], unread: frozenset[str] = frozenset()) -> str | None:
+    """What is wrong with the names in one place: one that is nearly right, or a known one that is there twice.
+
+    `unread` are those that join the steps of a path, and are not read by that name there.
+    """
     seen: set[str] = set()
     for name in names:
         if name in seen and name in known:
@@ -132,7 +163,13 @@ def mistake(names: Iterable[str], known: frozenset[str]) -> str | None:
         seen.add(name)
         if (meant := nearly(name, known)) is not None:
             return f"column {name!a} is nearly {meant}, and would be left out: name it {meant}"
+        if meant := _meant(name, unread):
+            return f"column {name!a} would be left out, for {meant} is looked for step by step: nest it"
     return None
+
+
+def _meant(name: str, unread: frozenset[str]) -> str | None:
+    return name if name in unread else nearly(name, unread)
 
 
 def nearly(name: str, known: frozenset[str]) -> str | None:

@@ -38,7 +38,7 @@ _WHOLE = "[+-]?[0-9]+([.]0*)?"
 _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _INSTANT = (
     "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    "([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
+    "([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|UTC|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?))?)?"
 )
 _AROUND = r"[\p{Z}\t-\r\x{85}\x{feff}]*"  # white space, and byte order marks
 _DIGITS = "(?:0|[1-9][0-9]*)"
@@ -99,12 +99,13 @@ def converted(column: Column, value: str, type_: Type) -> str:
 def label_in_json(column: Column, value: str, type_: str, json: str) -> str:
     """A label from JSON, by the expressions of its text there, of its type as DuckDB names it, and of the whole text.
 
-    DuckDB reads a number and writes it again, `1.10` as `1.1`: so its digits are looked for. Where they cannot be told
-    the value is none.
+    DuckDB reads a number and writes it again, `1.10` as `1.1`: so its digits are looked for, among all numbers of such
+    a key the one that is as large. Where they cannot be told the value is none.
     """
     key = [step for step in column.path if isinstance(step, str)][-1]
     pattern = f'"{key}"\\s*:\\s*(-?[0-9][-+.0-9eE]*)'
-    found = f"regexp_extract_all({json}, {quoted(pattern)}, 1)"
+    texts = f"regexp_extract_all({json}, {quoted(pattern)}, 1)"
+    found = f"list_distinct(list_filter({texts}, lambda text: try_cast(text as double) = {value}::double))"
     written = f"case when len({found}) = 1 then {found}[1] else {_none(value)} end"
     if column.type == "id":
         written = _whole_id(written)
@@ -165,7 +166,14 @@ def _is_whole_decimal(type_: Type) -> bool:
 
 
 def _integer(value: str, type_: Type) -> str:
-    return f"{value}::bigint" if type_.id in INTEGERS else f"{_matching(value, _WHOLE)}::bigint"
+    """A whole number of 64 bits; one with a fraction only where a double is sure to have held it."""
+    if type_.id in INTEGERS:
+        return f"{value}::bigint"
+    whole = f"{_matching(value, _WHOLE)}::bigint"
+    if type_.id == "decimal":
+        return whole
+    exact = f"not contains({value}::varchar, '.') or abs({whole}) < {EXACT['double']}"
+    return f"case when {exact} then {whole} else ('!' || {value}::varchar)::bigint end"
 
 
 def _number(value: str, type_: Type) -> str:

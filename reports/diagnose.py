@@ -13,6 +13,7 @@ Where no object has a fault of its own, revisions in several of them may tie.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import itertools
 import json
@@ -26,7 +27,7 @@ from typing import IO, Any, cast
 import duckdb
 
 from reports import dialect, query, raw
-from reports.columns import CLASS, COLUMNS, KEYS, NAMES, WAYS, Column, Step, misfit, mistake
+from reports.columns import CLASS, COLUMNS, JOINED, KEYS, NAMES, WAYS, Column, Step, misfit, mistake
 from reports.convert import identifier, listed
 from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
@@ -172,7 +173,7 @@ def explain(
             try:
                 _examine(con, root, o, question)
             except InvalidEvidence as fault:
-                return fault
+                return _naming(o, fault)
             except duckdb.Error as fault:
                 return _unreadable(o, FORMATS[o.format], _said(fault, root))
     if isinstance(error, InvalidEvidence):
@@ -223,11 +224,7 @@ def _examine(con: duckdb.DuckDBPyConnection, root: Path, o: Located, question: Q
         _check_lines(root, o)
     if o.format == "csv" and o.size:
         _check_csv(con, root, o)
-    try:
-        sources = list(raw.sources(con, root, [o]))
-    except InvalidEvidence as error:
-        raise _naming(o, error) from None
-    for source in sources:
+    for source in list(raw.sources(con, root, [o])):
         _check_columns(con, o, source)
         if fault := _unconverted(con, source) or _broken(con, source, o, question):
             raise InvalidEvidence(f"{o.name}: {_place(root, o, fault)}: {_wrong(fault)}: {ADVICE}")
@@ -269,7 +266,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that hold a row, with their numbers; a line that is too long comes in parts."""
     with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
-            if row := line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").strip():
+            if row := line.strip():
                 yield number, row
 
 
@@ -285,6 +282,8 @@ def _row(place: str, line: bytes) -> _Keyed:
     """The JSON object of a line; raises `InvalidEvidence` where it is none."""
     if len(line) >= LONGEST_LINE:
         raise InvalidEvidence(f"{place} is longer than {LONGEST_LINE} bytes: {ADVICE}")
+    if line.startswith(codecs.BOM_UTF8):
+        raise InvalidEvidence(f"{place} starts with a byte order mark: save it without, and deliver it again")
     try:
         row = json.loads(line.decode(), parse_int=str, parse_float=str, object_pairs_hook=_Keyed)
         json.dumps(row, ensure_ascii=False).encode()
@@ -315,7 +314,7 @@ def _wrong_key(row: _Keyed, layout: Layout) -> str | None:
         kind = {_Keyed: "OBJECT", list: "ARRAY", type(None): "NULL"}.get(type(node), "VALUE")
         wrong = misfit(path, wanted, kind)
         if not wrong and isinstance(node, _Keyed):
-            wrong = mistake(node.names, KEYS[layout][path])
+            wrong = mistake(node.names, KEYS[layout][path], JOINED[layout][path])
         if wrong:
             return wrong
     return None

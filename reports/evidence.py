@@ -18,6 +18,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar
 
+from reports.columns import OPTIONAL, nearly
 from reports.errors import InvalidEvidence, InvalidRequest, kind_of
 
 T = TypeVar("T")
@@ -44,12 +45,14 @@ _PARTITIONS: Mapping[Layout, str] = MappingProxyType(
     }
 )
 _DAYS: Mapping[Layout, str] = MappingProxyType({"flat": "%Y-%m-%d", "ocsf": "%Y%m%d"})
+_WRITTEN = MappingProxyType({"%Y-%m-%d": "YYYY-MM-DD", "%Y%m%d": "YYYYMMDD"})
 _KEYS: Mapping[Layout, Collection[str]] = MappingProxyType(
     {"flat": {"eventday"}, "ocsf": {"region", "accountid", "eventday"}}
 )
 NEITHER = f"neither layout is present: expected {' or '.join(f'{way}*' for way in _PARTITIONS.values())}"
 UNHOLDABLE = "no folder can hold it: rename it, without //, /./ and /../"
 _NULL = "__HIVE_DEFAULT_PARTITION__"  # the value of a partition of rows that have none
+_WITHIN = re.compile(r"(?:\A|/)ext/[^/]")  # whose ids are they then?
 _HIDDEN = re.compile(r"/([._][^/]*)")
 _NO_STEP = re.compile(r"/\.{0,2}(?=/|\Z)")  # what a file system does not take for a name
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -126,7 +129,7 @@ def locate(name: str, size: int) -> Located | None:
         raise InvalidEvidence(
             f"{_shown(name)}: is in no partition: move it to {_PARTITIONS[layout]} or out of {top}/"
         )
-    _check_keys(name, layout, f"{found.get('source', '')}{found['below']}")
+    _check_keys(name, layout, found.get("source", ""), found["below"])
     return _read(name, size, layout, found["day"])
 
 
@@ -184,12 +187,27 @@ def _check_spelling(name: str) -> None:
         )
 
 
-def _check_keys(name: str, layout: Layout, others: str) -> None:
-    for folder in others.split("/"):
+def _check_keys(name: str, layout: Layout, source: str, below: str) -> None:
+    """Refuse what other folders on the way would say: another place or partition, or a column that is not read there.
+
+    A column that rows must have cannot be left out, and OCSF's own names may well be those of folders.
+    """
+    if _WITHIN.search(source):
+        raise InvalidEvidence(
+            f"{_shown(name)}: folder ext/ would be taken for the outer one: name it otherwise"
+        )
+    for folder in f"{source}{below}".split("/"):
         key, equals, _ = folder.partition("=")
-        if equals and _folded(key) in _KEYS[layout]:
+        if not equals:
+            continue
+        if _folded(key) in _KEYS[layout]:
             raise InvalidEvidence(
-                f"{name}: is in two partitions, of which one is {folder}: move it to {_PARTITIONS[layout]}"
+                f"{_shown(name)}: is in two partitions, of which one is {folder}: move it to {_PARTITIONS[layout]}"
+            )
+        if column := nearly(key, OPTIONAL) or (key if key in OPTIONAL else None):
+            raise InvalidEvidence(
+                f"{_shown(name)}: folder {folder} would be left out: write {column} into the rows, and name the folder "
+                "otherwise"
             )
 
 
@@ -262,7 +280,9 @@ def _day(name: str, text: str, form: str) -> date:
     except ValueError:
         day = None
     if day is None or day.strftime(form) != text:
-        raise InvalidEvidence(f"{name}: partition {text!r} is not a day: write it as {form}")
+        raise InvalidEvidence(
+            f"{_shown(name)}: partition {text!r} is not a day: write it as {_WRITTEN[form]}"
+        )
     return day
 
 

@@ -7,11 +7,15 @@ object's own is (`convert`). Names that are nearly those of columns, and keys th
 from __future__ import annotations
 
 import csv
+import gzip
 import itertools
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +23,7 @@ import duckdb
 from duckdb.sqltypes import VARCHAR
 
 from reports import convert
-from reports.columns import CLASS, COLUMNS, KEYS, WAYS, Column, Step, misfit, mistake
+from reports.columns import CLASS, COLUMNS, JOINED, KEYS, WAYS, Column, Step, misfit, mistake
 from reports.convert import Type, follow, identifier, json_path, listed, quoted
 from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
@@ -27,6 +31,7 @@ from reports.evidence import Layout, Located
 JSON = "json"
 """The column of a line's whole text."""
 
+CHUNK = 2**20
 _NOWHERE: Mapping[str, int] = {}
 # The partition's day as the layout's own column, from an object's path below the root
 _PARTITION: dict[Layout, tuple[str, str]] = {
@@ -67,15 +72,22 @@ class Source:
     def find(self, column: Column) -> tuple[str, Type] | None:
         """The expression of a column as it is, and its type; None where the objects do not have it, or nulls alone.
 
-        Raises `InvalidEvidence` where the type of what leads to the column cannot hold it.
+        Raises `InvalidEvidence` where the type of what leads to the column cannot hold it, or there are two of it.
         """
-        top, *inner = (column.name,) if column.name in self.types else column.path
-        if top not in self.types:
-            return None
         try:
-            return follow(identifier(str(top)), self.types[str(top)], inner)
+            whole = self._followed(column.name)
+            if self.of_lines or len(column.path) == 1:
+                return whole
+            found = self._followed(*column.path)
         except InvalidEvidence as error:
             raise InvalidEvidence(f"column {column.name}: {error}") from None
+        if whole and found:
+            raise InvalidEvidence(f"column {column.name} is in {column.path[0]} as well: keep one of them")
+        return whole or found
+
+    def _followed(self, top: Step, *inner: Step) -> tuple[str, Type] | None:
+        """What a path leads to from a column on."""
+        return follow(identifier(str(top)), self.types[str(top)], inner) if top in self.types else None
 
     def _converted(self, column: Column, value: str, type_: Type) -> str:
         if column.name in self.point_zero:
@@ -216,17 +228,18 @@ def _check_inner_names(con: duckdb.DuckDBPyConnection, source: Source) -> None:
         if source.types[top].id == "varchar":
             _check_json(con, source, identifier(top), (top,), source.perhaps_among)
             continue
-        for path, known in KEYS[source.layout].items():
+        for path in KEYS[source.layout]:
             if path and path[0] == top:
                 found = follow(identifier(top), source.types[top], path[1:])
                 if found and found[1].id == "map":
-                    _check_map(con, source, found[0], known)
+                    _check_map(con, source, found[0], path)
 
 
-def _check_map(con: duckdb.DuckDBPyConnection, source: Source, value: str, known: frozenset[str]) -> None:
+def _check_map(con: duckdb.DuckDBPyConnection, source: Source, value: str, path: tuple[Step, ...]) -> None:
+    known, unread = KEYS[source.layout][path], JOINED[source.layout][path]
     keys = f"select distinct map_keys({value}) from {source.table} where {source.perhaps_among}"
     for (names,) in _each(con.execute(keys)):
-        _refuse(mistake(names or (), known))
+        _refuse(mistake(names or (), known, unread))
 
 
 def _check_json(
@@ -240,13 +253,25 @@ def _check_json(
         for function, paths in (("json_keys", keys), ("json_type", ways))
     )
     condition = among if source.layout == "ocsf" else "true"
-    for names, types in _each(
-        con.execute(f"select distinct {', '.join(taken)} from {source.table} where {condition}")
+    for names, types in _of_json(
+        con, f"select distinct {', '.join(taken)} from {source.table} where {condition}", start
     ):
-        for known, of_path in zip(keys.values(), names or (), strict=bool(names)):
-            _refuse(mistake(of_path or (), known))
+        for (path, known), of_path in zip(keys.items(), names or (), strict=bool(names)):
+            _refuse(mistake(of_path or (), known, JOINED[source.layout][path]))
         for (path, wanted), found in zip(ways.items(), types or (), strict=bool(types)):
             _refuse(misfit(path, wanted, found))
+
+
+def _of_json(con: duckdb.DuckDBPyConnection, sql: str, start: tuple[Step, ...]) -> Iterator[tuple[Any, ...]]:
+    try:
+        yield from _each(con.execute(sql))
+    except duckdb.InvalidInputException as error:
+        if not start:  # a line, which `diagnose` finds
+            raise
+        said = next(iter(str(error).splitlines()), "")
+        raise InvalidEvidence(
+            f"column {start[0]} is not JSON: {said}: correct it, or leave it empty"
+        ) from None
 
 
 def _refuse(what: str | None) -> None:
@@ -270,7 +295,8 @@ def _parquet(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Locat
         row = _tree((name, below) for name, _, below in schema)
         for place, known in KEYS[layout].items():
             if node := row.at(place):
-                _refuse(mistake((below.name for below in node.below), known))
+                names = (below.name for below in node.below)
+                _refuse(mistake(names, known, JOINED[layout][place]) if place else _of_table(names, layout))
         there = {node.name.lower() for node in row.below}
         # A column of the evidence's own hides what DuckDB calls by its name: the object's number, its path
         for some in ([file] for file in files) if "file_index" in there else (files,):
@@ -326,11 +352,29 @@ def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Located]
     present = [o for o in objects if o.size or o.name.endswith(".gz")]
     for compression in ("none", "gzip"):  # told, for DuckDB takes what follows a `?` for no part of the name
         alike = [o for o in present if o.name.endswith(".gz") == (compression == "gzip")]
+        if compression == "gzip":
+            _check_sums(root, alike)
         if alike:
             options = f", format = 'newline_delimited', compression = '{compression}'"
             table = _taken_from(_table("read_json_objects", _files(root, alike), options), layout)
             names = [*(c.name for c in COLUMNS[layout]), *map(_type_of, _labels(layout)), JSON]
             yield Source(layout, table, dict.fromkeys(names, VARCHAR), _paths(root, alike), of_lines=True)
+
+
+def _check_sums(root: Path, objects: Iterable[Located]) -> None:
+    """Raise `InvalidEvidence` for a gzipped object whose check sums are wrong: DuckDB does not look at them."""
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda o: _inflate(root, o), objects):
+            pass
+
+
+def _inflate(root: Path, o: Located) -> None:
+    try:
+        with gzip.open(root / o.name) as file:
+            while file.read(CHUNK):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise InvalidEvidence(f"{o.name}: cannot be read as gzip: {error}") from None
 
 
 def _labels(layout: Layout) -> list[Column]:
@@ -407,11 +451,18 @@ def header(root: Path, located: Located) -> tuple[str, ...]:
     wanted = _wanted(located.layout)
     if wanted.isdisjoint(names):
         raise InvalidEvidence(f"{located.name}: line 1 names no column of the layout: put a CSV header there")
-    if what := mistake(names, wanted):
+    if what := _of_table(names, located.layout):
         raise InvalidEvidence(f"{located.name}: {what}")
     return names
 
 
+def _of_table(names: Iterable[str], layout: Layout) -> str | None:
+    """What is wrong with the names of a table's columns, which may join the steps of a path."""
+    wanted = _wanted(layout)
+    return mistake(names, wanted, JOINED[layout][()] - wanted)
+
+
+@cache
 def _wanted(layout: Layout) -> frozenset[str]:
     return KEYS[layout][()] | {column.name for column in COLUMNS[layout]}
 

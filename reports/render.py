@@ -298,7 +298,11 @@ def _strict(fetcher: _Fetcher) -> Iterator[None]:
         raise InvalidSettings("the template nests too deeply what it draws: take some out") from None
     except InvalidSettings:
         raise
+    except MemoryError:
+        raise
     except Exception as error:  # whatever WeasyPrint runs into in a style sheet or a drawing
+        if isinstance(error, OSError) and error.errno:  # the system's; Pillow's own have no number
+            raise
         raise InvalidSettings(
             f"the pages cannot be drawn as the style sheets and drawings ask ({error}): simplify them"
         ) from error

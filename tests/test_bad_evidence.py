@@ -129,6 +129,13 @@ def cut(suffix: str, end: int) -> Damage:
     return damage
 
 
+def swapped(content: bytes, place: int) -> bytes:
+    """Bytes with another one in a place."""
+    changed_ = bytearray(content)
+    changed_[place] ^= 1
+    return bytes(changed_)
+
+
 LINE = json.dumps(delivery.row(detection("d")), default=str).encode() + b"\n"
 HEADER = (
     b"detection_id,revised_at,status,account_id,first_seen,last_seen,exchange_count,detector,confidence\n"
@@ -155,6 +162,18 @@ ROW = b"d-1,2026-05-01T13:00:00Z,new,account,2026-05-01T12:00:00Z,2026-05-01T12:
         (".jsonl.gz", "confidence", -0.5, "'-0.5' is not between 0 and 1"),
         (".jsonl", "confidence", None, "is empty"),
         (".csv", "first_seen", "2026-13-01", "'2026-13-01' is no instant like 2026-05-01T12:00:00Z"),
+        (
+            ".csv",
+            "first_seen",
+            "2026-05-01T12:00+02:75",
+            "'2026-05-01T12:00+02:75' is no instant like 2026-05-01T12:00:00Z",
+        ),
+        (
+            ".jsonl",
+            "last_seen",
+            "2026-05-01T12:00+24",
+            "'2026-05-01T12:00+24' is no instant like 2026-05-01T12:00:00Z",
+        ),
         (".parquet", "first_seen", "yesterday", "'yesterday' is no instant like 2026-05-01T12:00:00Z"),
         (".jsonl", "revised_at", "infinity", "'infinity' is no instant like 2026-05-01T12:00:00Z"),
         (".parquet", "first_seen", None, "is empty"),
@@ -345,6 +364,21 @@ def test_a_required_field_is_missed(tmp_path: Path, suffix: str, field: str) -> 
     assert f"part{suffix}: required column {field}" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("text", ['{"campaign_id":', "", "campaign_id=C"])
+def test_a_column_of_json_that_is_none(tmp_path: Path, text: str) -> None:
+    """It is told by its name; what is empty in CSV is null, and other JSON is read."""
+    write(
+        tmp_path / "good" / OCSF / "part.csv",
+        [findings()[0] | {"unmapped": json.dumps({"campaign_id": "C"})}],
+    )
+    assert ask(tmp_path / "good") == 1
+    table = pa.Table.from_pylist([{n: v for n, v in f.items() if n != "unmapped"} for f in findings()])
+    path = tmp_path / "bad" / OCSF / "part.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(table.append_column("unmapped", [["{}", text, None]]), path)
+    assert refusal(tmp_path / "bad").startswith(f"{OCSF}/part.parquet: column unmapped is not JSON: ")
+
+
 def test_other_classes_are_passed_over(tmp_path: Path) -> None:
     """What another class of OCSF holds is its own affair."""
     write(tmp_path / OCSF / "part.jsonl", findings(class_uid=2001, count="many", evidences="none"))
@@ -364,6 +398,22 @@ def test_other_classes_are_passed_over(tmp_path: Path) -> None:
         (cut(".jsonl.gz", 0), "part.jsonl.gz: cannot be read as JSON Lines: "),
         (cut(".jsonl.gz", 30), "part.jsonl.gz: cannot be read as gzip: Compressed file ended"),
         (cut(".jsonl.gz", -4), "part.jsonl.gz: cannot be read as gzip: Compressed file ended"),
+        (
+            raw_bytes(f"{FLAT}/part.jsonl.gz", swapped(gzip.compress(LINE), -5)),
+            "part.jsonl.gz: cannot be read as gzip: CRC check failed",
+        ),
+        (
+            raw_bytes(f"{FLAT}/part.jsonl.gz", swapped(gzip.compress(LINE), -1)),
+            "part.jsonl.gz: cannot be read as gzip: Incorrect length of data",
+        ),
+        (
+            raw_bytes(f"{FLAT}/part.jsonl.gz", gzip.compress(LINE) + b"more"),
+            "part.jsonl.gz: cannot be read as gzip: Not a gzipped file",
+        ),
+        (
+            raw_bytes(f"{FLAT}/part.jsonl", b"\xef\xbb\xbf" + LINE),
+            "line 1 starts with a byte order mark: save it",
+        ),
         (
             raw_bytes(f"{FLAT}/part.jsonl.gz", LINE),
             "part.jsonl.gz: cannot be read as gzip: Not a gzipped file",

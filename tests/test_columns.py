@@ -1,6 +1,8 @@
 """Names of columns: what is nearly right, and what is somebody's own."""
 
 import json
+import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,83 @@ def test_keys_within_findings_are_looked_at(tmp_path: Path, suffix: str, place: 
         asked(tmp_path / "bad")
 
 
+FLATTENED = {
+    "class_uid": 2004,
+    "status_id": 1,
+    "time": 1_777_629_600_000,
+    "start_time": 1_777_622_400_000,
+    "end_time": 1_777_622_400_000,
+    "count": 5,
+    "confidence_score": 90,
+    "finding_info.uid": "f",
+    "finding_info.types[0]": "software_engineering",
+    "finding_info.analytic.name": "det",
+    "evidences[0].actor.user.uid": "a",
+    "unmapped.campaign_id": "C",
+}
+JOINED_WRONGLY = {
+    "nearly right": ("unmapped.campaign_id", "unmapped.Campaign_ID"),
+    "nearly right on the way": ("unmapped.campaign_id", "Unmapped.campaign_id"),
+    "not to the end": ("finding_info.types[0]", "finding_info.types"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_columns_named_by_their_path(tmp_path: Path, suffix: str) -> None:
+    """A table may be flattened, as long as each name leads to a column; what is somebody's own may be named alike."""
+    day = date(2026, 5, 1)
+    delivery.write(
+        tmp_path / ocsf(day, suffix), [FLATTENED | {"unmapped.note": "x", "finding_info.title": "y"}]
+    )
+    answer = DuckDBEngine(FolderEvidence(tmp_path)).ask(
+        Inquiry(Window(day, day), AS_OF).tallies(day), lambda *_: None
+    )
+    assert {row["campaign_id"] for row in answer.rows} == {None, "C"}
+    assert {row["capability"] for row in answer.rows} == {None, "software_engineering"}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+@pytest.mark.parametrize("case", JOINED_WRONGLY)
+def test_columns_named_by_nearly_their_path(tmp_path: Path, suffix: str, case: str) -> None:
+    """What they hold would be left out."""
+    right, wrong = JOINED_WRONGLY[case]
+    row = {(wrong if name == right else name): value for name, value in FLATTENED.items()}
+    delivery.write(tmp_path / ocsf(DAY, suffix), [row])
+    with pytest.raises(InvalidEvidence, match=f"part-0{suffix}: column '{re.escape(wrong)}' .* left out"):
+        asked(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_a_column_both_by_its_path_and_nested(tmp_path: Path, suffix: str) -> None:
+    """Which of the two holds could not be told."""
+    found = delivery.finding(detection(DAY))
+    delivery.write(tmp_path / ocsf(DAY, suffix), [found | {"unmapped.campaign_id": "other"}])
+    with pytest.raises(
+        InvalidEvidence, match=f"part-0{suffix}: column unmapped.campaign_id is in unmapped as well"
+    ):
+        asked(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("joined", "counted"),
+    [
+        ({"unmapped.campaign_id": "D"}, False),
+        ({"Unmapped.Campaign_ID": "D"}, False),
+        ({"finding_info.types": ["x"]}, False),
+        ({"finding_info": {"analytic.version": "2"}}, False),
+        ({"finding_info": {"analytic.type": "2"}, "unmapped.note": "x"}, True),
+    ],
+)
+def test_keys_that_join_the_steps_of_a_path(tmp_path: Path, joined: dict[str, Any], counted: bool) -> None:
+    """In JSON no column is looked for by one, at any depth; those that lead to none are somebody's own."""
+    delivery.write(tmp_path / ocsf(DAY, ".jsonl"), [merged(delivery.finding(detection(DAY)), joined)])
+    if counted:
+        assert total(asked(tmp_path)) == (1, 1)
+    else:
+        with pytest.raises(InvalidEvidence, match=r"part-0\.jsonl: line 1: column .* would be left out"):
+            asked(tmp_path)
+
+
 @pytest.mark.parametrize(("key", "counted"), [("account_id", False), ("note", True)])
 def test_a_key_that_is_there_twice(tmp_path: Path, key: str, counted: bool) -> None:
     """A known one is refused, with its line; any other is somebody's own affair."""
@@ -259,6 +338,51 @@ def test_numbers_as_ids_in_json(tmp_path: Path, written: str, account: str | Non
     question = Inquiry(Window(DAY, DAY), AS_OF, each_account=True).tallies(DAY)
     rows = DuckDBEngine(FolderEvidence(tmp_path)).ask(question, lambda *_: None).rows
     assert {row["account_id"] for row in rows} == {None, account}
+
+
+BESIDE = {
+    "another number": ('"account_id": 17.0, "x": {"account_id": 18}', "17"),
+    "the same number": ('"account_id": 17.0, "x": {"account_id": 17.0}', "17"),
+    "the same number, written otherwise": ('"account_id": 17.0, "x": {"account_id": 17.00}', None),
+    "another number, and the key escaped": (r'"account_\u0069d": 17.0, "x": {"account_id": 18.0}', None),
+    "another number, in a text": (r'"account_id": 17.0, "x": "\"account_id\": 18.0"', "17"),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_numbers_of_the_same_key_elsewhere(tmp_path: Path, case: str) -> None:
+    """The digits of one are never taken for those of another; where it cannot be told which is which, none are."""
+    written, account = BESIDE[case]
+    text = json.dumps(delivery.row(detection(DAY, account_id="MARK")), default=str)
+    path = tmp_path / flat(DAY, ".jsonl")
+    path.parent.mkdir(parents=True)
+    path.write_text(text.replace('"account_id": "MARK"', written))
+    if account is None:
+        with pytest.raises(InvalidEvidence, match=r"line 1 .*account_id '17\.0' is no text"):
+            asked(tmp_path)
+        return
+    question = Inquiry(Window(DAY, DAY), AS_OF, each_account=True).tallies(DAY)
+    rows = DuckDBEngine(FolderEvidence(tmp_path)).ask(question, lambda *_: None).rows
+    assert {row["account_id"] for row in rows} == {None, account}
+
+
+COUNTS = {"10": 10, "10.0": 10, "1e3": 1000, str(2**53 + 1): 2**53 + 1, "9007199254740991.0": 2**53 - 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "count"), [*COUNTS.items(), ("9007199254740993.0", None), ("1e16", None)]
+)
+def test_counts_in_json(tmp_path: Path, written: str, count: int | None) -> None:
+    """An integer is exact; a number with a fraction becomes a double, and is refused where that may be another."""
+    text = json.dumps(delivery.row(detection(DAY)) | {"exchange_count": "MARK"}, default=str)
+    path = tmp_path / flat(DAY, ".jsonl")
+    path.parent.mkdir(parents=True)
+    path.write_text(text.replace('"MARK"', written))
+    if count is None:
+        with pytest.raises(InvalidEvidence, match=r"line 1 .*exchange_count .* is no whole number"):
+            asked(tmp_path)
+    else:
+        assert total(asked(tmp_path)) == (1, count)
 
 
 @pytest.mark.parametrize(

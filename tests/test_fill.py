@@ -29,6 +29,7 @@ from reports.compose import Briefing, Settings
 from reports.errors import InvalidSettings
 from reports.figures import Ledger, Quantity
 from reports.fill import TemplateEnvironment, environment_of, fill
+from reports.fonts import Characters
 from reports.group import Account, Campaigns
 from reports.page_data import Printed, Record
 from reports.query import Answer, Inquiry
@@ -515,7 +516,7 @@ MACROS = (TEMPLATES / "macros.html").read_text("utf-8")
 @given(expressions())
 def test_no_expression_gets_at_anything_else(expression: str) -> None:
     """Whatever an expression is made of, what it gets at is plain, or a macro."""
-    environment = Watched(OURS, typeset._filters(Ledger()))
+    environment = Watched(OURS, typeset._filters(Ledger(), Characters()))
     environment.loader = DictLoader({"x.html": TEMPLATE.format(expression), "macros.html": MACROS})
     with suppress(InvalidSettings):
         fill(environment, "x.html", CONTEXT)

@@ -208,7 +208,7 @@ def test_nobody_has_chosen_a_marking(tmp_path: Path, out: Path, capsys: pytest.C
     assert not keys.exists()
 
 
-@pytest.mark.parametrize("text", ["", "tlp:red", "RED", "TLP:WHITE", "TLP:RED "])
+@pytest.mark.parametrize("text", ["tlp:red", "RED", "TLP:WHITE", "TLP:RED "])
 def test_a_marking_is_one_of_tlp(
     out: Path, authority: LocalAuthority, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:

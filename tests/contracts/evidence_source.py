@@ -33,6 +33,19 @@ COUNTED = [
     f"ext/gateway/1.0/class=2004/{IN_OCSF}/b.csv",
     "ext/gateway/REGION=x/AccountID=1/eventday=20260502/b.csv",
     "ext/Gateway/region==/accountId=a=b/eventDay=20260502/b.csv",
+    f"{FLAT_DAY}/detector=burst/b.csv",
+    f"{FLAT_DAY}/campaign_ids=C/b.csv",
+    f"{FLAT_DAY}/campaign_id/C=1/b.csv",
+    f"{OCSF_DAY}/version=2/b.csv",
+    f"ext/ext/{IN_OCSF}/b.csv",
+    f"ext/next/1.0/{IN_OCSF}/b.csv",
+]
+FOLDERS = [
+    (f"{FLAT_DAY}/campaign_id=C/b.csv", "campaign_id=C would be left out: write campaign_id into the rows"),
+    (f"{FLAT_DAY}/hour=08/Country=NA/b.csv", "Country=NA would be left out: write country into the rows"),
+    (f"{OCSF_DAY}/campaignId=C/b.csv", "campaignId=C would be left out: write campaign_id into the rows"),
+    (f"ext/gateway/network=n/{IN_OCSF}/b.csv", "network=n would be left out: write network into the rows"),
+    (f"ext/a/ext/b/{IN_OCSF}/b.csv", "ext/ would be taken for the outer one"),
 ]
 REFUSED = [
     *(
@@ -218,6 +231,13 @@ def test_what_is_in_no_partition_is_refused(place: Place, name: str, saying: str
         InvalidEvidence, match=rf"^{re.escape(name)}: {saying}.*: move it to (detections|ext)/"
     ):
         filled(place, "detections/event_day=2026-05-01/good.csv", name).list()
+
+
+@pytest.mark.parametrize(("name", "saying"), FOLDERS)
+def test_folders_that_would_say_something(place: Place, name: str, saying: str) -> None:
+    """A column that rows need not have is not read from the name of a folder, and a layout holds no other one."""
+    with pytest.raises(InvalidEvidence, match=f"^{re.escape(name)}: folder {saying}"):
+        filled(place, f"{FLAT_DAY}/good.csv", name).list()
 
 
 @pytest.mark.parametrize("name", HIDDEN)
