@@ -456,7 +456,7 @@ def signatures(signed: bytes, authority: LocalAuthority) -> Iterator[tuple[str, 
     def with_signature(change: Callable[[Any], object]) -> bytes:
         info = cms.ContentInfo.load(first)
         change(info["content"])
-        file = remade.replaced(signed, 0, info.dump(force=True))
+        file = remade.replaced(signed, 0, info.dump())
         return remade.stamped(file, stamper, held)
 
     def content(data: Any) -> None:
