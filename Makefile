@@ -22,7 +22,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --upgrade --universal --python-versi
 	--custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml --extra build
 
-.PHONY: help briefing local test lint types template image bench conformance lock clean
+.PHONY: help briefing local test lint types template image soak bench conformance lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -56,6 +56,11 @@ image: .venv/dev .cache/sam/installed ## build the image of the functions, and p
 	@.ci/apt $(IMAGE_TOOLS) $(call or_stop,$(NO_IMAGE_TOOLS))
 	@$(VENV_PYTHON) -m tests.image
 
+soak: .venv/dev .venv/libraries .venv/tools .venv/viewers ## change 20,000 updates and 20,000 pages at random, and see what is accepted
+	@PYTHONPATH="$$(echo .cache/viewers/lib/python*/site-packages)" $(VENV_PYTHON) -W ignore -m tests.mutations 20000 1
+	@$(VENV_PYTHON) -m tests.tampering 8000 1
+	@$(VENV_PYTHON) -W ignore -m tests.refusals
+
 bench: .venv/dev .venv/libraries ## measure speed and memory
 	@$(VENV_PYTHON) -m benchmarks
 
@@ -67,6 +72,7 @@ lock: .venv/dev ## pin the newest packages that pyproject.toml allows, with thei
 	$(LOCK) --extra aws --extra lambda --constraint requirements.txt --output-file requirements-aws.txt
 	$(LOCK) --extra aws --extra local --extra dev --constraint requirements-aws.txt --output-file requirements-dev.txt
 	echo aws-sam-cli | $(COMPILE) --output-file requirements-sam.txt -
+	printf 'pymupdf<1.27\npypdfium2\n' | $(COMPILE) --output-file requirements-viewers.txt -
 	echo checkov | $(COMPILE) --output-file requirements-checkov.txt -
 
 clean: ## remove what these commands made, except briefings/, keys/ and local/
@@ -81,6 +87,7 @@ NO_LIBRARIES := Exhibit needs Pango 1.44 or newer and HarfBuzz: apt install $(LI
 	dnf install pango harfbuzz (Fedora) or brew install pango (macOS)
 NO_TEST_TOOLS := Some of $(TEST_TOOLS) are missing: tests that need them will be skipped
 NO_IMAGE_TOOLS := The image is built with $(IMAGE_TOOLS), as root: apt install $(IMAGE_TOOLS)
+NO_NPM := npm is missing: pdf.js will not be asked
 NO_LINTERS := The linters of the template could not be set up: tests that need them will be skipped
 HAS_LIBRARIES := $(VENV_PYTHON) -W error:HarfBuzz-Subset -c 'from weasyprint.text.ffi import pango as p; \
 	assert p.pango_version() >= 14400' >/dev/null 2>&1
@@ -113,6 +120,12 @@ or_stop = || { echo "$(1)" >&2; exit 1; }
 .venv/linters: .venv/dev requirements-sam.txt requirements-checkov.txt
 	@if $(MAKE) --no-print-directory .cache/sam/installed .cache/checkov/installed; then touch $@; \
 	  else echo "$(NO_LINTERS)"; fi
+
+# What else shows and extracts PDFs: MuPDF, pdfium and pdf.js.
+.venv/viewers: .cache/viewers/installed tests/viewers/package-lock.json
+	@if command -v npm >/dev/null; then mkdir -p .cache/pdfjs && cp tests/viewers/package*.json .cache/pdfjs \
+	  && npm --prefix .cache/pdfjs ci --silent --no-audit --no-fund; else echo "$(NO_NPM)"; fi
+	@touch $@
 
 # SAM and checkov each ask for other releases of the same packages, so each has a place of its own.
 .cache/%/installed: requirements-%.txt .venv/packages

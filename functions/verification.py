@@ -39,6 +39,7 @@ _VERDICTS = {
             "required": ["sha256", "size"],
             "properties": {"sha256": {"type": "string"}, "size": {"type": "integer"}},
         },
+        "briefing_bytes": {"type": "integer"},
         "verdicts": {
             "type": "array",
             "items": {
@@ -98,7 +99,8 @@ def verify() -> Response[str]:
     trust = (*(parts.chain()[-1:] if parts.settings.get("chain.pem") else ()), *parts.trust())
     judged = judge(pdf, trust or None, datetime.now(UTC))
     file = {"sha256": hashlib.sha256(pdf).hexdigest(), "size": len(pdf)}
-    found = {"file": file, "verdicts": [asdict(verdict) for verdict in judged.verdicts]}
+    length = {} if judged.briefing_bytes is None else {"briefing_bytes": judged.briefing_bytes}
+    found = {"file": file, **length, "verdicts": [asdict(verdict) for verdict in judged.verdicts]}
     return Response(200, JSON, json.dumps(found), headers={"Cache-Control": "no-store"})
 
 

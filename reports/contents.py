@@ -6,7 +6,7 @@ import csv
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from reports.accounts import AccountTable, read_accounts
 from reports.attach import PREDICATE_TYPE, STATEMENT_TYPE, campaigns_csv, days_csv, evidence_root
 from reports.errors import ExhibitError, Unreadable
 from reports.figures import counted
-from reports.opening import inflated, opened
+from reports.pdf.grammar import NotPlainError, embedded_files
+from reports.pdf.pages import TooMuchError, read_pages
+from reports.pdf.syntax import WrittenOtherwiseError
 from reports.read_json import read_json
 from reports.resolve import AUDIENCES
 from reports.tables import cell
@@ -24,7 +26,6 @@ from reports.verify import Verdict
 REQUIRED = ("briefing.json", "evidence.json", "campaigns.csv", "days.csv")
 HEADINGS = ("by_day", "by_capability", "by_detector", "by_network", "by_country")
 
-MOST_ATTACHED = 64
 MOST_VALUES = 2_000_000  # objects and lists in a JSON file: one in three bytes may open one
 MOST_COMPARISONS = 100_000_000
 MOST_ACCOUNTS = 500_000  # lines: as many as fit into what is inflated at once
@@ -46,32 +47,16 @@ class InconsistentError(Exception):
 def attached(pdf: bytes) -> dict[str, bytes]:
     """The files attached to a PDF, by name.
 
-    Raises `InconsistentError` for two of one name, `Unreadable` where the file holds too much or is no PDF, and what
-    pyHanko raises where it is damaged.
+    Raises `InconsistentError` for two of one name, and `Unreadable` where the file holds too much or is no briefing.
     """
-    tree = _entry(opened(pdf).root, "/Names")
-    leaves = list(_leaves(tree.raw_get("/EmbeddedFiles"))) if "/EmbeddedFiles" in tree else []
-    files = [(str(name), inflated(spec["/EF"]["/F"])) for name, spec in leaves]
+    try:
+        pages = read_pages(pdf)
+        files = [(name, stream.inflated(pages.meter)) for name, stream in embedded_files(pages)]
+    except (WrittenOtherwiseError, TooMuchError, NotPlainError) as error:
+        raise Unreadable(f"the attachments cannot be read: {error}") from None
     if len(dict(files)) < len(files):
         raise InconsistentError("two attachments have the same name")
     return dict(files)
-
-
-def _leaves(top: Any) -> Iterator[tuple[Any, Any]]:
-    waiting, found = [top], 0
-    while waiting:
-        node = waiting.pop().get_object()
-        names, kids = _entry(node, "/Names"), _entry(node, "/Kids")
-        found += len(names) // 2 + len(kids)
-        if found > MOST_ATTACHED:
-            raise Unreadable(f"the file has more than {MOST_ATTACHED} attachments")
-        yield from ((names[at], names[at + 1]) for at in range(0, len(names), 2))
-        waiting += [kids.raw_get(at) for at in reversed(range(len(kids)))]
-
-
-def _entry(node: Any, name: str) -> Any:
-    # subscripts follow references, other ways to read pyHanko's objects do not
-    return node[name] if name in node else ()  # noqa: SIM401
 
 
 def check(files: Mapping[str, bytes]) -> Contents:

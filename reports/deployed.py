@@ -20,6 +20,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from reports import faults
 from reports.errors import InvalidSettings
 from reports.names import check_deployed
+from reports.pdf.pages import MOST_BYTES
 from reports.quotas import MOST, Quota
 from reports.requests import Requests
 from reports.segments import Segments
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from reports.pipeline import Progress
     from reports.press import AthenaPress
     from reports.schedules import Schedules
+    from reports.timestamp import Timestamper
 
 PREFIX = "EXHIBIT_"
 _LEFT_OUT = ("caller_quota", "timestamp_addresses")  # where they are, the value that the field says, or below
@@ -43,7 +45,7 @@ CHAIN, TRUST = "chain.pem", "trust.pem"
 SERVED = ("briefing.json", "evidence.json")
 MOST_SETTLING_DAYS = 366
 LINK_SECONDS = 300
-MOST_UPLOADED = 50 * 2**20  # bytes
+MOST_UPLOADED = MOST_BYTES
 
 _RETRIES: Mapping[str, Any] = {"mode": "standard", "total_max_attempts": 4}
 _CONFIG: Mapping[str, Any] = {"retries": _RETRIES, "connect_timeout": 5, "read_timeout": 30}
@@ -219,6 +221,23 @@ class Deployed:
 
         content = self.settings.get(TRUST)
         return certificates_in(content, TRUST) if content is not None else ()
+
+    def lists(self) -> tuple[bytes, ...]:
+        """The revocation lists that no network holds."""
+        found = (self.settings.get(name) for name in self.settings.list("crls/"))
+        return tuple(each for each in found if each)
+
+    @cached_property
+    def copies(self) -> S3Store:
+        """Copies of briefings with fresh time-stamps, and records of them."""
+        return self._archive("renewed")
+
+    def timestamper(self) -> Timestamper:
+        """The authorities, in their order: short enough that the second one is asked, and answers, in time."""
+        from reports.timestamp import FirstOf, HttpTimestamper
+
+        public = self.environment.timestamp_addresses == "public"
+        return FirstOf([HttpTimestamper(url, 5, 2, public) for url in self.environment.timestamp_urls])
 
     def press(self, deadline: Callable[[], float], progress: Progress) -> AthenaPress:
         """What makes briefings; `deadline` gives the seconds that are left for waiting on queries."""

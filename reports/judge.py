@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from cryptography import x509
 
 from reports.contents import Contents, attachments_verdict, contents
 from reports.errors import CheckFailed, ExhibitError
-from reports.verify import Verdict, verify
+from reports.verify import Verdict, briefing_length, verify
 
 if TYPE_CHECKING:
     from reports.difference import Difference
@@ -27,12 +27,14 @@ class Judged:
     """The verdicts on a briefing, in the order in which they are told.
 
     `held` is how the evidence compares, and `differences` where the briefing differs from one that is made again; None
-    and nothing where neither could be asked.
+    and nothing where neither could be asked. `briefing_bytes` is how many bytes at the start of the file are a
+    briefing, if another product added something after them.
     """
 
     verdicts: tuple[Verdict, ...]
     held: Held | None = None
     differences: tuple[Difference, ...] = ()
+    briefing_bytes: int | None = None
 
     @property
     def exit_status(self) -> int:
@@ -41,26 +43,30 @@ class Judged:
         return 1 if "invalid" in outcomes else 3 if "could not be checked" in outcomes else 0
 
 
-def judge(
+def judge(  # noqa: PLR0913 -- trust in signers and in time-stamps are two things
     pdf: bytes,
     trust: Sequence[x509.Certificate] | None,
     now: datetime,
     reader: Reader | None = None,
     progress: Progress = lambda *_: None,
+    *,
+    trust_tsa: Sequence[x509.Certificate] = (),
 ) -> Judged:
     """Check a PDF as `verify` says, and its attachments; with a reader's evidence, that and whether it reproduces.
 
     Any bytes get verdicts; nothing is raised. Nothing vouches for what a file holds that is not whole and signed: what
     its attachments say cannot be valid then, and is not held against the evidence.
     """
-    integrity, *others = verify(pdf, trust, now)
+    integrity, *others = verify(pdf, trust, now, trust_tsa)
     found = contents(pdf)
     attachments = attachments_verdict(found)
     if attachments.outcome == "valid" != integrity.outcome:
         detail = f"nothing vouches for it: {integrity.detail}"
         attachments = Verdict("attachments", "could not be checked", detail)
     verdicts = (integrity, *others, attachments)
-    return Judged(verdicts) if reader is None else _against_evidence(pdf, found, verdicts, reader, progress)
+    judged = Judged(verdicts) if reader is None else _against_evidence(pdf, found, verdicts, reader, progress)
+    length = briefing_length(pdf) if integrity.outcome == "could not be checked" else None
+    return judged if length is None else replace(judged, briefing_bytes=length)
 
 
 def _against_evidence(

@@ -6,16 +6,16 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -46,6 +46,22 @@ PUBLIC = "root.cert.pem"
 _BARE = "is not encrypted, but a passphrase is given for it: unset EXHIBIT_PASSPHRASE, or give the key that it is for"
 
 
+# The curves of NIST, each with the digest of its strength (RFC 5753).
+CURVES: Mapping[str, hashes.HashAlgorithm] = {
+    "secp256r1": hashes.SHA256(),
+    "secp384r1": hashes.SHA384(),
+    "secp521r1": hashes.SHA512(),
+}
+Private: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+Lists: TypeAlias = Callable[[datetime], Sequence[bytes]]
+"""Gives revocation lists in DER that no network holds, as of an instant, when a signature was there already."""
+
+
+def no_lists(since: datetime) -> Sequence[bytes]:
+    """No lists: a network holds whatever the certificates name."""
+    return ()
+
+
 class SigningKey(Protocol):
     """Signs messages, and says with which certificates its signatures are checked."""
 
@@ -54,9 +70,9 @@ class SigningKey(Protocol):
         """The certificate of the key first, then its issuer, and so on as far as known."""
 
     def sign(self, message: bytes) -> bytes:
-        """The signature over the raw message (at most 4,096 bytes), hashed with SHA-256 on the way.
+        """The signature over the raw message (at most 4,096 bytes), hashed on the way: `reports.pdf.cms.digest_for`.
 
-        RSA (3072 bits or more) with PKCS #1 v1.5 padding, or ECDSA on P-256 as DER; the certificate tells
+        RSA (3072 bits or more) with PKCS #1 v1.5 padding, ECDSA as DER, or Ed25519; the certificate tells
         which. Raises `Unavailable` when the keeper of the key does not answer.
         """
 
@@ -66,7 +82,7 @@ class LocalKey:
     """A private key held in memory, with its certificates. Its `repr` shows neither."""
 
     chain: tuple[x509.Certificate, ...] = field(repr=False)
-    _private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = field(repr=False)
+    _private: Private = field(repr=False)
 
     @classmethod
     def from_pem(cls, key: Path, chain: Path, now: datetime, passphrase: bytes | None = None) -> LocalKey:
@@ -108,7 +124,9 @@ class LocalKey:
         """Sign as `SigningKey.sign` says."""
         if isinstance(self._private, rsa.RSAPrivateKey):
             return self._private.sign(message, padding.PKCS1v15(), hashes.SHA256())
-        return self._private.sign(message, ec.ECDSA(hashes.SHA256()))
+        if isinstance(self._private, ed25519.Ed25519PrivateKey):
+            return self._private.sign(message)
+        return self._private.sign(message, ec.ECDSA(CURVES[self._private.curve.name]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +135,19 @@ class LocalAuthority:
 
     `root.cert.pem` can be read by everyone, so that those who are handed a copy with its permissions can read it.
 
-    A root signs two certificates and an empty revocation list, and then its private key is forgotten: nothing
-    else can ever be issued under the certificate that readers trust, and there is one secret less to keep.
-    The signing key serves for five years. The time-stamp authority and the list last as long as the root, 30
-    years, because a document can be checked for as long as the certificate of its last time-stamp is in
-    force.
+    A root signs the certificate of an issuing authority and an empty revocation list, and then its private key is
+    forgotten. The issuing authority signs two certificates, and for each signature a list of its own, since only a list
+    that was issued after a signature proves that its certificate was not revoked then (ETSI EN 319 102-1). The
+    signing key serves for five years, all others as long as the root, 30 years, because a document can be checked for
+    as long as the certificate of its last time-stamp is in force. In folders that release 0.1 made, the root itself
+    issued both certificates; they go on as they are.
     """
 
     directory: Path
     root: x509.Certificate
     key: LocalKey
     stamp_key: LocalKey
-    crl: bytes
+    crls: Lists
 
     @classmethod
     def open(cls, directory: Path, now: datetime) -> LocalAuthority:
@@ -140,23 +159,18 @@ class LocalAuthority:
         """
         if not _is_there(directory / PUBLIC):
             _make(directory, now)
-        (root,) = load_certificates(directory / PUBLIC)
-        return cls(
-            directory,
-            root,
-            _member(directory, "signer", root, now),
-            _member(directory, "timestamp", root, now),
-            _read(directory / "root.crl"),
-        )
+        folder = _Folder.open(directory, now)
+        key, stamp_key = folder.member("signer"), folder.member("timestamp")
+        return cls(directory, folder.root, key, stamp_key, folder.lists)
 
     @classmethod
-    def stamping(cls, directory: Path, now: datetime) -> tuple[LocalKey, bytes]:
-        """The time-stamp authority of a folder alone, whose signing key may have expired, and the revocation list.
+    def stamping(cls, directory: Path, now: datetime) -> tuple[LocalKey, Lists]:
+        """The time-stamp authority of a folder alone, whose signing key may have expired, and the revocation lists.
 
         Raises `InvalidSettings` as `open` does, and where there is no authority yet.
         """
-        (root,) = load_certificates(directory / PUBLIC)
-        return _member(directory, "timestamp", root, now), _read(directory / "root.crl")
+        folder = _Folder.open(directory, now)
+        return folder.member("timestamp"), folder.lists
 
     def pseudonym_key(self) -> bytes:
         """The bytes that account ids are hashed with, as `pseudonym_key` reads them."""
@@ -258,12 +272,16 @@ def _in_force(certificate: x509.Certificate, where: str, now: datetime) -> None:
         )
 
 
-def _strong(private: PrivateKeyTypes, file: Path) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
+def _strong(private: PrivateKeyTypes, file: Path) -> Private:
     if isinstance(private, rsa.RSAPrivateKey) and private.key_size >= 3072:
         return private
-    if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1):
+    if isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name in CURVES:
         return private
-    raise InvalidSettings(f"{file}: the key cannot be used: give RSA of 3072 bits or more, or ECDSA on P-256")
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        return private
+    raise InvalidSettings(
+        f"{file}: the key cannot be used: give RSA of 3072 bits or more, ECDSA on P-256, P-384 or P-521, or Ed25519"
+    )
 
 
 def _private_key(content: bytes, file: Path, passphrase: bytes | None) -> PrivateKeyTypes:
@@ -304,20 +322,51 @@ def _read(file: Path) -> bytes:
     return content
 
 
-def _member(directory: Path, name: str, root: x509.Certificate, now: datetime) -> LocalKey:
-    file = directory / f"{name}.cert.pem"
-    certificates = (*load_certificates(file), root)
-    key = directory / f"{name}.key.pem"
-    private = _strong(_private_key(_read(key), key, None), file)
-    leaf = certificates[0]
-    if not _same(leaf.public_key(), private.public_key()) or not _issued(leaf, root):
-        raise InvalidSettings(f"{directory} mixes files of two authorities: restore it from a copy")
-    if now > leaf.not_valid_after_utc:
-        raise InvalidSettings(
-            f"{file} expired at {leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}: name a new folder for keys,"
-            " and keep this one's root.cert.pem for readers of what it signed"
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder of keys: the root, and below it the issuing authority, which folders of release 0.1 do not have."""
+
+    directory: Path
+    root: x509.Certificate
+    now: datetime
+    issuing: LocalKey | None = None
+
+    @classmethod
+    def open(cls, directory: Path, now: datetime) -> _Folder:
+        (root,) = load_certificates(directory / PUBLIC)
+        folder = cls(directory, root, now)
+        return (
+            replace(folder, issuing=folder.member("issuing"))
+            if _is_there(directory / "issuing.cert.pem")
+            else folder
         )
-    return LocalKey(certificates, private)
+
+    def member(self, name: str) -> LocalKey:
+        """A key of the folder with its certificate and those above; it has to be in force."""
+        file = self.directory / f"{name}.cert.pem"
+        above = self.issuing.chain if self.issuing else (self.root,)
+        (leaf,) = load_certificates(file)[:1]
+        key = self.directory / f"{name}.key.pem"
+        private = _strong(_private_key(_read(key), key, None), file)
+        if not _same(leaf.public_key(), private.public_key()) or not _issued(leaf, above[0]):
+            raise InvalidSettings(f"{self.directory} mixes files of two authorities: restore it from a copy")
+        if self.now > leaf.not_valid_after_utc:
+            raise InvalidSettings(
+                f"{file} expired at {leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}: name a new folder for keys,"
+                " and keep this one's root.cert.pem for readers of what it signed"
+            )
+        return LocalKey((leaf, *above), private)
+
+    def lists(self, since: datetime) -> tuple[bytes, ...]:
+        """The root's list, which was made with it, and one that the issuing authority issues for `since`."""
+        made_once = _read(self.directory / "root.crl")
+        if self.issuing is None:
+            return (made_once,)
+        own = self.issuing.chain[0]
+        private = self.issuing._private
+        assert not isinstance(private, ed25519.Ed25519PrivateKey)  # noqa: S101 -- no folder has one
+        issue = _Issuer(own.subject, private, since)
+        return made_once, issue.empty_crl(own.not_valid_after_utc, int(since.timestamp()))
 
 
 def _make(directory: Path, now: datetime) -> None:
@@ -381,12 +430,12 @@ def _write(file: Path, content: bytes, mode: int) -> None:
 def _new_authority(now: datetime) -> dict[str, bytes]:
     # A little in the past: the clock of whoever checks first may be behind.
     start = now - timedelta(minutes=5)
-    root_key, signer_key, stamp_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
-    root_name = _name("Exhibit local root")
-    issue = _Issuer(root_name, root_key, start)
-    ca = x509.BasicConstraints(ca=True, path_length=0)
+    root_key, issuing_key, signer_key, stamp_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(4))
+    top = _Issuer(_name("Exhibit local root"), root_key, start)
+    issue = _Issuer(_name("Exhibit local issuing authority"), issuing_key, start)
     stamping = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
-    root = issue.certificate(root_name, root_key, 30, [(ca, True), (_usage(ca=True), True)])
+    root = top.certificate(top.name, root_key, 30, [*_authority(below=1)])
+    issuing = top.certificate(issue.name, issuing_key, 30, [*_authority(below=0), (top.revocation, False)])
     signer = issue.certificate(
         _name("Exhibit local signing key"), signer_key, 5, [(_usage(), True), (issue.revocation, False)]
     )
@@ -398,7 +447,9 @@ def _new_authority(now: datetime) -> dict[str, bytes]:
     )
     return {
         PUBLIC: root.public_bytes(Encoding.PEM),
-        "root.crl": issue.empty_crl(30),
+        "root.crl": top.empty_crl(root.not_valid_after_utc, 1),
+        "issuing.cert.pem": issuing.public_bytes(Encoding.PEM),
+        "issuing.key.pem": _pem(issuing_key),
         "signer.cert.pem": signer.public_bytes(Encoding.PEM),
         "signer.key.pem": _pem(signer_key),
         "timestamp.cert.pem": stamp.public_bytes(Encoding.PEM),
@@ -407,10 +458,15 @@ def _new_authority(now: datetime) -> dict[str, bytes]:
     }
 
 
+def _authority(below: int) -> Iterable[tuple[x509.ExtensionType, bool]]:
+    """What makes a certificate that of an authority with so many more below it."""
+    return (x509.BasicConstraints(ca=True, path_length=below), True), (_usage(ca=True), True)
+
+
 @dataclass(frozen=True, slots=True)
 class _Issuer:
     name: x509.Name
-    key: ec.EllipticCurvePrivateKey
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
     start: datetime
 
     @property
@@ -437,10 +493,10 @@ class _Issuer:
             builder = builder.add_extension(extension, critical)
         return builder.sign(self.key, hashes.SHA256())
 
-    def empty_crl(self, years: int) -> bytes:
+    def empty_crl(self, until: datetime, number: int) -> bytes:
         builder = (
-            x509.CertificateRevocationListBuilder(self.name, self.start, _years_after(self.start, years))
-            .add_extension(x509.CRLNumber(1), critical=False)
+            x509.CertificateRevocationListBuilder(self.name, self.start, until)
+            .add_extension(x509.CRLNumber(number), critical=False)
             .add_extension(self._identifier, critical=False)
         )
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)

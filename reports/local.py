@@ -15,7 +15,7 @@ from reports.archive import Receipt
 from reports.assets import TEMPLATES, Resources
 from reports.errors import InvalidRequest
 from reports.evidence import FolderEvidence
-from reports.keys import LocalAuthority, LocalKey, SigningKey, load_certificates
+from reports.keys import LocalAuthority, LocalKey, SigningKey, load_certificates, no_lists
 from reports.pipeline import House, Progress, Request, Signing
 from reports.query_duckdb import DuckDBEngine
 from reports.store import FolderStore
@@ -29,8 +29,8 @@ class Choices:
     """What may be chosen for a briefing on this machine.
 
     `signing_key` is a PKCS #12 file, or a PEM file with the private key and its certificates; without one,
-    the local authority in `keys` signs. `trust` are files with the roots that readers will trust besides. `marking` is
-    a label of TLP 2.0; without one, the settings have to choose it.
+    the local authority in `keys` signs. `trust` are files with the roots that readers will trust besides, `trust_tsa`
+    with those for time-stamps alone. `marking` is a label of TLP 2.0; without one, the settings have to choose it.
     """
 
     evidence: Path
@@ -44,6 +44,7 @@ class Choices:
     passphrase: bytes | None = None
     timestamp_url: str | None = None
     trust: Sequence[Path] = ()
+    trust_tsa: Sequence[Path] = ()
 
 
 class Published(NamedTuple):
@@ -106,9 +107,17 @@ def _signing(choices: Choices, authority: LocalAuthority, now: datetime) -> Sign
         key,
         stamps,
         trust=(*local, *key.chain[-1:], *trusted(choices.trust)),
-        crls=(authority.crl,) if local else (),
-        stranger=bool(choices.timestamp_url and not choices.trust),
+        trust_tsa=_stamping(choices, authority),
+        crls=authority.crls if local else no_lists,
+        stranger=bool(choices.timestamp_url and not choices.trust and not choices.trust_tsa),
     )
+
+
+def _stamping(choices: Choices, authority: LocalAuthority) -> tuple[x509.Certificate, ...]:
+    if not choices.trust_tsa:
+        return ()
+    own = () if choices.timestamp_url else (authority.root,)
+    return (*own, *trusted(choices.trust_tsa))
 
 
 def _own_key(file: Path, passphrase: bytes | None, now: datetime) -> LocalKey:

@@ -27,7 +27,7 @@ from reports.compose import Briefing, Settings, compose, report_number
 from reports.errors import CheckFailed, InvalidRequest, InvalidSettings
 from reports.evidence import EvidenceSource
 from reports.group import group
-from reports.keys import SigningKey
+from reports.keys import Lists, SigningKey, no_lists
 from reports.names import check_among, check_beside
 from reports.query import Inquiry, QueryEngine
 from reports.registry import MARKINGS, Dataset, Issuer, Law, Registry, parse
@@ -63,13 +63,15 @@ class Request:
 class Signing:
     """With what a briefing is signed: the key, the time-stamp authority, and what a reader is to trust.
 
-    `stranger` says that nobody told the roots of the time-stamp authority: they may be in `trust` or not.
+    `trust_tsa` are roots for time-stamps alone, as for `verify`. `stranger` says that nobody told the roots of the
+    time-stamp authority: they may be in `trust` or not.
     """
 
     key: SigningKey
     timestamper: Timestamper
     trust: Sequence[x509.Certificate]
-    crls: Sequence[bytes] = ()
+    trust_tsa: Sequence[x509.Certificate] = ()
+    crls: Lists = no_lists
     stranger: bool = False
 
 
@@ -134,7 +136,11 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     rendered = render(briefing, house.resources, house.page_size)
     progress("sign", 0, 0)
     signed = sign(
-        rendered.pdf, signing.key, signing.timestamper, certificates=signing.trust, crls=signing.crls
+        rendered.pdf,
+        signing.key,
+        signing.timestamper,
+        certificates=(*signing.trust, *signing.trust_tsa),
+        crls=signing.crls,
     )
     progress("verify", 0, 0)
     verdicts = check(signed, signing)
@@ -237,7 +243,9 @@ def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
     from reports.verify import verify  # noqa: PLC0415
 
     now = datetime.now(UTC)
-    integrity, signer, stamp, attachments = judge(signed, signing.trust, now).verdicts
+    integrity, signer, stamp, attachments = judge(
+        signed, signing.trust, now, trust_tsa=signing.trust_tsa
+    ).verdicts
     if signing.stranger and stamp.outcome == "invalid":
         stamp = verify(signed, None, now)[2]
     verdicts = (integrity, signer, stamp, attachments)

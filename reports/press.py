@@ -174,22 +174,16 @@ class AthenaPress:
     def _signing(self) -> Signing:
         from reports.keys_kms import KmsKey
         from reports.pipeline import Signing
-        from reports.timestamp import FirstOf, HttpTimestamper
 
         parts, environment = self.parts, self.parts.environment
         key = KmsKey.open(parts.client("kms"), environment.signing_key, parts.chain(), datetime.now(UTC))
-        # Short enough that the second authority is asked, and answers, within the time that publishing has left
-        authorities = [
-            HttpTimestamper(url, 5, 2, environment.timestamp_addresses == "public")
-            for url in environment.timestamp_urls
-        ]
         trust = parts.trust()
-        lists = (parts.settings.get(name) for name in parts.settings.list("crls/"))
+        lists = parts.lists()
         return Signing(
             key,
-            FirstOf(authorities),
+            parts.timestamper(),
             trust=(*key.chain[-1:], *trust),
-            crls=tuple(crl for crl in lists if crl),
+            crls=lambda _: lists,
             stranger=not trust,
         )
 

@@ -6,50 +6,52 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
-from pyhanko.sign.validation.dss import DocumentSecurityStore
-from pyhanko.sign.validation.generic_cms import extract_certs_for_validation
 
 from reports.errors import CheckFailed, Unavailable
-from reports.opening import inflated, opened
+from reports.keys import Lists, no_lists
 from reports.sign import seal
 from reports.timestamp import Timestamper
-from reports.verify import verify
+from reports.verify import briefing_length, verify
 
 
-def renew(
+def renew(  # noqa: PLR0913 -- trust in signers and in time-stamps are two things
     pdf: bytes,
     timestamper: Timestamper,
     trust: Sequence[x509.Certificate],
     now: datetime,
     *,
-    crls: Sequence[bytes] = (),
+    trust_tsa: Sequence[x509.Certificate] = (),
+    crls: Lists = no_lists,
 ) -> bytes:
     """A signed briefing, to the byte, and after it one more time-stamp of the document (ETSI EN 319 142-1, 5.5).
 
-    What it takes to check the time-stamp before goes into the store, below the fresh one. `trust` vouches for the file
-    as it is and for the fresh time-stamp; `crls` are DER revocation lists that neither a network nor the file holds.
+    What it takes to check the time-stamp before goes into the store, below the fresh one. `trust` and `trust_tsa` vouch
+    for the file as it is and for the fresh time-stamp, as for `verify`; `crls` gives the DER revocation lists that
+    neither a network nor the file holds.
 
     Raises `CheckFailed` where the file, or the result, does not verify at `now`; `Unavailable` where that could not be
     checked or an authority does not answer; `InvalidSettings` where the authority's certificates do not serve.
     """
-    _check(pdf, trust, now, "the briefing was not renewed")
-    reader = opened(pdf)
-    last = extract_certs_for_validation(reader.embedded_timestamp_signatures[-1].signed_data)
-    stored = DocumentSecurityStore.read_dss(reader)
-    known = [_loaded(each) for each in (last.signer_cert, *last.other_certs, *stored.load_certs())]
-    lists = [inflated(each.get_object()) for each in stored.crls]
-    renewed = seal(pdf, known[0], timestamper, certificates=(*known, *trust), crls=(*lists, *crls))
-    _check(renewed, trust, now, "the briefing was not renewed: with its fresh time-stamp")
+    _check(pdf, trust, now, trust_tsa, "the briefing was not renewed")
+    renewed = seal(pdf, timestamper, certificates=(*trust, *trust_tsa), crls=crls)
+    _check(renewed, trust, now, trust_tsa, "the briefing was not renewed: with its fresh time-stamp")
     return renewed
 
 
-def _check(pdf: bytes, trust: Sequence[x509.Certificate], now: datetime, what: str) -> None:
-    verdicts = verify(pdf, trust, now)
+def _check(
+    pdf: bytes,
+    trust: Sequence[x509.Certificate],
+    now: datetime,
+    trust_tsa: Sequence[x509.Certificate],
+    what: str,
+) -> None:
+    verdicts = verify(pdf, trust, now, trust_tsa)
     for outcome, kind in (("invalid", CheckFailed), ("could not be checked", Unavailable)):
         for verdict in verdicts:
             if verdict.outcome == outcome:
-                raise kind(f"{what}: {verdict.check} {outcome}: {verdict.detail}")
+                raise kind(f"{what}: {verdict.check} {outcome}: {verdict.detail}{_offer(pdf)}")
 
 
-def _loaded(certificate: object) -> x509.Certificate:
-    return x509.load_der_x509_certificate(certificate.dump())  # type: ignore[attr-defined]
+def _offer(pdf: bytes) -> str:
+    length = briefing_length(pdf)
+    return f"; renew the briefing that it begins with: cut it out with head -c {length}" if length else ""

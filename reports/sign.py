@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
+import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC
-from types import SimpleNamespace
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from asn1crypto import tsp  # type: ignore[import-untyped]
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.pdf_utils.misc import PdfError
-from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.pdf_utils.writer import BasePdfFileWriter
-from pyhanko.sign.fields import InvisSigSettings, MDPPerm, SigFieldSpec, SigSeedSubFilter
-from pyhanko.sign.general import SigningError, extract_certificate_info
-from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, PdfTimeStamper, Signer, pdf_signer
-from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
-from pyhanko.sign.signers.pdf_signer import TimestampDSSContentSettings
-from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
 from pyhanko_certvalidator.errors import (
     CertificateFetchError,
@@ -34,17 +25,38 @@ from pyhanko_certvalidator.fetchers import Fetchers
 from pyhanko_certvalidator.fetchers.aiohttp_fetchers import AIOHttpFetcherBackend
 
 from reports.errors import ExhibitError, InvalidRequest, InvalidSettings, Unavailable
-from reports.keys import SigningKey, chain_of
-from reports.timestamp import GRANTED, Response, Timestamper
+from reports.keys import Lists, SigningKey, chain_of, no_lists
+from reports.pdf.cms import (
+    Signature,
+    Token,
+    UnusualError,
+    certificate,
+    digest_for,
+    read_signature,
+    read_token,
+    signed_attributes,
+)
+from reports.pdf.grammar import NotPlainError, check_pages
+from reports.pdf.pages import TooMuchError, read_pages
+from reports.pdf.store import TooManyError, check_store
+from reports.pdf.strength import WeakError, check_signature, digest
+from reports.pdf.syntax import WrittenOtherwiseError
+from reports.pdf.updates import (
+    Held,
+    Kind,
+    NotRemadeError,
+    Revision,
+    Update,
+    fits,
+    moment,
+    room_for,
+    take,
+    write,
+)
+from reports.timestamp import Response, Timestamper, fault_of
 
-# The signing time is stated in UTC: pyHanko would ask for the local zone, and fails where TZ has POSIX's own form.
-pdf_signer.tzlocal = SimpleNamespace(get_localzone=lambda: UTC)  # type: ignore[assignment, attr-defined]
-
-# Without a place on the page: PDF/A wants it printable, PDF/UA wants it tagged or off the page.
-INVISIBLE = InvisSigSettings(set_print_flag=True, set_hidden_flag=False, box_out_of_bounds=True)
-
-# The store goes into the revision of the time-stamp that covers it: nothing comes after that.
-STORE_FIRST = TimestampDSSContentSettings(include_vri=False, update_before_ts=True)
+ATTEMPTS = 3  # an authority may answer with a longer token, or another authority for it, than the time before
+SIGNATURE_ROOM = 1024  # for what a signature holds beside certificates and the token
 
 
 def sign(
@@ -53,7 +65,7 @@ def sign(
     timestamper: Timestamper,
     *,
     certificates: Sequence[x509.Certificate] = (),
-    crls: Sequence[bytes] = (),
+    crls: Lists = no_lists,
 ) -> bytes:
     """Sign a PDF so that it can be checked without a network, and after its certificates have expired.
 
@@ -62,7 +74,7 @@ def sign(
     1. an invisible signature (`ETSI.CAdES.detached`, signing certificate by its SHA-256) with an RFC 3161
        time-stamp;
     2. a document security store with the certificates, revocation lists and OCSP answers that a checker
-       needs;
+       needs, which are collected after the signature has its time-stamp, as ETSI EN 319 102-1 wants them;
     3. a document time-stamp over all of it.
 
     The signature certifies the document and permits no changes (`DocMDP`, P 1): readers' software then says
@@ -71,76 +83,204 @@ def sign(
     decades, do not break it.
 
     `certificates` are issuers that neither the key's chain nor the authority's tokens bring along, such as
-    the root of the time-stamp authority; `crls` are DER revocation lists that no network holds. What else the
-    certificates declare is fetched (10 seconds each). This step reads the clock, for the signing time that a
-    signature states.
+    the root of the time-stamp authority; `crls` gives the DER revocation lists that no network holds, as of
+    the time of the signature's time-stamp. What else the certificates declare is fetched (10 seconds each).
+    This step reads the clock, for the signing time that a signature states.
 
-    Raises `InvalidRequest` if `pdf` is none or is signed already, `InvalidSettings` if the certificates do
-    not serve, `Unavailable` if the time-stamp authority, a revocation service or the keeper of the key does
-    not answer.
+    Raises `InvalidRequest` if `pdf` is none or is signed already, `InvalidSettings` if it has what no briefing has, or
+    the certificates do not serve, `Unavailable` if the time-stamp authority, a revocation service or the keeper of the
+    key does not answer.
     """
     with _told():
-        return asyncio.run(_sign(pdf, key, _PortTimeStamper(timestamper), certificates, crls))
+        return asyncio.run(_sign(pdf, key, _Authority(timestamper), certificates, crls))
 
 
 def seal(
     pdf: bytes,
-    sealed_by: x509.Certificate,
     timestamper: Timestamper,
     *,
     certificates: Sequence[x509.Certificate],
-    crls: Sequence[bytes] = (),
+    crls: Lists = no_lists,
 ) -> bytes:
-    """Add a time-stamp of the document, and to the store what it takes to check `sealed_by` and the new authority.
+    """Add a time-stamp of the document, and to the store what it takes to check the last one and the new authority.
 
-    `sealed_by` is the certificate of the last time-stamp; `certificates` and `crls` are as for `sign`, and so are the
-    errors. The result starts with exactly the bytes of `pdf`.
+    `certificates` and `crls` are as for `sign`, and so are the errors. The result starts with exactly the bytes of
+    `pdf`.
     """
     with _told():
-        return asyncio.run(_seal(pdf, sealed_by, _PortTimeStamper(timestamper), certificates, crls))
+        file = _read(pdf)
+        last = file.tokens[-1]
+        held = [certificate(data) for stored in file.stored for kind, data in stored if kind == "Certs"]
+        known = [*last.certificates, *held, *certificates]
+        return asyncio.run(_sealed(file, last.signer, _Authority(timestamper), known, crls))
 
 
 @contextmanager
 def _told() -> Iterator[None]:
     try:
         yield
-    except PdfError as error:
-        raise InvalidRequest(f"the PDF to be signed cannot be read: {error}") from None
-    except (SigningError, PathError, ValidationError) as error:
+    except (WrittenOtherwiseError, NotRemadeError, TooMuchError) as error:
+        raise InvalidRequest(f"the PDF to be signed cannot be read: it has {error}") from None
+    except NotPlainError as error:
+        raise InvalidSettings(
+            f"the pages have {error}, which no briefing has: correct the templates"
+        ) from None
+    except (PathError, ValidationError) as error:
         raise _translated(error.__cause__ or error) from None
+    except (UnusualError, WeakError, TooManyError) as error:
+        raise InvalidSettings(f"{error}: use certificates and authorities without that") from None
+
+
+@dataclass
+class _File:
+    """A file that grows by updates, and what they hold."""
+
+    pdf: bytes
+    revision: Revision
+    signature: Signature | None = None
+    tokens: list[Token] = field(default_factory=list)
+    stored: list[tuple[tuple[Kind, bytes], ...]] = field(default_factory=list)
+    forms: list[int] = field(default_factory=list)
+
+    def add(self, held: Held) -> None:
+        made, _, self.revision = write(self.revision, held)
+        self.pdf += made
+        self._note(held)
+
+    def _note(self, held: Held) -> None:
+        if self.signature is None:
+            self.signature = read_signature(held.content)
+            self.tokens.append(read_token(self.signature.token))
+        else:
+            self.tokens.append(read_token(held.content))
+        self.stored.append(held.stored)
+        self.forms.append(held.form)
+
+    def finished(self) -> bytes:
+        """The bytes, once everything that is stored has its reason."""
+        if self.signature is None:
+            raise InvalidRequest("the PDF to be sealed is not signed: sign it first")
+        check_store(self.signature, self.tokens, self.stored, self.forms)
+        return self.pdf
+
+    def draft(self, held: Held) -> tuple[bytes, Update]:
+        """The file with an update whose content is still open, and where that lies."""
+        made, update, _ = write(self.revision, held)
+        return self.pdf + made, update
+
+    def take(self) -> None:
+        """Take the next update out of the bytes that are there."""
+        update, self.revision = take(self.pdf, self.revision)
+        self._note(update.held)
+
+
+def _read(pdf: bytes) -> _File:
+    pages = read_pages(pdf)
+    check_pages(pages)
+    file = _File(pdf, Revision.of(pages))
+    while file.revision.length < len(pdf):
+        file.take()
+    return file
 
 
 async def _sign(
     pdf: bytes,
     key: SigningKey,
-    timestamper: _PortTimeStamper,
+    authority: _Authority,
     certificates: Iterable[x509.Certificate],
-    crls: Sequence[bytes],
+    crls: Lists,
 ) -> bytes:
-    writer = _Writer(io.BytesIO(pdf))
-    if writer.prev.embedded_signatures:
+    pages = read_pages(pdf)
+    if pages.length < len(pdf):
         raise InvalidRequest("the PDF to be signed carries a signature already: give the unsigned one")
-    async with _fetchers() as fetchers:
-        known = [*key.chain, *certificates]
-        context = await _context(key.chain[0], known, timestamper, crls, fetchers)
-        path = await _path(key.chain[0], context)
-        signed = await _signer(key, timestamper).async_sign_pdf(writer)
-        return await _stamped(signed, "Timestamp", timestamper, context, path)
+    check_pages(pages)
+    file = _File(pdf, Revision.of(pages))
+    _signed(file, key, authority)
+    return await _sealed(file, key.chain[0], authority, [*key.chain, *certificates], crls)
 
 
-async def _seal(
-    pdf: bytes,
-    sealed_by: x509.Certificate,
-    timestamper: _PortTimeStamper,
+def _signed(file: _File, key: SigningKey, authority: _Authority) -> None:
+    """Add the signature, with its time-stamp."""
+    signer, algorithm = key.chain[0], digest_for(key.chain[0].public_key())
+    stated = moment(datetime.now(UTC))
+    carried = sum(len(each.public_bytes(Encoding.DER)) for each in key.chain)
+    length = carried + SIGNATURE_ROOM + len(authority.stamp(bytes(32)))
+    for _ in range(ATTEMPTS):
+        draft, update = file.draft(Held(b"", room_for(length), stated))
+        covered = digest(algorithm, *(memoryview(draft)[part] for part in update.covered))
+        value = key.sign(signed_attributes(signer, covered))
+        token = authority.stamp(digest("sha256", value))
+        content = Signature(tuple(key.chain), algorithm, covered, value, token).dump()
+        held = Held(content, update.held.room, stated)
+        if fits(held):
+            return file.add(held)
+        length = len(content)
+    raise Unavailable(f"{authority} gives time-stamps of very different lengths: try again, or name another")
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the caller knows of certificates and revocations, and how to have more."""
+
+    certificates: Sequence[x509.Certificate]
+    crls: Sequence[bytes]
+    fetchers: Fetchers
+
+
+async def _sealed(
+    file: _File,
+    leaf: x509.Certificate,
+    authority: _Authority,
     certificates: Sequence[x509.Certificate],
-    crls: Sequence[bytes],
+    crls: Lists,
 ) -> bytes:
-    document = io.BytesIO(pdf)
-    name = f"Timestamp{len(PdfFileReader(document).embedded_timestamp_signatures) + 1}"
+    """The file with a store and a time-stamp of the document."""
+    expected = authority.last or authority.stamp(bytes(32))
     async with _fetchers() as fetchers:
-        context = await _context(sealed_by, certificates, timestamper, crls, fetchers)
-        path = await _path(sealed_by, context)
-        return await _stamped(document, name, timestamper, context, path)
+        lists = crls(_whole_second(read_token(expected).time))
+        given = _Given(certificates, (*lists, *_held_lists(file)), fetchers)
+        for _ in range(ATTEMPTS):
+            stored = await _collected(file, leaf, read_token(expected), given)
+            draft, update = file.draft(Held(b"", room_for(len(expected)), stored=stored))
+            token = authority.stamp(digest("sha256", *(memoryview(draft)[part] for part in update.covered)))
+            held = Held(token, update.held.room, stored=stored)
+            if fits(held) and read_token(token).certificates == read_token(expected).certificates:
+                file.add(held)
+                return file.finished()
+            expected = token
+    raise Unavailable(f"{authority} gives time-stamps of very different lengths: try again, or name another")
+
+
+def _whole_second(time: datetime) -> datetime:
+    """The first whole second that is not before a time, as lists state it."""
+    return time.replace(microsecond=0) + timedelta(seconds=time.microsecond > 0)
+
+
+def _held_lists(file: _File) -> Iterator[bytes]:
+    return (data for stored in file.stored for kind, data in stored if kind == "CRLs")
+
+
+async def _collected(
+    file: _File, leaf: x509.Certificate, token: Token, given: _Given
+) -> tuple[tuple[Kind, bytes], ...]:
+    """What it takes to check a certificate and an authority, without what the file stores already."""
+    context, paths = await _checked(leaf, token, given)
+    own = {each.dump(): each for path in paths for each in path}
+    issuers = {each.issuer.dump() for each in own.values()}
+    lists = [each.dump() for each in context.crls if each.issuer.dump() in issuers]
+    wanted: list[tuple[Kind, bytes]] = [
+        *(("Certs", data) for data in own),
+        *(("Certs", each.public_bytes(Encoding.DER)) for each in token.certificates),
+        *(("OCSPs", each.dump()) for each in context.ocsps),
+        *(("CRLs", data) for data in lists),
+        *(("Certs", found.dump()) for each in context.ocsps for found in _brought(each)),
+    ]
+    once = {data: (kind, data) for kind, data in wanted if data not in file.revision.known}
+    return tuple(once.values())
+
+
+def _brought(answer: Any) -> Any:
+    return answer["response_bytes"]["response"].parsed["certs"]
 
 
 @asynccontextmanager
@@ -152,44 +292,32 @@ async def _fetchers() -> AsyncIterator[Fetchers]:
         await backend.close()
 
 
-async def _path(leaf: x509.Certificate, context: ValidationContext) -> Any:
-    validator: Any = CertificateValidator(to_asn1(leaf), validation_context=context)
-    return await validator.async_validate_usage(set())
-
-
-async def _stamped(
-    document: Any, name: str, timestamper: _PortTimeStamper, context: ValidationContext, path: Any
-) -> bytes:
-    stamper = PdfTimeStamper(timestamper, name, INVISIBLE)
-    final = await stamper.async_timestamp_pdf(
-        _Writer(document), "sha256", context, validation_paths=[path], dss_settings=STORE_FIRST
-    )
-    return bytes(final.getvalue())
-
-
-async def _context(
-    leaf: x509.Certificate,
-    certificates: Sequence[x509.Certificate],
-    timestamper: _PortTimeStamper,
-    crls: Sequence[bytes],
-    fetchers: Fetchers,
-) -> ValidationContext:
-    """Where pyHanko collects what step 2 embeds.
+async def _checked(
+    leaf: x509.Certificate, token: Token, given: _Given
+) -> tuple[ValidationContext, list[Any]]:
+    """Where pyHanko collects what the store needs, and the paths that it found.
 
     Whom to trust is for the reader to say, so the topmost certificate that is known of each chain serves as
     its anchor. Whatever revocation service a certificate declares has to answer ("hard-fail").
     """
-    stamp, *others = await timestamper.certificates()
-    known = [*certificates, *others]
-    chains = [await _complete(each, known, fetchers) for each in (leaf, stamp)]
-    return ValidationContext(
+    stamp, *others = token.certificates
+    known = [*given.certificates, *others]
+    chains = [await _complete(each, known, given.fetchers) for each in (leaf, stamp)]
+    context = ValidationContext(
         trust_roots=[to_asn1(chain[-1]) for chain in chains],
         other_certs=[to_asn1(certificate) for chain in chains for certificate in chain],
         allow_fetching=True,
-        fetchers=fetchers,
-        crls=crls,
+        fetchers=given.fetchers,
+        crls=given.crls,
+        retroactive_revinfo=True,  # the authority of the time-stamp may be ahead of this clock
         revocation_mode="hard-fail",
     )
+    return context, [await _path(each, context) for each in (leaf, stamp)]
+
+
+async def _path(leaf: x509.Certificate, context: ValidationContext) -> Any:
+    validator: Any = CertificateValidator(to_asn1(leaf), validation_context=context)
+    return await validator.async_validate_usage(set())
 
 
 async def _complete(
@@ -214,18 +342,6 @@ async def _issuers(certificate: x509.Certificate, fetchers: Fetchers) -> list[An
         return []
 
 
-def _signer(key: SigningKey, timestamper: TimeStamper) -> PdfSigner:
-    metadata = PdfSignatureMetadata(
-        field_name="Signature",
-        md_algorithm="sha256",
-        subfilter=SigSeedSubFilter.PADES,
-        certify=True,
-        docmdp_permissions=MDPPerm.NO_CHANGES,
-    )
-    field = SigFieldSpec("Signature", invis_sig_settings=INVISIBLE, readable_field_name="Signature")
-    return _Pdf17Signer(metadata, _PortSigner(key), timestamper=timestamper, new_field_spec=field)
-
-
 def _translated(error: BaseException) -> ExhibitError:
     why = str(error).rstrip(".")
     if isinstance(error, InsufficientRevinfoError):
@@ -233,73 +349,53 @@ def _translated(error: BaseException) -> ExhibitError:
     return InvalidSettings(f"{why}: use certificates that serve to sign and to time-stamp")
 
 
-class _Writer(IncrementalPdfFileWriter):
-    """Leaves the metadata alone, which are part of what is signed: pyHanko would rewrite them every time."""
-
-    def _update_meta(self) -> None:
-        pass
-
-
-class _Pdf17Signer(PdfSigner):
-    """Declares the PAdES extension alone: for P-256, pyHanko would make it PDF 2.0, which PDF/A-3 is not."""
-
-    def register_extensions(self, pdf_out: BasePdfFileWriter, *, md_algorithm: str) -> None:
-        pdf_out.register_extension(ESIC_EXTENSION_1)
-
-
-class _PortSigner(Signer):
-    """Lets pyHanko sign with any `SigningKey`."""
-
-    def __init__(self, key: SigningKey) -> None:
-        leaf, *issuers = map(to_asn1, key.chain)
-        super().__init__(signing_cert=leaf)
-        self.cert_registry.register_multiple(issuers)
-        self._key = key
-
-    async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
-        """Sign; a dry run only wants to know the size, and 72 bytes hold any ECDSA signature on P-256."""
-        if not dry_run:
-            return self._key.sign(data)
-        public = self._key.chain[0].public_key()
-        return bytes(public.key_size // 8 if isinstance(public, rsa.RSAPublicKey) else 72)
-
-
-class _PortTimeStamper(TimeStamper):
-    """Lets pyHanko ask any `Timestamper`."""
+class _Authority:
+    """Asks a `Timestamper`, and takes no answer that a reader would not."""
 
     def __init__(self, port: Timestamper) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self._port = port
+        self.last = b""
 
-    async def async_request_tsa_response(self, req: Any) -> Any:
-        """The answer of the port; pyHanko knows but one way of granting."""
-        response = Response.load(self._port.respond(req.dump()))
-        if response["status"]["status"].native in GRANTED:
-            response["status"] = {"status": "granted"}
-        return response
+    def __str__(self) -> str:
+        return f"{self._port}"
 
-    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> Any:
-        with self._read():
-            return await super().async_timestamp(message_digest, md_algorithm)
-
-    async def certificates(self) -> list[x509.Certificate]:
-        """The authority's own certificate first, then what else its tokens bring along."""
-        with self._read():
-            token = await self.async_dummy_response("sha256")
-            found = extract_certificate_info(token["content"])
-            return [_from_asn1(each) for each in (found.signer_cert, *found.other_certs)]
-
-    @contextmanager
-    def _read(self) -> Iterator[None]:
+    def stamp(self, imprint: bytes) -> bytes:
+        """The token in DER about a SHA-256. Raises `Unavailable` where the answer holds none that can be used."""
+        query = tsp.TimeStampReq(
+            {
+                "version": "v1",
+                "message_imprint": {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": imprint},
+                "nonce": secrets.randbits(63),
+                "cert_req": True,
+            }
+        )
+        request = query.dump()
+        answer = self._port.respond(request)
+        if fault := fault_of(answer, request):
+            raise Unavailable(f"{self._port} {fault}: name another")
         try:
-            yield
-        except ExhibitError:
-            raise
-        except Exception as error:  # an answer can be any bytes, and the parser fails in as many ways
+            self.last = _usable(Response.load(answer)["time_stamp_token"].dump())
+        except Exception as error:  # a token can be any bytes, and the parser fails in as many ways
             why = str(error) or type(error).__name__
             raise Unavailable(
                 f"{self._port} gave no time-stamp that can be used ({why}): name another"
             ) from None
+        return self.last
+
+
+def _usable(content: bytes) -> bytes:
+    token = read_token(content)
+    if token.outdated:
+        raise UnusualError("it names its certificate by SHA-1 alone, ESS v1, where RFC 5816 has ESS v2")
+    if token.imprint_algorithm != "sha256":
+        raise UnusualError(f"it stamps {token.imprint_algorithm}, not the SHA-256 that was asked for")
+    public: Any = token.signer.public_key()
+    intact = digest(token.digest_algorithm, token.content) == token.message_digest
+    if not intact or not check_signature(
+        public, token.algorithm, token.digest_algorithm, token.value, token.attributes
+    ):
+        raise UnusualError("it does not match its certificate")
+    return content
 
 
 def _from_asn1(certificate: Any) -> x509.Certificate:

@@ -227,6 +227,11 @@ class LocalTimestamper:
         response = tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": token})
         return bytes(response.dump())
 
+    def _above(self) -> list[Any]:
+        """Who issued the certificate, up to whom readers trust, whom they have."""
+        above = (each for each in self.key.chain[1:] if each.issuer != each.subject)
+        return [x509.Certificate.load(each.public_bytes(Encoding.DER)) for each in above]
+
     def _signed(self, info: bytes) -> Any:
         certificate = x509.Certificate.load(self.key.chain[0].public_bytes(Encoding.DER))
         attributes = _signed_attributes(info, certificate)
@@ -246,7 +251,7 @@ class LocalTimestamper:
                 "version": "v3",
                 "digest_algorithms": [digest],
                 "encap_content_info": {"content_type": "tst_info", "content": core.ParsableOctetString(info)},
-                "certificates": [certificate],
+                "certificates": [certificate, *self._above()],
                 "signer_infos": [signer],
             }
         )

@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
-from asn1crypto import cms, tsp  # type: ignore[import-untyped]
+from asn1crypto import cms as asn1_cms  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import Hash
-from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
-from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.diff_analysis import SuspiciousModification
-from pyhanko.sign.fields import enumerate_sig_fields
-from pyhanko.sign.general import extract_signer_info
-from pyhanko.sign.validation.dss import DocumentSecurityStore
-from pyhanko.sign.validation.errors import NoDSSFoundError
-from pyhanko.sign.validation.generic_cms import (
-    extract_certs_for_validation,
-    extract_tst_data_iter,
-    validate_sig_integrity,
-)
-from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
-from pyhanko.sign.validation.status import SignatureCoverageLevel
-from pyhanko_certvalidator import CertificateValidator, ValidationContext
-from pyhanko_certvalidator.errors import ExpiredError, InsufficientRevinfoError, PathError, ValidationError
-from pyhanko_certvalidator.util import get_declared_revinfo, get_pyca_cryptography_hash
+from cryptography.x509.oid import ExtensionOID
 
-from reports.archival import check_updates
-from reports.errors import Unreadable
-from reports.keys import signing_fault
-from reports.opening import opened
-from reports.plain import NotPlainError, check_plain, check_signatures
+from reports.errors import CheckFailed
+from reports.keys import chain_of, signing_fault
+from reports.pdf.cms import Signature, Token, UnusualError, read_signature, read_token
+from reports.pdf.grammar import NotPlainError, check_pages
+from reports.pdf.pages import Pages, TooMuchError, read_pages
+from reports.pdf.store import Store, TooManyError, check_store
+from reports.pdf.strength import WeakError, check_signature, digest, strong_digest
+from reports.pdf.syntax import WrittenOtherwiseError
+from reports.pdf.updates import MOST_ROOM, MOST_UPDATES, NotRemadeError, Revision, Update, take
+from reports.trust import (
+    CLOCK_TOLERANCE,
+    NotVouchedError,
+    UnknownError,
+    Use,
+    Vouching,
+    instant,
+    name,
+    stamping_fault,
+)
 
 Outcome = Literal["valid", "invalid", "could not be checked"]
 Result = TypeVar("Result")
 
-# pyHanko logs what it then returns; without a handler, Python would print that, tracebacks included.
-for _library in ("pyhanko", "pyhanko_certvalidator"):
-    logging.getLogger(_library).addHandler(logging.NullHandler())
-
-STRONG_DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})
-
-# A chain of three, each with a key before and one after.
-MOST_ISSUERS = 6
-
-# How far the clocks of two authorities may differ.
-CLOCK_TOLERANCE = timedelta(minutes=5)
+_RANGE = re.compile(rb"/ByteRange\s*\[\s*0 +(\d{1,10}) +(\d{1,10}) +(\d{1,10}) *\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,50 +49,79 @@ class Verdict:
     detail: str
 
 
-def verify(pdf: bytes, trust: Sequence[x509.Certificate] | None, now: datetime) -> tuple[Verdict, ...]:
-    """Check a signed PDF at the instant `now`; nothing outside `pdf` and `trust` is asked.
+def verify(
+    pdf: bytes,
+    trust: Sequence[x509.Certificate] | None,
+    now: datetime,
+    trust_tsa: Sequence[x509.Certificate] = (),
+) -> tuple[Verdict, ...]:
+    """Check a signed PDF at the instant `now`; nothing outside of the arguments is asked.
 
-    Three verdicts, in this order: `integrity`, `signer`, `time-stamp`. Any bytes get verdicts; nothing is
-    raised.
+    `trust` vouches for the signer and, unless there are `trust_tsa`, for the time-stamp authorities; `trust_tsa`
+    vouches for these alone. Three verdicts, in this order: `integrity`, `signer`, `time-stamp`. Any bytes get verdicts;
+    nothing is raised.
 
     *Integrity*: nothing was changed or added after signing.
 
-    1. The file is a PDF with exactly one signature; any others are document time-stamps made after it.
-    2. The signature, and every time-stamp, matches the bytes that it covers and the certificate that it
-       names.
-    3. Each covers its revision from the first byte to the last, except the gap that holds itself and zeros.
-    4. The last one covers the whole file.
-    5. What was added after the signature is security stores and document time-stamps, and nothing else.
-    6. It is built as briefings are: no layers, scripts, forms, actions, or content from elsewhere, with which it
-       could show something else than what was signed.
+    1. The file begins with unsigned pages, written and built as those of a briefing are (`reports.pdf`).
+    2. After them come one signature and then time-stamps of the document with what it takes to check the one before.
+       Each is to the byte what Exhibit writes of the data that it holds, up to the end of the file.
+    3. These data are whole: DER, no certificate without a use, no list or answer about somebody else, nothing twice.
+    4. The signature, and every time-stamp, matches the bytes that it covers, by algorithms that still prove something,
+       and the certificate that it names.
 
     *Time-stamp*: when it was signed (ETSI EN 319 102-1, 5.6.3, with the document time-stamps as evidence).
 
-    7. There is a time-stamp of the signature, and at least one of the document, in an order that can be.
-    8. Each was made by an authority that `trust` vouches for, whose certificate is for that purpose alone
-       (RFC 3161, 2.3) and was not revoked then, and was still in force when the next one was made; for the
-       last one, at `now`.
+    5. There is at least one time-stamp of the document, and all of them are in an order that can be.
+    6. Each was made by an authority that is trusted, whose certificate is for that purpose alone (RFC 3161, 2.3) and
+       was not revoked then, and was still in force when the next one was made; for the last one, at `now`.
 
     *Signer*: who signed.
 
-    9. The signing certificate is for signing documents, and `trust` vouches for its issuer.
-    10. It was in force and not revoked when the signature was time-stamped: at `now`, if the time-stamp proves
-       nothing.
+    7. The signing certificate is for signing documents, and `trust` vouches for its issuer.
+    8. It was in force and not revoked when the signature was time-stamped: at `now`, if the time-stamp proves nothing.
 
-    Revocation is judged by what the file itself holds, which its time-stamps cover: a revocation that became
-    known later is not seen. Without `trust`, only integrity can be checked.
+    A file that goes on after a briefing with what another product added, below a time-stamp, cannot be checked: the
+    verdicts on `signer` and `time-stamp` are about the briefing that it begins with (`briefing_length`).
+
+    Revocation is judged by what the file itself holds, which its time-stamps cover: a revocation that became known
+    later is not seen. Without `trust`, only integrity can be checked.
     """
     signed = _judged(lambda: _read(pdf))
     if isinstance(signed, _FindingError):
         why = f"the file is {signed.detail}" if signed.outcome == "invalid" else signed.detail
         others = (Verdict(check, "could not be checked", why) for check in ("signer", "time-stamp"))
         return (Verdict("integrity", signed.outcome, signed.detail), *others)
-    time = _judged(lambda: _signing_time(signed, _roots(trust), now))
+    vouching = Vouching(signed.store, signed.sealed, now)
+    time = _judged(lambda: _signing_time(signed, vouching, _roots(trust_tsa or trust), now))
     return (
         _verdict("integrity", lambda: _integrity(signed)),
-        _verdict("signer", lambda: _signer(signed, _roots(trust), time, now)),
+        _verdict("signer", lambda: _signer(signed, vouching, _roots(trust), time, now)),
         _verdict("time-stamp", lambda: _stamped(signed, time)),
     )
+
+
+def briefing_length(pdf: bytes) -> int | None:
+    """How many bytes at its start are a briefing, if another product added something after them; else None."""
+    signed = _judged(lambda: _read(pdf))
+    return signed.length if isinstance(signed, _Signed) and signed.foreign else None
+
+
+def sealed_until(pdf: bytes) -> tuple[datetime, datetime]:
+    """When a briefing was sealed last, and how long that time-stamp can be checked: as its certificates are in force.
+
+    Raises `CheckFailed` for what is not whole, or has no time-stamp.
+    """
+    signed = _judged(lambda: _read(pdf))
+    if isinstance(signed, _FindingError):
+        raise CheckFailed(f"the file is not a briefing that is whole: {signed.detail}")
+    if signed.fault or signed.foreign or len(signed.tokens) == 1:
+        raise CheckFailed(
+            f"the briefing is not whole and sealed: {signed.fault or signed.foreign or 'no time-stamp'}"
+        )
+    last = signed.tokens[-1]
+    below = [each for each in chain_of(last.signer, signed.store.certificates) if each.issuer != each.subject]
+    return last.time, min(each.not_valid_after_utc for each in (last.signer, *below))
 
 
 class _FindingError(Exception):
@@ -126,6 +143,10 @@ def _judged(check: Callable[[], Result]) -> Result | _FindingError:
         return check()
     except _FindingError as finding:
         return finding
+    except (TooMuchError, TooManyError, UnknownError) as error:
+        return _FindingError(str(error))
+    except (NotVouchedError, UnusualError, WeakError) as error:
+        return _WrongError(str(error))
     except Exception as error:  # any bytes may come in, and parsers fail in as many ways
         return _FindingError(f"the file is damaged ({type(error).__name__}: {error})")
 
@@ -139,286 +160,276 @@ def _verdict(check: str, judge: Callable[[], str]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    pdf: bytes
-    signature: EmbeddedPdfSignature
-    stamps: tuple[EmbeddedPdfSignature, ...]  # of the document, oldest first
-    store: DocumentSecurityStore | None
-    stored: Sequence[Any]  # the certificates in it
+    """A briefing: the first `length` bytes of a file, its updates, and what they hold.
 
+    The first of `tokens` is about the signature, the others about the document. `foreign` is why what follows is none
+    of ours, "" if nothing does.
+    """
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """A certificate that was used at a time, or is asked about at a time when it need not have been used."""
+    length: int
+    updates: tuple[Update, ...]
+    signature: Signature
+    tokens: tuple[Token, ...]
+    store: Store
+    fault: str
+    foreign: str
 
-    time: datetime
-    certificate: Any
-    others: Sequence[Any]
-    proven: bool = True
+    @property
+    def sealed(self) -> list[datetime | None]:
+        """For each update, when a time-stamp of the document says that it was there."""
+        times = [token.time for token in self.tokens[1:]]
+        return [*times[:1], *times] if times else [None]
 
 
 def _read(pdf: bytes) -> _Signed:
     # 1.
     try:
-        reader = opened(pdf)
-        check_signatures(reader)
-    except Unreadable as error:
-        raise _FindingError(str(error)) from None
-    except NotPlainError as error:
-        raise _WrongError(f"not built as a briefing is: it has {error}") from None
-    found = reader.embedded_signatures
-    if len(found) < sum(1 for _ in enumerate_sig_fields(reader, filled_status=True)):
-        raise _WrongError("signed in a way that is not known here")
-    signatures = [each for each in found if each.sig_object_type == "/Sig"]
-    if len(signatures) != 1:
-        raise _WrongError(f"signed {len(signatures)} times, not once" if signatures else "not signed")
-    stamps = tuple(each for each in found if each.sig_object_type == "/DocTimeStamp")
-    if found[0] is not signatures[0] or len(stamps) != len(found) - 1:
-        raise _WrongError("signed after something else was put where only time-stamps of the document belong")
-    store = _store(reader)
-    return _Signed(pdf, signatures[0], stamps, store, tuple(store.load_certs()) if store else ())
+        pages = read_pages(pdf)
+        check_pages(pages)
+    except (WrittenOtherwiseError, NotPlainError) as error:
+        raise _unread(pdf, str(error)) from None
+    # 2.
+    updates, foreign = _updates(pdf, pages)
+    # 3.
+    signature = read_signature(updates[0].held.content)
+    tokens = [read_token(signature.token), *(read_token(each.held.content) for each in updates[1:])]
+    for token, update in zip(tokens, updates, strict=True):
+        if token.outdated and update.held.form > 1:
+            raise UnusualError("the time-stamp does not sign which certificate checks it (ESS v2, RFC 5816)")
+    store = check_store(
+        signature, tokens, [each.held.stored for each in updates], [each.held.form for each in updates]
+    )
+    fault = _fault(pdf, updates, signature, tokens)
+    if foreign and not fault:
+        foreign = _tail(pdf, updates[-1].end, foreign)
+    return _Signed(updates[-1].end, updates, signature, tuple(tokens), store, fault, foreign)
 
 
-def _store(reader: PdfFileReader) -> DocumentSecurityStore | None:
+def _updates(pdf: bytes, pages: Pages) -> tuple[tuple[Update, ...], str]:
+    """The updates that are ours, and why what follows them is not, or ""."""
+    revision, updates = Revision.of(pages), list[Update]()
+    while revision.length < len(pdf):
+        if len(updates) == MOST_UPDATES:
+            raise TooMuchError(f"the file has more than {MOST_UPDATES} signatures and time-stamps")
+        try:
+            update, revision = take(pdf, revision)
+        except NotRemadeError as error:
+            if updates:
+                return tuple(updates), str(error)
+            raise _unsigned(pdf, pages.length, str(error)) from None
+        updates.append(update)
+    if not updates:
+        raise _WrongError("not signed")
+    return tuple(updates), ""
+
+
+def _unread(pdf: bytes, why: str) -> _FindingError:
+    """What to say of a file that does not begin with the pages of a briefing."""
+    if b"%PDF-" not in pdf[:1024]:
+        return _FindingError("the file is not a PDF")
+    if _covered(pdf, 0) is False:
+        return _WrongError("changed: the signature does not match the file")
+    if b"/Encrypt" in pdf:
+        return _FindingError("the file is encrypted: decrypt a copy, whose signature will not match any more")
+    if _covered(pdf, 0):
+        return _WrongError(f"not built as a briefing is: it has {why}")
+    return _FindingError(f"the file is damaged, or no briefing: it has {why}")
+
+
+def _unsigned(pdf: bytes, start: int, why: str) -> _FindingError:
+    """What to say of pages that something else follows than a signature of ours."""
+    covered = _covered(pdf, start)
+    if covered is None:
+        return _WrongError(
+            f"not signed: {len(pdf) - start:,} bytes follow its pages that no signature covers"
+        )
+    if not covered:
+        return _WrongError("changed: the signature does not match the file")
+    return _FindingError(f"it was signed by another product than Exhibit, or by a later release: {why}")
+
+
+def _tail(pdf: bytes, start: int, why: str) -> str:
+    """Why what follows a briefing is none of ours; raises if it was changed, or nothing vouches for it."""
+    covered = _covered(pdf, start)
+    if covered is None:
+        raise _WrongError(
+            f"something was added after signing: {len(pdf) - start:,} bytes at the end are not covered"
+        )
+    if not covered:
+        raise _WrongError(
+            "something was changed or added after signing: a time-stamp does not match the file"
+        )
+    return why
+
+
+def _covered(pdf: bytes, start: int) -> bool | None:
+    """Whether signatures of any kind cover the file to its end, by their digests; None if nothing covers the end.
+
+    Only those after `start` are asked.
+    """
+    found = islice(_RANGE.finditer(pdf, start), MOST_UPDATES)
+    ends = []
+    for each in found:
+        gap, after, length = (int(number) for number in each.groups())
+        if not start <= gap < after <= after + length <= len(pdf):
+            return False
+        if not _digested(pdf, gap, after, length):
+            return False
+        ends.append(after + length)
+    return True if len(pdf) in ends else None
+
+
+def _digested(pdf: bytes, gap: int, after: int, length: int) -> bool:
+    """Whether a signature of any kind is about the digest of what it covers."""
+    view = memoryview(pdf)
     try:
-        return DocumentSecurityStore.read_dss(reader)
-    except NoDSSFoundError:
-        return None
+        content = bytes.fromhex(pdf[gap + 1 : min(after - 1, gap + 1 + 2 * MOST_ROOM)].decode())
+        data = asn1_cms.ContentInfo.load(content)["content"]
+        (info,) = data["signer_infos"]
+        inner = data["encap_content_info"]
+        if inner["content_type"].native == "tst_info":
+            imprint = inner["content"].parsed["message_imprint"]
+            algorithm, wanted = (
+                imprint["hash_algorithm"]["algorithm"].native,
+                imprint["hashed_message"].native,
+            )
+        else:
+            algorithm = info["digest_algorithm"]["algorithm"].native
+            (wanted,) = (
+                each["values"][0].native
+                for each in info["signed_attrs"]
+                if each["type"].native == "message_digest"
+            )
+        return bool(digest(algorithm, view[:gap], view[after : after + length]) == wanted)
+    except WeakError:
+        return True  # it cannot be told to be wrong, and is refused for what it is
+    except Exception:  # any bytes may come in, and parsers fail in as many ways
+        return False
+
+
+def _fault(pdf: bytes, updates: Sequence[Update], signature: Signature, tokens: Sequence[Token]) -> str:
+    """What of the signature and the time-stamps does not match, or ""."""
+    # 4.
+    digests = _Digests(pdf)
+    if digests.of(signature.digest_algorithm, updates[0]) != signature.message_digest:
+        return "the signature does not match the file: the file was changed"
+    if not _matches(signature):
+        return "the signature does not match its certificate"
+    for at, (token, update) in enumerate(zip(tokens, updates, strict=True)):
+        what = "a time-stamp of the document" if at else "the time-stamp of the signature"
+        algorithm = token.imprint_algorithm
+        found = digests.of(algorithm, update) if at else digest(algorithm, signature.value)
+        if found != token.imprint:
+            return f"{what} was made for something else: the file was changed, or the time-stamp swapped"
+        if digest(token.digest_algorithm, token.content) != token.message_digest or not _matches(token):
+            return f"{what} does not match its certificate"
+    return ""
+
+
+def _matches(signed: Signature | Token) -> bool:
+    public: Any = signed.signer.public_key()
+    return check_signature(public, signed.algorithm, signed.digest_algorithm, signed.value, signed.attributes)
+
+
+class _Digests:
+    """Digests what updates cover. Each begins with what the one before it covers, which is read once."""
+
+    def __init__(self, pdf: bytes) -> None:
+        self._pdf = memoryview(pdf)
+        self._running: dict[str, tuple[Hash, int]] = {}
+
+    def of(self, algorithm: str, update: Update) -> bytes:
+        machine, at = self._running.get(algorithm) or (Hash(strong_digest(algorithm)), 0)
+        before, after = update.covered
+        machine.update(self._pdf[at : before.stop])
+        self._running[algorithm] = machine, before.stop
+        machine = machine.copy()
+        machine.update(self._pdf[after])
+        return machine.finalize()
 
 
 def _integrity(signed: _Signed) -> str:
-    # 2.
-    _signer_certificate(signed.signature)
-    for stamp in signed.stamps:
-        _document_token(stamp)
-    # 3.
-    for each in (signed.signature, *signed.stamps):
-        _check_gap(signed.pdf, each)
-        if each.evaluate_signature_coverage() < SignatureCoverageLevel.ENTIRE_REVISION:
-            raise _WrongError(f"{each.field_name} does not cover the whole file as it was then")
-    # 4.
-    last = (signed.signature, *signed.stamps)[-1]
-    end = last.byte_range[2] + last.byte_range[3]
-    if end != len(signed.pdf):
-        raise _WrongError(
-            f"something was added after signing: {len(signed.pdf) - end} bytes at the end are not covered"
+    if signed.fault:
+        raise _WrongError(signed.fault)
+    if signed.foreign:
+        raise _FindingError(
+            f"the first {signed.length:,} bytes are a briefing, whole since it was signed; what follows was added by"
+            f" another product, and is not checked: {signed.foreign}"
         )
-    # 5.
-    try:
-        check_updates(signed.signature.reader, signed.signature.signed_revision)
-    except SuspiciousModification as error:
-        raise _WrongError(f"something was changed or added after signing: {error}") from None
-    # 6.
-    try:
-        check_plain(signed.signature.reader)
-    except NotPlainError as error:
-        raise _WrongError(f"not built as a briefing is: it has {error}") from None
     return "nothing was changed or added after signing"
 
 
-def _check_gap(pdf: bytes, embedded: EmbeddedPdfSignature) -> None:
-    _, end, start, _ = embedded.byte_range
-    content = bytes(embedded.pkcs7_content)
-    info = cms.ContentInfo.load(content)
-    # Zeros inside the outermost length would be read over, too.
-    tight = len(info.contents) == sum(len(info[part].dump()) for part in ("content_type", "content"))
-    padding = content[len(info.dump()) :]
-    gap, written = pdf[end:start], content.hex().encode()
-    if not tight or padding.strip(b"\0") or gap not in (b"<%s>" % written, b"<%s>" % written.upper()):
-        raise _WrongError(f"the gap that {embedded.field_name} leaves for itself holds something else too")
-
-
-def _signer_certificate(signature: EmbeddedPdfSignature) -> tuple[Any, Sequence[Any]]:
-    _check_digest(signature.md_algorithm)
-    return _check_cms(signature.signed_data, "data", signature.compute_digest(), "the signature")
-
-
-def _document_token(stamp: EmbeddedPdfSignature) -> _Use:
-    return _token(stamp.signed_data, stamp.compute_digest, "a time-stamp of the document")
-
-
-def _signature_token(signature: EmbeddedPdfSignature) -> _Use:
-    tokens = list(extract_tst_data_iter(signature.signer_info, signed=False))
-    if len(tokens) != 1:
-        raise _WrongError(
-            "the signature has no time-stamp" if not tokens else "the signature has more than one time-stamp"
-        )
-    value = bytes(signature.signer_info["signature"].native)
-    return _token(tokens[0], lambda algorithm: _digest(algorithm, value), "the time-stamp of the signature")
-
-
-def _token(signed_data: Any, imprint: Callable[[str], bytes], what: str) -> _Use:
-    content = signed_data["encap_content_info"]["content"]
-    info = content.parsed
-    if not isinstance(info, tsp.TSTInfo):
-        raise _WrongError(f"{what} is not one")
-    stamped = info["message_imprint"]
-    algorithm = stamped["hash_algorithm"]["algorithm"].native
-    _check_digest(algorithm)
-    if imprint(algorithm) != stamped["hashed_message"].native:
-        raise _WrongError(
-            f"{what} was made for something else: the file was changed, or the time-stamp swapped"
-        )
-    inner = extract_signer_info(signed_data)["digest_algorithm"]["algorithm"].native
-    certificate, others = _check_cms(signed_data, "tst_info", _digest(inner, bytes(content)), what)
-    return _Use(info["gen_time"].native, certificate, others)
-
-
-def _check_cms(signed_data: Any, content_type: str, digest: bytes, what: str) -> tuple[Any, Sequence[Any]]:
-    found = extract_certs_for_validation(signed_data)
-    signer = extract_signer_info(signed_data)
-    if not _plain(signed_data, signer, found.signer_cert):
-        raise _WrongError(f"{what} contradicts itself")
-    intact, valid = validate_sig_integrity(signer, found.signer_cert, content_type, digest)
-    if not intact:
-        raise _WrongError(f"{what} does not match the file: the file was changed")
-    if not valid:
-        raise _WrongError(f"{what} does not match its certificate")
-    return found.signer_cert, found.other_certs
-
-
-def _plain(signed_data: Any, signer: Any, certificate: Any) -> bool:
-    """Whether what a signature leaves uncovered is as it has to be (RFC 5652, 5.1 and 5.3).
-
-    Nothing covers the last time-stamp but itself: without this, those bytes could be changed unnoticed.
-    """
-    version = "v1" if signed_data["encap_content_info"]["content_type"].native == "data" else "v3"
-    by_name = signer["sid"].name == "issuer_and_serial_number"
-    algorithms = [*signed_data["digest_algorithms"], signer["digest_algorithm"]]
-    return (
-        (signed_data["version"].native, signer["version"].native) == (version, "v1" if by_name else "v3")
-        and (not by_name or signer["sid"].chosen["issuer"].dump() == certificate.issuer.dump())
-        and {each["algorithm"].native for each in algorithms}
-        == {signer["digest_algorithm"]["algorithm"].native}
-        and all(each["parameters"].dump() in (b"", b"\x05\x00") for each in algorithms)
-    )
-
-
-def _digest(algorithm: str, data: bytes) -> bytes:
-    _check_digest(algorithm)
-    digest = Hash(get_pyca_cryptography_hash(algorithm))
-    digest.update(data)
-    return digest.finalize()
-
-
-def _check_digest(algorithm: str) -> None:
-    if algorithm not in STRONG_DIGESTS:
-        raise _WrongError(f"the digest algorithm {algorithm} proves nothing any more")
-
-
-def _signing_time(signed: _Signed, roots: list[Any], now: datetime) -> datetime:
+def _signing_time(
+    signed: _Signed, vouching: Vouching, roots: Sequence[x509.Certificate], now: datetime
+) -> datetime:
     """The time that the time-stamp of the signature proves."""
-    # 7.
-    if not signed.stamps:
+    # 5.
+    if len(signed.tokens) == 1:
         raise _WrongError("the document has no time-stamp: it was cut short, or never finished")
-    tokens = [_signature_token(signed.signature), *map(_document_token, signed.stamps)]
-    # 8.
+    if signed.fault:
+        raise _WrongError(signed.fault)
+    # 6.
     until = now
-    for token in reversed(tokens):
+    for token in reversed(signed.tokens):
         if token.time > until + CLOCK_TOLERANCE:
-            raise _WrongError(
-                f"a time-stamp of {_instant(token.time)} cannot have existed at {_instant(until)}"
-            )
-        _check_stamping_purpose(token.certificate)
-        _check_path(token, signed, roots, "hard-fail")
-        _check_path(replace(token, time=until, proven=False), signed, roots, "none")
+            raise _too_late(token.time, until, now)
+        if fault := stamping_fault(token.signer):
+            raise _WrongError(fault)
+        vouching.check(Use(token.time, token.signer), roots, "hard-fail")
+        vouching.check(Use(until, token.signer, proven=False), roots, "none")
         until = token.time
     return until
+
+
+def _too_late(time: datetime, until: datetime, now: datetime) -> _FindingError:
+    if until == now:
+        return _FindingError(
+            f"the last time-stamp is of {instant(time)}, and the clock says {instant(now)}: set it, or name the time"
+            " with --at"
+        )
+    return _WrongError(f"a time-stamp of {instant(time)} cannot have existed at {instant(until)}")
 
 
 def _stamped(signed: _Signed, time: datetime | _FindingError) -> str:
     if isinstance(time, _FindingError):
         raise time
-    last = _document_token(signed.stamps[-1])
-    authority = _name(last.certificate)
-    return f"signed by {_instant(time)}, sealed at {_instant(last.time)}; time-stamp authority {authority}"
+    last = signed.tokens[-1]
+    return (
+        f"signed by {instant(time)}, sealed at {instant(last.time)}; time-stamp authority {name(last.signer)}"
+    )
 
 
-def _signer(signed: _Signed, roots: list[Any], time: datetime | _FindingError, now: datetime) -> str:
-    try:
-        certificate, others = _signer_certificate(signed.signature)
-    except _WrongError as wrong:
-        raise _FindingError(f"{wrong.detail}, so it says nothing about who signed") from None
-    # 9.
-    if fault := signing_fault(_loaded(certificate)):
+def _signer(
+    signed: _Signed,
+    vouching: Vouching,
+    roots: Sequence[x509.Certificate],
+    time: datetime | _FindingError,
+    now: datetime,
+) -> str:
+    if signed.fault.startswith("the signature"):
+        raise _FindingError(f"{signed.fault}, so it says nothing about who signed")
+    certificate = signed.signature.signer
+    # 7.
+    if fault := signing_fault(certificate):
         raise _WrongError(fault)
-    # 10.
+    # 8.
     moment = now if isinstance(time, _FindingError) else time
-    _check_path(_Use(moment, certificate, others, moment is time), signed, roots, "hard-fail")
-    revocation = "in force and not revoked" if any(get_declared_revinfo(certificate)) else "in force"
-    loaded = _loaded(certificate)
-    name, issuer = (each.rfc4514_string() for each in (loaded.subject, loaded.issuer))
-    return f"signed by {name}; certificate from {issuer}, {revocation} at {_instant(moment)}"
+    vouching.check(Use(moment, certificate, moment is time), roots, "hard-fail")
+    revocation = "in force and not revoked" if _declares(certificate) else "in force"
+    issuer = certificate.issuer.rfc4514_string()
+    return f"signed by {name(certificate)}; certificate from {issuer}, {revocation} at {instant(moment)}"
 
 
-def _roots(trust: Sequence[x509.Certificate] | None) -> list[Any]:
+def _declares(certificate: x509.Certificate) -> bool:
+    """Whether a certificate names a service that would know of its revocation."""
+    declaring = {ExtensionOID.CRL_DISTRIBUTION_POINTS, ExtensionOID.AUTHORITY_INFORMATION_ACCESS}
+    return any(each.oid in declaring for each in certificate.extensions)
+
+
+def _roots(trust: Sequence[x509.Certificate] | None) -> Sequence[x509.Certificate]:
     if not trust:
         raise _FindingError("name the certificate that you trust with --trust")
-    return [to_asn1(certificate) for certificate in trust]
-
-
-def _check_stamping_purpose(certificate: Any) -> None:
-    usage = certificate.extended_key_usage_value
-    critical = "extended_key_usage" in certificate.critical_extensions
-    if usage is None or usage.native != ["time_stamping"] or not critical:
-        raise _WrongError(f"certificate {_name(certificate)} is not for time-stamps alone")
-
-
-def _check_path(use: _Use, signed: _Signed, roots: list[Any], revocation: str) -> None:
-    """Raise unless the roots vouch for a certificate at the time of its use.
-
-    `revocation` is pyHanko's word: "hard-fail" wants an answer from whatever revocation service the
-    certificates declare, "none" leaves it. Answers given after the moment count too, for the day of a
-    revocation is in them.
-    """
-    _check_issuers(use, signed.stored)
-    settings: dict[str, Any] = {
-        "trust_roots": roots,
-        "moment": use.time,
-        "revocation_mode": revocation,
-        "retroactive_revinfo": True,
-        "allow_fetching": False,
-    }
-    if signed.store is None:
-        context = ValidationContext(**settings, crls=(), ocsps=())
-    else:
-        context = signed.store.as_validation_context(settings)
-    validator: Any = CertificateValidator(use.certificate, use.others, context)
-    name = _name(use.certificate)
-    try:
-        asyncio.run(validator.async_validate_usage(set()))
-    except InsufficientRevinfoError:
-        raise _FindingError(
-            f"the file does not hold what it takes to see that {name} was not revoked"
-        ) from None
-    except (PathError, ValidationError) as error:
-        kind = _FindingError if isinstance(error, ExpiredError) and not use.proven else _WrongError
-        raise kind(f"{name} cannot be trusted at {_instant(use.time)}: {error}") from None
-
-
-def _check_issuers(use: _Use, stored: Sequence[Any]) -> None:
-    """Refuse more possible issuers than any chain needs: pyHanko tries them in every order."""
-    names, found = [use.certificate.issuer.hashable], set()
-    for name in names:
-        for issuer in (*stored, *use.others):
-            if issuer.subject.hashable == name and issuer.dump() not in found:
-                found.add(issuer.dump())
-                names.append(issuer.issuer.hashable)
-    if len(found) > MOST_ISSUERS:
-        raise _FindingError(
-            f"the file has more than {MOST_ISSUERS} certificates that may have issued another"
-        )
-
-
-def _loaded(certificate: Any) -> x509.Certificate:
-    return x509.load_der_x509_certificate(certificate.dump())
-
-
-def _name(certificate: Any) -> str:
-    return _loaded(certificate).subject.rfc4514_string()
-
-
-def _instant(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return trust
 
 
 def _line(text: str) -> str:

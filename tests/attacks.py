@@ -22,20 +22,11 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
 
-from reports import sign as sign_module
 from reports.keys import LocalKey
+from tests.form_1 import PortSigner, Writer, updated
 from tests.pki import certify, new_key
 
 Change = Callable[[IncrementalPdfFileWriter], None]
-
-
-def updated(pdf: bytes, change: Change) -> bytes:
-    """The file with an incremental update at its end."""
-    writer = sign_module._Writer(io.BytesIO(pdf))
-    change(writer)
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
 
 
 def dictionary(**entries: object) -> DictionaryObject:
@@ -184,11 +175,11 @@ def _annotation(subtype: str) -> Change:
 def _sneaky(pdf: bytes) -> bytes:
     """A second signature, with a look that covers the page, by the attacker's own key."""
     private = new_key()
-    signer = sign_module._PortSigner(LocalKey((certify(private, name="Exhibit local signing key"),), private))
+    signer = PortSigner(LocalKey((certify(private, name="Exhibit local signing key"),), private))
     metadata = PdfSignatureMetadata("Sneaky", md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
     field = SigFieldSpec("Sneaky", box=(0, 0, 600, 700))
     # pyHanko obeys the certification: not knowing of it, it does as an attacker would.
-    writer = sign_module._Writer(io.BytesIO(pdf.replace(b"/DocMDP", b"/DacMDP")))
+    writer = Writer(io.BytesIO(pdf.replace(b"/DocMDP", b"/DacMDP")))
     return pdf + PdfSigner(metadata, signer, new_field_spec=field).sign_pdf(writer).getvalue()[len(pdf) :]
 
 

@@ -1,6 +1,5 @@
 """Readers who hold the evidence of a published briefing, and issuers who sign something else."""
 
-import io
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -8,19 +7,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pikepdf
 import pytest
 
 import reports.record
 import reports.reproduce
 from reports.assets import Resources
 from reports.attach import campaigns_csv, days_csv
+from reports.contents import attached
 from reports.evidence import FolderEvidence
 from reports.judge import Judged, judge
 from reports.keys import LocalAuthority
 from reports.reader import InFolder
 from reports.record import Record, Release, record
 from reports.verify import verify
+from tests.pages import attach, changed
 from tests.pki import NOW, sign_locally
 from tests.publishing import GOLDEN
 
@@ -67,14 +67,9 @@ def signed_anew(
     others: Mapping[str, bytes] = MappingProxyType({}),
 ) -> bytes:
     """A briefing whose issuer changed an attached JSON file before signing, the tables with it, and other files."""
-    out = io.BytesIO()
-    with pikepdf.open(io.BytesIO(unsigned)) as pdf:
-        data = json.loads(pdf.attachments[file].get_file().read_bytes())
-        change(data)
-        files = {file: json.dumps(data).encode(), **others}
-        if file == "briefing.json":
-            files |= {"campaigns.csv": campaigns_csv(data), "days.csv": days_csv(data)}
-        for name, content in files.items():
-            pdf.attachments[name] = pikepdf.AttachedFileSpec(pdf, content, filename=name)
-        pdf.save(out)
-    return sign_locally(out.getvalue(), authority)
+    data = json.loads(attached(unsigned)[file])
+    change(data)
+    files = {file: json.dumps(data).encode(), **others}
+    if file == "briefing.json":
+        files |= {"campaigns.csv": campaigns_csv(data), "days.csv": days_csv(data)}
+    return sign_locally(changed(unsigned, lambda objects: attach(objects, files)), authority)

@@ -102,7 +102,7 @@ class LocalPress:
             self.authority.pseudonym_key(),
         )
         stamper = LocalTimestamper(self.authority.stamp_key)
-        signing = Signing(self.authority.key, stamper, (self.authority.root,), crls=(self.authority.crl,))
+        signing = Signing(self.authority.key, stamper, (self.authority.root,), crls=self.authority.crls)
         asked = pipeline.Request(request.window, request.audience, request.instant, request.id)
         return pipeline.publish(asked, house, signing, self.places.step)
 

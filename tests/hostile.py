@@ -63,23 +63,6 @@ def with_a_form(fields: bytes, **objects: bytes) -> bytes:
     return written({**PLAIN, 1: catalog, **{int(n[1:]): body for n, body in objects.items()}})
 
 
-def overlapping(count: int) -> bytes:
-    """A file with attachments that each run from their own place to the same end."""
-    out, at, size = bytearray(b"%PDF-1.7\n"), {}, 10 + count
-    names = b"".join(b"(%d)<</EF<</F %d 0 R>>>>" % (n, n) for n in range(3, 3 + count))
-    for number, body in ((1, b"<</Pages 2 0 R/Names<</EmbeddedFiles<</Names[%s]>>>>>>" % names), (2, PAGES)):
-        at[number] = len(out)
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    heads = [b"%d 0 obj\n<</Length %07d>>stream\n" % (n, 0) for n in range(3, 3 + count)]
-    end = len(out) + sum(map(len, heads)) + MIB
-    for number, head in enumerate(heads, 3):
-        at[number] = len(out)
-        out += head.replace(b"0000000", b"%07d" % (end - len(out) - len(head)))
-    out += bytes(MIB) + b"\nendstream\nendobj\n"
-    rows = b"".join(struct.pack(">BIH", n in at, at.get(n, 0), 0) for n in range(size))
-    return finished(bytes(out), size, stream(rows, b"/Type/XRef/Size %d/W[1 4 2]/Root 1 0 R" % size))
-
-
 def encrypted() -> bytes:
     out = io.BytesIO()
     with pikepdf.new() as pdf:

@@ -52,6 +52,7 @@ NEEDS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = MappingProxyType(
         "verification": ((), READ_UPLOAD | READ_SETTINGS),
         "announce": ((), READ_ARCHIVE | EVENT | NOTICE | UNTAKEN),
         "watch": (("store",), READ_SETTINGS | UNTAKEN),
+        "renewal": (("store",), READ_SETTINGS | UNTAKEN),
     }
 )
 

@@ -11,12 +11,19 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from asn1crypto import tsp
 from certomancer.integrations.aiohttp_animator import build_animator_app
 from certomancer.registry import ArchLabel, CertLabel, CertomancerConfig
+from certomancer.services import TimeStamper
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
 from cryptography.x509.oid import NameOID
 from pyhanko_certvalidator.fetchers.aiohttp_fetchers import AIOHttpFetcherBackend
 
@@ -29,7 +36,7 @@ from reports.sign import sign
 from reports.timestamp import HttpTimestamper, LocalTimestamper
 from tests.tools import PATIENCE
 
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 ENCRYPTION_USAGES = (
     "key_encipherment",
     "data_encipherment",
@@ -69,7 +76,8 @@ def certify(
     builder = builder.not_valid_before(since).not_valid_after(until)
     for extension in extensions:
         builder = builder.add_extension(extension, critical=True)
-    return builder.sign(by_key, hashes.SHA256())
+    brings_its_own = isinstance(by_key, ed25519.Ed25519PrivateKey)
+    return builder.sign(by_key, None if brings_its_own else hashes.SHA256())
 
 
 def usage(*names: str) -> x509.KeyUsage:
@@ -88,7 +96,7 @@ def stamper_of(authority: LocalAuthority, since: timedelta = timedelta()) -> Loc
 
 def sign_locally(pdf: bytes, authority: LocalAuthority) -> bytes:
     return sign(
-        pdf, authority.key, stamper_of(authority), certificates=(authority.root,), crls=(authority.crl,)
+        pdf, authority.key, stamper_of(authority), certificates=(authority.root,), crls=authority.crls
     )
 
 
@@ -137,6 +145,17 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         yield found
 
 
+_THEIRS = TimeStamper.request_tsa_response
+
+
+def _stamp(stamper: TimeStamper, request: tsp.TimeStampReq) -> tsp.TimeStampResp:
+    """What certomancer's authority answers, whose own tokens name their certificate by SHA-1 alone (ESS v1)."""
+    certificate = x509.load_der_x509_certificate(stamper.tsa_cert.dump())
+    private = load_der_private_key(stamper.tsa_key.dump(), None)
+    answer = LocalTimestamper(LocalKey((certificate,), private)).respond(request.dump())
+    return tsp.TimeStampResp.load(answer)
+
+
 @contextmanager
 def patient() -> Iterator[None]:
     """Have whoever asks authorities on a network wait for as long as a busy machine takes."""
@@ -153,8 +172,16 @@ def patient() -> Iterator[None]:
 
 
 @contextmanager
-def serving(keys: Path) -> Iterator[Network]:
-    """Make the keys in a folder, and serve."""
+def serving(keys: Path, outdated: bool = False) -> Iterator[Network]:
+    """Make the keys in a folder, and serve; time-stamps may name their certificate by SHA-1 alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TimeStamper, "request_tsa_response", _THEIRS if outdated else _stamp)
+        with _serving(keys) as network:
+            yield network
+
+
+@contextmanager
+def _serving(keys: Path) -> Iterator[Network]:
     for name in ("root", "between", "signer", "revoked", "stamper", "answerer"):
         (keys / f"{name}.pem").write_bytes(pem(new_key()))
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from functions import announce, api, publish, schedule, verification, watch
+from functions import announce, api, publish, renewal, schedule, verification, watch
 from reports.certify import self_signed
 from reports.deployed import Deployed, Environment
 from reports.keys_kms import KmsSigner
@@ -21,7 +21,7 @@ from tests.pki import NOW, Network
 from tests.publishing import GOLDEN
 from tests.tools import PATIENCE
 
-FUNCTIONS = (announce, api, publish, schedule, verification, watch)
+FUNCTIONS = (announce, api, publish, renewal, schedule, verification, watch)
 EVIDENCE = GOLDEN / "quiet"
 WINDOW = "2026-05-01/2026-05-07"
 SCOPES = "briefings:read briefings:request"

@@ -40,7 +40,7 @@ def signing(aws: None, authority: LocalAuthority, tmp_path: Path) -> Signing:
         key=KmsKey.open(client("kms"), key, certificates, NOW),
         timestamper=LocalTimestamper(authority.stamp_key),
         trust=(*certificates, authority.root),
-        crls=(authority.crl,),
+        crls=authority.crls,
     )
 
 

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-import pikepdf
 import pytest
 
 from reports.attach import attachments, campaigns_csv, days_csv, evidence_root
@@ -17,8 +16,10 @@ from reports.compose import Audience, Briefing
 from reports.contents import InconsistentError, attached, attachments_verdict, check, contents
 from reports.errors import Unreadable
 from reports.figures import Ledger, exact, percent
+from reports.pdf.syntax import Name, Ref, Text
 from reports.resolve import Window
 from tests.fakes import Detection, composed
+from tests.pages import attach, catalog, changed, written
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 4))
 Files = dict[str, bytes]
@@ -379,13 +380,9 @@ def test_more_accounts_than_are_read() -> None:
 
 def pdf_with(files: Mapping[str, bytes]) -> bytes:
     """A PDF that carries files."""
-    out = io.BytesIO()
-    with pikepdf.new() as pdf:
-        pdf.add_blank_page()
-        for name, content in files.items():
-            pdf.attachments[name] = content
-        pdf.save(out, object_stream_mode=pikepdf.ObjectStreamMode.generate)
-    return out.getvalue()
+    objects: dict[int, Any] = {1: {"Type": Name("Catalog")}}
+    attach(objects, files)
+    return written(objects, {"Root": Ref(1), "Info": Ref(1), "ID": [Text(b"0" * 32)] * 2})
 
 
 def test_attachments_are_read_from_a_pdf() -> None:
@@ -412,10 +409,10 @@ def test_attachments_get_a_verdict() -> None:
 
 def test_two_attachments_of_one_name_are_refused() -> None:
     """Readers' software would show one, and this the other."""
-    out = io.BytesIO()
-    with pikepdf.open(io.BytesIO(pdf_with(made("lawmaker")))) as pdf:
-        names = pdf.Root.Names.EmbeddedFiles.Names
-        names.extend([names[0], names[1]])
-        pdf.save(out, object_stream_mode=pikepdf.ObjectStreamMode.generate)
-    verdict = attachments_verdict(contents(out.getvalue()))
+
+    def twice(objects: Any) -> None:
+        listed = objects[catalog(objects)["Names"]["EmbeddedFiles"]]["Names"]
+        listed.extend(listed[:2])
+
+    verdict = attachments_verdict(contents(changed(pdf_with(made("lawmaker")), twice)))
     assert (verdict.outcome, verdict.detail) == ("invalid", "two attachments have the same name")

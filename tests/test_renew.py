@@ -24,7 +24,7 @@ def renewed(pdf, authority, *trust, days=0):
     """Renewed so many days after `NOW`, by clocks that stand."""
     since = timedelta(days=days)
     return renew(
-        pdf, stamper_of(authority, since), [authority.root, *trust], NOW + since, crls=[authority.crl]
+        pdf, stamper_of(authority, since), [authority.root, *trust], NOW + since, crls=authority.crls
     )
 
 
@@ -44,7 +44,7 @@ def test_outlives_its_first_authority(unsigned, authority):
     leaf = certify(private, STAMPING, issuer=("Root", root_key), until=NOW + timedelta(days=200))
     stamper = LocalTimestamper(LocalKey((leaf, certificate), private), lambda: NOW)
     pdf = sign(
-        unsigned, authority.key, stamper, certificates=[authority.root, certificate], crls=[authority.crl]
+        unsigned, authority.key, stamper, certificates=[authority.root, certificate], crls=authority.crls
     )
     trust, later = (authority.root, certificate), NOW + timedelta(days=1000)
     again = renewed(pdf, authority, certificate, days=100)
@@ -87,14 +87,14 @@ def test_refuses_an_authority_that_is_not_trusted(signed, authority):
     private = new_key()
     stamper = LocalTimestamper(LocalKey((certify(private, STAMPING),), private), lambda: NOW)
     with pytest.raises(CheckFailed, match="with its fresh time-stamp: time-stamp invalid"):
-        renew(signed, stamper, [authority.root], NOW, crls=[authority.crl])
+        renew(signed, stamper, [authority.root], NOW, crls=authority.crls)
 
 
 def test_silent_authority(signed, authority):
     """Without an answer of the authority nothing is renewed."""
     gone = HttpTimestamper("http://127.0.0.1:1/tsa", sleep=lambda _: None)
     with pytest.raises(Unavailable, match="did not answer"):
-        renew(signed, gone, [authority.root], NOW, crls=[authority.crl])
+        renew(signed, gone, [authority.root], NOW, crls=authority.crls)
 
 
 def test_command(signed, authority, tmp_path, capsys):

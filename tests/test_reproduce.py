@@ -1,6 +1,5 @@
 """Step 7, in part: whether a briefing can be made again from its evidence."""
 
-import io
 import json
 import shutil
 from pathlib import Path
@@ -8,19 +7,18 @@ from typing import Any
 
 import pytest
 from pyhanko.pdf_utils.generic import ArrayObject, NumberObject
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.sign.diff_analysis import SuspiciousModification
 
-from reports import render, sign
+from reports import render, reproduce
 from reports.accounts import AccountTable, read_accounts
-from reports.archival import check_signature
 from reports.assets import TEMPLATES, Resources
 from reports.attach import evidence_root
+from reports.errors import CheckFailed
 from reports.judge import judge
 from reports.keys import LocalAuthority
 from reports.verify import verify
+from tests import form_1
 from tests.checking import as_release, copied, held_by, judged, outcomes, signed_anew
-from tests.pki import NOW, sign_locally
+from tests.pki import NOW, stamper_of
 from tests.publishing import GOLDEN, SCENARIOS, Published
 
 DAY = "detections/event_day=2026-05-0"
@@ -288,33 +286,39 @@ def cut(writer: Any) -> None:
 
 def cut_before(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """Signed after a revision that cuts a page."""
-    writer, changed = IncrementalPdfFileWriter(io.BytesIO(unsigned)), io.BytesIO()
-    cut(writer)
-    writer.write(changed)
-    return sign_locally(changed.getvalue(), authority)
+    return form_1.sign(
+        form_1.updated(unsigned, cut),
+        authority.key,
+        stamper_of(authority),
+        crls=authority.crls,
+    )
 
 
 def cut_within(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """Signed in the revision that cuts a page."""
 
-    class Cutting(sign._Writer):
+    class Cutting(form_1.Writer):
         def __init__(self, stream: Any) -> None:
             super().__init__(stream)
             if not self.prev.embedded_signatures:
                 cut(self)
 
-    monkeypatch.setattr(sign, "_Writer", Cutting)
-    return sign_locally(unsigned, authority)
+    monkeypatch.setattr(form_1, "Writer", Cutting)
+    return form_1.sign(unsigned, authority.key, stamper_of(authority), crls=authority.crls(NOW))
 
 
 @pytest.mark.parametrize("change", [cut_before, cut_within])
 def test_the_signed_revision_adds_a_signature_alone(
-    unsigned: bytes, signed: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch, change: Any
+    unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch, change: Any
 ) -> None:
-    """Pages that are changed before or while they are signed are found, though the first revision is as it was."""
-    check_signature(signed, len(unsigned))
+    """Pages that are changed before or while they are signed are no briefing, though they begin as one."""
     pdf = change(unsigned, authority, monkeypatch)
     assert pdf.startswith(unsigned)
-    assert verify(pdf, None, NOW)[0].outcome == "valid"
-    with pytest.raises(SuspiciousModification):
-        check_signature(pdf, len(unsigned))
+    assert verify(pdf, None, NOW)[0].outcome == "could not be checked"
+
+
+def test_what_is_signed_are_the_pages_alone(unsigned: bytes, signed: bytes) -> None:
+    """Pages that end elsewhere than those that were made again are not the same."""
+    reproduce._check_signed(signed, len(unsigned))
+    with pytest.raises(CheckFailed, match="but not what was signed"):
+        reproduce._check_signed(signed, len(unsigned) - 1)

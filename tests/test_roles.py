@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from functions import announce, api, publish, schedule, verification, watch
+from functions import announce, api, publish, renewal, schedule, verification, watch
 from reports import requests
 from reports.errors import ExhibitError
 from reports.rehearsal.deploy import deploy
@@ -22,6 +22,7 @@ FUNCTIONS = {
     "announce": announce,
     "api": api,
     "publish": publish,
+    "renewal": renewal,
     "schedule": schedule,
     "verification": verification,
     "watch": watch,
@@ -163,6 +164,7 @@ def test_each_function_under_its_role(
     assert call(working["verification"], "POST", "/verifications", gone, **JSON).status == 404
     assert working["watch"].invoke({})["CertificateDaysLeft"] > 300
     indexed(working)
+    assert working["renewal"].invoke({})["StampDaysLeft"] > 0
     given_up(working, athena)
     unsettled(working["verification"], pdf)
     for name in ("schedule", "announce", "watch"):

@@ -3,11 +3,12 @@ import io
 import subprocess
 from datetime import timedelta
 from hashlib import sha256
+from itertools import count
 
 import pytest
 from asn1crypto import tsp
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -17,11 +18,12 @@ from pyhanko_certvalidator import ValidationContext
 
 from reports.errors import InvalidRequest, InvalidSettings, Unavailable
 from reports.keys import LocalKey
+from reports.pdf.cms import read_signature, read_token
 from reports.sign import sign
-from reports.timestamp import HttpTimestamper
+from reports.timestamp import HttpTimestamper, LocalTimestamper
 from reports.verify import verify
-from tests import conformance
-from tests.pki import NOW, certify, new_key, pem, reading, sign_locally, stamper_of
+from tests import conformance, remade
+from tests.pki import NOW, certify, new_key, pem, reading, serving, sign_locally, stamper_of
 from tests.tools import needs, needs_verapdf
 
 
@@ -74,9 +76,24 @@ def test_security_store(signed, authority):
     """The file holds the certificates and the revocation list that a checker needs (level B-LT)."""
     store = DocumentSecurityStore.read_dss(opened(signed))
     held = {certificate.dump() for certificate in store.load_certs()}
-    needed = {*authority.key.chain, authority.stamp_key.chain[0]}
+    needed = {*authority.key.chain, *authority.stamp_key.chain}
     assert held == {certificate.public_bytes(Encoding.DER) for certificate in needed}
-    assert [crl.get_object().data for crl in store.crls] == [authority.crl]
+    lists = [x509.load_der_x509_crl(crl.get_object().data) for crl in store.crls]
+    assert [each.issuer for each in lists] == [authority.key.chain[1].subject, authority.root.subject]
+
+
+def test_lists_are_issued_after_the_signature(unsigned, authority):
+    """The list about the signing key is as old as the signature's time-stamp, and no younger than the document's."""
+    seconds = count()
+    stamper = LocalTimestamper(authority.stamp_key, lambda: NOW + timedelta(seconds=next(seconds)))
+    pdf = sign(unsigned, authority.key, stamper, certificates=[authority.root], crls=authority.crls)
+    held = DocumentSecurityStore.read_dss(opened(pdf)).crls
+    lists = [x509.load_der_x509_crl(each.get_object().data) for each in held]
+    (own,) = (each for each in lists if each.issuer == authority.key.chain[1].subject)
+    (first, _), (second, _) = remade.revisions(pdf)
+    signed, sealed = read_token(read_signature(first.held.content).token), read_token(second.held.content)
+    assert own.last_update_utc == signed.time < sealed.time
+    assert valid(pdf, authority.root)
 
 
 def test_document_time_stamp(signed):
@@ -167,15 +184,29 @@ def test_still_an_archive(signed, tmp_path):
     assert verdict.broken == ()
 
 
-def test_rsa(unsigned, authority, tmp_path):
-    """An RSA key of 3072 bits signs as well as one on P-256."""
-    private = rsa.generate_private_key(65537, 3072)
+@pytest.mark.parametrize(
+    "private",
+    [
+        rsa.generate_private_key(65537, 3072),
+        ec.generate_private_key(ec.SECP384R1()),
+        ec.generate_private_key(ec.SECP521R1()),
+        ed25519.Ed25519PrivateKey.generate(),
+    ],
+    ids=["RSA", "P-384", "P-521", "Ed25519"],
+)
+def test_other_keys(unsigned, authority, tmp_path, private):
+    """RSA of 3072 bits, the longer curves and Ed25519 sign as well as P-256, each with the digest of its strength."""
     certificate = certify(private)
     (tmp_path / "key.pem").write_bytes(pem(private) + certificate.public_bytes(Encoding.PEM))
     key = LocalKey.from_pem(tmp_path / "key.pem", tmp_path / "key.pem", NOW)
     stamper = stamper_of(authority)
-    pdf = sign(unsigned, key, stamper, certificates=[authority.root], crls=[authority.crl])
+    pdf = sign(unsigned, key, stamper, certificates=[authority.root], crls=authority.crls)
     assert valid(pdf, certificate, authority.root)
+    (signature,) = opened(pdf).embedded_regular_signatures
+    context = ValidationContext(trust_roots=[to_asn1(certificate)])
+    status = asyncio.run(async_validate_pdf_signature(signature, context))
+    assert status.intact
+    assert status.valid
 
 
 def test_authorities_on_the_network(unsigned, network):
@@ -201,18 +232,29 @@ def test_silent_time_stamp_authority(unsigned, authority):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "told"),
     [
-        b"",
-        b"<html>Welcome</html>",
-        b"\x30\x07" + tsp.PKIStatusInfo({"status": "rejection", "status_string": []}).dump(),
+        (b"", "authority Fixed gave no answer that can be read as a time-stamp"),
+        (b"<html>Welcome</html>", "authority Fixed gave no answer that can be read as a time-stamp"),
+        (
+            b"\x30\x07" + tsp.PKIStatusInfo({"status": "rejection", "status_string": []}).dump(),
+            "authority Fixed rejected the request",
+        ),
     ],
     ids=["empty", "page", "rejection"],
 )
-def test_useless_answers(unsigned, authority, answer):
+def test_useless_answers(unsigned, authority, answer, told):
     """An answer that is no time-stamp counts as none, and the authority is named."""
-    with pytest.raises(Unavailable, match=r"authority Fixed gave no time-stamp that can be used"):
+    with pytest.raises(Unavailable, match=told):
         sign(unsigned, authority.key, Fixed(answer))
+
+
+def test_outdated_authority(unsigned, authority, tmp_path):
+    """An authority that names its certificate by SHA-1 alone is refused by name, before anything is signed."""
+    with serving(tmp_path, outdated=True) as network:
+        refused = r"stamper gave no time-stamp that can be used \(it names .* ESS v1"
+        with pytest.raises(Unavailable, match=refused):
+            sign(unsigned, authority.key, network.timestamper, crls=authority.crls)
 
 
 def test_replayed_answer(unsigned, authority):
@@ -225,7 +267,7 @@ def test_replayed_answer(unsigned, authority):
         }
     )
     old = stamper_of(authority).respond(request.dump())
-    with pytest.raises(Unavailable, match="gave no time-stamp that can be used"):
+    with pytest.raises(Unavailable, match="gave the time-stamp of another request"):
         sign(unsigned, authority.key, Fixed(old))
 
 
@@ -242,7 +284,7 @@ def test_silent_revocation_service(unsigned, authority, tmp_path):
     declaring = LocalKey.from_pem(tmp_path / "key.pem", tmp_path / "key.pem", NOW)
     stamper = stamper_of(authority)
     with pytest.raises(Unavailable, match="try again later"):
-        sign(unsigned, declaring, stamper, certificates=[authority.root], crls=[authority.crl])
+        sign(unsigned, declaring, stamper, certificates=[authority.root], crls=authority.crls)
 
 
 def test_missing_issuer(unsigned, authority, tmp_path):
@@ -250,9 +292,10 @@ def test_missing_issuer(unsigned, authority, tmp_path):
     private = new_key()
     (tmp_path / "key.pem").write_bytes(pem(private) + certify(private).public_bytes(Encoding.PEM))
     key = LocalKey.from_pem(tmp_path / "key.pem", tmp_path / "key.pem", NOW)
-    missing = "comes without its issuer: add the certificate of CN=Exhibit local root"
+    missing = "comes without its issuer: add the certificate of CN=Exhibit local issuing authority"
+    alone = authority.stamp_key._private
     with pytest.raises(InvalidSettings, match=missing):
-        sign(unsigned, key, stamper_of(authority))
+        sign(unsigned, key, LocalTimestamper(LocalKey(authority.stamp_key.chain[:1], alone)))
 
 
 def test_signing_twice(signed, authority):
@@ -272,6 +315,6 @@ def test_clock_of_the_authority(unsigned, authority):
     """The time of the signature is that of the time-stamp authority."""
     later = NOW + timedelta(minutes=2)
     stamper = stamper_of(authority, timedelta(minutes=2))
-    pdf = sign(unsigned, authority.key, stamper, certificates=[authority.root], crls=[authority.crl])
+    pdf = sign(unsigned, authority.key, stamper, certificates=[authority.root], crls=authority.crls)
     *_, stamp = verify(pdf, [authority.root], NOW + timedelta(minutes=3))
     assert f"signed by {later:%Y-%m-%dT%H:%M:%SZ}" in stamp.detail

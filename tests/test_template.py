@@ -244,6 +244,7 @@ def test_ticks_say_their_time() -> None:
     ticks = {tick.logical: tick.properties for tick in STACK.of_type("AWS::Scheduler::Schedule")}
     assert {name: tick["ScheduleExpression"] for name, tick in ticks.items()} == {
         "HourlyTick": "rate(1 hour)",
+        "RenewalTick": "rate(1 day)",
         "WatchTick": "rate(15 minutes)",
     }
     for tick in ticks.values():
@@ -409,7 +410,7 @@ def test_actions_and_resources_are_named(function: Function) -> None:
 def test_each_function_has_a_role_of_its_own() -> None:
     """No two functions share a role."""
     roles = [STACK.resources[function.logical].properties["Role"] for function in FUNCTIONS]
-    assert len(set(roles)) == len(roles) == 6
+    assert len(set(roles)) == len(roles) == 7
 
 
 def test_only_the_worker_signs() -> None:

@@ -383,7 +383,7 @@ def test_granted_with_modifications(unsigned, authority):
             )
 
     assert fault_of(Modifying().respond(REQUEST), REQUEST) is None
-    signed = sign(unsigned, authority.key, Modifying(), certificates=[authority.root], crls=[authority.crl])
+    signed = sign(unsigned, authority.key, Modifying(), certificates=[authority.root], crls=authority.crls)
     assert {verdict.outcome for verdict in verify(signed, [authority.root], reading())} == {"valid"}
 
 

@@ -8,10 +8,19 @@ import argparse
 import os
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import islice
 
-from reports.cli.terminal import Verbs, add_quiet, add_trust, complain, own_keys, path, say
+from reports.cli.terminal import (
+    Verbs,
+    add_quiet,
+    add_trust,
+    add_trust_tsa,
+    complain,
+    instant,
+    own_keys,
+    path,
+    say,
+)
 from reports.errors import InvalidRequest
 from reports.progress import Steps
 from reports.resolve import AUDIENCES, Audience
@@ -28,6 +37,7 @@ CHOSEN = (
     "signing_key",
     "timestamp_url",
     "trust",
+    "trust_tsa",
 )
 
 
@@ -108,13 +118,14 @@ def _add_signing(publish: argparse.ArgumentParser) -> None:
     )
     signing("--timestamp-url", metavar="URL", help="ask this RFC 3161 time-stamp authority instead")
     add_trust(group, "a root that readers will trust, such as the time-stamp authority's; repeatable")
+    add_trust_tsa(group)
 
 
 def run(options: argparse.Namespace) -> int:
     from reports import local
     from reports.pipeline import Request
 
-    request = Request(options.window, _audience(options.audience), _instant(options.as_of))
+    request = Request(options.window, _audience(options.audience), instant("--as-of", options.as_of))
     choices = local.Choices(
         **{name: getattr(options, name) for name in CHOSEN},
         keys=options.keys or own_keys(),
@@ -163,20 +174,6 @@ def _audience(text: str) -> Audience:
         if text == audience:
             return audience
     raise InvalidRequest(f"audience {text!r} is not known: ask for {' or '.join(AUDIENCES)}")
-
-
-def _instant(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        instant = datetime.fromisoformat(text)
-        if instant.tzinfo is not None:
-            return instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise InvalidRequest(
-            f"--as-of {text!r} is not an instant: write it like 2026-06-20T12:00:00Z"
-        ) from None
-    raise InvalidRequest(f"--as-of {text!r} has no time zone: write it like 2026-06-20T12:00:00Z")
 
 
 def _passphrase() -> bytes | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, path, read, say, write
+from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, add_trust_tsa, path, read, say, write
 from reports.errors import InvalidRequest
 
 
@@ -28,11 +28,12 @@ def add(verbs: Verbs) -> None:
     )
     stamps.add_argument("--timestamp-url", metavar="URL", help="ask this RFC 3161 time-stamp authority")
     add_trust(renew, "a certificate that you trust, as for verify; repeatable")
+    add_trust_tsa(renew)
     renew.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.keys import LocalAuthority, load_certificates
+    from reports.keys import Lists, LocalAuthority, load_certificates, no_lists
     from reports.renew import renew
     from reports.timestamp import HttpTimestamper, LocalTimestamper, Timestamper
 
@@ -40,15 +41,19 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or options.file.with_name(f"{options.file.stem}.renewed{options.file.suffix}")
     if out.exists():
         raise InvalidRequest(f"{out} is there already: name a new file with --out")
-    trust = [certificate for file in options.trust for certificate in load_certificates(file)]
+    trust, stamping = (
+        [certificate for file in files for certificate in load_certificates(file)]
+        for files in (options.trust, options.trust_tsa)
+    )
     stamps: Timestamper
-    crls: tuple[bytes, ...] = ()
+    crls: Lists = no_lists
     if options.keys:
-        key, crl = LocalAuthority.stamping(options.keys, now)
-        stamps, crls = LocalTimestamper(key), (crl,)
+        key, crls = LocalAuthority.stamping(options.keys, now)
+        stamps = LocalTimestamper(key)
         trust.append(key.chain[-1])
+        stamping += [key.chain[-1]] if stamping else []
     else:
         stamps = HttpTimestamper(options.timestamp_url)
-    write(out, renew(read(options.file), stamps, trust, now, crls=crls))
+    write(out, renew(read(options.file), stamps, trust, now, trust_tsa=stamping, crls=crls))
     say(f"renewed: {out}")
     return 0

@@ -124,7 +124,7 @@ def complain(text: str) -> None:
 
 def read(file: Path) -> bytes:
     """A PDF, or the start of one that is too long to be checked; raises `InvalidRequest` where it cannot be read."""
-    from reports.opening import MOST_BYTES  # noqa: PLC0415
+    from reports.pdf.pages import MOST_BYTES  # noqa: PLC0415
 
     return start(file, MOST_BYTES + 1, "a PDF file")
 
@@ -179,6 +179,33 @@ def add_trust(parser: argparse._ActionsContainer, text: str) -> None:
 def add_quiet(parser: argparse._ActionsContainer) -> None:
     """Add `--quiet`."""
     parser.add_argument("--quiet", action="store_true", help="say nothing on standard error but errors")
+
+
+def add_trust_tsa(parser: argparse._ActionsContainer) -> None:
+    """Add `--trust-tsa`, beside `--trust`."""
+    parser.add_argument(
+        "--trust-tsa",
+        metavar="CERT",
+        type=Path,
+        action="append",
+        default=[],
+        help="a root to trust for time-stamps alone; --trust is then for the signer alone; repeatable",
+    )
+
+
+def instant(option: str, text: str | None) -> datetime:
+    """An instant that an option names, now if it names none; raises `InvalidRequest` for anything else."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            f"{option} {text!r} is not an instant: write it like 2026-06-20T12:00:00Z"
+        ) from None
+    raise InvalidRequest(f"{option} {text!r} has no time zone: write it like 2026-06-20T12:00:00Z")
 
 
 def own_keys() -> Path:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ from reports.cli.terminal import (
     Verbs,
     add_quiet,
     add_trust,
+    add_trust_tsa,
     complain,
+    instant,
     path,
     plain,
     read,
@@ -46,6 +48,12 @@ def add(verbs: Verbs) -> None:
         "files", metavar="FILE", type=path, nargs="+", help="a PDF; several are checked in order"
     )
     add_trust(verify, "the certificate that you trust, from whoever signs; repeatable")
+    add_trust_tsa(verify)
+    verify.add_argument(
+        "--at",
+        metavar="INSTANT",
+        help="check as if the clock said so, like 2036-06-20T12:00:00Z (default: now)",
+    )
     verify.add_argument(
         "--json", action="store_true", help="print the verdicts as JSON; those of several files, a line each"
     )
@@ -57,15 +65,26 @@ def add(verbs: Verbs) -> None:
 def run(options: argparse.Namespace) -> int:
     from reports.keys import load_certificates
 
-    trust = [certificate for file in options.trust for certificate in load_certificates(file)]
+    signers, stamping = (
+        [certificate for file in files for certificate in load_certificates(file)]
+        for files in (options.trust, options.trust_tsa)
+    )
+    trusted = _Trusted(signers, stamping, instant("--at", options.at))
     with_evidence = reader(options)
-    statuses = {_status(file, trust, with_evidence, options) for file in options.files}
+    statuses = {_status(file, trusted, with_evidence, options) for file in options.files}
     return next((status for status in (2, 1, 3) if status in statuses), 0)
 
 
-def _status(
-    file: Path, trust: Sequence[x509.Certificate], reader: Reader | None, options: argparse.Namespace
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Trusted:
+    """Whom the reader trusts, to sign and for time-stamps, and what time the reader says it is."""
+
+    signers: Sequence[x509.Certificate]
+    stamping: Sequence[x509.Certificate]
+    now: datetime
+
+
+def _status(file: Path, trusted: _Trusted, reader: Reader | None, options: argparse.Namespace) -> int:
     """Check a file and say what was found; the exit status of it alone."""
     from reports.judge import judge
 
@@ -78,7 +97,9 @@ def _status(
         complain(str(error))
         return error.exit_status
     with Steps(options.quiet) as steps:
-        judged = judge(content, trust or None, datetime.now(UTC), reader, steps)
+        judged = judge(
+            content, trusted.signers or None, trusted.now, reader, steps, trust_tsa=trusted.stamping
+        )
     if options.json:
         say_json({"file": str(file), **_data(judged)}, indent=None if several else 2)
     else:
@@ -89,7 +110,8 @@ def _status(
 
 
 def _data(judged: Judged) -> dict[str, Any]:
-    found: dict[str, Any] = {"verdicts": [asdict(verdict) for verdict in judged.verdicts]}
+    found: dict[str, Any] = {} if judged.briefing_bytes is None else {"briefing_bytes": judged.briefing_bytes}
+    found |= {"verdicts": [asdict(verdict) for verdict in judged.verdicts]}
     if judged.held:
         found["objects"] = judged.held.data
         found["differences"] = [each.data("recorded", "computed") for each in judged.differences]

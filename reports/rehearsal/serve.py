@@ -185,7 +185,8 @@ def _fill(s3: Any, stack: Stack, folder: Path, evidence: Path, authority: LocalA
         s3.put_object(Bucket=settings, Key=schedules.FILE, Body=b"schedules: []\n")
     chain = b"".join(each.public_bytes(Encoding.PEM) for each in authority.key.chain)
     root = authority.root.public_bytes(Encoding.PEM)
-    for key, content in {CHAIN: chain, TRUST: root, "crls/local.crl": authority.crl}.items():
+    lists = {f"crls/{at}.crl": crl for at, crl in enumerate(authority.crls(datetime.now(UTC)))}
+    for key, content in {CHAIN: chain, TRUST: root, **lists}.items():
         s3.put_object(Bucket=settings, Key=key, Body=content)
     backend = s3_backends[ACCOUNT]["aws"]
     kept = {each: keep(backend, stack.resources[each].name, folder / name) for each, name in KEPT.items()}

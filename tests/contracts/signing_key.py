@@ -48,7 +48,7 @@ def test_a_briefing_is_valid_for_who_trusts_its_certificate(
 ) -> None:
     """A briefing that is signed is valid for whoever trusts the last certificate of the chain, and for nobody else."""
     stamper = stamper_of(authority)
-    pdf = sign(unsigned, signing_key, stamper, certificates=[authority.root], crls=[authority.crl])
+    pdf = sign(unsigned, signing_key, stamper, certificates=[authority.root], crls=authority.crls)
     assert pdf.startswith(unsigned)
     assert {v.outcome for v in verify(pdf, [signing_key.chain[-1], authority.root], reading())} == {"valid"}
     assert "invalid" in {v.outcome for v in verify(pdf, [authority.root], reading())}
