@@ -125,6 +125,8 @@ def files(authority: LocalAuthority) -> Iterator[tuple[str, bytes]]:
     """Forgeries, each refused for one reason."""
     for name, (change, _) in forgeries.PAGES.items():
         yield name, forgeries.signed_anyway(forgeries.linked(), authority, change)
+    for name, (change, _) in forgeries.PICTURES.items():
+        yield name, forgeries.signed_anyway(forgeries.rich(), authority, change)
     signed = sign_locally(forgeries.linked(), authority)
     yield from ((name, pdf) for name, pdf, _ in forgeries.stored(signed, authority))
     yield from ((name, pdf) for name, pdf, _ in forgeries.tokens(signed))
