@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from http import HTTPStatus
 from inspect import signature
@@ -19,7 +19,8 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body as Sent
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,24 +30,29 @@ from reports.deployed import LINK_SECONDS, MOST_UPLOADED, deployed, inside
 from reports.problems import (
     AGAIN,
     JSON,
+    MAY_READ,
+    MAY_REQUEST,
     READ,
     REQUEST,
     Api,
+    Body,
     Refused,
-    Rule,
-    claims,
+    audiences,
     described,
     refused,
     shown,
+    subject,
 )
 from reports.requests import LONGEST_ADDRESSEE, Listed, Name, PageSize, State, id_of, said
 from reports.requests import Request as Asked
 from reports.resolve import Audience, resolve
 
-RULES = {("POST", "/briefings"): Rule(REQUEST, (JSON,))}
+BODIES = {"request": Body((JSON,))}
 MOST_LISTED = 100
 # For readers of the description; what is no window is refused with a reason by `resolve`
 WINDOWS = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}|last-(week|month|quarter|[1-9][0-9]{0,8}-days))$"
+# Controls, line and paragraph separators, and what directs the writing of its neighbours: names hold none of them
+HIDING = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
 FRESH = {"Cache-Control": "private, no-cache"}  # to be asked for again each time, by its entity tag
 NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -76,7 +82,7 @@ class Wanted(BaseModel):
         Field(
             min_length=1,
             max_length=LONGEST_ADDRESSEE,
-            pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$",
+            pattern=rf"^[^{HIDING}]*[^\s{HIDING}][^{HIDING}]*$",
             description="Whom the briefing is for, in place of the addressee of issuer.yaml",
         ),
     ] = None
@@ -108,13 +114,14 @@ _LISTING = {
 }
 _BRIEFING = {
     "type": "object",
-    "required": [*_ENTRY, "as_of", "requested_by", "addressee", "page_size", "deliveries"],
+    "required": [*_ENTRY, "as_of", "requested_by", "addressee", "page_size", "subject", "deliveries"],
     "properties": {
         **_ENTRY,
         "as_of": {"type": "string", "format": "date-time"},
         "requested_by": _TEXT,
         "addressee": {"type": ["string", "null"]},
         "page_size": {"enum": ["letter", "a4"]},
+        "subject": {"type": ["string", "null"], "description": "Who asked, as the token said it"},
         "deliveries": {"type": "integer"},
         "receipt": {"type": "object", "description": "What was published"},
         "error": {
@@ -148,18 +155,16 @@ _UNCHANGED: Any = {"description": "It is as the caller knows it", "content": {}}
     "/briefings",
     summary="Ask for a briefing",
     operation_id="request",
-    security=[{"token": [REQUEST]}],
+    security=MAY_REQUEST,
     responses={
         202: {"description": "The request was taken", "headers": _LOCATION, "content": _of(_BRIEFING)},
         **described(
-            HTTPStatus.BAD_REQUEST,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ),
     },
 )
 def request(
-    wanted: Annotated[Wanted, Body()],
+    wanted: Annotated[Wanted, Sent()],
     key: Annotated[
         str | None,
         Header(
@@ -174,28 +179,60 @@ def request(
     now = datetime.now(UTC)
     window = resolve(wanted.window, now)
     id_ = id_of(now, wanted.audience, window, secrets.token_hex(6))
-    asked = Asked(id_, str(window), wanted.audience, said(now), "api", wanted.addressee, wanted.page_size)
-    requests = deployed().requests
+    event = router.current_event.raw_event
+    who = subject(event)
+    asked = Asked(
+        id_, str(window), wanted.audience, said(now), "api", wanted.addressee, wanted.page_size, who
+    )
     if key is None:
-        requests.create(asked)
+        _take("briefings", who, now)
+        deployed().requests.create(asked)
     else:
-        body = json.dumps(wanted.model_dump(), sort_keys=True)
-        caller = claims(router.current_event.raw_event).get("sub", "")
-        kept = requests.create_once(f"{caller}\n{key}", hashlib.sha256(body.encode()).hexdigest(), asked)
-        if kept is None:
-            detail = "this Idempotency-Key came with another body before: use a new one"
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-        asked = kept
+        asked = _once(key, wanted, asked, now)
     logger.info("requested", request=asked.id)
     headers = {**NOT_KEPT, "Location": f"/briefings/{asked.id}", "Retry-After": str(AGAIN)}
-    return Response(HTTPStatus.ACCEPTED.value, JSON, json.dumps(_briefing(asked)), headers=headers)
+    return Response(HTTPStatus.ACCEPTED.value, JSON, json.dumps(_answer(asked)), headers=headers)
+
+
+def _answer(asked: Asked) -> dict[str, Any]:
+    """What whoever asks is told: all of it only if they may read it as well."""
+    whole = _briefing(asked)
+    if asked.audience in audiences(router.current_event.raw_event):
+        return whole
+    return {key: value for key, value in whole.items() if key not in ("receipt", "error")}
+
+
+def _once(key: str, wanted: Wanted, asked: Asked, now: datetime) -> Asked:
+    """Create a request, or find the one that the caller's key stands for."""
+    if asked.subject is None:
+        detail = "the token names no subject (sub), and nothing else tells whose Idempotency-Key it is: leave it out"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    requests, own = deployed().requests, f"{asked.subject}\n{key}"
+    if not requests.knows(own):
+        _take("briefings", asked.subject, now)
+    body = json.dumps(wanted.model_dump(), sort_keys=True)
+    found = requests.create_once(own, hashlib.sha256(body.encode()).hexdigest(), asked)
+    if found is None:
+        detail = "this Idempotency-Key came with another body before: use a new one"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    return found
+
+
+def _take(kind: str, who: str | None, now: datetime) -> None:
+    """Have a call count towards what its caller may ask for today."""
+    quota = deployed().quota(kind)
+    if not quota.take(who, now):
+        tomorrow = datetime.combine(now.date() + timedelta(1), time(), UTC)
+        detail = f"this caller has asked for {quota.most:,} {kind} today (UTC), which is the most: ask again tomorrow"
+        later = {"Retry-After": str(int((tomorrow - now).total_seconds()) + 1)}
+        raise Refused(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=later)
 
 
 @router.get(
     "/briefings",
     summary="List requests, the newest first",
     operation_id="list",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={
         200: {"description": "A page of them", "content": _of(_LISTING)},
         **described(),
@@ -214,14 +251,20 @@ def listing(
     if cursor is not None and Name.parse(cursor) is None:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the cursor is not one that a page has given")
 
+    seen = audiences(router.current_event.raw_event)
+
     def wanted(each: Listed) -> bool:
         return (
-            state in (None, each.state)
+            each.name.audience in seen
+            and state in (None, each.state)
             and audience in (None, each.name.audience)
             and days in (None, each.name.window)
         )
 
-    page = list(islice(deployed().requests.listed(cursor or "", wanted), limit + 1))
+    parts = [
+        f"-{each}-" for each in (audience, days and str(days).replace("-", "").replace("/", "-")) if each
+    ]
+    page = list(islice(deployed().requests.listed(cursor or "", wanted, parts, state), limit + 1))
     following = page[limit - 1].name.id if len(page) > limit else None
     found = {"briefings": [_entry(each.name, each.state) for each in page[:limit]], "next": following}
     return Response(HTTPStatus.OK.value, JSON, json.dumps(found), headers=FRESH)
@@ -239,7 +282,7 @@ def _refuse_other_parameters() -> None:
     "/briefings/<id>",
     summary="See what has become of a request",
     operation_id="see",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={
         200: {"description": "The request and its state", "content": _of(_BRIEFING)},
         304: _UNCHANGED,
@@ -255,7 +298,7 @@ def see(id: str, known: Known = None) -> Response[str]:
     "/briefings/<id>/document",
     summary="Fetch the PDF",
     operation_id="document",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
 )
 def document(id: str) -> Response[str]:
@@ -267,7 +310,7 @@ def document(id: str) -> Response[str]:
     "/briefings/<id>/data",
     summary="Fetch what the pages say, as data",
     operation_id="data",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
 )
 def data(id: str) -> Response[str]:
@@ -279,7 +322,7 @@ def data(id: str) -> Response[str]:
     "/briefings/<id>/evidence",
     summary="Fetch what the figures were computed from",
     operation_id="evidence",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
 )
 def evidence(id: str) -> Response[str]:
@@ -291,7 +334,7 @@ def evidence(id: str) -> Response[str]:
     "/uploads",
     summary="Ask where to upload a PDF that is to be checked",
     operation_id="upload",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={
         201: {"description": "A form for one upload", "content": _of(_UPLOAD)},
         **described(),
@@ -299,6 +342,7 @@ def evidence(id: str) -> Response[str]:
 )
 def upload() -> Response[str]:
     """Give the URL and the form fields for one upload, for PDFs that are too large for `POST /verifications`."""
+    _take("uploads", subject(router.current_event.raw_event), datetime.now(UTC))
     id_ = secrets.token_hex(16)
     form = deployed().upload(id_)
     found = {"upload": id_, **form, "expires_in": LINK_SECONDS, "most_bytes": MOST_UPLOADED}
@@ -309,7 +353,7 @@ def upload() -> Response[str]:
     "/openapi.json",
     summary="Read this description",
     operation_id="describe",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     responses={
         200: {"description": "OpenAPI 3.1", "content": _of({"type": "object"})},
         304: _UNCHANGED,
@@ -326,10 +370,9 @@ def description() -> Mapping[str, Any]:
     """The whole API as OpenAPI 3.1 describes it, with the part of it that `functions.verification` answers."""
     from functions import verification  # noqa: PLC0415 -- a function of its own, which others need only to tell of it
 
-    whole = Api(logger, {})
-    whole.app.include_router(router)
-    whole.app.include_router(verification.router)
-    text = whole.app.get_openapi_json_schema(
+    whole = Api(logger, router, {}).app
+    whole.include_router(verification.router)
+    text = whole.get_openapi_json_schema(
         title="Exhibit",
         version=__version__,
         description="Signed briefings on model-distillation campaigns: asked for, followed, fetched and checked.",
@@ -364,6 +407,7 @@ def _briefing(asked: Asked) -> dict[str, Any]:
         "requested_by": asked.requested_by,
         "addressee": asked.addressee,
         "page_size": asked.page_size,
+        "subject": asked.subject,
         "deliveries": deliveries,
     }
     if outcome and outcome.receipt:
@@ -374,7 +418,9 @@ def _briefing(asked: Asked) -> dict[str, Any]:
 
 
 def _found(id: str) -> Asked:
-    asked = deployed().requests.get(id) if Name.parse(id) else None
+    name = Name.parse(id)
+    seen = name is not None and name.audience in audiences(router.current_event.raw_event)
+    asked = deployed().requests.get(id) if seen else None
     if asked is None:
         raise Refused(HTTPStatus.NOT_FOUND, "there is no such request: GET /briefings lists them")
     return asked
@@ -403,11 +449,11 @@ _SCHEMES: Any = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": f"A token with the scope {READ}, or {REQUEST} to ask for briefings",
+        "description": f"A token with the scope {READ}, or for the briefings of one audience {READ}:lawmaker or "
+        f"{READ}:regulator; {REQUEST} to ask for briefings",
     }
 }
-_api = Api(logger, RULES)
-_api.app.include_router(router)
+_api = Api(logger, router, BODIES)
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from reports import faults
 from reports.deliver import Delivery, deliver
 from reports.deployed import Deployed, deployed
-from reports.errors import ExhibitError, Unfinished
+from reports.errors import ExhibitError, Unfinished, trace
 from reports.requests import stem
 
 RESERVE = 120.0  # seconds that are kept for what comes after the queries
@@ -95,9 +95,9 @@ def _ended(
 
 def _log(error: Exception) -> None:
     if isinstance(error, ExhibitError):
-        logger.warning(str(error), kind=type(error).__name__)
+        logger.warning(error.public, kind=type(error).__name__)
     else:
-        logger.exception("internal error")
+        logger.error("internal error", trace=trace(error))
 
 
 def _wait(error: Exception, number: int) -> int:

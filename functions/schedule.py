@@ -33,9 +33,11 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     due = schedules.due(parts.schedules(), at, parts.environment.settling_days)
     created = []
     for request in schedules.missing(due, parts.requests.names())[:AT_ONCE]:
+        parts.requests.announce(request.id)
         if parts.requests.create(request):
             logger.info("created", request=request.id, requested_by=request.requested_by)
             created.append(request.id)
+        parts.requests.announce(request.id)  # again: what the index tells of may have moved on meanwhile
     return {"created": created}
 
 

@@ -10,7 +10,7 @@ Permissions: `s3:GetObject` and `s3:ListBucket` on the uploads, and on the setti
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -22,12 +22,13 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from reports.deployed import MOST_UPLOADED, deployed
-from reports.problems import JSON, READ, Api, Refused, Rule, content, described
+from reports.problems import JSON, MAY_READ, Api, Body, Refused, audiences, content, described
+from reports.resolve import AUDIENCES, Audience
 
 PDF = "application/pdf"
 MOST_SENT = 4_500_000  # bytes of a PDF; as base64 they stay below the 6 MB that Lambda takes
 UPLOAD_INSTEAD = "ask for an upload with POST /uploads, and send its id"
-RULES = {("POST", "/verifications"): Rule(READ, (PDF, JSON), MOST_SENT, UPLOAD_INSTEAD)}
+BODIES = {"verify": Body((PDF, JSON), MOST_SENT, UPLOAD_INSTEAD)}
 
 _VERDICTS = {
     "type": "object",
@@ -69,7 +70,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     "/verifications",
     summary="Check a PDF",
     operation_id="verify",
-    security=[{"token": [READ]}],
+    security=MAY_READ,
     openapi_extensions={
         "requestBody": {
             "required": True,
@@ -82,10 +83,8 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     responses={
         200: {"description": "The verdicts, whatever they are", "content": {JSON: {"schema": _VERDICTS}}},
         **described(
-            HTTPStatus.BAD_REQUEST,
             HTTPStatus.NOT_FOUND,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ),
     },
 )
@@ -93,7 +92,9 @@ def verify() -> Response[str]:
     """Give the verdicts of `exhibit verify` on a PDF: of any bytes, signed or not."""
     from reports.judge import judge
 
-    pdf = _pdf(router.current_event.raw_event)
+    event = router.current_event.raw_event
+    pdf = _pdf(event)
+    _check_audience(pdf, audiences(event))
     parts = deployed()
     trust = (*(parts.chain()[-1:] if parts.settings.get("chain.pem") else ()), *parts.trust())
     judged = judge(pdf, trust or None, datetime.now(UTC))
@@ -122,12 +123,26 @@ def _pdf(event: Mapping[str, Any]) -> bytes:
     return pdf
 
 
+def _check_audience(pdf: bytes, seen: Collection[Audience]) -> None:
+    """Refuse a briefing that is for others, as if there was none; of what is no briefing, nobody is kept out."""
+    from reports.contents import attached
+    from reports.read_json import read_json
+
+    if len(seen) == len(AUDIENCES):
+        return
+    try:
+        audience = read_json(attached(pdf)["briefing.json"])["audience"]
+    except Exception:  # any bytes may be sent: the verdicts say what is wrong with them
+        return
+    if audience in AUDIENCES and audience not in seen:
+        raise Refused(HTTPStatus.NOT_FOUND, "there is no such briefing among those that this caller may read")
+
+
 def _is_id(text: str) -> bool:
     return len(text) == 32 and set(text) <= set("0123456789abcdef")
 
 
-_api = Api(logger, RULES)
-_api.app.include_router(router)
+_api = Api(logger, router, BODIES)
 
 
 @tracer.capture_lambda_handler(capture_response=False)

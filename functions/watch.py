@@ -1,6 +1,8 @@
-"""Every quarter of an hour: measures what is late, overdue or about to expire. Alarms hang on these figures.
+"""Every quarter of an hour: measures what is late, overdue or about to expire, and has the index of requests go on.
 
-Permissions: those of `S3Store`, without writing; `s3:ListBucket` on the bucket of the settings and `s3:GetObject` on
+Alarms hang on the figures.
+
+Permissions: those of `S3Store`; `s3:ListBucket` on the bucket of the settings and `s3:GetObject` on
 its objects.
 """
 
@@ -31,6 +33,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, float
     """Measure; the event says nothing that is needed. Returns the figures."""
     now = datetime.now(UTC)
     parts = deployed()
+    parts.requests.index()
     listed = list(parts.requests.listed("", lambda _: True))
     waiting = [parts.asked(each.name.id) for each in listed if each.state in ("requested", "working")]
     published = [each.name for each in listed if each.state == "published"]

@@ -55,7 +55,8 @@ class Receipt:
     `content_sha256` leaves out what changes from run to run: it is how the same content is known again.
     `unsigned` are the first bytes of the document, before its signature. `request` is the id of the request that it was
     published for, where requests have ids. `printed_as_codes` are the characters that no font had, or that would hide
-    or reorder others, such as `U+1F600`; where there are none, JSON has no such key.
+    or reorder others, such as `U+1F600`; `not_yet_counted` are the evidence objects that came while the others were
+    counted. Where there are none, JSON has no such key.
     """
 
     report_number: str
@@ -74,6 +75,7 @@ class Receipt:
     software: dict[str, str]
     request: str | None = None
     printed_as_codes: tuple[str, ...] = ()
+    not_yet_counted: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -93,8 +95,9 @@ class Receipt:
     def json(self) -> str:
         """The receipt as it is stored and printed."""
         found = asdict(self)
-        if not self.printed_as_codes:
-            del found["printed_as_codes"]
+        for key in ("printed_as_codes", "not_yet_counted"):
+            if not found[key]:
+                del found[key]
         return register.as_stored(found).decode()
 
 
@@ -121,12 +124,18 @@ def entered_receipt(entry: Entry) -> Receipt:
 
 
 def latest(store: Store, number: str) -> Receipt | None:
-    """The receipt of the latest edition of a report, or None; raises `Unavailable` for an unreadable one."""
-    return max(_receipts(store, number), key=lambda receipt: receipt.edition, default=None)
+    """The receipt of the latest edition of a report, or None; raises `Unavailable` for an unreadable one.
+
+    A document for another addressee has a number that goes on, and editions of its own.
+    """
+    found = (receipt for receipt in _receipts(store, number) if receipt.report_number == number)
+    return max(found, key=lambda receipt: receipt.edition, default=None)
 
 
 def published_for(store: Store, number: str, request: str) -> Receipt | None:
     """The receipt of the edition that was published for a request, by its id, or None; raises as `latest` does.
+
+    It is looked for among the editions of a report, and of those whose numbers go on.
 
     One that a killed run has entered and not put is put first.
     """
@@ -207,6 +216,7 @@ def receipt_of(
         },
         software={"name": "exhibit", "version": __version__},
         printed_as_codes=rendered.printed_as_codes,
+        not_yet_counted=briefing.evidence.uncounted,
     )
 
 

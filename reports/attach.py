@@ -15,10 +15,11 @@ from typing import Any, Literal
 from reports import __version__, merkle
 from reports.accounts import AccountTable
 from reports.collect import Contribution, Evidence
-from reports.compose import Briefing, Part, Settings
+from reports.compose import Briefing, FindingGroup, Part, Settings
 from reports.figures import Figure
 from reports.group import THRESHOLDS, Activity, Campaign, Tally
 from reports.query import Answer
+from reports.registry import Published
 from reports.tables import table
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -109,24 +110,54 @@ def briefing_data(briefing: Briefing, figures: Iterable[Figure], coded: Iterable
             for part, campaign in zip(briefing.parts, briefing.campaigns.campaigns, strict=True)
         ],
         "unattributed": activity_data(briefing.campaigns.unattributed),
+        "preceding": _preceding(briefing),
+        "on_record": _on_record(briefing),
         "delivered": dict(briefing.campaigns.standings),
         "delivered_exchanges": dict(briefing.campaigns.delivered_exchanges),
         "gaps": [str(day) for day in briefing.gaps],
         "settling_days": briefing.evidence.settling_days,
-        "law": {
-            "citation": briefing.settings.law.citation,
-            "elements": [
-                {
-                    "id": f.element.id,
-                    "evidence": [{"campaign": name, "text": text} for name, text in f.evidence],
-                }
-                for f in briefing.findings
-            ],
-        },
+        "law": _law(briefing),
         "requests": list(briefing.settings.registry.requests) if briefing.audience == "lawmaker" else [],
         **({"printed_as_codes": codes} if codes else {}),
         "figures": [figure.data for figure in figures],
     }
+
+
+def _law(briefing: Briefing) -> dict[str, Any]:
+    """What the law is, and what the registry has on it; what came later is there if the law file has it."""
+    law = briefing.settings.law
+    told: dict[str, Any] = {"citation": law.citation, "status": law.status}
+    if law.version:
+        told["version"] = {"text": law.version.text, "date": str(law.version.date)}
+    if law.stage:
+        told["stage"] = {"action": law.stage.action, "date": str(law.stage.date)}
+    if law.groups:
+        told["groups"] = [_group(each) for each in briefing.groups]
+    return {
+        **told,
+        "elements": [{"id": f.element.id, "evidence": _by_campaign(f.evidence)} for f in briefing.findings],
+        "assessment": [
+            {"id": m.required.id, "answered_by": m.required.answered_by, "evidence": _by_campaign(m.evidence)}
+            for m in briefing.matters
+        ],
+    }
+
+
+def _group(told: FindingGroup) -> dict[str, Any]:
+    """A group of the law: how it counts, the campaigns for which it is a gap, and the same of each in it."""
+    return {
+        "id": told.group.id,
+        "logic": told.group.logic,
+        "gaps": list(told.lacking),
+        "elements": [
+            {"id": f.element.id, "gaps": list(f.lacking), "evidence": _by_campaign(f.evidence)}
+            for f in told.findings
+        ],
+    }
+
+
+def _by_campaign(evidence: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"campaign": name, "text": text} for name, text in evidence]
 
 
 def _identity(part: Part) -> dict[str, Any]:
@@ -143,14 +174,63 @@ def _identity(part: Part) -> dict[str, Any]:
     }
 
 
-def _context(campaign: Campaign) -> dict[str, Any]:
-    before = campaign.preceding
+def _preceding(briefing: Briefing) -> dict[str, Any]:
+    """The window before: all of it, what belonged to no campaign, and the exchanges of campaigns not in the window."""
+    campaigns, window = briefing.campaigns, briefing.window.preceding
     return {
-        "preceding": {
-            "exchanges": before.exchanges,
-            "accounts": before.accounts,
-            "detections": before.detections,
-        },
+        "from": str(window.first),
+        "to": str(window.last),
+        "covered": briefing.comparable,
+        **_totals(campaigns.preceding),
+        "unattributed": _totals(campaigns.unattributed_before),
+        "not_in_window": sum(each.preceding for each in campaigns.record if not each.in_window),
+    }
+
+
+def _on_record(briefing: Briefing) -> dict[str, Any]:
+    """What campaigns are ranked by: exchanges in all evidence up to the window's end, and published figures."""
+    campaigns = briefing.campaigns
+    return {
+        "from": str(briefing.evidence.since),
+        "to": str(briefing.window.last),
+        "exchanges": campaigns.unattributed_whole + sum(each.exchanges for each in campaigns.record),
+        "unattributed": campaigns.unattributed_whole,
+        "campaigns": [
+            {
+                "campaign_id": each.campaign_id,
+                "name": each.entry.name,
+                "in_window": each.in_window,
+                "exchanges": each.exchanges if each.in_evidence else None,
+                "published": _published(each.entry.published),
+            }
+            for each in campaigns.record
+        ],
+    }
+
+
+def _published(figures: Published | None) -> dict[str, Any] | None:
+    if figures is None:
+        return None
+    return {
+        "exchanges": figures.exchanges,
+        "exchanges_hedge": figures.exchanges_hedge,
+        "accounts": figures.accounts,
+        "accounts_hedge": figures.accounts_hedge if figures.accounts is not None else None,
+        "from": str(figures.first) if figures.first else None,
+        "to": str(figures.last) if figures.last else None,
+        "disclosed": str(figures.disclosed),
+        "source": figures.source,
+    }
+
+
+def _totals(tally: Tally) -> dict[str, int]:
+    return {"exchanges": tally.exchanges, "accounts": tally.accounts, "detections": tally.detections}
+
+
+def _context(campaign: Campaign) -> dict[str, Any]:
+    return {
+        "preceding": _totals(campaign.preceding),
+        "on_record": campaign.whole.exchanges,
         "rank": campaign.rank,
         "known_campaigns": campaign.known,
         "largest_on_record": campaign.largest_on_record,

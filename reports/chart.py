@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from itertools import chain, count
 
 DAYS = "charts/days.svg"
 
 # dark to light, so that they stay apart in a grey print, and for eyes that do not tell red from green
 PALETTE = ("#12436d", "#2f7f8a", "#e8853d", "#a9c6dd", "#d9d9d9")
+
+MOST_DATES = 9
+ROOM, BETWEEN = 112, 4  # characters on the axis, and at least between two labels
 
 Show = Callable[[str, int], str]
 """Print the number called `id` (`axis.0`, `peak`): `show(id, value)` returns its text."""
@@ -25,8 +28,24 @@ Data = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of a bar: a period of the window, as the axis calls it (`label`) and a sentence does (`when`).
+
+    Lengths are in whole periods: its `width`, of which the last may lack some, and the days without evidence, each
+    `missing_width` wide from where it starts. A `gap` has evidence on no day.
+    """
+
+    label: str
+    when: str
+    width: float = 1
+    gap: bool = False
+    missing: Sequence[float] = ()
+    missing_width: float = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
-    """One layer of a stack: a name, and a number for each day of the window."""
+    """One layer of a stack: a name, and a number for each period of the window."""
 
     name: str
     values: Sequence[int]
@@ -37,21 +56,35 @@ def data_uri(svg: str) -> str:
     return "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()
 
 
-def by_day(days: Sequence[date], series: Sequence[Series], show: Show, gaps: Collection[date] = ()) -> Data:
-    """Lay out numbers a day for `DAYS`: stacked series, gridlines, dates, the peak, days without evidence."""
+def by_period(
+    slots: Sequence[Slot], series: Sequence[Series], show: Show, unit: str, rhythm: int = 1
+) -> Data:
+    """Lay out numbers a period for `DAYS`: stacked series, gridlines, dates, the peak, days without evidence.
+
+    `unit` is what the axis says of its numbers: `Exchanges a week`. Where not each period can be labelled, those are
+    which come `rhythm` after one another, or a multiple of that.
+    """
     totals = [sum(values) for values in zip(*(each.values for each in series), strict=True)]
     lines = ticks(max(totals))
     return {
-        "count": len(days),
+        "count": len(slots),
+        "length": sum(slot.width for slot in slots),
+        "unit": unit,
         "highest": lines[-1],
         "names": [each.name for each in series],
-        "bars": _stacked(series),
-        "gaps": [{"index": index} for index, day in enumerate(days) if day in gaps],
+        "bars": _stacked(slots, series),
+        "gaps": [{"index": index} for index, slot in enumerate(slots) if slot.gap],
+        "missing": [
+            {"index": index + start, "width": slot.missing_width}
+            for index, slot in enumerate(slots)
+            for start in slot.missing
+        ],
         "ticks": [{"value": value, "label": show(f"axis.{n}", value)} for n, value in enumerate(lines)],
         "dates": [
-            {"index": index, "label": f"{days[index].day} {days[index]:%b}"} for index in _dated(len(days))
+            {"index": index, "label": slots[index].label, "width": slots[index].width}
+            for index in _dated(slots, rhythm)
         ],
-        "notes": [_peak(totals, days, show)],
+        "notes": [_peak(totals, slots, show)],
     }
 
 
@@ -75,28 +108,31 @@ def ticks(highest: int) -> list[int]:
     return list(range(0, max(highest, 1) + step, step))
 
 
-def _stacked(series: Sequence[Series]) -> list[Mapping[str, int]]:
-    bases = [0] * len(series[0].values)
-    bars: list[Mapping[str, int]] = []
+def _stacked(slots: Sequence[Slot], series: Sequence[Series]) -> list[Mapping[str, float]]:
+    bases = [0] * len(slots)
+    bars: list[Mapping[str, float]] = []
     for number, each in enumerate(series):
         for index, value in enumerate(each.values):
-            bars.append({"index": index, "base": bases[index], "value": value, "series": number})
+            place = {"index": index, "width": slots[index].width, "series": number}
+            bars.append({**place, "base": bases[index], "value": value})
             bases[index] += value
     return bars
 
 
-def _peak(totals: Sequence[int], days: Sequence[date], show: Show) -> Mapping[str, object]:
-    """The highest day (the first of equals), with its note kept inside the frame."""
+def _peak(totals: Sequence[int], slots: Sequence[Slot], show: Show) -> Mapping[str, object]:
+    """The highest bar (the first of equals), with its note kept inside the frame."""
     index = totals.index(max(totals))
-    day = days[index]
     return {
         "index": index,
+        "width": slots[index].width,
         "value": totals[index],
-        "label": f"{show('peak', totals[index])} on {day.day} {day:%B}",
+        "label": f"All detections: {show('peak', totals[index])} {slots[index].when}",
         "anchor": ("start", "middle", "end")[3 * index // len(totals)],
     }
 
 
-def _dated(count: int) -> range:
-    """The days to label: each, or every seventh, fourteenth and so on, so that at most nine have room."""
-    return range(0, count, next(step for step in (1, *(7 * 2**n for n in range(20))) if count <= 9 * step))
+def _dated(slots: Sequence[Slot], rhythm: int) -> range:
+    """The bars to label: each, or every so many times `rhythm`-th, so that their labels have room."""
+    most = min(MOST_DATES, ROOM // (max(len(slot.label) for slot in slots) + BETWEEN))
+    steps = chain((1,), count(rhythm, rhythm))
+    return range(0, len(slots), next(step for step in steps if len(slots) <= most * step))

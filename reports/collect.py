@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from reports import query
-from reports.errors import InvalidEvidence, Unavailable
+from reports.errors import Changed, InvalidEvidence, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
-from reports.query import Answer, Inquiry, QueryEngine, Question
+from reports.query import Answer, Inquiry, Locating, QueryEngine, Question
 from reports.resolve import Window
 
 TRIES = 3
@@ -30,7 +30,8 @@ class Evidence:
 
     `objects` are all that was read: the window's, what landed for it later, and the days before it that it is
     compared with; `since` is the first day of them all. `gaps` are the days of the window on which no row of
-    evidence has its activity. `contributions` are by the names of the objects that the tallies are of.
+    evidence has its activity. `contributions` are by the names of the objects that the tallies are of. `uncounted` are
+    the names of objects that came while these were read, and that a later briefing counts.
     """
 
     window: Window
@@ -41,6 +42,7 @@ class Evidence:
     history: Answer | None
     gaps: tuple[date, ...]
     contributions: Mapping[str, Contribution]
+    uncounted: tuple[str, ...] = ()
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -56,23 +58,48 @@ def collect(
 ) -> Evidence:
     """Ask for the tallies of a window; meanwhile, ask for what came before, and pin the objects that answer.
 
+    The evidence is what is listed at the start. Where one of these objects is written to meanwhile, even with the bytes
+    that it had, or an engine that reads whole partitions has met one that came later, all is read again.
+
     Raises `InvalidEvidence` where the evidence cannot be counted or the window holds none, and `Unavailable`
     where the objects kept changing.
     """
+    refused: InvalidEvidence | None = None
     for _ in range(TRIES):
         listed = source.list()
         try:
             evidence = _collected(inquiry, engine, source, listed, progress)
-        except InvalidEvidence:
+        except _Unlisted as error:
             if source.list() == listed:
-                raise
+                raise InvalidEvidence(str(error)) from None
+            refused = None
             continue
-        sizes = {o.name: o.size for o in listed}
-        if source.list() == listed and all(o.size == sizes[o.name] for o in evidence.objects):
-            return evidence
-    raise Unavailable(
+        except Changed:
+            refused = None
+            continue
+        except InvalidEvidence as error:
+            now = source.list()
+            if now == listed:
+                raise
+            refused = error if _stayed(inquiry, listed, now) else None
+            continue
+        now, sizes = source.list(), {o.name: o.size for o in listed}
+        if _stayed(inquiry, listed, now) and all(o.size == sizes[o.name] for o in evidence.objects):
+            later = (o.name for o in now if o.name not in sizes and inquiry.reads(o))
+            return replace(evidence, uncounted=tuple(later))
+        refused = None
+    raise refused or Unavailable(
         f"the evidence changed while it was read, {TRIES} times over: wait until its delivery has ended"
     )
+
+
+class _Unlisted(InvalidEvidence):
+    """An engine has counted an object that was not listed."""
+
+
+def _stayed(inquiry: Inquiry, listed: Iterable[Located], now: Iterable[Located]) -> bool:
+    """Whether all that is read of what was listed is as it was."""
+    return set(filter(inquiry.reads, listed)) <= set(now)
 
 
 def _collected(
@@ -83,7 +110,8 @@ def _collected(
     progress: Callable[[str, int, int], None],
 ) -> Evidence:
     window, since = inquiry.window, min(o.day for o in listed)
-    question = inquiry.tallies(max((o.day for o in listed if o.layout == "ocsf"), default=window.last))
+    newest = max((o.day for o in listed if o.layout == "ocsf"), default=window.last)
+    question = replace(inquiry.tallies(newest), listed=frozenset(o.name for o in listed))
     before = query.history(question, since) if since < window.first else None
     with ThreadPoolExecutor(3) as beside:
         pinned = beside.submit(source.pin, filter(inquiry.reads, listed))
@@ -106,10 +134,10 @@ def _check_layouts(question: Question, engine: QueryEngine, listed: Sequence[Loc
     if len({o.layout for o in listed if question.reads(o)}) == 1:
         return
     for row in engine.ask(question, lambda *_: None).rows:
-        raise InvalidEvidence(
-            f"{row['flat_object']}: detection {row['detection_id']} is in {row['ocsf_object']} as well, and would "
-            "count twice: deliver it in one layout"
-        )
+        names = (row["flat_object"], row["ocsf_object"])
+        if not isinstance(engine, Locating):
+            raise query.of_both(row)
+        raise query.of_both(row, *(f": {engine.holding(name, row['detection_id'])}" for name in names))
 
 
 def _gaps(window: Window, tallies: Answer, listed: Sequence[Located]) -> tuple[date, ...]:
@@ -129,7 +157,7 @@ def _contributions(tallies: Answer, names: Iterable[str]) -> dict[str, Contribut
         if row["heading"] != "object":
             continue
         if row["object"] not in found:
-            raise InvalidEvidence(
+            raise _Unlisted(
                 f"{row['object']}: was counted, but is not among the objects that are listed: take it away, "
                 "or let the tables show the listed place alone"
             )

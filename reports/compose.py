@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
-from typing import Any
+from hashlib import sha256
+from typing import Any, Literal
 
 from reports.accounts import AccountTable
 from reports.collect import Evidence
 from reports.errors import InvalidSettings
 from reports.figures import Quantity
-from reports.group import Activity, Campaign, Campaigns, DetectorVersion, Tally
+from reports.group import (
+    THRESHOLDS,
+    Activity,
+    Campaign,
+    Campaigns,
+    DetectorVersion,
+    OnRecord,
+    Tally,
+)
 from reports.register import EMPTY, Head
 from reports.registry import (
     MARKINGS,
     Dataset,
     Element,
     Entry,
+    Group,
     Issuer,
     Law,
     Marking,
     Published,
     Registry,
+    Required,
 )
 from reports.resolve import Audience, Window
 
 MOST_ROWS = 46
 MOST_TOLD = 5
+LONGEST_YEAR = 366
+EACH_NEEDED = frozenset(("all of", "excludes"))  # the logic of groups in which evidence for each is needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +83,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stretch of days, both ends included, with its exchanges and, if it is one day, its accounts."""
+    """A stretch of days, both ends included, with its exchanges and, if it is one day, its accounts.
+
+    `missing` are those of its `days` without evidence; a `gap` has evidence on none. In a window of more than a year,
+    days are told `with_year`.
+    """
 
     first: date
     last: date
+    days: Quantity
     exchanges: Quantity
     accounts: Quantity | None
+    missing: tuple[date, ...]
     gap: bool
+    with_year: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +112,48 @@ class Detector:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An element of the law and the evidence for it in the registry, by campaign; none is a gap."""
+    """An element of the law and the evidence for it in the registry, by campaign.
+
+    `lacking` are the campaigns for which it is a gap that there is none, by the logic of the element's group. An
+    element without a group is a gap where no campaign has evidence for it.
+    """
 
     element: Element
     evidence: tuple[tuple[str, str], ...]
+    lacking: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """A group of elements; `lacking` are the campaigns without evidence for any of them, where one is needed."""
+
+    group: Group
+    findings: tuple[Finding, ...]
+    lacking: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What the law wants assessed, and what the registry has on it, by campaign."""
+
+    required: Required
+    evidence: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A campaign on record: its exchanges in all evidence up to the window's end, and what was published of it.
+
+    `exchanges` is None where the evidence has no detection of it; `operator` where the naming rule withholds one.
+    """
+
+    name: str
+    operator: str | None
+    in_window: bool
+    exchanges: Quantity | None
+    published: Published | None
+    published_exchanges: Quantity | None
+    published_accounts: Quantity | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +167,28 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class Besides:
+    """What the window before, and all evidence up to the window's end, hold beside the campaigns of the window.
+
+    `unattributed_…` is attributed to no campaign, `others_…` to one of the campaigns that are not in the window.
+    """
+
+    unattributed_before: Quantity
+    unattributed_whole: Quantity
+    others: Quantity
+    others_before: Quantity
+    others_whole: Quantity
+    total_whole: Quantity
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """A campaign as the pages tell of it; `operator` is None where the naming rule withholds it."""
+    """A campaign as the pages tell of it; `operator` is None where the naming rule withholds it.
+
+    `on_record` are its exchanges in all evidence up to the window's end. `ahead` of it are the other campaigns on
+    record that are as large or larger, or may be; `published` are the others of which figures were published.
+    `known_larger` is whether a figure that was published of it is more than the evidence has.
+    """
 
     campaign_id: str
     name: str
@@ -124,6 +202,7 @@ class Part:
     first_seen: datetime
     last_seen: datetime
     share: Quantity
+    whole: Line
     by_day: tuple[Line, ...]
     by_capability: tuple[Line, ...]
     by_detector: tuple[Line, ...]
@@ -138,6 +217,10 @@ class Part:
     growth: Quantity | None
     rank: Quantity
     known: Quantity
+    ahead: Quantity
+    published: Quantity
+    on_record: Quantity
+    known_larger: bool
     largest_on_record: bool
 
     @property
@@ -153,6 +236,8 @@ class Briefing:
     `total` is over all campaigns and unattributed detections; `settled` is whether no update can land any more;
     `comparable` is whether the evidence goes back over the whole preceding window; `register` is what was published
     before, as far as it was known then; `account_table` has the accounts one by one, where the audience gets them.
+    Each of the `periods` has `period_days`, but perhaps the last; `peak` is the first of those with most exchanges.
+    `record` are all campaigns on record, `found` what all detectors found together, by band.
     """
 
     audience: Audience
@@ -165,15 +250,23 @@ class Briefing:
     settings: Settings
     parts: tuple[Part, ...]
     unattributed: Line | None
+    unattributed_days: Quantity
     total: Line
     attributed: Quantity
+    active_days: Quantity
     days: Quantity
     preceding: Line
+    besides: Besides
     periods: tuple[Period, ...]
+    period_days: Quantity
     sensitivity: tuple[Line, ...]
     detectors: tuple[Detector, ...]
+    found: Detector
+    record: tuple[Known, ...]
     earlier: tuple[Earlier, ...]
     findings: tuple[Finding, ...]
+    groups: tuple[FindingGroup, ...]
+    matters: tuple[Matter, ...]
     standings: Mapping[str, Quantity]
     delivered: Quantity
     gaps: tuple[date, ...]
@@ -198,6 +291,30 @@ class Briefing:
         return _count(
             len(self.parts) - len(self.told), "campaigns", {"heading": "total", "campaigns": "others"}
         )
+
+    @property
+    def record_told(self) -> tuple[Known, ...]:
+        """The campaigns on record that are listed apart: those not in the window, and those with published figures.
+
+        All of them; for a lawmaker, those with published figures and the largest of the others.
+        """
+        apart = [each for each in self.record if each.published or not each.in_window]
+        if self.audience == "regulator":
+            return tuple(apart)
+        others = [each for each in apart if not each.published][:MOST_TOLD]
+        return tuple(each for each in apart if each.published or each in others)
+
+    @property
+    def record_untold(self) -> Quantity:
+        """How many campaigns on record are neither in the window nor listed apart."""
+        absent = [each for each in self.record if not each.in_window]
+        told = sum(not each.in_window for each in self.record_told)
+        return _count(len(absent) - told, "campaigns", {"campaigns": "others on record"}, "history")
+
+    @property
+    def peak(self) -> Period:
+        """The period with most exchanges, the first of them if several."""
+        return max(self.periods, key=lambda period: period.exchanges.value)
 
     @property
     def techniques(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -246,38 +363,53 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     supersedes: str | None = None,
     register: Head = EMPTY,
     account_table: AccountTable | None = None,
+    number: str | None = None,
 ) -> Briefing:
     """Compose a briefing for an audience; the same arguments give the same briefing.
 
-    Raises `InvalidSettings` where the registry names an element that the law does not have, or an operator in a
-    text although the naming rule withholds it.
+    Raises `InvalidSettings` where the registry names an element or a matter that the law does not have, or an
+    operator in a text although the naming rule withholds it.
     """
     _check_withheld(settings.registry)
+    _check_law(settings)
     everything = Tally(None, campaigns.exchanges, campaigns.accounts, campaigns.detections)
-    total = _line(everything, {"heading": "total"}, None)
+    total = _line_of_all(everything, {"heading": "total"})
     attributed = sum(c.activity.exchanges for c in campaigns.campaigns)
     comparable = evidence.since <= window.preceding.first
     asked = {"window": str(window)}
+    step = _step(window)
+    outside = campaigns.unattributed
+    published = sum(each.entry.published is not None for each in campaigns.record)
     return Briefing(
         audience=audience,
         window=window,
         as_of=as_of,
-        number=report_number(window, audience),
+        number=number or report_number(window, audience),
         edition=edition,
         supersedes=supersedes,
         register=register,
         settings=settings,
-        parts=tuple(_part(c, total, comparable) for c in campaigns.campaigns),
-        unattributed=_unattributed(campaigns.unattributed, total),
+        parts=tuple(_part(c, total, comparable, published) for c in campaigns.campaigns),
+        unattributed=_unattributed(outside, total),
+        unattributed_days=_count(
+            outside.active_days if outside else 0, "active_days", {"heading": "day", "campaign_id": None}
+        ),
         total=total,
         attributed=_count(attributed, "exchanges", {"heading": "total", "campaigns": "attributed"}),
+        active_days=_count(len(campaigns.by_day), "active_days", {"heading": "day"}),
         days=Quantity(len(window), "days", "request", asked),
         preceding=_line(campaigns.preceding, {"window": "preceding"}, None, question="history"),
-        periods=_periods(window, campaigns.by_day, evidence.gaps),
+        besides=_besides(campaigns),
+        periods=_periods(window, step, campaigns.by_day, evidence.gaps),
+        period_days=Quantity(step, "days", "request", {**asked, "days": "of a period"}),
         sensitivity=_lines(campaigns.by_confidence, {}, "confidence", total.exchanges),
         detectors=tuple(_detector(d) for d in campaigns.detectors),
-        earlier=tuple(_earlier(e) for e in settings.registry.campaigns if e.published),
-        findings=_findings(settings, campaigns.campaigns),
+        found=_found(campaigns.detectors),
+        record=tuple(_known(each) for each in campaigns.record),
+        earlier=_earlier(settings.registry, campaigns.record),
+        findings=_findings(settings.law, campaigns.campaigns),
+        groups=_groups(settings.law, campaigns.campaigns),
+        matters=_matters(settings.law, campaigns.campaigns),
         standings={
             standing: _count(campaigns.standings.get(standing, 0), "rows", {"standing": standing})
             for standing in ("tallied", "superseded", "excluded")
@@ -296,9 +428,14 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     )
 
 
-def report_number(window: Window, audience: Audience) -> str:
-    """The number that all editions of a briefing share: `EX-20260422-20260605-L`."""
-    return f"EX-{window.first:%Y%m%d}-{window.last:%Y%m%d}-{audience[0].upper()}"
+def report_number(window: Window, audience: Audience, other: str | None = None) -> str:
+    """The number that all editions of a briefing share: `EX-20260422-20260605-L`.
+
+    One for an `other` addressee than that of the settings is a document of its own, and ends with four digits of the
+    addressee's digest: `EX-20260422-20260605-L-3f2a`.
+    """
+    number = f"EX-{window.first:%Y%m%d}-{window.last:%Y%m%d}-{audience[0].upper()}"
+    return number if other is None else f"{number}-{sha256(other.encode()).hexdigest()[:4]}"
 
 
 def _count(value: int, unit: str, row: Mapping[str, Any], question: str = "tallies") -> Quantity:
@@ -314,6 +451,12 @@ def _line(tally: Tally, row: Mapping[str, Any], whole: Quantity | None, question
         _count(tally.detections, "detections", row, question),
         exchanges.per(whole) if whole and whole.value else None,
     )
+
+
+def _line_of_all(tally: Tally, row: Mapping[str, Any]) -> Line:
+    """The last row of a table, whose share is all."""
+    line = _line(tally, row, None)
+    return replace(line, share=line.exchanges.per(line.exchanges) if line.exchanges.value else None)
 
 
 def _share(part: Quantity, whole: Quantity) -> Quantity:
@@ -332,12 +475,11 @@ def _plain(key: Any) -> Any:
     return str(key) if isinstance(key, date) else key
 
 
-def _part(campaign: Campaign, total: Line, comparable: bool) -> Part:
+def _part(campaign: Campaign, total: Line, comparable: bool, published: int) -> Part:
     activity, row = campaign.activity, {"campaign_id": campaign.campaign_id}
-    whole = _line(
+    whole = _line_of_all(
         Tally(None, activity.exchanges, activity.accounts, activity.detections),
         {**row, "heading": "total"},
-        None,
     )
 
     def lines(tallies: Iterable[Tally], heading: str) -> tuple[Line, ...]:
@@ -345,7 +487,7 @@ def _part(campaign: Campaign, total: Line, comparable: bool) -> Part:
 
     before = _line(campaign.preceding, {**row, "window": "preceding"}, None, question="history")
     tokens = activity.output_tokens
-    largest = activity.by_capability[:3]
+    largest = [tally for tally in activity.by_capability if tally.key is not None][:3]
     return Part(
         campaign_id=campaign.campaign_id,
         name=campaign.entry.name,
@@ -361,6 +503,7 @@ def _part(campaign: Campaign, total: Line, comparable: bool) -> Part:
         first_seen=activity.first_seen,
         last_seen=activity.last_seen,
         share=_share(whole.exchanges, total.exchanges),
+        whole=whole,
         by_day=lines(activity.by_day, "day"),
         by_capability=lines(activity.by_capability, "capability"),
         by_detector=lines(activity.by_detector, "detector"),
@@ -384,7 +527,47 @@ def _part(campaign: Campaign, total: Line, comparable: bool) -> Part:
         else None,
         rank=Quantity(campaign.rank, "rank", "history", row),
         known=Quantity(campaign.known, "campaigns", "history", {"campaigns": "all on record"}),
+        ahead=Quantity(campaign.rank - 1, "campaigns", "history", {**row, "campaigns": "as large or larger"}),
+        published=Quantity(
+            published - (campaign.entry.published is not None),
+            "campaigns",
+            "registry",
+            {**row, "campaigns": "others with published figures"},
+        ),
+        on_record=_on_record(campaign.whole),
+        known_larger=campaign.whole.least > campaign.whole.exchanges,
         largest_on_record=campaign.largest_on_record,
+    )
+
+
+def _on_record(whole: OnRecord) -> Quantity:
+    """The exchanges of a campaign in all evidence up to the window's end."""
+    row = {"campaign_id": whole.campaign_id, "window": "all until its end"}
+    return _count(whole.exchanges, "exchanges", row, "history")
+
+
+def _besides(campaigns: Campaigns) -> Besides:
+    others = [each for each in campaigns.record if not each.in_window]
+    whole, before = {"window": "all until its end"}, {"window": "preceding"}
+
+    def exchanges(value: int, row: Mapping[str, Any]) -> Quantity:
+        return _count(value, "exchanges", row, "history")
+
+    return Besides(
+        unattributed_before=exchanges(
+            campaigns.unattributed_before.exchanges, {**before, "campaign_id": None}
+        ),
+        unattributed_whole=exchanges(campaigns.unattributed_whole, {**whole, "campaign_id": None}),
+        others=_count(len(others), "campaigns", {"campaigns": "not in the window"}, "history"),
+        others_before=exchanges(
+            sum(each.preceding for each in others), {**before, "campaigns": "not in the window"}
+        ),
+        others_whole=exchanges(
+            sum(each.exchanges for each in others), {**whole, "campaigns": "not in the window"}
+        ),
+        total_whole=exchanges(
+            campaigns.unattributed_whole + sum(each.exchanges for each in campaigns.record), whole
+        ),
     )
 
 
@@ -395,23 +578,39 @@ def _unattributed(activity: Activity | None, total: Line) -> Line | None:
     return _line(tally, {"heading": "total", "campaign_id": None}, total.exchanges)
 
 
-def _periods(window: Window, by_day: Sequence[Tally], gaps: Sequence[date]) -> tuple[Period, ...]:
-    """The days of the window, or weeks or longer stretches where days would not fit a table."""
-    step = 1 if len(window) <= MOST_ROWS else 7 * -(-len(window) // (7 * MOST_ROWS))
+def _step(window: Window) -> int:
+    """How many days a period has: one, or a week or several where days would not fit a table."""
+    return 1 if len(window) <= MOST_ROWS else 7 * -(-len(window) // (7 * MOST_ROWS))
+
+
+def _periods(
+    window: Window, step: int, by_day: Sequence[Tally], gaps: Collection[date]
+) -> tuple[Period, ...]:
     found, days = {tally.key: tally for tally in by_day}, window.days
-    return tuple(_period(days[at : at + step], found, gaps) for at in range(0, len(days), step))
+    year, absent = len(window) > LONGEST_YEAR, set(gaps)
+    return tuple(_period(days[at : at + step], found, absent, year) for at in range(0, len(days), step))
 
 
-def _period(days: Sequence[date], by_day: Mapping[date, Tally], gaps: Sequence[date]) -> Period:
+def _period(
+    days: Sequence[date], by_day: Mapping[date, Tally], gaps: Collection[date], with_year: bool
+) -> Period:
     tallies = [by_day[day] for day in days if day in by_day]
+    missing = tuple(day for day in days if day in gaps)
     row = (
         {"heading": "day", "day": str(days[0])}
         if len(days) == 1
         else {"heading": "day", "from": str(days[0]), "to": str(days[-1])}
     )
-    accounts = _count(sum(t.accounts for t in tallies), "accounts", row) if len(days) == 1 else None
-    exchanges = _count(sum(t.exchanges for t in tallies), "exchanges", row)
-    return Period(days[0], days[-1], exchanges, accounts, all(day in gaps for day in days))
+    return Period(
+        first=days[0],
+        last=days[-1],
+        days=Quantity(len(days), "days", "request", {"from": str(days[0]), "to": str(days[-1])}),
+        exchanges=_count(sum(t.exchanges for t in tallies), "exchanges", row),
+        accounts=_count(sum(t.accounts for t in tallies), "accounts", row) if len(days) == 1 else None,
+        missing=missing,
+        gap=len(missing) == len(days),
+        with_year=with_year,
+    )
 
 
 def _detector(version: DetectorVersion) -> Detector:
@@ -425,35 +624,116 @@ def _detector(version: DetectorVersion) -> Detector:
     )
 
 
-def _earlier(entry: Entry) -> Earlier:
+def _found(versions: Sequence[DetectorVersion]) -> Detector:
+    """What all detectors found together; each detection is of one."""
+    row = {"heading": "confidence"}
+    bands = [sum(version.by_band[band] for version in versions) for band in range(len(THRESHOLDS) + 1)]
+    return Detector(
+        "",
+        None,
+        _count(sum(version.exchanges for version in versions), "exchanges", row),
+        _count(sum(version.detections for version in versions), "detections", row),
+        tuple(_count(n, "detections", {**row, "band": band}) for band, n in enumerate(bands)),
+    )
+
+
+def _known(whole: OnRecord) -> Known:
+    told = _earlier_of(whole.entry) if whole.entry.published else None
+    return Known(
+        whole.entry.name,
+        whole.entry.printable_operator,
+        whole.in_window,
+        _on_record(whole) if whole.in_evidence else None,
+        whole.entry.published,
+        told.exchanges if told else None,
+        told.accounts if told else None,
+    )
+
+
+def _earlier(registry: Registry, record: Iterable[OnRecord]) -> tuple[Earlier, ...]:
+    """The campaigns with published figures, as the registry lists them, by the names that the pages call them by."""
+    named = {each.campaign_id: each.entry for each in record}
+    return tuple(_earlier_of(named[entry.campaign_id]) for entry in registry.campaigns if entry.published)
+
+
+def called(entry: Entry) -> str:
+    """A campaign by its name, with the operator where one is printed."""
+    return f"{entry.name}: {entry.printable_operator}" if entry.printable_operator else entry.name
+
+
+def _earlier_of(entry: Entry) -> Earlier:
     published = entry.published
-    assert published is not None  # noqa: S101 -- the caller asks for these only
+    assert published is not None  # noqa: S101 -- the callers ask for these only
     row = {"campaign_id": entry.campaign_id, "field": "published"}
     accounts = published.accounts
     return Earlier(
-        entry.printable_operator or entry.name,
+        called(entry),
         published,
         Quantity(published.exchanges, "exchanges", "registry", row),
         None if accounts is None else Quantity(accounts, "accounts", "registry", row),
     )
 
 
-def _findings(settings: Settings, campaigns: Sequence[Campaign]) -> tuple[Finding, ...]:
-    elements = {element.id for element in settings.law.elements}
-    for entry in settings.registry.campaigns:
-        unknown = sorted(set(entry.law) - elements)
-        if unknown:
-            raise InvalidSettings(
-                f"campaigns.yaml: campaign {entry.campaign_id}: law: {settings.law.citation} has no element "
-                f"{unknown[0]!r}: use one of {', '.join(sorted(elements))}"
-            )
-    return tuple(
-        Finding(
-            element,
-            tuple((c.entry.name, c.entry.law[element.id]) for c in campaigns if element.id in c.entry.law),
-        )
-        for element in settings.law.elements
+def _findings(law: Law, campaigns: Sequence[Campaign]) -> tuple[Finding, ...]:
+    return tuple(_finding(law, element, campaigns, "law") for element in law.elements)
+
+
+def _finding(
+    law: Law, element: Element, campaigns: Sequence[Campaign], field: Literal["law", "definitions"]
+) -> Finding:
+    logic = next((group.logic for group in law.groups if group.id == element.group), None)
+    lacking = tuple(c.entry.name for c in campaigns if element.id not in getattr(c.entry, field))
+    return Finding(element, _written(campaigns, element.id, field), lacking if logic in EACH_NEEDED else ())
+
+
+def _groups(law: Law, campaigns: Sequence[Campaign]) -> tuple[FindingGroup, ...]:
+    defined = tuple(_finding(law, element, campaigns, "definitions") for element in law.definitions)
+    findings = (*defined, *_findings(law, campaigns))
+    return tuple(_group(group, findings, campaigns) for group in law.groups)
+
+
+def _group(group: Group, findings: Sequence[Finding], campaigns: Sequence[Campaign]) -> FindingGroup:
+    own = tuple(finding for finding in findings if finding.element.group == group.id)
+    ids = {finding.element.id for finding in own}
+    lacking = tuple(
+        c.entry.name for c in campaigns if not ids & (c.entry.law.keys() | c.entry.definitions.keys())
     )
+    return FindingGroup(group, own, lacking if group.logic == "any of" else ())
+
+
+def _matters(law: Law, campaigns: Sequence[Campaign]) -> tuple[Matter, ...]:
+    return tuple(Matter(each, _written(campaigns, each.id, "assessment")) for each in law.assessment)
+
+
+def _written(
+    campaigns: Iterable[Campaign], id_: str, field: Literal["law", "definitions", "assessment"]
+) -> tuple[tuple[str, str], ...]:
+    """What the registry says of an element or a matter, with the campaign that it says it of."""
+    return tuple(
+        (c.entry.name, written[id_]) for c in campaigns if id_ in (written := getattr(c.entry, field))
+    )
+
+
+def _check_law(settings: Settings) -> None:
+    """Refuse what the registry has on something that the law does not have.
+
+    A law file that lists no definitions asks for none of those that the registry may have.
+    """
+    law = settings.law
+    for entry in settings.registry.campaigns:
+        for field, kind, written, listed in (
+            ("law", "element", entry.law, law.elements),
+            ("definitions", "definition", entry.definitions if law.definitions else {}, law.definitions),
+            ("assessment", "matter", entry.assessment, law.assessment),
+        ):
+            known = {each.id for each in listed}
+            unknown = sorted(written.keys() - known)
+            if unknown:
+                use = f"use one of {', '.join(sorted(known))}" if known else "remove it"
+                raise InvalidSettings(
+                    f"campaigns.yaml: campaign {entry.campaign_id}: {field}: {law.citation} has no {kind} "
+                    f"{unknown[0]!r}: {use}"
+                )
 
 
 def _check_withheld(registry: Registry) -> None:

@@ -64,7 +64,7 @@ def check(files: Mapping[str, bytes]) -> Contents:
 
     1. The files of the audience are there, and no `accounts.csv` where it does not belong.
     2. The tallies of each campaign add up to its totals, and the campaigns to those of all; days are days of
-       the window, and no gaps.
+       the window, and no gaps. So do the window before, and all that is on record.
     3. `campaigns.csv` and `days.csv` say what `briefing.json` says.
     4. `accounts.csv` has a row for each account of each campaign, in order, they add up, and the root over the accounts
        is the one in `evidence.json`.
@@ -104,6 +104,8 @@ def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mappi
     for activity in _activities(data):
         _check_sums(activity)
     _check_whole(data)
+    _check_before(data)
+    _check_record(data)
     # 3.
     for name, make in (("campaigns.csv", campaigns_csv), ("days.csv", days_csv)):
         if files[name] != make(data):
@@ -180,6 +182,33 @@ def _check_whole(data: Mapping[str, Any]) -> None:
         for parts in (_activities(data), data["by_day"]):
             if sum(part[column] for part in parts) != data[column]:
                 raise InconsistentError(f"briefing.json: {column} do not add up to the total of all")
+
+
+def _check_before(data: Mapping[str, Any]) -> None:
+    """Earlier releases say less of the window before, and of what is on record."""
+    if "preceding" not in data:
+        return
+    before = data["preceding"]
+    campaigns = sum(campaign["preceding"]["exchanges"] for campaign in data["campaigns"])
+    if campaigns + before["unattributed"]["exchanges"] + before["not_in_window"] != before["exchanges"]:
+        raise InconsistentError("briefing.json: exchanges of the window before do not add up to its total")
+
+
+def _check_record(data: Mapping[str, Any]) -> None:
+    if "on_record" not in data:
+        return
+    record = data["on_record"]
+    known = {each["campaign_id"]: each["exchanges"] or 0 for each in record["campaigns"]}
+    if sum(known.values()) + record["unattributed"] != record["exchanges"]:
+        raise InconsistentError("briefing.json: exchanges on record do not add up to their total")
+    for campaign in data["campaigns"]:
+        whole = known[campaign["campaign_id"]]
+        if campaign["on_record"] != whole or campaign["known_campaigns"] != len(known):
+            raise InconsistentError(f"briefing.json: {_called(campaign)} is not as it is on record")
+        if whole < campaign["exchanges"] + campaign["preceding"]["exchanges"]:
+            raise InconsistentError(
+                f"briefing.json: {_called(campaign)} has fewer exchanges on record than in its windows"
+            )
 
 
 def _accounts(

@@ -21,7 +21,9 @@ from reports import faults
 from reports.errors import InvalidSettings
 from reports.names import check_deployed
 from reports.pdf.pages import MOST_BYTES
+from reports.quotas import MOST, Quota
 from reports.requests import Requests
+from reports.segments import Segments
 from reports.store import Store
 from reports.store_s3 import S3Store
 from reports.tsa_url import TsaUrl
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from reports.timestamp import Timestamper
 
 PREFIX = "EXHIBIT_"
+_LEFT_OUT = ("caller_quota", "timestamp_addresses")  # where they are, the value that the field says, or below
 CHAIN, TRUST = "chain.pem", "trust.pem"
 # Of the files inside a PDF, those that the API gives by themselves
 SERVED = ("briefing.json", "evidence.json")
@@ -67,6 +70,8 @@ class Environment:
     bus: str
     evidence_prefix: str = ""
     settings_prefix: str = ""
+    caller_quota: int = MOST
+    timestamp_addresses: str = "public"
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Environment:
@@ -77,7 +82,10 @@ class Environment:
             text = environ.get(variable, "").strip()
             if not text and each.default is MISSING:
                 raise InvalidSettings(f"{variable} is not set: set it in template.yaml")
-            found[each.name] = _VALUES.get(each.name, _text)(variable, text)
+            if text or each.name not in _LEFT_OUT:
+                found[each.name] = _VALUES.get(each.name, _text)(variable, text)
+        # Lambda sets this in every function, and nothing else does; a rehearsal's authority is on its own machine
+        found.setdefault("timestamp_addresses", "public" if environ.get("AWS_LAMBDA_RUNTIME_API") else "any")
         return cls(**found)
 
 
@@ -110,12 +118,23 @@ def _number(least: int, most: int) -> Callable[[str, str], int]:
     return read
 
 
+def _one_of(*texts: str) -> Callable[[str, str], str]:
+    def read(variable: str, text: str) -> str:
+        if text not in texts:
+            raise InvalidSettings(f"{variable} {text!r} is not one of {', '.join(texts)}")
+        return text
+
+    return read
+
+
 _VALUES: Mapping[str, Callable[[str, str], Any]] = {
     "evidence_prefix": _prefix,
     "settings_prefix": _prefix,
     "timestamp_urls": _urls,
     "settling_days": _number(0, MOST_SETTLING_DAYS),
     "max_receives": _number(2, 1000),
+    "caller_quota": _number(1, MOST),
+    "timestamp_addresses": _one_of("any", "public"),
 }
 
 
@@ -141,8 +160,15 @@ class Deployed:
 
     @cached_property
     def requests(self) -> Requests:
-        """Requests, attempts, outcomes and idempotency keys, each below a prefix of the archive."""
-        return Requests(*(self._archive(kind) for kind in ("requests", "attempts", "outcomes", "keys")))
+        """Requests, attempts, outcomes and idempotency keys, each below a prefix of the archive, and their index."""
+        kinds = ("requests", "attempts", "outcomes", "keys")
+        requests, attempts, outcomes, keys = map(self._archive, kinds)
+        return Requests(requests, attempts, outcomes, keys, Segments(self._archive("segments")))
+
+    def quota(self, kind: str) -> Quota:
+        """How much of a kind each caller may ask for in a day; the bucket of uploads forgets it afterwards."""
+        store = S3Store(self.client("s3"), self.environment.uploads_bucket, "quotas/")
+        return Quota(store, kind, self.environment.caller_quota)
 
     def asked(self, id_: str) -> datetime | None:
         """When a request was created, which its id does not say of a scheduled one: that bears the due instant."""
@@ -210,9 +236,8 @@ class Deployed:
         """The authorities, in their order: short enough that the second one is asked, and answers, in time."""
         from reports.timestamp import FirstOf, HttpTimestamper
 
-        return FirstOf(
-            [HttpTimestamper(url, timeout=5, attempts=2) for url in self.environment.timestamp_urls]
-        )
+        public = self.environment.timestamp_addresses == "public"
+        return FirstOf([HttpTimestamper(url, 5, 2, public) for url in self.environment.timestamp_urls])
 
     def press(self, deadline: Callable[[], float], progress: Progress) -> AthenaPress:
         """What makes briefings; `deadline` gives the seconds that are left for waiting on queries."""

@@ -19,8 +19,9 @@ import itertools
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -175,14 +176,15 @@ def explain(
             except InvalidEvidence as fault:
                 return _naming(o, fault)
             except duckdb.Error as fault:
-                return _unreadable(o, FORMATS[o.format], _said(fault, root))
+                return _unreadable(o, FORMATS[o.format], _said(fault, root), public="")
     if isinstance(error, InvalidEvidence):
         return error
     if error is None and (tie := _tie(root, located, question)):
         return tie
     said = _said(error, root) if error else "a row is refused"
     others = f" and {len(located) - 1} more" if len(located) > 1 else ""
-    return InvalidEvidence(f"{located[0].name}{others}: cannot be counted: {said}: deliver the objects again")
+    what = f"{located[0].name}{others}: cannot be counted"
+    return InvalidEvidence(f"{what}: {said}: deliver the objects again", f"{what}: deliver the objects again")
 
 
 def _tie(root: Path, located: Sequence[Located], question: Question) -> InvalidEvidence | None:
@@ -199,18 +201,40 @@ def _tie(root: Path, located: Sequence[Located], question: Question) -> InvalidE
                 f"where standing = 'tied' order by all limit 1) as tied on {same}"
             )
         )
-    return _tied(rows) if rows else None
+    return _tied(rows, partial(holding, root, located)) if rows else None
 
 
-def _tied(rows: Sequence[Row]) -> InvalidEvidence:
+def holding(root: Path, located: Sequence[Located], name: str, detection: str) -> str:
+    """Where in an object a detection is: `rows 3 and 7`, or lines of JSON Lines; nothing where it is not found."""
+    root = root.absolute()
+    (o,) = (each for each in located if each.name == name)
+    with spill_folder() as spill, raw.connection(root, spill, MEMORY_LIMIT, **AS_WRITTEN) as con:
+        rows = [
+            row
+            for source in raw.sources(con, root, [o])
+            for (row,) in con.execute(
+                f'select "$row" from {_numbered(source)} where {source.perhaps_among} '
+                f"and {_normalized(source.value(IDENTITY[o.layout]))} = ? order by 1 limit 10",
+                [detection],
+            ).fetchall()
+        ]
+    return " and ".join(_place(root, o, row) for row in rows)
+
+
+def _tied(rows: Sequence[Row], place: Callable[[str, str], str]) -> InvalidEvidence:
     first = next(row for row in rows if row["standing"] != "tied")
     other = next(row for row in rows if row["standing"] == "tied")
     column = next(name for name in first if name not in ("object", "standing") and first[name] != other[name])
     told = (f"{shown(str(row[column]))} in {row['object']}" for row in (first, other))
     instant = f"{first['revised_at'].isoformat(timespec='milliseconds')}Z"
+    places = {
+        each: f"{each}: {place(each, first['detection_id'])}" for each in (first["object"], other["object"])
+    }
     return InvalidEvidence(
         f"{first['object']}: detection {shown(first['detection_id'])} has two revisions of {instant} that differ "
-        f"in {column} ({' and '.join(told)}): deliver a further revision of it"
+        f"in {column} ({' and '.join(told)}): deliver a further revision of it",
+        f"{'; '.join(sorted(places.values()))}: two revisions of one instant differ in {column}: "
+        "deliver a further revision of it",
     )
 
 
@@ -227,11 +251,19 @@ def _examine(con: duckdb.DuckDBPyConnection, root: Path, o: Located, question: Q
     for source in list(raw.sources(con, root, [o])):
         _check_columns(con, o, source)
         if fault := _unconverted(con, source) or _broken(con, source, o, question):
-            raise InvalidEvidence(f"{o.name}: {_place(root, o, fault)}: {_wrong(fault)}: {ADVICE}")
+            place = f"{o.name}: {_place(root, o, fault.row)}"
+            whose = f" (detection {shown(fault.detection)})" if fault.detection else ""
+            raise InvalidEvidence(
+                f"{place}{whose}: {_wrong(fault)}: {ADVICE}", f"{place}: {_wrong(fault, '')}: {ADVICE}"
+            )
 
 
-def _unreadable(o: Located, form: str, why: str) -> InvalidEvidence:
-    return InvalidEvidence(f"{o.name}: cannot be read as {form}: {why}: deliver the object again")
+def _unreadable(o: Located, form: str, why: str, public: str | None = None) -> InvalidEvidence:
+    said, told = (
+        f"{o.name}: cannot be read as {form}{each and f': {each}'}: deliver the object again"
+        for each in (why, why if public is None else public)
+    )
+    return InvalidEvidence(said, told)
 
 
 def _said(error: object, root: Path) -> str:
@@ -248,8 +280,9 @@ def shown(text: str, most: int = SHOWN) -> str:
 
 def _naming(o: Located, error: InvalidEvidence) -> InvalidEvidence:
     """An error that names its object."""
-    told = str(error)
-    return error if told.startswith(o.name) else InvalidEvidence(f"{o.name}: {told}")
+    if str(error).startswith(o.name):
+        return error
+    return InvalidEvidence(f"{o.name}: {error}", f"{o.name}: {error.public}")
 
 
 def _check_lines(root: Path, o: Located) -> None:
@@ -290,7 +323,8 @@ def _row(place: str, line: bytes) -> _Keyed:
     except (ValueError, RecursionError) as error:
         raise InvalidEvidence(f"{place} {_not_json(error)}: {ADVICE}") from None
     if not isinstance(row, _Keyed):
-        raise InvalidEvidence(f"{place} is not a JSON object: {shown(line.decode())}: {ADVICE}")
+        what = f"{place} is not a JSON object"
+        raise InvalidEvidence(f"{what}: {shown(line.decode())}: {ADVICE}", f"{what}: {ADVICE}")
     return row
 
 
@@ -335,7 +369,8 @@ def _check_csv(con: duckdb.DuckDBPyConnection, root: Path, o: Located) -> None:
     ).fetchone()
     if rejected:
         line = 1 + _newlines(root / o.name, rejected[0])
-        raise InvalidEvidence(f"{o.name}: line {line} is not CSV: {_said(rejected[1], root)}: {ADVICE}")
+        what = f"{o.name}: line {line} is not CSV"
+        raise InvalidEvidence(f"{what}: {_said(rejected[1], root)}: {ADVICE}", f"{what}: {ADVICE}")
 
 
 def _newlines(path: Path, end: int) -> int:
@@ -476,15 +511,15 @@ def _first(
     return Fault(" or ".join(rules[place].columns), rules[place].saying, row, identity, shown_values[place])
 
 
-def _place(root: Path, o: Located, fault: Fault) -> str:
-    """The line of JSON Lines, else the row, and the detection."""
-    place = f"row {fault.row}"
-    if o.format == "json":
-        lines = (number for number, _ in _lines(root / o.name))
-        place = f"line {next(itertools.islice(lines, fault.row - 1, None), fault.row)}"
-    return place + (f" (detection {shown(fault.detection)})" if fault.detection else "")
+def _place(root: Path, o: Located, row: int) -> str:
+    """The line of JSON Lines, else the row."""
+    if o.format != "json":
+        return f"row {row}"
+    lines = (number for number, _ in _lines(root / o.name))
+    return f"line {next(itertools.islice(lines, row - 1, None), row)}"
 
 
-def _wrong(fault: Fault) -> str:
-    said = f"'{shown(fault.value)}' {fault.saying}" if fault.value and fault.saying else "is empty"
-    return f"{fault.column} {said}"
+def _wrong(fault: Fault, told: str | None = None) -> str:
+    """What is wrong with a value; `told` is said in its place."""
+    value = f"'{shown(fault.value or '')}' " if told is None else told
+    return f"{fault.column} {f'{value}{fault.saying}' if fault.value and fault.saying else 'is empty'}"

@@ -5,6 +5,7 @@
     ├── InvalidInput       exit 2   the request, the settings or the evidence are wrong
     │   ├── InvalidRequest            the window, the audience, a path
     │   ├── InvalidEvidence           an evidence object, one of its rows or columns
+    │   │   └── Changed                   one that changed while it was read
     │   └── InvalidSettings           registry, dataset, issuer, law, template, key or certificate
     └── Unavailable        exit 3   could not be checked: an authority or a store did not answer
         ├── Unreadable                a PDF is none, or holds more than is read
@@ -15,6 +16,8 @@ A message is one printable line: what is wrong, where (file, row, column or fiel
 
 import errno
 import os
+import traceback
+from pathlib import Path
 
 # What the operating system says of a name, a kind of file or a permission: another name is the remedy.
 _NAMED = frozenset(
@@ -44,12 +47,17 @@ _LONGEST_REASON = 300
 
 
 class ExhibitError(Exception):
-    """An error with a message for people and an exit status for scripts."""
+    """An error with a message for people and an exit status for scripts.
+
+    `public` is the message without what a row of evidence holds: values and ids are for the operator's own terminal,
+    and neither for logs nor for what others are told.
+    """
 
     exit_status = 3
 
-    def __init__(self, message: str) -> None:
-        super().__init__("".join(map(_printable, " ".join(message.split()))))
+    def __init__(self, message: str, public: str | None = None) -> None:
+        super().__init__(_one_line(message))
+        self.public = str(self) if public is None else _one_line(public)
 
 
 class CheckFailed(ExhibitError):
@@ -70,6 +78,10 @@ class InvalidRequest(InvalidInput):
 
 class InvalidEvidence(InvalidInput):
     """An evidence object, one of its rows or one of its columns is wrong."""
+
+
+class Changed(InvalidEvidence):
+    """An evidence object changed while it was read: to read it again may end well."""
 
 
 class InvalidSettings(InvalidInput):
@@ -122,6 +134,19 @@ def of_system(error: OSError) -> ExhibitError:
 def advice(error: OSError) -> str:
     """What to do about what the operating system refused."""
     return _ADVICE.get(error.errno or 0, "name another" if error.errno in _NAMED else "run again")
+
+
+def trace(error: BaseException) -> list[str]:
+    """Where an error of ours came from, for a log: its kind and the lines of code, without what it says."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [
+        type(error).__name__,
+        *(f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in frames),
+    ]
+
+
+def _one_line(text: str) -> str:
+    return "".join(map(_printable, " ".join(text.split())))
 
 
 def _printable(character: str) -> str:

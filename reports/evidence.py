@@ -69,8 +69,8 @@ _LOGS = (
 class Located:
     """An evidence object before it is pinned: where it lies and what its name says of it.
 
-    `state` tells one content from another as far as a listing can: the entity tag in S3, in a folder the instant of
-    the last change, in nanoseconds.
+    `state` tells whether it was written to, be it with the same bytes: in S3 the entity tag, the second of the write
+    and, where that is not long ago, the version; in a folder the inode and the instant of its last change.
     """
 
     name: str
@@ -419,7 +419,7 @@ class FolderEvidence:
                 raise InvalidEvidence(f"{name}: {problem}")
         found = entry.stat()
         located = locate(name, found.st_size)
-        return located and replace(located, state=str(found.st_mtime_ns))
+        return located and replace(located, state=f"{found.st_ino} {found.st_ctime_ns} {found.st_mtime_ns}")
 
     def names(self) -> tuple[str, ...]:
         """The name of every file of either layout's folder, whether or not it is evidence; links are not followed."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from reports import faults
-from reports.errors import InvalidEvidence, Unavailable
+from reports.errors import Changed, InvalidEvidence, Unavailable
 from reports.evidence import (
     LAYOUTS,
     NEITHER,
@@ -30,8 +32,13 @@ from reports.evidence import (
 AT_ONCE = 10  # as many connections as botocore keeps
 CHUNK = 2**20
 COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # what Athena passes over without a word
+UNSETTLED = timedelta(seconds=5)
 MISSING = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 CHANGED = frozenset({"412", "PreconditionFailed"})
+
+
+def _no_end() -> float:
+    return math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +47,16 @@ class S3Evidence:
 
     Permissions: `s3:ListBucket` on the bucket, `s3:GetObject` and `s3:GetObjectVersion` on its objects below the
     prefix, `kms:Decrypt` on the key that encrypts them, if any.
+
+    `deadline` gives the seconds that are left for reading. Where the bucket keeps no versions, an object that is
+    written to twice in the second of its delivery, and is then as it was, is not told from one that stayed so.
     """
 
     client: Any
     bucket: str
     prefix: str = ""
+    deadline: Callable[[], float] = _no_end
+    _recent: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def tops(self) -> tuple[str, ...]:
         """The names directly below the prefix, in order; those of folders end in `/`."""
@@ -63,7 +75,7 @@ class S3Evidence:
     def list(self, only: Collection[str] | None = None) -> tuple[Located, ...]:
         """Every evidence object, in the order of the names; or those that are there of some that a briefing records.
 
-        It is as of now; `state` is the entity tag. Raises `InvalidEvidence` where neither layout is present, and for
+        It is as of now. Raises `InvalidEvidence` where neither layout is present, and for
         what is in its place but cannot be read or would be left out unnoticed. Of some, what else is there does not
         matter.
         """
@@ -78,7 +90,8 @@ class S3Evidence:
         if not found:
             raise InvalidEvidence(f"s3://{self.bucket}/{self.prefix}: {NEITHER}")
         _check_folders(o.name for o in found)
-        return found
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return tuple(pool.map(self._told_apart, found))
 
     def pin(self, objects: Iterable[Located]) -> tuple[EvidenceObject, ...]:
         """Digest objects as they are now, in the order given, several at once.
@@ -145,12 +158,28 @@ class S3Evidence:
             return None
         if listed.get("StorageClass") in COLD:
             raise InvalidEvidence(f"{name}: is in cold storage: restore it as a copy, or take it away")
-        return replace(located, state=listed["ETag"])
+        written = listed["LastModified"]
+        if datetime.now(UTC) - written < UNSETTLED:
+            self._recent.add(name)
+        return replace(located, state=f"{listed['ETag']} {written:%Y-%m-%dT%H:%M:%SZ}")
+
+    def _told_apart(self, located: Located) -> Located:
+        """What was written to lately, with its version: S3 tells the second, in which it may be written to again."""
+        if located.name not in self._recent:
+            return located
+        with self._translated(located.name):
+            try:
+                head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + located.name)
+            except ClientError as error:
+                if faults.code(error) in MISSING:
+                    return located  # which the next listing tells
+                raise
+        return replace(located, state=f"{located.state} {head.get('VersionId')}")
 
     def _pin(self, located: Located) -> EvidenceObject:
         found = self._digested(located.name)
         if found is None:
-            raise InvalidEvidence(f"{located.name}: cannot be read: it is no longer there")
+            raise Changed(f"{located.name}: cannot be read: it is no longer there")
         return found
 
     def _digested(self, name: str) -> EvidenceObject | None:
@@ -166,9 +195,7 @@ class S3Evidence:
                 if faults.code(error) in MISSING:
                     return None
                 if faults.code(error) in CHANGED:
-                    raise InvalidEvidence(
-                        f"{name}: changed while it was read: wait until it is delivered"
-                    ) from None
+                    raise Changed(f"{name}: changed while it was read: wait until it is delivered") from None
                 raise
         return EvidenceObject(name, digest, head["ContentLength"], None if version == "null" else version)
 
@@ -198,6 +225,10 @@ class S3Evidence:
         digest = hashlib.sha256()
         for chunk in body.iter_chunks(CHUNK):
             digest.update(chunk)
+            if self.deadline() <= 0:
+                raise Unavailable(
+                    f"{name}: time was up before it was read: run again, or deliver it with a SHA-256"
+                )
         return digest.hexdigest()
 
     def _get(self, name: str, **how: Any) -> Any:

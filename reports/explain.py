@@ -110,7 +110,11 @@ def _chain(figure: Printed, record: Record, located: Iterable[tuple[Subject, Loc
     earliest = min((each.day for _, each in located), default=record.window.first)
     windows = list(_windows(figure.question, figure.row, record.window, earliest))
     days = Window(min(each.first for each in windows), max(each.last for each in windows))
-    names = {figure.question, *("history" for each in windows if each.first < record.window.first)}
+    names = {
+        figure.question,
+        *("history" for each in windows if each.first < record.window.first),
+        *("tallies" for each in windows if record.window.first <= each.last),
+    }
     asked = tuple(each for each in predicate.questions if each.name in names)
     behind = (pinned for pinned, each in located if any(_is_behind(each, window) for window in windows))
     return Chain(figure, asked, file, days, tuple(behind))

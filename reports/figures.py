@@ -15,6 +15,7 @@ from typing import Any
 
 _SCALES = ((10**9, "billion"), (10**6, "million"))
 _NEAR = Fraction(2, 100)
+_ROUNDED_FROM = 10_000  # below, every digit is as easy to read as a hedge
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +93,15 @@ def counted(count: int, one: str, many: str) -> str:
     return f"{exact(count)} {agree(count, one, many)}"
 
 
-def more_than(value: int | Fraction) -> str:
-    """Rounded down to three significant digits, or to a whole number: `more than 28.8 million`."""
-    unit = _unit(value, 3)
-    rounded = value // unit * unit
-    return _worded(rounded) if rounded == value else f"more than {_worded(rounded)}"
+def more_than(value: int) -> str:
+    """Rounded down to three significant digits: `more than 28.8 million`; below 10,000, every digit."""
+    return exact(value) if value < _ROUNDED_FROM else _rounded_down(value)
 
 
 def nearly(value: int) -> str:
     """Rounded up to two significant digits where that adds at most 2 %: `nearly 25,000`; else as `more_than`."""
+    if value < _ROUNDED_FROM:
+        return exact(value)
     unit = _unit(value, 2)
     rounded = -(-value // unit) * unit
     if rounded == value:
@@ -116,12 +117,18 @@ def percent(share: Fraction) -> str:
 
 def multiple(ratio: Fraction) -> str:
     """A ratio of two counts: `about 3.2 times`, `more than 749 times`; never rounded to nothing."""
-    return f"{more_than(ratio) if ratio >= 10 else _to_a_tenth(ratio)} times"
+    return f"{_rounded_down(ratio) if ratio >= 10 else _to_a_tenth(ratio)} times"
 
 
 def hedged(hedge: str) -> Callable[[int], str]:
     """A figure published by others, in their hedge: `more than 13 million`."""
     return lambda value: _worded(value) if hedge == "exactly" else f"{hedge} {_worded(value)}"
+
+
+def _rounded_down(value: int | Fraction) -> str:
+    unit = _unit(value, 3)
+    rounded = value // unit * unit
+    return _worded(rounded) if rounded == value else f"more than {_worded(rounded)}"
 
 
 def _unit(value: int | Fraction, digits: int) -> int:

@@ -83,7 +83,7 @@ READABLE: Mapping[type, tuple[str, ...]] = {
     datetime: (*_DAY, "hour", "minute"),
     Grouped: ("grouper", "list"),
     LoopContext: (*_LOOP, *_FROM_END, "first", "last", "length", "previtem", "nextitem"),
-    Printed: ("receipt",),
+    Printed: ("receipt", "hedged"),
     Quantity: ("value", "unit"),
 }
 

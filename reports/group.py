@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import unicodedata
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -55,7 +57,7 @@ class Activity:
     """What detections add up to, exactly; instants are naive UTC.
 
     `output_tokens` is None where no detection gives any. `by_…` are in the order of their keys for days and
-    confidence, else of exchanges, largest first; a None key stands for detections that name none.
+    confidence, else of exchanges, largest first; a None key, which comes last, stands for detections that name none.
     `busiest_tenth` is the part of the exchanges that the busiest tenth of the accounts, rounded up, carried.
     """
 
@@ -91,17 +93,47 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
+class OnRecord:
+    """A campaign as a whole: its exchanges in all evidence up to the window's end, and what was published of it.
+
+    `preceding` are those of its exchanges that the window before held. It has detections in the evidence, or in the
+    window, or is known from publications alone. The name in `entry` is one that no other campaign on record has.
+    """
+
+    campaign_id: str
+    entry: Entry
+    exchanges: int
+    preceding: int
+    in_evidence: bool
+    in_window: bool
+
+    @property
+    def least(self) -> int:
+        """The fewest exchanges that are on record of it."""
+        published = self.entry.published
+        return max(self.exchanges, published.least_exchanges if published else 0)
+
+    @property
+    def most(self) -> int:
+        """The most exchanges that what is on record of it can stand for."""
+        published = self.entry.published
+        return max(self.exchanges, published.most_exchanges if published else 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     """A campaign of the window.
 
-    `preceding` is what the window of the same length before it held; `rank` is its place by exchanges among
-    `known` campaigns: those of the window, of all evidence before it, and of the registry's publications.
+    `preceding` is what the window of the same length before it held. `whole` is what is on record of it, and `rank` its
+    place by that among `known` campaigns: those of all evidence up to the window's end, and of the registry's
+    publications. One that is as large, or may be, goes before it.
     """
 
     campaign_id: str
     entry: Entry
     activity: Activity
     preceding: Tally
+    whole: OnRecord
     rank: int
     known: int
 
@@ -116,11 +148,16 @@ class Campaigns:
     """All that a window's evidence adds up to.
 
     `standings` numbers delivered rows by what became of them, `delivered_exchanges` adds up the exchanges on them;
-    `each_account` is empty where nobody asked for it.
+    `each_account` is empty where nobody asked for it. `record` are all campaigns on record, the largest first;
+    `unattributed_before` is what belonged to none in the window before, and `unattributed_whole` the exchanges that do
+    in all evidence up to the window's end.
     """
 
     campaigns: tuple[Campaign, ...]
+    record: tuple[OnRecord, ...]
     unattributed: Activity | None
+    unattributed_before: Tally
+    unattributed_whole: int
     preceding: Tally
     by_day: tuple[Tally, ...]
     by_confidence: tuple[Tally, ...]
@@ -139,16 +176,29 @@ def group(evidence: Evidence, registry: Registry) -> Campaigns:
     history = evidence.history.rows if evidence.history else ()
     activities = {key: _activity(of) for key, of in _by_campaign(rows).items()}
     total = next((r for r in rows["total"] if r["all_campaigns"] and r["standing"] == "tallied"), None)
-    sizes = _sizes(activities, history, registry)
+    before = _before(history)
+    record = _record(activities, before, registry)
+    sizes = sorted(each.most for each in record)
     found = [
-        Campaign(key, registry.entry(key), activity, _preceding(history, key), *_rank(key, activity, sizes))
-        for key, activity in activities.items()
-        if key is not None
+        Campaign(
+            whole.campaign_id,
+            whole.entry,
+            activities[whole.campaign_id],
+            _of(before, whole.campaign_id).preceding,
+            whole,
+            rank=len(record) - bisect_left(sizes, whole.least),  # those as large or larger, and itself
+            known=len(record),
+        )
+        for whole in record
+        if whole.in_window
     ]
     return Campaigns(
         campaigns=tuple(sorted(found, key=lambda c: (-c.activity.exchanges, c.campaign_id))),
+        record=record,
         unattributed=activities.get(None),
-        preceding=_preceding(history, None),
+        unattributed_before=_of(before, None).preceding,
+        unattributed_whole=_whole(activities, before, None),
+        preceding=_preceding((row for row in history if row["all_campaigns"]), None),
         by_day=_by_day(r for r in rows["day"] if r["all_campaigns"] and r["standing"] == "tallied"),
         by_confidence=_by_confidence(rows["confidence"], [r for r in rows["account"] if r["all_campaigns"]]),
         detectors=_detectors(rows["confidence"]),
@@ -212,7 +262,7 @@ def _by_day(rows: Iterable[Row]) -> tuple[Tally, ...]:
 
 
 def _ranked(rows: Iterable[Row], key: str) -> tuple[Tally, ...]:
-    return tuple(sorted(_tallies(rows, key), key=lambda t: (-t.exchanges, t.key is None, t.key or "")))
+    return tuple(sorted(_tallies(rows, key), key=lambda t: (t.key is None, -t.exchanges, t.key or "")))
 
 
 def _by_confidence(bands: Sequence[Row], accounts: Sequence[Row]) -> tuple[Tally, ...]:
@@ -261,32 +311,73 @@ def _account(row: Row) -> Account:
     )
 
 
-def _preceding(history: Iterable[Row], campaign_id: str | None) -> Tally:
-    """A campaign's tally in the preceding window; None stands for all detections together."""
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What the days before the window held of a campaign: all of them, and those of the preceding window."""
+
+    exchanges: int
+    preceding: Tally
+
+
+def _before(history: Iterable[Row]) -> dict[str | None, _Before]:
+    """What came before, by campaign; None stands for what is attributed to none."""
+    found: defaultdict[str | None, list[Row]] = defaultdict(list)
     for row in history:
-        everything = row["all_campaigns"] if campaign_id is None else row["campaign_id"] == campaign_id
-        if everything and row["preceding"]:
-            return Tally(campaign_id, row["exchanges"], row["accounts"], row["detections"])
-    return Tally(campaign_id, 0, 0, 0)
+        if not row["all_campaigns"]:
+            found[row["campaign_id"]].append(row)
+    return {
+        key: _Before(sum(r["exchanges"] for r in rows if r["all_days"]), _preceding(rows, key))
+        for key, rows in found.items()
+    }
 
 
-def _sizes(
-    activities: Mapping[str | None, Activity], history: Iterable[Row], registry: Registry
-) -> dict[str, int]:
-    """The most exchanges on record of each campaign: up to the window's end in evidence, or published."""
-    sizes: dict[str, int] = defaultdict(int)
-    for row in history:
-        if row["campaign_id"] is not None and row["all_days"]:
-            sizes[row["campaign_id"]] += row["exchanges"]
-    for key, activity in activities.items():
-        if key is not None:
-            sizes[key] += activity.exchanges
-    for entry in registry.campaigns:
-        if entry.published:
-            sizes[entry.campaign_id] = max(sizes[entry.campaign_id], entry.published.most_exchanges)
-    return sizes
+def _of(before: Mapping[str | None, _Before], key: str | None) -> _Before:
+    return before.get(key, _Before(0, Tally(key, 0, 0, 0)))
 
 
-def _rank(key: str, activity: Activity, sizes: Mapping[str, int]) -> tuple[int, int]:
-    larger = sum(size >= activity.exchanges for other, size in sizes.items() if other != key)
-    return larger + 1, len(sizes)
+def _preceding(rows: Iterable[Row], key: str | None) -> Tally:
+    """The tally of the preceding window, of one campaign's rows or of those of all detections together."""
+    row = next((row for row in rows if row["preceding"]), None)
+    return Tally(key, row["exchanges"], row["accounts"], row["detections"]) if row else Tally(key, 0, 0, 0)
+
+
+def _record(
+    activities: Mapping[str | None, Activity], before: Mapping[str | None, _Before], registry: Registry
+) -> tuple[OnRecord, ...]:
+    """The campaigns of all evidence up to the window's end and of publications, the largest first."""
+    published = {entry.campaign_id for entry in registry.campaigns if entry.published}
+    ids = sorted(each for each in {*activities, *before, *published} if each is not None)
+    found = (
+        OnRecord(
+            entry.campaign_id,
+            entry,
+            _whole(activities, before, entry.campaign_id),
+            _of(before, entry.campaign_id).preceding.exchanges,
+            entry.campaign_id in before or entry.campaign_id in activities,
+            entry.campaign_id in activities,
+        )
+        for entry in _told_apart([registry.entry(each) for each in ids])
+    )
+    return tuple(sorted(found, key=lambda each: (-each.most, each.campaign_id)))
+
+
+def _whole(
+    activities: Mapping[str | None, Activity], before: Mapping[str | None, _Before], key: str | None
+) -> int:
+    """The exchanges of a campaign, or of none, in all evidence up to the window's end."""
+    return _of(before, key).exchanges + (activities[key].exchanges if key in activities else 0)
+
+
+def _told_apart(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries by names of their own: those that share one, whatever its capitals and spaces, get their id beside it."""
+    uses = Counter(_folded(entry.name) for entry in entries)
+    return [
+        entry.model_copy(update={"name": f"{entry.name} ({entry.campaign_id})"})
+        if uses[_folded(entry.name)] > 1
+        else entry
+        for entry in entries
+    ]
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

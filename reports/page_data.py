@@ -18,7 +18,19 @@ from markupsafe import Markup
 
 from reports.attach import evidence_root, subjects
 from reports.collect import Evidence
-from reports.compose import Briefing, Detector, Earlier, Finding, Line, Part, Period
+from reports.compose import (
+    Besides,
+    Briefing,
+    Detector,
+    Earlier,
+    Finding,
+    FindingGroup,
+    Known,
+    Line,
+    Matter,
+    Part,
+    Period,
+)
 from reports.evidence import EvidenceObject
 from reports.figures import Quantity
 from reports.query import Answer
@@ -31,12 +43,14 @@ from reports.registry import (
     Dataset,
     Element,
     Entry,
+    Group,
     Issuer,
     KnownDetector,
     Law,
     Published,
     Registry,
     Required,
+    Version,
 )
 from reports.resolve import Window
 
@@ -46,29 +60,42 @@ SCALARS = (type(None), bool, int, float, Fraction, str, date, datetime)
 TOLD: Mapping[type, tuple[str, str]] = {
     Briefing: (
         "briefing",
-        "audience as_of number edition supersedes register parts told untold unattributed total attributed days "
-        "preceding periods daily sensitivity detectors earlier findings standings delivered gaps gap_count "
+        "audience as_of number edition supersedes register parts told untold unattributed unattributed_days total "
+        "attributed active_days days preceding besides periods period_days peak daily sensitivity detectors found "
+        "record record_told record_untold earlier findings groups matters standings delivered gaps gap_count "
         "settling_days settled comparable campaign_count object_count edition_number entry_count techniques "
         "synthetic title evidence",
     ),
     Part: (
         "campaign",
         "campaign_id name entry operator withheld exchanges accounts detections output_tokens active_days first_seen "
-        "last_seen share by_day by_capability by_detector by_network by_country by_confidence peak most_accounts "
-        "busiest_tenth concentration preceding growth rank known largest_on_record",
+        "last_seen share whole by_day by_capability by_detector by_network by_country by_confidence peak most_accounts "
+        "busiest_tenth concentration preceding growth rank known ahead published on_record "
+        "known_larger largest_on_record",
     ),
     Line: ("line", "key exchanges accounts detections share"),
-    Period: ("period", "first last exchanges accounts gap"),
+    Period: ("period", "first last days exchanges accounts missing gap with_year"),
     Detector: ("detector", "name version exchanges detections by_band"),
-    Finding: ("finding", "element evidence"),
+    Finding: ("finding", "element evidence lacking"),
+    FindingGroup: ("group of findings", "group findings lacking"),
+    Matter: ("matter", "required evidence"),
     Earlier: ("earlier campaign", "name published exchanges accounts"),
+    Known: (
+        "campaign on record",
+        "name operator in_window exchanges published published_exchanges published_accounts",
+    ),
+    Besides: (
+        "what else is on record",
+        "unattributed_before unattributed_whole others others_before others_whole total_whole",
+    ),
     Head: ("register", "entries sha256"),
     Evidence: ("evidence", "settling_days since objects answers gaps"),
     EvidenceObject: ("evidence object", "name sha256 size version"),
     Answer: ("answer", "question engine engine_version execution_id sql_sha256 result_sha256"),
     Entry: (
         "entry",
-        "campaign_id name objective attribution techniques methods actions response published law",
+        "campaign_id name objective attribution techniques methods actions response published law definitions "
+        "assessment",
     ),
     Attribution: (
         "attribution",
@@ -78,7 +105,7 @@ TOLD: Mapping[type, tuple[str, str]] = {
     Action: ("action", "date action"),
     Published: (
         "published figure",
-        "exchanges exchanges_hedge accounts accounts_hedge disclosed source",
+        "exchanges exchanges_hedge accounts accounts_hedge first last disclosed source",
     ),
     KnownDetector: ("detector on record", "name strengths weaknesses"),
     Dataset: ("dataset", "synthetic title description"),
@@ -86,9 +113,14 @@ TOLD: Mapping[type, tuple[str, str]] = {
         "issuer",
         "name unit address contact addressee signatory logo logo_alt marking colours",
     ),
-    Law: ("law", "citation status title elements assessment_title assessment"),
-    Element: ("element", "id text plain excludes"),
-    Required: ("matter", "id text answered_by"),
+    Law: (
+        "law",
+        "citation status title version stage note groups definitions elements assessment_title assessment",
+    ),
+    Version: ("version", "text date"),
+    Group: ("group", "id logic text plain"),
+    Element: ("element", "id text plain excludes group"),
+    Required: ("required matter", "id text answered_by plain note"),
 }
 
 
@@ -101,9 +133,10 @@ class Record:
 
 
 class Printed(Markup):
-    """A figure as it stands on the page; `receipt` is its id in the ledger."""
+    """A figure as it stands on the page; `receipt` is its id in the ledger, `hedged` whether it is rounded."""
 
     receipt: str
+    hedged: bool
 
 
 def page_data(briefing: Briefing) -> dict[str, Any]:

@@ -48,13 +48,15 @@ Progress = Callable[[str, int, int], None]
 class Request:
     """What is asked for: a window in words, an audience, and the instant (aware) at which it is asked.
 
-    A request with an `id` is published once, whatever changes between its runs.
+    A request with an `id` is published once, whatever changes between its runs. An `addressee` takes the place of the
+    settings' own.
     """
 
     window: str
     audience: Audience
     as_of: datetime
     id: str | None = None
+    addressee: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +97,28 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     progress("resolve", 0, 0)
     window = resolve(request.window, request.as_of)
     inquiry = Inquiry(window, request.as_of, house.settling_days, request.audience == "regulator")
-    number = report_number(window, request.audience)
-    if request.id and (published := published_for(house.store, number, request.id)):
+    own = report_number(window, request.audience)
+    if request.id and (published := published_for(house.store, own, request.id)):
         return kept(house.store, published)
+    settings = addressed(house.settings, request.audience, request.addressee)
+    number = report_number(
+        window, request.audience, other_addressee(house.settings, settings, request.audience)
+    )
     head = settle(house.store)
     before = latest(house.store, number)
     with ThreadPoolExecutor(1) as beside:
         evidence = collect(inquiry, house.engine, house.source, _first(progress, beside))
     progress("group", 0, 0)
-    campaigns = group(evidence, house.settings.registry)
+    campaigns = group(evidence, settings.registry)
     progress("compose", 0, 0)
     briefing = compose(
         window,
         evidence,
         campaigns,
         request.audience,
-        settings=house.settings,
+        settings=settings,
         as_of=request.as_of,
+        number=number,
         edition=before.edition + 1 if before else 1,
         supersedes=before.name if before else None,
         register=head,
@@ -182,6 +189,12 @@ def addressed(settings: Settings, audience: Audience, addressee: str | None) -> 
     except ValidationError as error:
         why = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise InvalidRequest(f"addressee {addressee!r}: {why}") from None
+
+
+def other_addressee(own: Settings, settings: Settings, audience: Audience) -> str | None:
+    """The addressee of settings, unless it is the operator's own."""
+    addressee = settings.issuer.addressee.get(audience)
+    return None if addressee == own.issuer.addressee.get(audience) else addressee
 
 
 def marked(settings: Settings, marking: str | None) -> Settings:

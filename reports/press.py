@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from reports.errors import ExhibitError, InvalidSettings
+from reports.errors import ExhibitError, InvalidEvidence, InvalidSettings
 from reports.requests import Request
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from reports.assets import Resources
     from reports.deployed import Deployed
     from reports.pipeline import House, Progress, Signing
-    from reports.query import Answer, QueryEngine, Question
+    from reports.query import Answer, Inquiry, QueryEngine, Question
+
+MOST_COPIED = 200_000_000  # bytes of evidence, which a function's folder for temporary files holds
+LEAST_TIME = 60.0  # seconds in which a copy is made and asked
 
 
 @dataclass(slots=True)
@@ -45,10 +48,15 @@ class AthenaPress:
         """Publish as `reports.deliver.Press` says."""
         from reports import pipeline
 
-        asked = pipeline.Request(request.window, request.audience, request.instant, request.id)
+        asked = pipeline.Request(
+            request.window, request.audience, request.instant, request.id, request.addressee
+        )
         with TemporaryDirectory(prefix="exhibit-") as folder:
             house = self._house(request, Path(folder))
-            return pipeline.publish(asked, house, self._signing(), self.progress)
+            try:
+                return pipeline.publish(asked, house, self._signing(), self.progress)
+            except InvalidEvidence as error:
+                raise self._placed(request, error) from None
 
     def published(self, request: Request) -> Receipt | None:
         """The receipt of the briefing, if it was published for this request."""
@@ -62,25 +70,54 @@ class AthenaPress:
     def stop(self, request: Request) -> None:
         """Meet the query that may still run for a request, and cancel it."""
         from reports.collect import collect
-        from reports.query import Inquiry
-        from reports.resolve import resolve
 
         self.deadline = lambda: 0.0
         engine = self._engine(request)
         try:
-            window = resolve(request.window, request.instant)
-            days = self.parts.environment.settling_days
-            inquiry = Inquiry(window, request.instant, days, request.audience == "regulator")
-            collect(inquiry, engine, engine.source, lambda *_: None)
+            collect(self._inquiry(request), engine, engine.source, lambda *_: None)
         except ExhibitError:
             engine.cancel()
+
+    def _placed(self, request: Request, refused: InvalidEvidence) -> InvalidEvidence:
+        """What is wrong with the evidence by object, row and column, which Athena does not say.
+
+        A copy of the window's objects is asked the same, where they are few enough and there is time; what was refused
+        for another reason is told as it was.
+        """
+        from reports.collect import collect
+        from reports.evidence import FolderEvidence
+        from reports.query_duckdb import DuckDBEngine
+
+        source, inquiry = self._engine(request).source, self._inquiry(request)
+        try:
+            listed = [o for o in source.list() if inquiry.reads(o)]
+            if sum(o.size for o in listed) > MOST_COPIED or self.deadline() < LEAST_TIME:
+                return refused
+            with TemporaryDirectory(prefix="exhibit-") as copy:
+                source.fetch(source.pin(listed), Path(copy))
+                folder = FolderEvidence(Path(copy))
+                collect(inquiry, DuckDBEngine(folder), folder, lambda *_: None)
+        except InvalidEvidence as found:
+            return found
+        except ExhibitError:
+            return refused
+        return refused
+
+    def _inquiry(self, request: Request) -> Inquiry:
+        from reports.query import Inquiry
+        from reports.resolve import resolve
+
+        window = resolve(request.window, request.instant)
+        days = self.parts.environment.settling_days
+        return Inquiry(window, request.instant, days, request.audience == "regulator")
 
     def _engine(self, request: Request) -> Any:
         from reports.evidence_s3 import S3Evidence
         from reports.query_athena import AthenaEngine
 
         environment = self.parts.environment
-        source = S3Evidence(self.parts.client("s3"), environment.evidence_bucket, environment.evidence_prefix)
+        place = environment.evidence_bucket, environment.evidence_prefix
+        source = S3Evidence(self.parts.client("s3"), *place, deadline=self.deadline)
         return AthenaEngine(
             self.parts.client("athena"),
             environment.workgroup,
@@ -91,7 +128,7 @@ class AthenaPress:
         )
 
     def _house(self, request: Request, folder: Path) -> House:
-        from reports.pipeline import House, addressed, marked, read_settings
+        from reports.pipeline import House, marked, read_settings
 
         engine = self._engine(request)
         resources = self._resources(folder)
@@ -99,7 +136,7 @@ class AthenaPress:
         return House(
             engine=_Counted(engine, self),
             source=engine.source,
-            settings=addressed(settings, request.audience, request.addressee),
+            settings=settings,
             resources=resources,
             store=self.parts.briefings,
             pseudonym_key=self._pseudonym_key(),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from reports.errors import InvalidEvidence
 from reports.evidence import Layout, Located
@@ -34,7 +34,8 @@ class Question:
 
     `delivered` bounds the partitions (updates land after the days that they are about), `about` the days of activity;
     `as_of` (aware) is the instant of the request, after which nothing can have been revised. `leading` are the values
-    that `NAME.cells.sql` takes before the days, `last` those that `NAME.sql` takes; days are ISO dates.
+    that `NAME.cells.sql` takes before the days, `last` those that `NAME.sql` takes; days are ISO dates. It is asked of
+    the objects with the names in `listed` alone, or of all that there are.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Question:
     as_of: datetime
     leading: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
+    listed: frozenset[str] | None = None
 
     @property
     def of_latest(self) -> tuple[str, ...]:
@@ -57,6 +59,8 @@ class Question:
 
     def reads(self, located: Located) -> bool:
         """Whether it is asked of an object; in the flat layout, revisions stay in their event day."""
+        if self.listed is not None and located.name not in self.listed:
+            return False
         return located.day in (self.about if located.layout == "flat" else self.delivered)
 
     @property
@@ -103,6 +107,14 @@ class QueryEngine(Protocol):
         """Answer a question exactly; raises `InvalidEvidence` where the evidence cannot be counted."""
 
 
+@runtime_checkable
+class Locating(Protocol):
+    """An engine that reads the objects itself, and so can tell their rows."""
+
+    def holding(self, name: str, detection: str) -> str:
+        """The rows of an object that hold an id, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """What is asked of the evidence: about a window, at an instant (aware).
@@ -134,13 +146,17 @@ def history(of: Question, earliest: date) -> Question:
     """What each campaign did before the window of a question, since the first day of evidence, `earliest`."""
     before = Window(earliest, of.about.first - timedelta(1))
     delivered = Window(earliest, of.delivered.last)
-    return Question("history", delivered, before, of.as_of, (str(of.about.preceding.first),))
+    return Question(
+        "history", delivered, before, of.as_of, (str(of.about.preceding.first),), listed=of.listed
+    )
 
 
 def overlap(of: Question, earliest: date) -> Question:
     """Which id is in both layouts, among all that a question and its history read."""
     first = min(earliest, of.about.first)
-    return Question("overlap", Window(first, of.delivered.last), Window(first, of.about.last), of.as_of)
+    return Question(
+        "overlap", Window(first, of.delivered.last), Window(first, of.about.last), of.as_of, listed=of.listed
+    )
 
 
 def has_cells(name: str) -> bool:
@@ -216,8 +232,23 @@ def within_64_bits(rows: Sequence[Row]) -> None:
             if (row.get(name) or 0) > LARGEST:
                 raise InvalidEvidence(
                     f"{_largest(rows, name)}: column {column} adds up to {row[name]:,}, more than the {LARGEST:,} that "
-                    "64 bits hold: correct the values that are too large, and deliver the object again"
+                    "64 bits hold: correct the values that are too large, and deliver the object again",
+                    f"{_largest(rows, name)}: column {column} adds up to more than the {LARGEST:,} that 64 bits hold: "
+                    "correct the values that are too large, and deliver the object again",
                 )
+
+
+def of_both(row: Row, flat: str = "", ocsf: str = "") -> InvalidEvidence:
+    """What to say of an id that is in both layouts; `flat` and `ocsf` tell its place in the object of each."""
+    one, other, advice = (
+        row["flat_object"],
+        row["ocsf_object"],
+        "and would count twice: deliver it in one layout",
+    )
+    return InvalidEvidence(
+        f"{one}: detection {row['detection_id']} is in {other} as well, {advice}",
+        f"{one}{flat}: its detection is in {other}{ocsf} as well, {advice}",
+    )
 
 
 def _largest(rows: Sequence[Row], name: str) -> str:

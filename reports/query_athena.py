@@ -86,21 +86,22 @@ class _Execution:
     def failure(self, question: Question) -> ExhibitError:
         """The error of an execution that ended without rows; `Unavailable` where another try may end well."""
         reason = faults.without_account(self.reason or self.error.get("ErrorMessage", "")).rstrip(". ")
-        said = (
-            f"question {question.name}: query {self.id} {self.state.lower()} ({reason or 'no reason given'})"
-        )
+        ended = f"question {question.name}: query {self.id} {self.state.lower()}"
+        said = f"{ended} ({reason or 'no reason given'})"
+        named = _EVIDENCE.search(reason)  # what else the reason says may be a row's
+        ended = f"{ended} ({named[0]})" if named else ended
         if self.state == "CANCELLED":
             if _LIMIT.search(reason):
                 return InvalidSettings(f"{said}: raise the workgroup's limit, or {_READ_LESS[question.name]}")
-            return Unavailable(f"{said}: run again")
+            return Unavailable(f"{said}: run again", f"{ended}: run again")
         category = self.error.get("ErrorCategory")
         if self.error.get("Retryable") or category == SYSTEM:
-            return Unavailable(f"{said}: run again")
+            return Unavailable(f"{said}: run again", f"{ended}: run again")
         if _SETTINGS.search(reason):
             return InvalidSettings(f"{said}: check the tables of the database, and who may read them")
         if category == USER or _EVIDENCE.search(reason):
-            return InvalidEvidence(f"{said}: {_by_row(question)}")
-        return Unavailable(f"{said}: run again")
+            return InvalidEvidence(f"{said}: {_by_row(question)}", f"{ended}: {_by_row(question)}")
+        return Unavailable(f"{said}: run again", f"{ended}: run again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +183,13 @@ class AthenaEngine:
                 failure = execution.failure(question)
                 if waited or not isinstance(failure, Unavailable):
                     raise failure
-        raise Unavailable(f"{failure} (of {TRIES} tries, none ended well)")
+        none = f"(of {TRIES} tries, none ended well)"
+        raise Unavailable(f"{failure} {none}", f"{failure.public} {none}")
 
     def _token_of(self, sql: str, parameters: Sequence[str], located: Sequence[Located], number: int) -> str:
-        evidence = [(o.name, o.size, o.state) for o in located]
+        evidence = [
+            (o.name, o.size, o.state.split(" ")[:2]) for o in located
+        ]  # the version is told for a while only
         place = [self.workgroup, self.database]
         made_of = json.dumps([self.token, place, sql, parameters, evidence, number])
         return hashlib.sha256(made_of.encode()).hexdigest()

@@ -144,6 +144,10 @@ class DuckDBEngine:
         statement = query.statement(question.name, *layouts)
         return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
 
+    def holding(self, name: str, detection: str) -> str:
+        """The rows of an object that hold an id, in words."""
+        return diagnose.holding(self.evidence.root, self.evidence.list(), name, detection)
+
     def _rows(self, question: Question, located: Sequence[Located], progress: Progress) -> tuple[Row, ...]:
         if not query.has_cells(question.name):
             return self._whole(question, located)
@@ -227,7 +231,9 @@ def _hashed(con: duckdb.DuckDBPyConnection, flat: str) -> bool:
 
     Raises `_Irregular` where one needs normalizing or is not legible.
     """
-    distinct = f"select distinct account_id from ({flat}) where account_id <> '' limit {MOST_ACCOUNTS + 1}"
+    distinct = (
+        f"select distinct account_id from ({flat}) where account_id is not null limit {MOST_ACCOUNTS + 1}"
+    )
     con.execute(
         f"create temp table accounts as select hash(account_id) as hash, account_id from ({distinct})"
     )
@@ -235,7 +241,7 @@ def _hashed(con: duckdb.DuckDBPyConnection, flat: str) -> bool:
     hashed = found is not None and found[0] == found[1] <= MOST_ACCOUNTS
     normal, legible = (dialect.of_label(rule, "account_id") for rule in ("normalized", "legible"))
     regular = f"{normal} = account_id and {legible}"
-    if hashed and con.execute(f"from accounts where not ({regular}) limit 1").fetchone():
+    if hashed and con.execute(f"from accounts where not coalesce({regular}, false) limit 1").fetchone():
         raise _Irregular
     return hashed
 

@@ -447,7 +447,8 @@ def header(root: Path, located: Located) -> tuple[str, ...]:
         with (root / located.name).open(encoding="utf-8-sig", errors="replace", newline="") as file:
             names = tuple(next(csv.reader(file, strict=True), ()))
     except (OSError, csv.Error) as error:
-        raise InvalidEvidence(f"{located.name}: line 1 is no CSV header: {error}") from None
+        where = f"{located.name}: line 1 is no CSV header"
+        raise InvalidEvidence(f"{where}: {error}", where) from None
     wanted = _wanted(located.layout)
     if wanted.isdisjoint(names):
         raise InvalidEvidence(f"{located.name}: line 1 names no column of the layout: put a CSV header there")

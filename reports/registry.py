@@ -11,7 +11,7 @@ import datetime as dt
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
@@ -41,13 +41,17 @@ LIKELIHOODS = {
     "very likely": (80, 95),
     "almost certain": (95, 99),
 }
+# The names of MITRE ATLAS, data version 5.6.0; `docs/settings.md` says which of them case study AML.CS0056 lists
 TECHNIQUES = {
+    "AML.T0005.001": "Train Proxy via Replication",
     "AML.T0008.005": "AI Service Proxies",
     "AML.T0021": "Establish Accounts",
-    "AML.T0040": "AI Model Inference API Access",
     "AML.T0024.002": "Extract AI Model",
-    "AML.T0005.001": "Train Proxy via Replication",
+    "AML.T0040": "AI Model Inference API Access",
+    "AML.T0048.002": "Societal Harm",
+    "AML.T0048.003": "User Harm",
     "AML.T0048.004": "AI Intellectual Property Theft",
+    "AML.T0065": "LLM Prompt Crafting",
 }
 
 _CONFIDENCE_WORDS = re.compile(r"\bconfiden(ce|t|tly)\b", re.IGNORECASE)
@@ -160,6 +164,11 @@ Marking = Literal["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TL
 MARKINGS: tuple[Marking, ...] = get_args(Marking)
 
 
+def _left_out(value: Any) -> bool:
+    """Whether a key that came later is not there: the digest of a file that lacks it stays what it was."""
+    return not value
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -203,21 +212,43 @@ class Action(_Strict):
 
 
 class Published(_Strict):
-    """Figures published earlier, printed as they were, with their source."""
+    """Figures published earlier, printed as they were, with their source.
+
+    `first` and `last`, in the file `from` and `to`, are the days that they are about, both included, where known.
+    """
 
     exchanges: Count
     exchanges_hedge: Hedge = "exactly"
     accounts: Count | None = None
     accounts_hedge: Hedge = "exactly"
+    first: Day | None = Field(default=None, alias="from", exclude_if=lambda day: day is None)
+    last: Day | None = Field(default=None, alias="to", exclude_if=lambda day: day is None)
     disclosed: Day
     source: Text
+
+    @model_validator(mode="after")
+    def _days_in_order(self) -> Published:
+        if (self.first is None) != (self.last is None):
+            raise ValueError("from and to go together: write both, or leave both out")
+        if self.first and self.last and not self.first <= self.last <= self.disclosed:
+            raise ValueError("the days are out of order: from, to and disclosed follow one another")
+        return self
+
+    @property
+    def least_exchanges(self) -> int:
+        """The fewest exchanges that the figure can stand for, if its last digit other than 0 was rounded."""
+        less = {"more than": -1, "exactly": 0}.get(self.exchanges_hedge, self._unit)
+        return max(self.exchanges - less, 0)
 
     @property
     def most_exchanges(self) -> int:
         """The most exchanges that the figure can stand for, if its last digit other than 0 was rounded."""
+        return self.exchanges + (self._unit if self.exchanges_hedge in ("more than", "about") else 0)
+
+    @property
+    def _unit(self) -> int:
         digits = str(self.exchanges)
-        unit = int(10 ** (len(digits) - len(digits.rstrip("0"))))
-        return self.exchanges + (unit if self.exchanges_hedge in ("more than", "about") else 0)
+        return int(10 ** (len(digits) - len(digits.rstrip("0"))))
 
 
 class Entry(_Strict):
@@ -238,6 +269,8 @@ class Entry(_Strict):
     response: Text | None = None
     published: Published | None = None
     law: dict[str, Text] = Field(default_factory=dict)
+    definitions: dict[str, Text] = Field(default_factory=dict, exclude_if=_left_out)
+    assessment: dict[str, Text] = Field(default_factory=dict, exclude_if=_left_out)
 
     @model_validator(mode="after")
     def _known_techniques(self) -> Entry:
@@ -323,40 +356,129 @@ class Issuer(_Strict):
 
 
 class Element(_Strict):
-    """An element of a law, in its own words and in plain ones; what `excludes` takes conduct out of it."""
+    """An element of a law, in its own words and in plain ones; what `excludes` takes conduct out of it.
+
+    `group` is the id of the group that says how the element counts.
+    """
 
     id: Identifier
     text: Text
     plain: Text
     excludes: Flag = False
+    group: Identifier | None = Field(default=None, exclude_if=_left_out)
+
+
+Logic = Literal["all of", "any of", "weighed together", "excludes", "where claimed"]
+
+
+class Group(_Strict):
+    """Elements that count together, and how: `text` and `plain` head them, for regulators and for lawmakers.
+
+    all of
+        Each has to hold.
+    any of
+        One that holds is enough.
+    weighed together
+        Factors, none of which is required.
+    excludes
+        What holds takes conduct out of the law.
+    where claimed
+        Each has to hold only where somebody claims it.
+    """
+
+    id: Identifier
+    logic: Logic
+    text: Text
+    plain: Text
+
+
+class Version(_Strict):
+    """The text that the elements of a law are taken from, and its date."""
+
+    text: Text
+    date: Day
 
 
 class Required(_Strict):
-    """Something that a law wants assessed, and the section of a regulator's briefing that answers it; None is a gap."""
+    """Something that a law wants assessed, and the section of a regulator's briefing that answers it; None is a gap.
+
+    `plain` is the same in few words, for lawmakers; `note` says what an answer leaves open, or why there is none.
+    """
 
     id: Identifier
     text: Text
     answered_by: (
         Literal["scale", "targeted", "methods", "who", "law", "actions", "detection", "sensitivity"] | None
     ) = None
+    plain: Text | None = Field(default=None, exclude_if=_left_out)
+    note: Text | None = Field(default=None, exclude_if=_left_out)
 
 
 class Law(_Strict):
-    """A law's elements, as data, so that another law is another file."""
+    """A law's elements, as data, so that another law is another file.
+
+    Without `groups`, elements stand alone, and each that has no evidence is a gap. `definitions` are terms that have to
+    hold before an element counts. `stage` is the latest on record.
+    """
 
     citation: Name
     status: Text
     title: Name
+    version: Version | None = Field(default=None, exclude_if=_left_out)
+    stage: Action | None = Field(default=None, exclude_if=_left_out)
+    note: Text | None = Field(default=None, exclude_if=_left_out)
+    groups: tuple[Group, ...] = Field(default=(), exclude_if=_left_out)
+    definitions: tuple[Element, ...] = Field(default=(), exclude_if=_left_out)
     elements: tuple[Element, ...]
     assessment_title: Text = "What has to be assessed, and where this briefing answers it"
     assessment: tuple[Required, ...] = ()
 
     @model_validator(mode="after")
     def _once_each(self) -> Law:
-        twice = _repeated(element.id for element in self.elements)
-        if twice is not None:
-            raise ValueError(f"element {twice!r} is listed twice: give each an id of its own")
+        listed = (("element", self.in_groups), ("group", self.groups), ("matter", self.assessment))
+        for kind, each in listed:
+            twice = _repeated(one.id for one in each)
+            if twice is not None:
+                raise ValueError(f"{kind} {twice!r} is listed twice: give each an id of its own")
         return self
+
+    @model_validator(mode="after")
+    def _each_in_its_group(self) -> Law:
+        logics = {group.id: group.logic for group in self.groups}
+        if self.definitions and not logics:
+            raise ValueError("definitions: they are printed by group: add groups")
+        for element in self.in_groups:
+            _check_group(element, logics)
+        empty = logics.keys() - {element.group for element in self.in_groups}
+        if empty:
+            raise ValueError(f"group {min(empty)!r} has no element: name it in one, or remove it")
+        return self
+
+    @property
+    def in_groups(self) -> tuple[Element, ...]:
+        """The definitions and the elements."""
+        return (*self.definitions, *self.elements)
+
+    @model_validator(mode="after")
+    def _stage_after_version(self) -> Law:
+        if self.version and self.stage and self.stage.date < self.version.date:
+            raise ValueError("stage: its date is before that of version: correct one of them")
+        return self
+
+
+def _check_group(element: Element, logics: Mapping[str, Logic]) -> None:
+    """Refuse an element whose group is not there, or does not exclude what the element excludes."""
+    if element.group is None:
+        if logics:
+            raise ValueError(f"element {element.id!r}: group: missing: name one of {', '.join(logics)}")
+    elif element.group not in logics:
+        among = f"use one of {', '.join(logics)}" if logics else "add groups"
+        raise ValueError(f"element {element.id!r}: group: there is no group {element.group!r}: {among}")
+    elif element.excludes and logics[element.group] != "excludes":
+        raise ValueError(
+            f"element {element.id!r}: excludes: its group {element.group!r} is {logics[element.group]!r}: "
+            "remove it, or put the element in a group that excludes"
+        )
 
 
 def _texts(value: Any) -> Iterator[str]:

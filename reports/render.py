@@ -30,6 +30,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -131,6 +132,7 @@ def pages_record(resources: Resources, page_size: str) -> dict[str, Any]:
         "fonttools": fontTools.version,
         "pydyf": pydyf.VERSION,
         "weasyprint": weasyprint.__version__,
+        "pycountry": version("pycountry"),
         "pango": f"{made // 10_000}.{made // 100 % 100}.{made % 100}",
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
     }

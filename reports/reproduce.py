@@ -21,7 +21,7 @@ from reports.accounts import AccountTable, check_key, pseudonymised
 from reports.assets import Resources
 from reports.attach import Attachment, as_json, attachments, briefing_data, settings_digests
 from reports.collect import collect
-from reports.compose import Briefing, Settings, compose
+from reports.compose import Briefing, Settings, compose, report_number
 from reports.difference import ABSENT, Difference, differences
 from reports.errors import CheckFailed, Unavailable
 from reports.evidence import EvidenceObject, EvidenceSource, Located
@@ -140,6 +140,13 @@ def recompute(record: Record, reader: Reader, progress: Progress) -> Again:
         return _again(record, means, progress)
 
 
+def _number(record: Record) -> str | None:
+    """The report number, where it is that of a document for the addressee that the record names."""
+    window, audience, addressee = record.window, record.said.audience, record.statement.predicate.addressee
+    number = report_number(window, audience, addressee)
+    return number if number == record.said.report_number else None
+
+
 def _again(record: Record, means: Means, progress: Progress) -> Again:
     predicate = record.statement.predicate
     settings = addressed(means.settings, record.said.audience, predicate.addressee)
@@ -161,6 +168,7 @@ def _again(record: Record, means: Means, progress: Progress) -> Again:
         supersedes=record.said.supersedes,
         register=record.said.head,
         account_table=_account_table(campaigns, record, means.pseudonym_key),
+        number=_number(record),
     )
     html, ledger = typeset(briefing, means.resources, predicate.pages.page_size)
     return Again(briefing, html, tuple(ledger.figures.values()), ledger.coded)

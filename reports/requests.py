@@ -12,23 +12,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from hashlib import sha256
+from heapq import merge
+from itertools import chain, takewhile
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reports.errors import ExhibitError, InvalidRequest, Unavailable
 from reports.resolve import Audience, Window
+from reports.segments import Index, Segments
 from reports.store import Store
 
 State = Literal["requested", "working", "published", "failed"]
 STATES: tuple[State, ...] = ("requested", "working", "published", "failed")
 PageSize = Literal["letter", "a4"]
+ENDED: tuple[State, ...] = ("published", "failed")
 PAGE = 1000  # names that a store is asked for at once: as many as S3 lists
+RECENT = 100  # requests, the newest, that lists look up by name whatever the index says
+RECENT_PAGE = 250  # names, where an index tells of the others
+TRIES = 10
 LONGEST_ADDRESSEE = 200  # characters
 
 _ID = re.compile(
@@ -43,7 +50,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Request:
     """What is asked for. `window` is `FIRST/LAST`, `as_of` an RFC 3339 instant in UTC.
 
-    `requested_by` is `api`, or `schedule` and its name; nothing says which person asked.
+    `requested_by` is `api`, or `schedule` and its name; `subject` is who asked through the API, as the token says it.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -55,6 +62,7 @@ class Request:
     requested_by: str
     addressee: str | None = None
     page_size: PageSize = "letter"
+    subject: str | None = None
 
     def json(self) -> bytes:
         """The request as it is kept."""
@@ -139,23 +147,31 @@ def said(instant: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Requests in four stores, one for each kind of object: requests, attempts, outcomes, idempotency keys."""
+    """Requests in stores, one for each kind of object: requests, attempts, outcomes, idempotency keys.
+
+    With an index, a list looks at the names of the newest requests alone, and `index` has to be called now and then.
+    """
 
     requests: Store
     attempts: Store
     outcomes: Store
     keys: Store
+    segments: Segments | None = None
 
     def create(self, request: Request) -> bool:
         """Create a request; False where it is there already."""
         return self.requests.put({f"{request.id}.json": request.json()})
+
+    def knows(self, key: str) -> bool:
+        """Whether a key stands for a request."""
+        return self.keys.get(_of_key(key)) is not None
 
     def create_once(self, key: str, body_sha256: str, request: Request) -> Request | None:
         """Create the request that a key stands for: this one, if the key is new; None if it came with another body.
 
         The key is written first. Whoever comes with it again, after a crash too, creates the same request.
         """
-        name = f"{sha256(key.encode()).hexdigest()}.json"
+        name = _of_key(key)
         record = json.dumps({"body_sha256": body_sha256, "request": asdict(request)}, indent=2) + "\n"
         if not self.keys.put({name: record.encode()}):
             kept: _Kept = _read(_Kept, self.keys.get(name), f"keys/{name}")
@@ -181,18 +197,101 @@ class Requests:
             raise InvalidRequest(f"requests/{id_}.json is request {request.id}: ask again through the API")
         return request
 
-    def names(self, after: str = "") -> Iterator[Name]:
-        """The names of all requests, or of those that come after an id, the newest first."""
-        stems = (stem(name) for name in _names(self.requests, f"{after}.json" if after else ""))
-        return (name for name in map(Name.parse, stems) if name)
+    def names(self) -> Iterator[Name]:
+        """The names of all requests, the newest first."""
+        index = self.segments.index() if self.segments else None
+        older = () if index is None else merge(index.after(""), index.newest.open)
+        ids = chain(self._newest("", index), older)
+        return (name for name in map(Name.parse, ids) if name)
 
-    def listed(self, after: str, wanted: Callable[[Listed], bool]) -> Iterator[Listed]:
-        """The requests after an id (all of them after `""`) that are wanted, the newest first, by names alone."""
-        outcomes, attempts = _Beside(self.outcomes, after), _Beside(self.attempts, after)
-        for name in self.names(after):
-            listed = Listed(name, _state(outcomes.of(name.id), attempts.of(name.id)))
-            if wanted(listed):
+    def listed(
+        self,
+        after: str,
+        wanted: Callable[[Listed], bool],
+        parts: Collection[str] = (),
+        state: State | None = None,
+    ) -> Iterator[Listed]:
+        """The requests after an id (all of them after `""`) that are wanted, the newest first, by names alone.
+
+        Those whose ids lack one of some `parts`, or that are in another `state`, may be left out before they are looked
+        at.
+        """
+        index = self.segments.index() if self.segments else None
+        for id_, found in chain(self._recent(after, index), self._indexed(after, index, parts, state)):
+            name = Name.parse(id_)
+            if name and wanted(listed := Listed(name, found)):
                 yield listed
+
+    def index(self) -> bool:
+        """Have the index tell of all but the newest requests; False where there is nothing new, or others were quicker.
+
+        Whatever ends it, and whoever calls it at the same time: what is not in the index is looked up by its name.
+        """
+        if self.segments is None:
+            return False
+        index = self.segments.index()
+        recent = list(self._recent("", index))
+        older = dict(recent[RECENT:])
+        if index is not None:
+            older |= {id_: self._state_of(id_) for id_ in index.newest.open}
+        ended = {id_: state for id_, state in older.items() if state in ("published", "failed")}
+        if not ended and len(recent) < 2 * RECENT:
+            return False
+        boundary = recent[RECENT][0] if len(recent) > RECENT else index.newest.boundary if index else ""
+        return bool(boundary) and self.segments.append(index, boundary, [*older.keys() - ended.keys()], ended)
+
+    def announce(self, id_: str) -> None:
+        """Tell the index of a request that is to be created, where it speaks of requests that are newer."""
+        for _ in range(TRIES):
+            index = self.segments.index() if self.segments else None
+            if (
+                self.segments is None
+                or index is None
+                or id_ < index.newest.boundary
+                or id_ in index.newest.open
+            ):
+                return
+            if id_ in index.ended or self.segments.append(
+                index, index.newest.boundary, [*index.newest.open, id_], {}
+            ):
+                return
+        raise Unavailable(f"request {id_} cannot be entered in the index: run again")
+
+    def _newest(self, after: str, index: Index | None) -> Iterator[str]:
+        """The ids of requests after an id, down to those that an index tells of."""
+        end = index.newest.boundary if index else "~"
+        ids = (stem(name) for name in _names(self.requests, f"{after}.json" if after else "", _most(index)))
+        return takewhile(lambda id_: id_ < end, ids) if after < end else iter(())
+
+    def _recent(self, after: str, index: Index | None) -> Iterator[tuple[str, State]]:
+        """The same, each with its state."""
+        most = _most(index)
+        outcomes, attempts = _Beside(self.outcomes, after, most), _Beside(self.attempts, after, most)
+        for id_ in self._newest(after, index):
+            yield id_, _state(outcomes.of(id_), attempts.of(id_))
+
+    def _indexed(
+        self, after: str, index: Index | None, parts: Collection[str], state: State | None
+    ) -> Iterator[tuple[str, State]]:
+        """Those that an index tells of."""
+        if index is None:
+            return
+        still, failed = frozenset(index.newest.open), index.failed
+        some: Iterable[str] = index.after(after)
+        if state in ("requested", "working"):
+            some = ()
+        elif state == "failed":
+            some = sorted(id_ for id_ in failed if id_ > after)
+        for id_ in merge(some, (id_ for id_ in index.newest.open if id_ > after)):
+            if all(part in id_ for part in parts):
+                yield id_, self._state_of(id_) if id_ in still else "failed" if id_ in failed else "published"
+
+    def _state_of(self, id_: str) -> State:
+        """The state of one request; an object is asked for by its name, which takes no list."""
+        for state in ENDED:
+            if self.outcomes.get(f"{id_}.{state}.json") is not None:
+                return state
+        return "requested" if self.attempts.get(f"{id_}.001.json") is None else "working"
 
     def begin(self, id_: str, number: int, instant: datetime, worker: str) -> None:
         """Write down that delivery `number` of a request has begun."""
@@ -242,11 +341,12 @@ class _Beside:
 
     store: Store
     after: str
+    most: int
     _names: Iterator[str] = field(init=False)
     _next: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        self._names = _names(self.store, self.after)
+        self._names = _names(self.store, self.after, self.most)
 
     def of(self, id_: str) -> Sequence[str]:
         """What stands beside a request; the ids must come in their order."""
@@ -259,13 +359,17 @@ class _Beside:
 
 
 def kind_and_message(error: Exception) -> Mapping[str, str]:
-    """An error as it is kept and shown; of a fault of ours, its type alone."""
+    """An error as it is kept and shown, without what a row holds; of a fault of ours, its type alone."""
     if isinstance(error, ExhibitError):
-        return {"kind": type(error).__name__, "message": str(error)}
+        return {"kind": type(error).__name__, "message": error.public}
     return {
         "kind": "InternalError",
         "message": f"internal error: {type(error).__name__}: the log of the function has more",
     }
+
+
+def _of_key(key: str) -> str:
+    return f"{sha256(key.encode()).hexdigest()}.json"
 
 
 def stem(name: str) -> str:
@@ -279,10 +383,14 @@ def _state(outcomes: Sequence[str], attempts: Sequence[str]) -> State:
     return "working" if attempts else "requested"
 
 
-def _names(store: Store, after: str) -> Iterator[str]:
-    while names := store.list("", after, PAGE):
+def _most(index: Index | None) -> int:
+    return PAGE if index is None else min(PAGE, RECENT_PAGE)
+
+
+def _names(store: Store, after: str, most: int) -> Iterator[str]:
+    while names := store.list("", after, most):
         yield from names
-        if len(names) < PAGE:
+        if len(names) < most:
             return
         after = names[-1]
 

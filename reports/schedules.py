@@ -25,8 +25,9 @@ from pydantic import (
     model_validator,
 )
 
-from reports.registry import Day, parse
-from reports.requests import LONGEST_ADDRESSEE, Name, Request, id_of, said
+from reports.registry import Day, Name, parse
+from reports.requests import LONGEST_ADDRESSEE, Request, id_of, said
+from reports.requests import Name as RequestName
 from reports.resolve import NAMED, Audience, Window
 
 FILE = "schedules.yaml"
@@ -73,10 +74,7 @@ class Schedule(BaseModel):
     at: Annotated[time, BeforeValidator(_hour)]
     time_zone: Annotated[str, AfterValidator(_zone)]
     since: Annotated[Day, AfterValidator(_possible)] | None = None
-    addressee: (
-        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_ADDRESSEE)]
-        | None
-    ) = None
+    addressee: Annotated[Name, Field(max_length=LONGEST_ADDRESSEE)] | None = None
     page_size: Literal["letter", "a4"] = "letter"
 
     @model_validator(mode="after")
@@ -120,7 +118,7 @@ def due(schedules: Schedules, at: datetime, settling_days: int) -> tuple[Request
     return tuple(request for schedule in schedules.schedules for request in _of(schedule, at, settling_days))
 
 
-def missing(requests: Iterable[Request], names: Iterable[Name]) -> tuple[Request, ...]:
+def missing(requests: Iterable[Request], names: Iterable[RequestName]) -> tuple[Request, ...]:
     """The requests that nobody has created, the oldest window first.
 
     They are known again by schedule and window, so that a change of its hour asks for nothing a second time.
@@ -131,7 +129,7 @@ def missing(requests: Iterable[Request], names: Iterable[Name]) -> tuple[Request
 
 
 def overdue(
-    requests: Iterable[Request], published: Iterable[Name], at: datetime, grace: timedelta
+    requests: Iterable[Request], published: Iterable[RequestName], at: datetime, grace: timedelta
 ) -> tuple[Request, ...]:
     """The due requests, older than `grace`, whose briefing was not published: not for another request either."""
     there = {(name.audience, str(name.window)) for name in published}

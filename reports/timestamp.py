@@ -17,6 +17,7 @@ from asn1crypto import algos, cms, core, tsp, x509  # type: ignore[import-untype
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import random_serial_number
 
+from reports import exchange
 from reports.errors import Unavailable
 from reports.keys import SigningKey
 from reports.tsa_url import TsaUrl, without_passwords
@@ -56,12 +57,15 @@ class Timestamper(Protocol):
 class HttpTimestamper:
     """An authority that answers over HTTP or HTTPS (RFC 3161, section 3.4).
 
-    A user name and a password in the URL are taken out of it, and sent for basic authentication.
+    A user name and a password in the URL are taken out of it, and sent for basic authentication. One exchange takes at
+    most `timeout` seconds, however slowly an authority answers. Where it is to be `public`, no address of this machine
+    or of its link is talked to, whatever the name of the host says.
     """
 
     url: str
     timeout: float = 10.0
     attempts: int = 3
+    public: bool = False
     sleep: Callable[[float], None] = time.sleep
     _authorization: str | None = field(default=None, init=False, repr=False)
 
@@ -96,9 +100,7 @@ class HttpTimestamper:
             headers["Authorization"] = self._authorization
         # Only http and https get this far.
         call = urllib.request.Request(self.url, request, headers)  # noqa: S310
-        with urllib.request.build_opener(_Redirects).open(call, timeout=self.timeout) as answer:
-            # An answer is a few kilobytes; a mebibyte is not one.
-            return bytes(answer.read(1 << 20))
+        return exchange.within(self.timeout, call, public=self.public)
 
     def _usable(self, answer: bytes, request: bytes) -> bytes:
         if fault := fault_of(answer, request):
@@ -114,13 +116,6 @@ class HttpTimestamper:
                 return "does not accept the user name and password (status 401): correct them in its URL"
             return "asks for a user name and password (status 401): write them like https://USER:PASSWORD@HOST/PATH"
         return f"refused the request (status {error.code}): check its URL, or name another"
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows none: who answers is whom the operator has named."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
 
 
 class Response(tsp.TimeStampResp):  # type: ignore[misc]

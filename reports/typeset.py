@@ -5,14 +5,15 @@ The filters are the only way for a number to get onto a page, and each records w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any, get_args
 
 from reports import chart, figures
 from reports.assets import Resources
-from reports.compose import Briefing
+from reports.compose import Briefing, Period, called
+from reports.countries import country
 from reports.figures import Ledger, Quantity
 from reports.fill import TemplateEnvironment, environment_of, fill
 from reports.fonts import Characters
@@ -35,7 +36,7 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
     Raises `InvalidSettings` for a template that does not parse or cannot be filled, naming it and the line.
     """
     ledger = Ledger()
-    characters = Characters(resources.fonts, briefing.settings.registry.written)
+    characters = Characters(resources.fonts, _written(briefing))
     environment = environment_of(resources, _filters(ledger, characters))
     context = {
         **page_data(briefing),
@@ -47,6 +48,15 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
     html = fill(environment, f"{briefing.audience}.html", context)
     ledger.coded = tuple(characters.coded)
     return marked_html(html, characters.languages), ledger
+
+
+def _written(briefing: Briefing) -> dict[str, str]:
+    """The texts whose language the registry says, names as the pages print them among them."""
+    found = dict(briefing.settings.registry.written)
+    for each in briefing.campaigns.record:
+        if language := each.entry.language:
+            found |= {each.entry.name: language, called(each.entry): language}
+    return found
 
 
 def draw(environment: TemplateEnvironment, data: chart.Data, colours: Sequence[str] = chart.PALETTE) -> str:
@@ -75,8 +85,10 @@ def _filters(ledger: Ledger, characters: Characters) -> dict[str, Callable[..., 
         "batch_columns": lambda rows: _columns(sequence(rows)),
         "considered": lambda value: _considered(_of(value, "benign explanation")),
         "dated": lambda value: _dated(_of(value, "action")),
+        "country": lambda value: characters.printable(country(text(value)), LABEL_LENGTH),
         "day": lambda value: day(_date(value)),
         "short_day": lambda value: _short_day(_date(value)),
+        "short_days": lambda value: _short_days(_of(value, "period")),
         "instant": lambda value: instant(_instant(value)),
     }
 
@@ -108,6 +120,7 @@ def _instant(value: Any) -> datetime:
 def _print(ledger: Ledger, quantity: Quantity, shown: str) -> Printed:
     printed = Printed(shown.replace(" ", _NO_BREAK))
     printed.receipt = ledger.record(quantity, shown).id
+    printed.hedged = not shown[0].isdigit()
     return printed
 
 
@@ -160,26 +173,67 @@ def instant(value: datetime) -> str:
     return f"{day(utc.date())}, {utc:%H:%M}{_NO_BREAK}UTC"
 
 
+def days_between(first: date, last: date, with_year: bool = False) -> str:
+    """Days, both ends included, as a table has room for them: `22 Apr`, `11–17 May`, `29 Apr–5 May`."""
+    year = f"{_NO_BREAK}{last.year}" if with_year else ""
+    if first == last:
+        return f"{_short_day(last)}{year}"
+    if (first.month, first.year) == (last.month, last.year):
+        return f"{first.day}–{_short_day(last)}{year}"
+    earlier = f"{_NO_BREAK}{first.year}" if with_year and first.year != last.year else ""
+    return f"{_short_day(first)}{earlier}–{_short_day(last)}{year}"
+
+
+def _short_days(period: Record) -> str:
+    return days_between(period.fields["first"], period.fields["last"], period.fields["with_year"])
+
+
 def _charts(
     briefing: Briefing, environment: TemplateEnvironment, ledger: Ledger, characters: Characters
 ) -> dict[str, str]:
     """The charts as `data:` URLs, by name; a briefing without exchanges has none."""
     if not briefing.total.exchanges.value:
         return {}
-    periods = briefing.periods
 
     def show(name: str, value: int) -> str:
         mark = Quantity(value, "exchanges", "chart", {"chart": chart.DAYS, "mark": name})
-        peak = next(p.exchanges for p in periods if p.exchanges.value == value) if name == "peak" else mark
+        peak = briefing.peak.exchanges if name == "peak" else mark
         return ledger.record(peak, figures.exact(value)).printed
 
-    starts = [period.first for period in periods]
-    data = chart.by_day(
-        starts, _series(briefing, characters), show, [period.first for period in periods if period.gap]
-    )
+    slots = [_slot(period, int(briefing.period_days.value)) for period in briefing.periods]  # type: ignore[arg-type]
+    unit = f"Exchanges {_each_period(briefing, ledger)}"
+    data = chart.by_period(slots, _series(briefing, characters), show, unit, 7 if briefing.daily else 1)
     accent = briefing.settings.issuer.colours.get("accent", chart.PALETTE[0])
     svg = draw(environment, data, (accent, *chart.PALETTE[1:]))
     return {"days": chart.data_uri(marked_svg(svg, characters.languages))}
+
+
+def _each_period(briefing: Briefing, ledger: Ledger) -> str:
+    """What a bar is for."""
+    days = briefing.period_days
+    if days.value in _PERIODS:
+        return f"a {_PERIODS[days.value]}"
+    return f"in {ledger.record(days, figures.exact(int(days.value))).printed} days"  # type: ignore[arg-type]
+
+
+_PERIODS: Mapping[Any, str] = {1: "day", 7: "week"}
+
+
+def _slot(period: Period, step: int) -> chart.Slot:
+    """A period's place on the axis; the part of it that lacks evidence is from 0 to 1 of a whole period."""
+    days, year = int(period.days.value), period.with_year  # type: ignore[arg-type]
+    when = f"{period.last.day} {period.last:%B}{f' {period.last.year}' if year else ''}"
+    if step > 1:
+        of = "week of" if days == 7 else "days" if days > 1 else "day"
+        when = f"{of} {days_between(period.first, period.last, year)}"
+    return chart.Slot(
+        label=days_between(period.first, period.last, year),
+        when=f"on {when}" if step == 1 else f"in the {when}",
+        width=days / step,
+        gap=period.gap,
+        missing=tuple((day - period.first).days / step for day in period.missing),
+        missing_width=1 / step,
+    )
 
 
 def _series(briefing: Briefing, characters: Characters) -> list[chart.Series]:

@@ -273,18 +273,22 @@ LAW = Law(
 )
 
 
-def settings_of(*entries: Entry, synthetic: bool = True) -> Settings:
+def settings_of(*entries: Entry, synthetic: bool = True, law: Law = LAW) -> Settings:
     """Settings with some registry entries."""
     return Settings(
-        Registry(campaigns=entries), Dataset(synthetic=synthetic), Issuer(name="Example Lab"), LAW
+        Registry(campaigns=entries), Dataset(synthetic=synthetic), Issuer(name="Example Lab"), law
     )
 
 
 def composed(
-    detections: Sequence[Detection], window: Window, audience: Audience = "lawmaker", *entries: Entry
+    detections: Sequence[Detection],
+    window: Window,
+    audience: Audience = "lawmaker",
+    *entries: Entry,
+    law: Law = LAW,
 ) -> Briefing:
     """The briefing of some detections, a fortnight after the window."""
-    settings = settings_of(*entries)
+    settings = settings_of(*entries, law=law)
     as_of = datetime.combine(window.last + timedelta(14), time(), UTC)
     inquiry = Inquiry(window, as_of, each_account=audience == "regulator")
     evidence = collect(inquiry, FakeEngine(detections), source_of(detections), lambda *_: None)

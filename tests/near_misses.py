@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reports import query_duckdb
 from reports.errors import InvalidEvidence
 from reports.evidence import FolderEvidence
 from reports.query import Inquiry, history, overlap
@@ -78,7 +79,9 @@ def labels(chance: random.Random) -> Piece:
     column = chance.choice(LABELS)
     base = chance.choice(["a-0", "é", "17", "007", "12e4", "NA", "Nan", "深度", "a b", "nul", "x" * 300])
     around = chance.choice(["", "", " ", "\t", "\u00a0", "\ufeff", "\u3000", "\u2028", "\n"])
-    inside = chance.choice(["", "", "", "\u200c", "\u200e", "\x00", "\x1f", "\x85", "\u2029", "\x7f"])
+    inside = chance.choice(
+        [*[""] * 4, "\u00a0", "\u3000", "\u200b", "\u200e", "\x00", "\x1f", "\x85", "\u2029", "\x7f"]
+    )
     written = chance.choice(["NFC", "NFD"])
     text = around + unicodedata.normalize(written, base[:1] + inside + base[1:]) + around
     text = chance.choice(
@@ -397,7 +400,25 @@ def checked(each: Row) -> Row:
 
 
 def counted(root: Path) -> tuple[int, int, int]:
-    """What Exhibit counts; raises `InvalidEvidence`."""
+    """What Exhibit counts, alike as little evidence and as much; raises `InvalidEvidence`."""
+    both: list[tuple[int, int, int] | str] = []
+    usual = query_duckdb.BATCH_BYTES
+    for size in (0, usual) if all(path.suffix == ".parquet" for path in root.rglob("*.*")) else (usual,):
+        query_duckdb.BATCH_BYTES = size
+        try:
+            both.append(counted_at_once(root))
+        except InvalidEvidence as error:
+            both.append(str(error))
+        finally:
+            query_duckdb.BATCH_BYTES = usual
+    assert both[0] == both[-1], f"{both[-1]}, and as much evidence {both[0]}"
+    if isinstance(both[0], str):
+        raise InvalidEvidence(both[0])
+    return both[0]
+
+
+def counted_at_once(root: Path) -> tuple[int, int, int]:
+    """What Exhibit counts in batches of their present size; raises `InvalidEvidence`."""
     engine = DuckDBEngine(FolderEvidence(root))
     tallies = Inquiry(Window(DAY, DAY), AS_OF).tallies(DAY)
     rows = engine.ask(tallies, lambda *_: None).rows

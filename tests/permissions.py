@@ -51,7 +51,7 @@ NEEDS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = MappingProxyType(
         "api": (("store",), PRESIGN_UPLOAD),
         "verification": ((), READ_UPLOAD | READ_SETTINGS),
         "announce": ((), READ_ARCHIVE | EVENT | NOTICE | UNTAKEN),
-        "watch": ((), READ_SETTINGS | UNTAKEN),
+        "watch": (("store",), READ_SETTINGS | UNTAKEN),
         "renewal": (("store",), READ_SETTINGS | UNTAKEN),
     }
 )

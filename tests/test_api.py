@@ -20,7 +20,7 @@ from reports.rehearsal.gateway import Answer
 from reports.requests import Name
 from tests.fuzzing import SOUND, Known, fuzz
 from tests.publishing import ROOT
-from tests.system import WINDOW, System
+from tests.system import WINDOW, System, deployment
 from tests.tools import PATIENCE
 
 WANTED = {"window": WINDOW, "audience": "lawmaker"}
@@ -137,6 +137,77 @@ def test_the_same_key_asks_once(bare: System) -> None:
     assert bare.requested() != bare.requested()
 
 
+def test_an_audience_sees_its_own(system: System, published: str) -> None:
+    """A token for one audience sees the requests and briefings for that audience; the others are not there for it."""
+    other = system.requested(audience="regulator")
+    system.delivered(f"requests/{other}.json")
+    pdf = {}
+    for id_ in (published, other):
+        receipt = system.call("GET", f"/briefings/{id_}").json["receipt"]
+        pdf[id_] = system.read(f"briefings/{receipt['document']['name']}")
+    for own, foreign, scope in (
+        (published, other, "briefings:read:lawmaker"),
+        (other, published, "briefings:read:regulator"),
+    ):
+        listed = system.call("GET", "/briefings", scope=scope).json["briefings"]
+        assert [each["id"] for each in listed] == [own]
+        for path in ("", "/document", "/data", "/evidence"):
+            assert system.call("GET", f"/briefings/{own}{path}", scope=scope).status in (200, 303)
+            gone = system.call("GET", f"/briefings/{foreign}{path}", scope=scope)
+            nothing = system.call("GET", f"/briefings/{foreign[:-12]}{'0' * 12}{path}", scope=scope)
+            assert problem(gone, 404) == problem(nothing, 404)
+        for id_, status in ((own, 200), (foreign, 404)):
+            pdf_type = {"content-type": "application/pdf"}
+            answer = system.call("POST", "/verifications", scope=scope, body=pdf[id_], headers=pdf_type)
+            assert answer.status == status
+    assert len(system.call("GET", "/briefings", scope="briefings:read").json["briefings"]) == 2
+
+
+def test_who_asks_is_told_what_it_may_read(system: System) -> None:
+    """Who may ask and not read learns where to follow the request, and nothing of what became of it."""
+    wanted: dict[str, Any] = {"json": WANTED, "headers": {"Idempotency-Key": "k"}}
+    id_ = system.call("POST", "/briefings", **wanted).json["id"]
+    system.delivered(f"requests/{id_}.json")
+    for scope, told in (
+        ("briefings:request", False),
+        ("briefings:request briefings:read:regulator", False),
+        ("briefings:request briefings:read:lawmaker", True),
+        ("briefings:request briefings:read", True),
+    ):
+        answer = system.call("POST", "/briefings", scope=scope, **wanted).json
+        assert (answer["id"], answer["state"], "receipt" in answer) == (id_, "published", told)
+
+
+def test_who_asked(bare: System) -> None:
+    """Who asked is kept with the request and shown; a token that names nobody asks too, but not with a key."""
+    for sub, told in (("one", "one"), ("Ünal 1|x", "Ünal 1|x"), ("", None)):
+        id_ = bare.call("POST", "/briefings", sub=sub, json=WANTED).json["id"]
+        assert bare.call("GET", f"/briefings/{id_}").json["subject"] == told
+        assert json.loads(bare.read(f"requests/{id_}.json"))["subject"] == told
+    keyed = bare.call("POST", "/briefings", sub="", json=WANTED, headers={"Idempotency-Key": "k"})
+    problem(keyed, 422, "no subject")
+    for sub in ("a\nb", "x" * 256):
+        problem(bare.call("POST", "/briefings", sub=sub, json=WANTED), 403, "subject")
+    assert len(bare.kept("requests/")) == 3
+
+
+def test_quotas(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller may ask for so many briefings and uploads a day; others may too, and what was asked is answered."""
+    bare = deployment({**environment, "EXHIBIT_CALLER_QUOTA": "2"}, monkeypatch)
+
+    def ask(key: str, sub: str = "one") -> Answer:
+        return bare.call("POST", "/briefings", sub=sub, json=WANTED, headers={"Idempotency-Key": key})
+
+    assert [ask(key).status for key in ("a", "a", "b", "a", "b")] == [202] * 5
+    refused = ask("c")
+    problem(refused, 429, "2 briefings today")
+    assert 0 < int(refused.headers["retry-after"]) <= 86_400
+    problem(bare.call("POST", "/briefings", json=WANTED), 429)
+    assert (ask("a").status, ask("c", sub="two").status) == (202, 202)
+    assert [bare.call("POST", "/uploads").status for _ in range(3)] == [201, 201, 429]
+    assert len(bare.kept("requests/")) == 3
+
+
 def test_listed(bare: System) -> None:
     """Requests are listed the newest first, a page at a time, and by state, audience and window."""
     ids = [bare.requested(audience=audience) for audience in ("lawmaker", "regulator") * 3]
@@ -181,8 +252,16 @@ def test_a_filter_that_is_none(bare: System) -> None:
         (b"{}", "body.window"),
         (json.dumps({**WANTED, "audience": "press"}).encode(), "body.audience"),
         (json.dumps({**WANTED, "secret": 1}).encode(), "body.secret"),
-        (json.dumps({**WANTED, "addressee": "a\nb"}).encode(), "body.addressee"),
+        *(
+            (json.dumps({**WANTED, "addressee": f"a{hiding}b"}).encode(), "body.addressee")
+            for hiding in "\n\t\0\x1b\x7f\x85\x9f\u2028\u2029\u202a\u202e\u2066\u2069"
+        ),
+        (json.dumps({**WANTED, "addressee": "\x1b"}).encode(), "body.addressee"),
         (json.dumps({**WANTED, "addressee": " "}).encode(), "body.addressee"),
+        (b'{"window": "last-week", "audience": "lawmaker", "audience": "regulator"}', "a key is there twice"),
+        (b'{"window": {"a": 1, "a": 1}, "audience": "lawmaker"}', "a key is there twice"),
+        (b'{"window": NaN, "audience": "lawmaker"}', "not a number"),
+        (json.dumps({**WANTED, "more": [[[[[[[[1]]]]]]]]}).encode(), "nested more than 8 deep"),
         (json.dumps({**WANTED, "window": "2026-02-30/2026-03-01"}).encode(), "not in the calendar"),
         (json.dumps({**WANTED, "window": "2999-01-01/2999-01-02"}).encode(), "not over"),
         (json.dumps({**WANTED, "window": "last-999999999-days"}).encode(), "beyond the calendar"),
@@ -195,6 +274,31 @@ def test_bodies_that_are_wrong(bare: System, body: bytes, says: str) -> None:
         bare.call("POST", "/briefings", body=body, headers={"content-type": "application/json"}), 422, says
     )
     assert bare.kept("") == []
+
+
+@pytest.mark.parametrize(
+    "addressee", ["The Committee", "Комитет", "委员会", "می\u200cخواهم", "\u200eA\u200f", "a\xa0b"]
+)
+def test_addressees_in_any_script(bare: System, addressee: str) -> None:
+    """A name in any script is taken as it is, with the marks that its writing needs."""
+    id_ = bare.requested(addressee=addressee)
+    assert bare.call("GET", f"/briefings/{id_}").json["addressee"] == addressee
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/briefings"), ("GET", "/openapi.json"), ("POST", "/uploads")]
+)
+def test_bodies_that_nobody_reads(bare: System, method: str, path: str) -> None:
+    """A body that a call does not take is refused, for otherwise it would say nothing."""
+    problem(bare.call(method, path, json={}), 415, "no body")
+    assert bare.call(method, path).status in (200, 201)
+
+
+def test_verifications_take_a_key_once(bare: System) -> None:
+    """A body of `POST /verifications` is read as strictly as one of `POST /briefings`."""
+    twice = b'{"upload": "%s", "upload": "%s"}' % (b"0" * 32, b"1" * 32)
+    answer = bare.call("POST", "/verifications", body=twice, headers={"content-type": "application/json"})
+    problem(answer, 422, "a key is there twice")
 
 
 def test_early_years(bare: System) -> None:

@@ -28,7 +28,7 @@ from reports.attach import (
 )
 from reports.compose import Audience
 from reports.figures import Ledger, more_than
-from reports.registry import Attribution, Entry, Issuer, Registry
+from reports.registry import Attribution, Entry, Issuer, Law, Registry
 from reports.resolve import Window
 from tests.fakes import Detection, composed
 
@@ -329,3 +329,50 @@ def test_json_is_utf_8_with_an_end() -> None:
 def test_an_instant_is_in_utc(time: datetime, printed: str) -> None:
     """RFC 3339, whatever zone it came in; without one it is UTC."""
     assert instant(time) == printed
+
+
+def test_the_law_is_told_as_data() -> None:
+    """Its text, stage and status, how its groups count, what they lack, and who answers the matters."""
+    law = Law.model_validate(
+        {
+            **{"citation": "Act", "status": "a bill", "title": "attacks"},
+            "version": {"text": "introduced", "date": "2026-04-15"},
+            "stage": {"action": "reported", "date": "2026-04-22"},
+            "groups": [
+                {"id": "ways", "logic": "any of", "text": "x", "plain": "x"},
+                {"id": "terms", "logic": "all of", "text": "x", "plain": "x"},
+            ],
+            "definitions": [{"id": "term", "group": "terms", "text": "x", "plain": "x"}],
+            "elements": [{"id": "A", "group": "ways", "text": "x", "plain": "x"}],
+            "assessment": [
+                {"id": "origin", "text": "x"},
+                {"id": "how", "text": "x", "answered_by": "methods"},
+            ],
+        }
+    )
+    entry = ENTRY.model_copy(update={"assessment": {"origin": "as known"}})
+    data = briefing_data(composed(DETECTIONS, WINDOW, "regulator", entry, law=law), ())
+
+    said = [{"campaign": "Campaign A", "text": "as said"}]
+    known = [{"campaign": "Campaign A", "text": "as known"}]
+    both = ["Campaign A", "B"]
+    assert data["law"] == {
+        **{"citation": "Act", "status": "a bill"},
+        "version": {"text": "introduced", "date": "2026-04-15"},
+        "stage": {"action": "reported", "date": "2026-04-22"},
+        "groups": [
+            {
+                **{"id": "ways", "logic": "any of", "gaps": ["B"]},
+                "elements": [{"id": "A", "gaps": [], "evidence": said}],
+            },
+            {
+                **{"id": "terms", "logic": "all of", "gaps": []},
+                "elements": [{"id": "term", "gaps": both, "evidence": []}],
+            },
+        ],
+        "elements": [{"id": "A", "evidence": said}],
+        "assessment": [
+            {"id": "origin", "answered_by": None, "evidence": known},
+            {"id": "how", "answered_by": "methods", "evidence": []},
+        ],
+    }

@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+import shutil
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,13 +14,19 @@ import pytest
 from reports.collect import TRIES, Evidence, collect
 from reports.errors import InvalidEvidence, Unavailable
 from reports.evidence import EvidenceObject, FolderEvidence, Located
+from reports.evidence_s3 import S3Evidence
 from reports.query import Answer, Inquiry, Progress, Question
+from reports.query_duckdb import DuckDBEngine
 from reports.resolve import Window
+from tests.aws import s3_client
 from tests.fakes import Detection, FakeEngine, FakeSource, source_of
+from tests.publishing import GOLDEN
 from tests.tools import PATIENCE
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 4))
 INQUIRY = Inquiry(WINDOW, datetime(2026, 6, 20, 12, tzinfo=UTC), 2)
+
+ONE_DAY = Inquiry(Window(WINDOW.first, WINDOW.first), datetime(2026, 6, 20, 12, tzinfo=UTC), 2)
 
 
 def detection(day: date, **fields: object) -> Detection:
@@ -113,12 +120,12 @@ def test_a_window_without_evidence_is_refused() -> None:
     "change",
     [
         {"2026-05-01": b"longer"},
-        {"2026-05-01": b"one", "2026-05-02": b"another"},
+        {"2026-05-01": b"longer", "2026-05-02": b"another"},
         {},
     ],
 )
 def test_evidence_that_changes_once_is_read_again(change: dict[str, bytes]) -> None:
-    """An object that grew, came or went while it was read starts the reading over."""
+    """An object that grew, was written to or went while it was read starts the reading over."""
     after = objects({"2026-05-03": b"stays", **change})
     source = FakeSource([objects({"2026-05-01": b"one", "2026-05-03": b"stays"}), after])
     engine = FakeEngine(daily("detections/event_day=2026-05-03/part.csv"))
@@ -128,6 +135,42 @@ def test_evidence_that_changes_once_is_read_again(change: dict[str, bytes]) -> N
     assert {o.name: o.size for o in evidence.objects} == {
         name: len(content) for name, content in after.items()
     }
+
+
+def test_what_comes_later_is_told_and_not_counted() -> None:
+    """The evidence is what was listed at the start; what came meanwhile is named, and nothing is read again for it."""
+    first = objects({"2026-05-01": b"one"})
+    after = {**first, **objects({"2026-05-02": b"later", "2026-05-09": b"after the window"})}
+    engine = FakeEngine(daily("detections/event_day=2026-05-01/part.csv"))
+    evidence = collect(INQUIRY, engine, FakeSource([first, after]), quiet)
+    assert [question.name for question in engine.asked] == ["tallies"]
+    assert [o.name for o in evidence.objects] == list(first)
+    assert evidence.uncounted == ("detections/event_day=2026-05-02/part.csv",)
+
+
+def test_an_engine_reads_what_was_listed(tmp_path: Path) -> None:
+    """A folder that keeps receiving settles: DuckDB counts what was listed, not what came before it looked."""
+    day = tmp_path / "detections/event_day=2026-05-01"
+    shutil.copytree(GOLDEN / "quiet" / "detections/event_day=2026-05-01", day)
+    (part,) = day.iterdir()
+    head, *rows = part.read_text().splitlines()
+
+    class Receiving(DuckDBEngine):
+        received = 0
+
+        def ask(self, question: Question, progress: Progress) -> Answer:
+            Receiving.received += 1
+            (day / f"later-{self.received}.csv").write_text(f"{head}\n{rows[0].replace('d', 'x')}\n")
+            return super().ask(question, progress)
+
+    folder = FolderEvidence(tmp_path)
+    alone = collect(ONE_DAY, DuckDBEngine(folder), folder, quiet)
+    receiving = collect(ONE_DAY, Receiving(folder), folder, quiet)
+    assert receiving.tallies.rows == alone.tallies.rows
+    assert [o.name for o in receiving.objects] == [o.name for o in alone.objects]
+    assert receiving.uncounted == tuple(
+        f"{alone.objects[0].name.rpartition('/')[0]}/later-1.csv" for _ in "1"
+    )
 
 
 def test_evidence_that_keeps_changing_is_given_up() -> None:
@@ -173,6 +216,59 @@ def test_an_object_that_is_rewritten_while_it_is_read_is_read_again(tmp_path: Pa
     (pinned,) = collect(INQUIRY, engine, FolderEvidence(tmp_path), quiet).objects
     assert len(engine.asked) == 2
     assert pinned.sha256 == hashlib.sha256(b"two").hexdigest()
+
+
+class Flickering(FakeEngine):
+    """Has an object written to, and written back, while it answers."""
+
+    def __init__(self, write: Callable[[bytes], object], *, for_ever: bool = False) -> None:
+        super().__init__(daily("detections/event_day=2026-05-01/part.csv"))
+        self.write, self.for_ever = write, for_ever
+
+    def ask(self, question: Question, progress: Progress) -> Answer:
+        if self.for_ever or not self.asked:
+            self.write(b"two")
+            self.write(b"one")
+        return super().ask(question, progress)
+
+
+def flickering_folder(root: Path) -> tuple[FolderEvidence, Callable[[bytes], object]]:
+    place = root / "detections/event_day=2026-05-01/part.csv"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"one")
+    status = place.stat()
+
+    def write(content: bytes) -> None:
+        place.write_bytes(content)
+        os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))  # anyone can set it back
+
+    return FolderEvidence(root), write
+
+
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+def test_an_object_that_goes_and_comes_back_is_noticed(
+    place: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A, B, A while it is read: all is read again, and where it goes on so, it is left for another time."""
+    source: FolderEvidence | S3Evidence
+    if place == "folder":
+        source, write = flickering_folder(tmp_path)
+    else:
+        where = {
+            "Bucket": request.getfixturevalue("bucket"),
+            "Key": "detections/event_day=2026-05-01/part.csv",
+        }
+        source, write = (
+            S3Evidence(s3_client(), where["Bucket"]),
+            lambda body: s3_client().put_object(Body=body, **where),
+        )
+        write(b"one")
+    engine = Flickering(write)
+    (pinned,) = collect(INQUIRY, engine, source, quiet).objects
+    assert [question.name for question in engine.asked] == ["tallies", "tallies"]
+    assert pinned.sha256 == hashlib.sha256(b"one").hexdigest()
+    with pytest.raises(Unavailable, match="3 times over"):
+        collect(INQUIRY, Flickering(write, for_ever=True), source, quiet)
 
 
 def test_objects_are_digested_beside_the_question() -> None:

@@ -1,6 +1,7 @@
 """Step 4: what a briefing says, and where each number is from."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from fractions import Fraction
 from typing import Any
@@ -12,7 +13,7 @@ from reports.compose import compose, report_number
 from reports.errors import InvalidSettings
 from reports.group import group
 from reports.query import Inquiry
-from reports.registry import Attribution, Entry, Registry
+from reports.registry import Attribution, Entry, Law, Registry
 from reports.resolve import Window
 from tests.fakes import AS_OF, Detection, FakeEngine, composed, settings_of, source_of
 
@@ -215,6 +216,82 @@ def test_an_element_without_evidence_is_a_gap() -> None:
     entries = [entry("A", law={"A": "as said"}), entry("C", law={"B": "of another window"})]
     findings = composed([A], WINDOW, "lawmaker", *entries).findings
     assert [(f.element.id, f.evidence) for f in findings] == [("A", (("Campaign A", "as said"),)), ("B", ())]
+
+
+LOGICS = ("all of", "any of", "excludes", "weighed together", "where claimed")
+GROUPED = Law.model_validate(
+    {
+        **{"citation": "Act", "status": "a bill", "title": "attacks"},
+        "groups": [{"id": logic, "logic": logic, "text": "x", "plain": "x"} for logic in LOGICS],
+        "definitions": [{"id": "term", "group": "all of", "text": "x", "plain": "x"}],
+        "elements": [
+            {"id": f"{logic} {n}", "group": logic, "text": "x", "plain": "x"}
+            for logic in LOGICS
+            for n in (1, 2)
+        ],
+        "assessment": [{"id": "origin", "text": "x"}],
+    }
+)
+"""A law with two elements of every logic, named for it, and a definition."""
+
+
+def gaps(*entries: Entry) -> dict[str, tuple[str, ...]]:
+    """What is a gap for which campaigns, by group and by element."""
+    groups = composed([A, B], WINDOW, "lawmaker", *entries, law=GROUPED).groups
+    found = {each.group.id: each.lacking for each in groups}
+    found |= {finding.element.id: finding.lacking for each in groups for finding in each.findings}
+    return {id_: lacking for id_, lacking in found.items() if lacking}
+
+
+def test_a_gap_is_what_the_logic_of_its_group_asks_for() -> None:
+    """Each of those that all have to hold, or that exclude; one of several ways; no factor, and nothing unclaimed."""
+    both = ("Campaign A", "Campaign B")
+    nothing = gaps(entry("A"), entry("B"))
+    assert nothing == {
+        **{"all of 1": both, "all of 2": both, "term": both},
+        **{"any of": both, "excludes 1": both, "excludes 2": both},
+    }
+
+
+def test_one_alternative_is_enough_for_the_campaign_that_has_it() -> None:
+    """Another campaign's evidence does not close a campaign's gap."""
+    one = entry("A", law={"any of 2": "x", "all of 1": "x"}, definitions={"term": "x"})
+    found = gaps(one, entry("B", law={"weighed together 1": "x", "where claimed 1": "x"}))
+    assert found["any of"] == ("Campaign B",)
+    assert found["all of 1"] == found["term"] == ("Campaign B",)
+    assert found["all of 2"] == found["excludes 1"] == ("Campaign A", "Campaign B")
+    assert not [id_ for id_ in found if id_.startswith(("any of ", "weighed", "where"))]
+
+
+@pytest.mark.parametrize(
+    ("field", "problem"),
+    [
+        ("law", "has no element 'Z': use one of all of 1"),
+        ("definitions", "has no definition 'Z': use one of term"),
+        ("assessment", "has no matter 'Z': use one of origin"),
+    ],
+)
+def test_what_the_law_does_not_ask_for_is_refused(field: str, problem: str) -> None:
+    """An element, a definition or a matter that it does not have, even of a campaign of another window."""
+    with pytest.raises(InvalidSettings, match=rf"^campaigns.yaml: campaign C: {field}: Act {problem}"):
+        gaps(entry("C", **{field: {"Z": "x"}}))
+
+
+def test_a_law_without_definitions_asks_for_none() -> None:
+    """A law file of before keeps working with a registry that has them."""
+    briefing = composed([A], WINDOW, "lawmaker", entry("A", definitions={"term": "x"}))
+    assert briefing.groups == ()
+
+
+def test_only_the_registry_answers_a_matter_that_no_section_does() -> None:
+    """The countries of the traffic are not where an operator is."""
+    traffic = replace(A, country="FR")
+    silent, told = (
+        composed([traffic], WINDOW, "regulator", entry("A", assessment=assessment), law=GROUPED).matters
+        for assessment in ({}, {"origin": "Public records say so."})
+    )
+    assert [(m.required.id, m.required.answered_by, m.evidence) for m in silent] == [("origin", None, ())]
+    assert [m.evidence for m in told] == [(("Campaign A", "Public records say so."),)]
 
 
 def test_a_published_campaign_is_told_with_its_figures() -> None:

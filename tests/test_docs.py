@@ -329,6 +329,13 @@ def test_complete_settings_are_published(complete: Published) -> None:
     assert any(element["evidence"] for element in complete.data["law"]["elements"])
 
 
+def test_techniques_are_those_of_the_table() -> None:
+    """Exhibit names the techniques that the documentation lists, under the names that it copied from ATLAS."""
+    listed = re.findall(r"(?m)^\| `(AML\.T[\d.]+)` \| ([^|]+?) \|", page("docs/settings.md"))
+    assert dict(listed) == registry.TECHNIQUES
+    assert len(listed) == len(registry.TECHNIQUES)
+
+
 def test_attached_files_are_explained(complete: Published) -> None:
     """Each attached file, each key of the JSON ones and each column of the tables has its place on the page."""
     text = page("docs/inside-the-pdf.md")

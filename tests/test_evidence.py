@@ -134,7 +134,10 @@ def test_a_folders_name_with_content_is_refused() -> None:
         ("detections/event_day=20260502/a.csv", "'20260502' is not a day"),
         ("detections/event_day=2026-5-2/a.csv", "'2026-5-2' is not a day"),
         ("detections/event_day=__HIVE_DEFAULT_PARTITION__/a.csv", "is not a day"),
-        ("ext/s/region=x/accountId=1/eventDay=2026-05-02/a.csv", "'2026-05-02' is not a day: write it as YYYYMMDD"),
+        (
+            "ext/s/region=x/accountId=1/eventDay=2026-05-02/a.csv",
+            "'2026-05-02' is not a day: write it as YYYYMMDD",
+        ),
         (
             f"{FLAT_DAY}/a.avro",
             r"\.avro is not a format that is read: convert it to one of \.parquet, \.jsonl",

@@ -4,6 +4,7 @@ import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,12 +104,13 @@ def test_two_workers_at_once(system: System) -> None:
 
 
 def test_request_of_its_own(system: System) -> None:
-    """A request's addressee and paper are the briefing's; the same days again are another edition then."""
+    """A request's addressee and paper are the briefing's, which is a document of its own then."""
     system.delivered(f"requests/{system.requested()}.json")
     id_ = system.requested(addressee="The Committee on Examples", page_size="a4")
     system.delivered(f"requests/{id_}.json")
     receipt = outcome(system, id_)["receipt"]
-    assert (receipt["edition"], receipt["supersedes"]) == (2, "EX-20260501-20260507-L edition 1")
+    assert (receipt["edition"], receipt["supersedes"]) == (1, None)
+    assert receipt["report_number"] == "EX-20260501-20260507-L-158f"
     assert "The Committee on Examples" in first_page(system, receipt)
 
 
@@ -386,3 +388,24 @@ def test_watch_before_there_is_anything(bare: System) -> None:
     """A new deployment has no certificate, and so no day left; nothing else is late."""
     found = watch.handler({}, CONTEXT)
     assert found == {"OldestRequestAge": 0, "CertificateDaysLeft": 0, "OverdueSchedules": 0}
+
+
+def test_another_addressee_is_another_document(system: System) -> None:
+    """For another addressee there is a document with editions of its own; for the operator's own, it is as it was."""
+
+    def published(**wanted: str) -> tuple[str, int, str | None]:
+        id_ = system.requested(**wanted)
+        system.delivered(f"requests/{id_}.json")
+        receipt = system.call("GET", f"/briefings/{id_}").json["receipt"]
+        return receipt["report_number"], receipt["edition"], receipt["supersedes"]
+
+    system.settle("templates/issuer.yaml", "marking: TLP:CLEAR\naddressee:\n  lawmaker: The Committee\n")
+    own, bureau, board = "EX-20260501-20260507-L", "The Bureau", "The Board"
+    ends = {name: sha256(name.encode()).hexdigest()[:4] for name in (bureau, board)}
+    assert published() == (own, 1, None)
+    assert published(addressee="The Committee") == (own, 1, None)
+    assert published(addressee=bureau) == (f"{own}-{ends[bureau]}", 1, None)
+    assert published(addressee=board) == (f"{own}-{ends[board]}", 1, None)
+    second = f"{own}-{ends[bureau]} edition 1"
+    assert published(addressee=bureau, page_size="a4") == (f"{own}-{ends[bureau]}", 2, second)
+    assert published(page_size="a4") == (own, 2, f"{own} edition 1")

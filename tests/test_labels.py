@@ -14,6 +14,7 @@ ODD = [0x0, 0x1C, 0x1F, 0x7F, 0x80, 0x9F, 0xAD, 0x180E, 0x200B, 0x200C, 0x202E, 
 TEXTS = [
     *(f"{chr(c)}a{chr(c)}" for c in (*AROUND, *ODD)),
     *(f"a{chr(c)}b" for c in (*AROUND, *ODD)),
+    *(f"a1-b2{chr(c)}" for c in (*AROUND, *ODD)),
     *("\u3000\u00e9\x00\u3000", "\u00e9\x00b", "e\u0301\n\u00e9"),
     *("e\u0301", "\u00e9", "\ufb01", "A\u030a", "\u1112\u1161\u11ab", "\u2126", "\u0958"),
     *("", "  ", "a  b", "\U0001f600", "\u6df1\u5ea6"),

@@ -143,6 +143,17 @@ def test_what_is_added_to_an_instant_is_small() -> None:
     assert added == {("MILLISECOND", exp.Mod), ("DAY", exp.Div)}
 
 
+def test_sql_files_lose_their_comments() -> None:
+    """An apostrophe in one would open a quote for DuckDB, and change the spaces of the texts that follow."""
+    parts = [dialect.mapped(layout, {}) for layout in ("flat", "ocsf")]
+    parts += [dialect.latest(ranked) for ranked in (True, False)]
+    parts += [dialect.normalized(), dialect.as_they_are(frozenset()), dialect.around("tallies.sql")]
+    parts += [
+        each.sql for name in ("tallies.cells.sql", "tallies.sql") for each in dialect.grouping_sets(name)
+    ]
+    assert not [part for part in parts if "--" in part or "/*" in part]
+
+
 # Reading by the day
 
 
@@ -181,6 +192,32 @@ def test_progress_counts_the_days(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     by_files(tmp_path).ask(QUESTIONS[0], lambda done, total: told.append((done, total)))
     assert told == [(0, 2), (1, 2), (2, 2)]
+
+
+SPACES = ["C\u00a01", "\u6df1\u3000\u5ea6", "C\u20091", "C\u200b1", "C\u200b", "C\u20601", "C\ufeff1", "C 1"]
+
+
+@pytest.mark.usefixtures("a_batch_a_day")
+@pytest.mark.parametrize("name", ["campaign_id", "capability", "detector", "network", "country"])
+def test_spaces_within_labels_are_kept(tmp_path: Path, name: str) -> None:
+    """A heading with any space in it is found in its dictionary, and none is taken for missing."""
+    found = [detection(DAY, detection_id=f"d-{n}", **{name: text}) for n, text in enumerate(SPACES)]
+    deliver(tmp_path, {flat(DAY): found})
+    assert places(tmp_path).texts[name] == sorted(SPACES)
+    same(tmp_path, found)
+
+
+@pytest.mark.usefixtures("a_batch_a_day")
+@pytest.mark.parametrize("blank", ["", " ", "\u3000", None])
+def test_an_account_without_an_id_is_refused(tmp_path: Path, blank: str | None) -> None:
+    """Also where accounts go by their hash, whatever else is there; the other rows alone are counted."""
+    rows = [row(detection(DAY, detection_id=f"d-{n}")) for n in range(3)]
+    write(tmp_path / "good" / flat(DAY), rows)
+    assert places(tmp_path / "good").hashed
+    assert total(answered(tmp_path / "good")) == (3, 3)
+    write(tmp_path / "bad" / flat(DAY), [*rows[1:], rows[0] | {"account_id": blank}])
+    with pytest.raises(InvalidEvidence, match=r"row 3 \(detection d-0\): account_id is empty"):
+        answered(tmp_path / "bad")
 
 
 @pytest.mark.usefixtures("a_batch_a_day")

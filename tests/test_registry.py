@@ -1,8 +1,10 @@
 """The settings that people write, and the mistakes that they make in them."""
 
 import json
+import re
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -303,6 +305,124 @@ def test_an_element_of_a_law_is_listed_once() -> None:
     element = {"id": "A", "text": "x", "plain": "x"}
     law = {"citation": "x", "status": "x", "title": "x", "elements": [element, dict(element)]}
     assert "element 'A' is listed twice" in refusal(Law, yaml.safe_dump(law))
+
+
+EARLIER = Path(__file__).parent / "earlier"
+A_LAW = """
+citation: Act, section 1
+title: what it forbids
+status: a bill
+version: {text: introduced, date: 2026-04-15}
+stage: {date: 2026-04-22, action: reported}
+note: An amended text was not at hand.
+groups:
+- {id: how, logic: any of, text: How it was done, plain: How}
+- {id: out, logic: excludes, text: What is left out, plain: Left out}
+- {id: terms, logic: all of, text: Terms, plain: Terms}
+definitions:
+- {id: model, group: terms, text: A closed model, plain: Model}
+elements:
+- {id: i, group: how, text: By one way, plain: One way}
+- {id: ii, group: how, text: By another, plain: Another}
+- {id: c, group: out, text: With leave, plain: Leave, excludes: true}
+assessment:
+- {id: origin, text: Where from, plain: Origin, note: Nobody says.}
+"""
+
+
+def test_a_law_says_how_its_elements_count() -> None:
+    """Its text and its stage each have a date, its elements and definitions a group, and each group its logic."""
+    law = parse(Law, A_LAW, "law.yaml")
+    assert law.version is not None
+    assert law.stage is not None
+    assert (str(law.version.date), str(law.stage.date)) == ("2026-04-15", "2026-04-22")
+    assert [(g.id, g.logic) for g in law.groups] == [
+        ("how", "any of"),
+        ("out", "excludes"),
+        ("terms", "all of"),
+    ]
+    assert [(e.id, e.group) for e in law.in_groups] == [
+        *(("model", "terms"), ("i", "how"), ("ii", "how"), ("c", "out"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "problem"),
+    [
+        (
+            "logic: any of",
+            "logic: one of",
+            "groups, item 1, logic: write 'all of', 'any of', 'weighed together'",
+        ),
+        ("logic: any of", "logic: Any of", "groups, item 1, logic: write 'all of'"),
+        (", logic: any of", "", "groups, item 1, logic: missing: add it"),
+        (", logic: any of", ", logics: any of", "groups, item 1, logic: missing: add it"),
+        ("text: How it was done, ", "", "groups, item 1, text: missing: add it"),
+        ("groups:", "group:", "group: unknown key"),
+        ("definitions:", "definition:", "definition: unknown key"),
+        ("version: {text", "versions: {text", "versions: unknown key"),
+        ("stage: {date", "status_date: {date", "status_date: unknown key"),
+        ("date: 2026-04-15", "date: 15 April 2026", "version, date: not a date: write it like 2026-06-20"),
+        (", date: 2026-04-15", "", "version, date: missing: add it"),
+        (
+            "version: {text: introduced, date: 2026-04-15}",
+            "version: introduced",
+            "version: not keys and values",
+        ),
+        ("date: 2026-04-22", "date: 2026-04-14", "stage: its date is before that of version"),
+        ("{date: 2026-04-22, ", "{", "stage, date: missing: add it"),
+        ("id: i, group: how", "id: i", "element 'i': group: missing: name one of how, out, terms"),
+        ("id: i, group: how", "id: i, groups: how", "elements, item 1, groups: unknown key"),
+        (
+            "id: i, group: how",
+            "id: i, group: How",
+            "element 'i': group: there is no group 'How': use one of how",
+        ),
+        ("id: model, group: terms", "id: model", "element 'model': group: missing"),
+        ("id: model", "id: i", "element 'i' is listed twice"),
+        ("{id: out, logic", "{id: how, logic", "group 'how' is listed twice"),
+        ("group: terms, text: A", "group: how, text: A", "group 'terms' has no element: name it in one"),
+        ("logic: excludes", "logic: any of", "element 'c': excludes: its group 'out' is 'any of'"),
+        ("plain: Origin", "Plain: Origin", "assessment, item 1, Plain: unknown key"),
+        ("note: Nobody says.", "note: ''", "assessment, item 1, note: empty"),
+        ("- {id: origin", "- {id: origin, text: x}\n- {id: origin", "matter 'origin' is listed twice"),
+    ],
+)
+def test_a_mistake_about_how_elements_count_is_named(there: str, instead: str, problem: str) -> None:
+    """In one line with the file and the key."""
+    assert A_LAW.count(there) == 1
+    with pytest.raises(InvalidSettings) as caught:
+        parse(Law, A_LAW.replace(there, instead), "law.yaml")
+    told = str(caught.value)
+    assert told.startswith("law.yaml: ")
+    assert problem in told
+    assert "\n" not in told
+
+
+def test_definitions_take_groups() -> None:
+    """Without groups nothing would print them."""
+    ungrouped = re.sub(r"(?m)^groups:\n(- .*\n)+", "", A_LAW).replace("group: how, ", "")
+    assert "element 'c': group: there is no group 'out': add groups" in refusal(
+        Law, re.sub(r"(?m)^definitions:\n- .*\n", "", ungrouped)
+    )
+    assert "definitions: they are printed by group: add groups" in refusal(Law, ungrouped)
+
+
+def test_a_law_of_before_says_what_it_said() -> None:
+    """A file without the keys that came later has none of them, in its digest either."""
+    written = (EARLIER / "0.1.0" / "law.yaml").read_text("utf-8")
+    law = parse(Law, written, "law.yaml")
+    assert set(law.model_dump()) == {
+        *("citation", "title", "status", "elements", "assessment_title", "assessment")
+    }
+    assert {key for element in law.model_dump()["elements"] for key in element} == {
+        *("id", "text", "plain", "excludes")
+    }
+    assert {key for matter in law.model_dump()["assessment"] for key in matter} == {
+        "id",
+        "text",
+        "answered_by",
+    }
 
 
 def test_an_alias_bomb_is_refused() -> None:

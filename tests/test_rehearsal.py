@@ -20,7 +20,7 @@ from reports.rehearsal.gateway import Call, FunctionFailed, Gateway, Routed, rou
 from reports.rehearsal.listening import address, listening
 from reports.rehearsal.mirror import Mirror
 from reports.rehearsal.sandbox import Sandbox, Sandboxes
-from reports.rehearsal.state import Kept, opened
+from reports.rehearsal.state import opened
 from reports.rehearsal.template import Function, Stack
 from reports.rehearsal.tokens import Tokens
 from reports.rehearsal.triggers import _every
@@ -222,25 +222,6 @@ def test_no_state_is_left() -> None:
     with opened(None) as folder:
         assert folder.is_dir()
     assert not folder.exists()
-
-
-@pytest.mark.parametrize("key", ["a", "a/b c.json", "ä/%/?.json"])
-def test_objects_are_kept(tmp_path: Path, key: str) -> None:
-    """An object of a bucket that is kept is in the folder under its key, and goes when it goes."""
-    kept = Kept(tmp_path, {"bucket": "archive"})
-    kept.update(f"/bucket/{key}", lambda *_: b"content")
-    kept.update(f"/other/{key}", lambda *_: pytest.fail("not kept"))
-    (found,) = kept.objects()
-    assert (found[:2], found[2].read_bytes()) == (("bucket", key), b"content")
-    kept.update(f"/bucket/{key}", lambda *_: None)
-    assert list(kept.objects()) == []
-
-
-@pytest.mark.parametrize("key", ["../../out", "a/../../../out", ".", "a//b", ""])
-def test_objects_stay_inside(tmp_path: Path, key: str) -> None:
-    """A key that leads out of the folder, or is no path, is not kept."""
-    Kept(tmp_path / "in", {"bucket": "archive"}).update(f"/bucket/{key}", lambda *_: b"content")
-    assert list(tmp_path.rglob("*")) == []
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 
 from reports.cli import main
 from tests import load
-from tests.publishing import GOLDEN
+from tests.publishing import GOLDEN, ROOT
 from tests.serving import Serving, serving
 from tests.test_docs import block
 from tests.tools import PATIENCE, eventually, needs
@@ -160,6 +160,31 @@ def test_stops_cleanly(served: Serving) -> None:
     """A signal ends it with status 0, at work too: its processes are gone, and nothing complains."""
     served.call("POST", "/briefings", {**WANTED, "window": "2026-04-30/2026-05-03"})
     _stops_cleanly(served, signal.SIGINT)
+
+
+TO_ANOTHER_THREAD = """
+import signal, threading, time
+from reports.cli import _signals, serve
+
+def hit():
+    time.sleep(0.5)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+with _signals() as caught:
+    threading.Thread(target=hit).start()
+    try:
+        serve._wait()
+    except KeyboardInterrupt:
+        print(caught == [signal.SIGTERM])
+"""
+
+
+def test_a_signal_that_another_thread_gets() -> None:
+    """A signal ends the wait, whichever thread the system gives it to."""
+    found = subprocess.run(
+        [sys.executable, "-c", TO_ANOTHER_THREAD], cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE
+    )
+    assert found.stdout == b"True\n"
 
 
 def _stops_cleanly(served: Serving, number: int) -> None:

@@ -310,7 +310,7 @@ def test_a_caller_needs_a_scope() -> None:
     """Every route of the API asks for a token with a scope; requesting has one of its own."""
     routes = {route.key: route.scopes for function in FUNCTIONS for route in function.routes}
     assert routes.pop("POST /briefings") == ("briefings:request",)
-    assert set(routes.values()) == {("briefings:read",)}
+    assert set(routes.values()) == {("briefings:read", "briefings:read:lawmaker", "briefings:read:regulator")}
     assert routes.keys() >= {"GET /briefings", "GET /openapi.json", "POST /verifications", "$default"}
 
 

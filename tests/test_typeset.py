@@ -305,23 +305,148 @@ def test_likelihood_and_confidence_never_share_a_sentence(sets: Mapping[str, Set
     assert not [s for s in of_likelihood if registry._CONFIDENCE_WORDS.search(s)]
 
 
-@pytest.mark.parametrize("audience", AUDIENCES)
-def test_an_element_without_evidence_is_a_gap(sets: Mapping[str, Set], audience: str) -> None:
-    """The sample has nothing on the development timeline, and its pages say so."""
-    row = re.search(r'<th scope="row">B.iv</th>.*?</tr>', sets[audience][1], re.DOTALL)
+def row_of(html: str, id_: str) -> str:
+    """What a reader sees in the row of an element of the law, or of the group before it."""
+    found = re.search(rf'<th scope="row">{re.escape(id_)}</th>(.*?)</tr>', html, re.DOTALL)
+    assert found is not None, id_
+    return seen(found[1]).strip()
 
-    assert row is not None
-    assert "Gap: no evidence" in seen(row[0])
+
+def heads(html: str) -> list[str]:
+    """The heads of the groups of the law, as a reader sees them."""
+    return [seen(each).strip() for each in re.findall(r'<th scope="rowgroup".*?>(.*?)</th>', html, re.DOTALL)]
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_each_group_of_the_law_says_how_it_counts(sets: Mapping[str, Set], audience: str) -> None:
+    """H.R. 8283: definitions and conduct must hold, the ways are alternatives, purpose is weighed, leave excludes."""
+    found = heads(sets[audience][1])
+
+    for head, says in zip(
+        found,
+        [
+            *("all must hold", "must hold", "any one suffices . Gap: none of these for Campaign B"),
+            *("weighed together, none required", "takes conduct out", "only where claimed"),
+        ],
+        strict=True,
+    ):
+        assert head.endswith(f": {says}")
+
+
+def test_no_gap_misstates_the_bill(sets: Mapping[str, Set]) -> None:
+    """An alternative or a factor without evidence is no gap; a campaign's own lack of what must hold is one."""
+    lawmaker, regulator = (sets[audience][1] for audience in AUDIENCES)
+
+    assert row_of(lawmaker, "B.iv") == "Development timeline none offered"
+    assert row_of(regulator, "B.iv").endswith("no evidence offered for this factor")
+    assert row_of(lawmaker, "A") == "Unauthorized extraction Campaign A; gap: Campaign B"
+    assert row_of(regulator, "A").endswith("without permission. Gap: no evidence for Campaign B")
+    assert row_of(regulator, "C").endswith("Gap: nothing on whether it applies to Campaign B")
+    assert row_of(lawmaker, "C") == "Authorized training addressed: Campaign A; gap: Campaign B"
+    assert row_of(lawmaker, "3(2)") == "Closed-source model all campaigns"
+    for html in (lawmaker, regulator):
+        assert [row_of(html, term).endswith("not claimed here") for term in ("3(4)", "3(7)")] == [True, True]
+        assert not [
+            id_ for id_ in ("A.i", "A.ii", "A.iii", "B.i", "B.ii", "B.iii") if "ap:" in row_of(html, id_)
+        ]
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_without_evidence_what_is_asked_for_is_a_gap(audience: Audience) -> None:
+    """Of each that must hold and of the exclusion, and once of the alternatives together."""
+    html, _ = typeset(brief(detections(["c"]), settings(Registry()), audience), OURS, "letter")
+
+    rows = {e.id: row_of(html, e.id) for e in LAW.in_groups}
+    gaps = {id_: row.partition("Gap: ")[2] for id_, row in rows.items() if "Gap:" in row}
+    assert gaps == {
+        **dict.fromkeys(("3(2)", "3(13)", "A"), "no evidence"),
+        "C": "nothing on whether it applies",
+    }
+    assert [head for head in heads(html) if "Gap:" in head] == [heads(html)[2]]
+    assert heads(html)[2].endswith("any one suffices . Gap: no evidence for any of these")
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_where_no_campaign_is_nothing_is_held_against_the_law(audience: Audience) -> None:
+    """Detections that are attributed to nobody are no conduct of anybody."""
+    html, _ = typeset(brief(detections([None]), settings(Registry()), audience), OURS, "letter")
+    law = html[html.index('<h2 id="law">') : html.index('<h2 id="actions">')]
+
+    assert "No detection in the window is attributed to a campaign." in seen(law)
+    assert not heads(html)
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_the_text_and_the_stage_of_the_law_are_dated(sets: Mapping[str, Set], audience: str) -> None:
+    """As introduced is one thing, and what became of the bill since another."""
+    text = seen(sets[audience][1])
+
+    assert "a bill, not a law" in text
+    assert "Text: as introduced in the House of Representatives, 15 April 2026." in text
+    assert "ordered to be reported (amended) by the House Committee on Foreign Affairs" in text
+    assert "by 43 to 0, 22 April 2026." in text
+    assert "the amended text, not at hand, may differ." in text
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_an_earlier_law_is_told_as_it_was(audience: Audience) -> None:
+    """Without groups, each element that has no evidence is a gap."""
+    earlier = (Path(__file__).parent / "earlier" / "0.1.0" / "law.yaml").read_text("utf-8")
+    written = settings(in_full(1))
+    law = parse(Law, earlier, "law.yaml")
+    theirs = Settings(written.registry, written.dataset, written.issuer, law)
+    html, _ = typeset(brief(detections(["c0"]), theirs, audience), OURS, "letter")
+
+    assert "attack (as introduced on 15 April 2026; a bill, not yet a law)." in seen(html)
+    assert not heads(html)
+    assert "Gap: no evidence" in row_of(html, "B.iv")
+    assert [e.id for e in law.elements if "Gap" in row_of(html, e.id)] == ["B.iv"]
+    assert ("Gap: not answered here" in seen(html)) == (audience == "regulator")
 
 
 def test_what_the_law_wants_assessed_is_answered_or_a_gap(sets: Mapping[str, Set]) -> None:
     """Each item leads to a section that is there, or is printed as a gap."""
     html = sets["regulator"][1]
     for item in LAW.assessment:
-        row = re.search(rf"{re.escape(item.text)}</th>(.*?)</tr>", html)
+        row = re.search(rf"{re.escape(str(markup.escape(item.text)))}</th>(.*?)</tr>", html, re.DOTALL)
         assert row is not None
         assert (f'href="#{item.answered_by}"' if item.answered_by else "Gap:") in row[1]
         assert item.answered_by is None or f'<h2 id="{item.answered_by}">' in html
+        assert item.note is None or seen(row[1]).strip().endswith(item.note)
+
+
+def test_all_eight_matters_are_told(sets: Mapping[str, Set]) -> None:
+    """Section 4(b) has eight paragraphs: lawmakers get a line, regulators a row each."""
+    lawmaker, regulator = (seen(sets[audience][1]) for audience in AUDIENCES)
+    numbers = [f"({n})" for n in range(1, 9)]
+
+    assert [
+        number for number in numbers if f"{number} " in regulator[regulator.index("The eight matters") :]
+    ] == numbers
+    line = lawmaker[lawmaker.index("The eight matters") : lawmaker.index("diplomatic strategy.")]
+    on_record, gap = line.split("Gap:")
+    assert re.findall(r"\(\d\)(?=[ (])", on_record) == ["(1)", "(4)", "(4)", "(5)"]
+    assert re.findall(r"\(\d\)(?=[ (])", gap) == ["(2)", "(3)", "(4)", "(6)", "(7)", "(8)"]
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_where_traffic_came_from_is_nobodys_origin(audience: Audience) -> None:
+    """Countries of the traffic leave the matter a gap, and what the registry has on it closes that."""
+    silent = Entry(campaign_id="c", name="Campaign A")
+    told = silent.model_copy(update={"assessment": {"countries": "Public records say where."}})
+    pages_of = [
+        seen(
+            typeset(brief(detections(["c"]), settings(Registry(campaigns=(e,))), audience), OURS, "letter")[0]
+        )
+        for e in (silent, told)
+    ]
+    for text, gap in zip(pages_of, (True, False), strict=True):
+        matters = text[text.index("The eight matters") :]
+        if audience == "lawmaker":
+            assert ("(2) countries of origin" in matters.split("Gap:")[1]) == gap
+        else:
+            assert ("providers exist Gap: not answered here" in matters) == gap
+            assert ("Campaign A: Public records say where." in matters) != gap
 
 
 def test_weaknesses_of_detectors_are_those_on_record() -> None:

@@ -138,6 +138,8 @@ def run(options: argparse.Namespace) -> int:
             complain(f"{verdict['check']} {verdict['outcome']}: {verdict['detail']}")
     if receipt.printed_as_codes:
         complain(_coded(receipt.printed_as_codes))
+    if receipt.not_yet_counted:
+        complain(_later(receipt.not_yet_counted))
     if options.json:
         say(receipt.json().rstrip())
     else:
@@ -147,6 +149,11 @@ def run(options: argparse.Namespace) -> int:
         say(f"exchanges:  {int(receipt.figures['exchanges']):,}")
         say(f"accounts:   {int(receipt.figures['accounts']):,}")
     return 0
+
+
+def _later(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"came meanwhile and is not yet counted: {', '.join(names[:MOST_NAMED])}{more}: publish again to count it"
 
 
 def _coded(codes: Sequence[str]) -> str:

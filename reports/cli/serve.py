@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import argparse
 import gc
-import threading
+import signal
+import socket
 from contextlib import suppress
 from importlib.util import find_spec
 
@@ -37,7 +38,10 @@ def run(options: argparse.Namespace) -> int:
     from reports.rehearsal.serve import Choices, served
 
     gc.enable()  # this command is the one that goes on
-    with served(Choices(options.port, options.evidence, options.state), say) as found:
+    with (
+        served(Choices(options.port, options.evidence, options.state), say) as found,
+        suppress(KeyboardInterrupt),
+    ):
         say(f"API:     {found.api}")
         say(f"AWS:     {found.aws}")
         say(f"token:   {found.token}")
@@ -45,7 +49,22 @@ def run(options: argparse.Namespace) -> int:
         if options.state:
             say(f"session: . {options.state / 'session'}")
         say("serving: until Ctrl-C")
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        _wait()
     say("stopped")
     return 0
+
+
+def _wait() -> None:
+    """Wait for a signal, whichever thread the system gives it to.
+
+    Its handler runs in the main thread alone, which a signal to another thread wakes only through a descriptor.
+    """
+    told, tells = socket.socketpair()
+    with told, tells:
+        tells.setblocking(False)
+        before = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+        try:
+            while True:
+                told.recv(1)  # the handler of what has come runs before this is asked again
+        finally:
+            signal.set_wakeup_fd(before)

@@ -7,6 +7,7 @@ a time-stamp authority at `/timestamp`. Calls are taken one at a time, so that a
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from reports.errors import Unavailable
 from reports.keys import LocalAuthority
 from reports.rehearsal.athena import AthenaService, Refused
 from reports.timestamp import LocalTimestamper
@@ -42,11 +44,10 @@ def _session() -> Any:
 
 @dataclass
 class Account:
-    """The account as a WSGI application; `written` is told of every path that a call may have changed."""
+    """The account as a WSGI application."""
 
     authority: LocalAuthority
     athena: AthenaService | None = None
-    written: Callable[[str], None] | None = None
     _moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
     _one: threading.RLock = field(default_factory=threading.RLock)
 
@@ -61,12 +62,13 @@ class Account:
         return self._answer(environ, start_response)
 
     def _answer(self, environ: dict[str, Any], start_response: Start) -> list[bytes]:
-        path, changing = environ["PATH_INFO"], environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE")
-        with self._one:
-            body = list(self._moto(environ, start_response))
-            if changing and self.written:
-                self.written(path.encode("latin-1").decode("utf-8", "replace"))
-        return body
+        try:
+            with self._one:
+                return list(self._moto(environ, start_response))
+        except Unavailable as error:  # the folder took nothing, so nothing is there
+            print(json.dumps({"level": "ERROR", "message": str(error)}), file=sys.stderr, flush=True)
+            start_response("500 Internal Server Error", [("Content-Type", "application/xml")])
+            return [b"<Error><Code>InternalError</Code><Message>it could not be written</Message></Error>"]
 
     def _query(
         self, athena: AthenaService, operation: str, environ: dict[str, Any], start_response: Start

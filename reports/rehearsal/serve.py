@@ -35,20 +35,23 @@ from reports.rehearsal.account import ACCOUNT, CREDENTIALS, REGION, TIMESTAMP, A
 from reports.rehearsal.athena import AthenaService, DuckDBAthena
 from reports.rehearsal.deploy import Client, arn, connect, deploy
 from reports.rehearsal.gateway import Gateway, Routed, routing
+from reports.rehearsal.kept import KeptKeys, KeptStore, keep
 from reports.rehearsal.listening import address, listening, serving
 from reports.rehearsal.mirror import Mirror
 from reports.rehearsal.sandbox import ROOT, Sandboxes
-from reports.rehearsal.state import Kept, opened, write_session
+from reports.rehearsal.state import opened, write_session
 from reports.rehearsal.template import TEMPLATE, Stack
 from reports.rehearsal.tokens import Tokens
 from reports.rehearsal.triggers import Triggers
-from reports.requests import stem
+from reports.requests import Requests, stem
 from reports.sample import write_sample
+from reports.segments import Segments
 
 ISSUER, AUDIENCE, SUBJECT = "https://issuer.localhost", "exhibit", "you"
 READ, BOTH = "briefings:read", "briefings:read briefings:request"
 EVIDENCE = "evidence"  # the name of its bucket
 SAMPLE = "sample"  # the folder of the sample evidence in the state
+KINDS = ("requests", "attempts", "outcomes", "keys", "segments")
 KEPT = {"ArchiveBucket": "archive", "SettingsBucket": "settings"}
 MOST = min(4, max(2, os.cpu_count() or 2))  # processes of each function
 
@@ -91,14 +94,13 @@ def served(choices: Choices, tell: Callable[[str], None]) -> Iterator[Served]:
         parts.enter_context(serving(aws, account))
         stack = deploy(clients, _parameters(address(aws)))
         _lend_keys(stack, folder / "keys", authority)
-        kept = _fill(clients("s3"), stack, folder, evidence, authority)
-        account.written = partial(kept.update, read=_read)
+        archive = _fill(clients("s3"), stack, folder, evidence, authority)
         mirrored = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="exhibit-")))
         mirror = Mirror(clients("s3"), EVIDENCE, mirrored)
         account.athena = AthenaService(DuckDBAthena(mirror.relations), mirror.size)
         parts.callback(account.athena.stop)
         connect(clients, stack)
-        _deliver_again(clients, stack)
+        _deliver_again(clients, stack, archive)
         functions = Sandboxes(stack.functions, _environment(address(aws)), MOST)
         parts.enter_context(
             _turning(Triggers(stack, clients("sqs"), functions.invoke, tell, MOST), functions)
@@ -168,8 +170,8 @@ def _lend_keys(stack: Stack, folder: Path, authority: LocalAuthority) -> None:
     keys[stack.resources["PseudonymKey"].name].key_material = authority.pseudonym_key()
 
 
-def _fill(s3: Any, stack: Stack, folder: Path, evidence: Path, authority: LocalAuthority) -> Kept:
-    """Put evidence, what was kept, and the certificates where the functions look for them.
+def _fill(s3: Any, stack: Stack, folder: Path, evidence: Path, authority: LocalAuthority) -> KeptKeys:
+    """Put evidence, what was kept, and the certificates where the functions look for them; returns the archive.
 
     The sample ends on a day of its own: Exhibit's schedules would ask for last week and find nothing.
     """
@@ -179,30 +181,26 @@ def _fill(s3: Any, stack: Stack, folder: Path, evidence: Path, authority: LocalA
         content = (evidence / name).read_bytes()
         s3.put_object(Bucket=EVIDENCE, Key=name, Body=content, ChecksumAlgorithm="SHA256")
     settings = stack.resources["SettingsBucket"].name
-    if evidence == folder / SAMPLE:
+    if evidence == folder / SAMPLE and not (folder / KEPT["SettingsBucket"] / schedules.FILE).exists():
         s3.put_object(Bucket=settings, Key=schedules.FILE, Body=b"schedules: []\n")
-    kept = Kept(folder, {stack.resources[logical].name: name for logical, name in KEPT.items()})
-    for bucket, key, file in kept.objects():
-        s3.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
     chain = b"".join(each.public_bytes(Encoding.PEM) for each in authority.key.chain)
     root = authority.root.public_bytes(Encoding.PEM)
     lists = {f"crls/{at}.crl": crl for at, crl in enumerate(authority.crls(datetime.now(UTC)))}
     for key, content in {CHAIN: chain, TRUST: root, **lists}.items():
         s3.put_object(Bucket=settings, Key=key, Body=content)
-    return kept
+    backend = s3_backends[ACCOUNT]["aws"]
+    kept = {each: keep(backend, stack.resources[each].name, folder / name) for each, name in KEPT.items()}
+    archive = stack.resources["ArchiveBucket"].name
+    put = partial(backend.put_object, archive)
+    stores = (KeptStore(kept["ArchiveBucket"], put, f"{kind}/") for kind in KINDS)
+    requests, attempts, outcomes, keys, segments = stores
+    Requests(requests, attempts, outcomes, keys, Segments(segments)).index()
+    return kept["ArchiveBucket"]
 
 
-def _read(bucket: str, key: str) -> bytes | None:
-    """An object as moto has it."""
-    found = s3_backends[ACCOUNT]["aws"].get_object(bucket, key)
-    return bytes(found.value) if found else None
-
-
-def _deliver_again(clients: Client, stack: Stack) -> None:
+def _deliver_again(clients: Client, stack: Stack, archive: KeptKeys) -> None:
     """Tell the queue of requests that had not ended when the state was last in use: a queue is not kept."""
-    bucket, sqs = stack.resources["ArchiveBucket"].name, clients("sqs")
-    pages = clients("s3").get_paginator("list_objects_v2")
-    keys = [each["Key"] for page in pages.paginate(Bucket=bucket) for each in page.get("Contents", ())]
+    sqs, keys = clients("sqs"), archive.names
     ended = {key.split("/")[1].split(".")[0] for key in keys if key.startswith("outcomes/")}
     url = sqs.get_queue_url(QueueName=arn(stack, "requests").rpartition(":")[2])["QueueUrl"]
     for key in keys:

@@ -1,24 +1,18 @@
-"""What a rehearsal keeps in a folder: keys, the objects of some buckets, and a session file for a shell.
-
-An object is in the folder before the call that wrote it is answered, so that nothing is lost whatever ends the process.
-"""
+"""The folder of a rehearsal: keys, the objects of some buckets (`reports.rehearsal.kept`), and a session file."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote
 
-from reports.errors import InvalidSettings, Unavailable, kind_of
+from reports.errors import InvalidSettings, kind_of
 
 MARK = ".exhibit-serve"
 SESSION = "session"
-UNFINISHED = ".unfinished"
 
 
 @contextmanager
@@ -62,44 +56,3 @@ def write_session(folder: Path, variables: Mapping[str, str]) -> None:
     text = "".join(f"export {name}='{value}'\n" for name, value in variables.items())
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
         out.write(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Buckets whose objects are files below a folder: the bucket's name → the folder's."""
-
-    folder: Path
-    buckets: Mapping[str, str]
-
-    def objects(self) -> Iterator[tuple[str, str, Path]]:
-        """What is kept: the bucket, the key and the file, in the order of the names."""
-        for bucket, name in self.buckets.items():
-            place = self.folder / name
-            for file in sorted(each for each in place.rglob("*") if each.is_file()):
-                if not file.name.endswith(UNFINISHED):
-                    key = "/".join(unquote(part) for part in file.relative_to(place).parts)
-                    yield bucket, key, file
-
-    def update(self, path: str, read: Callable[[str, str], bytes | None]) -> None:
-        """Have the file of an object, by its path `/BUCKET/KEY`, be as `read` says that the object is."""
-        bucket, _, key = path.removeprefix("/").partition("/")
-        if bucket not in self.buckets or not key or {"", ".", ".."} & set(key.split("/")):
-            return
-        file = self.folder.joinpath(
-            self.buckets[bucket], *(quote(part, safe=" =+@,") for part in key.split("/"))
-        )
-        content = read(bucket, key)
-        try:
-            if content is None:
-                file.unlink(missing_ok=True)
-            else:
-                _replace(file, content)
-        except OSError as error:
-            raise Unavailable(f"{file} cannot be written ({error.strerror}): make room for it") from None
-
-
-def _replace(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f"{file.name}{UNFINISHED}")
-    beside.write_bytes(content)
-    beside.replace(file)

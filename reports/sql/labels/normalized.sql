@@ -1,5 +1,5 @@
 case
-    when regexp_like(value, '^[!-~]$|^[!-~][ -~]*[!-~]$|\x00') then value -- at U+0000, DuckDB's normalize ends
+    when regexp_like(value, '^[!-~]\z|^[!-~][ -~]*[!-~]\z|\x00') then value -- at U+0000, DuckDB's normalize ends
     else nullif(
         normalize(
             trim(

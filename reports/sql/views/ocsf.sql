@@ -6,7 +6,7 @@ select
     cast(date_parse(eventday, '%Y%m%d') as date) as delivered_day,
     date '1970-01-01' as revised_within,
     regexp_extract("$path", '^.*/ext/([^/]+)/([^/]+/)*[rR][eE][gG][iI][oO][nN]=', 1)
-    || '/' || regexp_extract("$path", '/[aA][cC][cC][oO][uU][nN][tT][iI][dD]=([^/]+)/[eE][vV][eE][nN][tT][dD][aA][yY]=', 1) as origin,
+    || '/' || regexp_extract("$path", '^.*/[aA][cC][cC][oO][uU][nN][tT][iI][dD]=([^/]+)/[eE][vV][eE][nN][tT][dD][aA][yY]=', 1) as origin,
     cast(first_seen as date) as event_day,
     finding_info.uid as detection_id,
     revised_at,

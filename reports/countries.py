@@ -1,0 +1,16 @@
+"""Countries by name: the codes that evidence has are those of ISO 3166-1 alpha-2."""
+
+from __future__ import annotations
+
+from functools import cache
+
+
+@cache
+def country(code: str) -> str:
+    """A country's usual name in English and its code, `Vietnam (VN)`; what is no code of the standard, as it is."""
+    import pycountry  # noqa: PLC0415 -- takes a while, and most briefings name no country
+
+    found = pycountry.countries.get(alpha_2=code) if code.isascii() else None
+    if found is None or found.alpha_2 != code:
+        return code
+    return f"{getattr(found, 'common_name', found.name)} ({code})"
