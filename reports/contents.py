@@ -202,7 +202,7 @@ def _check_record(data: Mapping[str, Any]) -> None:
     if sum(known.values()) + record["unattributed"] != record["exchanges"]:
         raise InconsistentError("briefing.json: exchanges on record do not add up to their total")
     for campaign in data["campaigns"]:
-        whole = known[campaign["campaign_id"]]
+        whole = known.get(campaign["campaign_id"], -1)
         if campaign["on_record"] != whole or campaign["known_campaigns"] != len(known):
             raise InconsistentError(f"briefing.json: {_called(campaign)} is not as it is on record")
         if whole < campaign["exchanges"] + campaign["preceding"]["exchanges"]:

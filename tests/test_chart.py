@@ -1,5 +1,5 @@
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reports import typeset
 from reports.assets import TEMPLATES, Resources
-from reports.chart import DAYS, PALETTE, Data, Series, by_day, data_uri, fold, ticks
+from reports.chart import DAYS, PALETTE, Data, Series, Show, Slot, by_period, data_uri, fold, ticks
 from reports.errors import InvalidSettings
 from reports.render import DocumentMetadata, render_pdf
 
@@ -21,6 +21,15 @@ WINDOW = tuple(date(2026, 4, 22) + timedelta(n) for n in range(45))
 
 def printed(id_: str, value: int) -> str:
     return f"{id_}={value}"
+
+
+def by_day(days: Sequence[date], series: Sequence[Series], show: Show, gaps: Collection[date] = ()) -> Data:
+    """A bar a day."""
+    slots = [
+        Slot(f"{d.day} {d:%b}", f"on {d.day} {d:%B}", gap=d in gaps, missing=(0,) if d in gaps else ())
+        for d in days
+    ]
+    return by_period(slots, series, show, "Exchanges a day", 7)
 
 
 def draw(data: Data, *, resources: Resources = OURS, colours: Sequence[str] = PALETTE) -> str:
@@ -69,7 +78,7 @@ def test_days_print_only_what_was_given() -> None:
 
     names = set(data["names"])
     labels = {row["label"] for name in ("ticks", "dates", "notes") for row in data[name]}
-    assert sorted(shown) == sorted(map(str, names | labels))
+    assert sorted(shown) == sorted(map(str, names | labels | {"Exchanges a day"}))
 
 
 @pytest.mark.parametrize("days", [1, 7, 45, 92, 366])
@@ -94,7 +103,7 @@ def test_peak_is_the_first_of_the_highest_days() -> None:
     """The note names the first day of the highest total, and its total."""
     (note,) = by_day(WINDOW[:3], [Series("a", [1, 5, 5]), Series("b", [2, 4, 4])], printed)["notes"]
 
-    assert (note["index"], note["value"], note["label"]) == (1, 9, "peak=9 on 23 April")
+    assert (note["index"], note["value"], note["label"]) == (1, 9, "All detections: peak=9 on 23 April")
 
 
 def test_gaps_are_drawn() -> None:

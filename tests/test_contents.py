@@ -256,7 +256,7 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
     ),
     "a campaign renamed": (
         briefing(put("campaigns", 1, "campaign_id", value="C")),
-        "the accounts of campaign C",
+        "campaign C is not as it is on record",
     ),
     "an account dropped": (accounts(lambda rows: rows.pop()), "do not add up to its totals"),
     "an account twice": (accounts(lambda rows: rows.append(rows[0])), "or has a row twice"),

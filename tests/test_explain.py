@@ -67,7 +67,11 @@ def test_a_total_is_about_the_window(golden: dict[str, Published]) -> None:
     ("question", "row", "objects"),
     [
         ("history", {"window": "preceding", "column": "exchanges"}, [BEFORE]),
-        ("history", {"campaign_id": "N-1"}, [BEFORE, DAY]),
+        (
+            "history",
+            {"campaign_id": "N-1", "window": "all until its end", "column": "exchanges"},
+            [BEFORE, DAY],
+        ),
         ("tallies", {"standing": "all", "column": "rows"}, [DAY]),
         ("evidence", {"subjects": "all"}, [BEFORE, DAY]),
         (
@@ -81,7 +85,7 @@ def test_a_total_is_about_the_window(golden: dict[str, Published]) -> None:
             [BEFORE, DAY],
         ),
     ],
-    ids=["preceding", "rank", "rows", "objects", "ratio"],
+    ids=["preceding", "on record", "rows", "objects", "ratio"],
 )
 def test_what_came_before_is_about_earlier_objects(
     golden: dict[str, Published], question: str, row: dict[str, Any], objects: list[str]

@@ -199,14 +199,15 @@ def test_the_preceding_window_is_compared_with(delivered: list[Detection]) -> No
 @SOME
 @given(deliveries())
 def test_rank_is_among_all_campaigns_on_record(delivered: list[Detection]) -> None:
-    """Every campaign seen up to the window's end is known, and one as large or larger goes first."""
+    """Each campaign is compared as a whole, up to the window's end, and one as large or larger goes first."""
     found = grouped(delivered)
     record = counted(delivered, Window(WINDOW.first - timedelta(12), WINDOW.last))
     sizes = {name: size for name, (size, *_) in by(record, lambda d: d.campaign_id).items() if name}
     for campaign in found.campaigns:
         others = [size for name, size in sizes.items() if name != campaign.campaign_id]
         assert campaign.known == len(sizes)
-        assert campaign.rank == 1 + sum(size >= campaign.activity.exchanges for size in others)
+        assert campaign.whole.exchanges == sizes[campaign.campaign_id]
+        assert campaign.rank == 1 + sum(size >= sizes[campaign.campaign_id] for size in others)
 
 
 @SOME
@@ -298,6 +299,37 @@ def test_a_campaign_larger_than_every_other_is_the_largest_on_record() -> None:
     rows = [detection("A", 50), detection("B", 5), detection("C", 49, day=-12)]
     found = grouped(rows, Registry(campaigns=(entry("D", 49, "exactly"),)))
     assert [(c.rank, c.known, c.largest_on_record) for c in found.campaigns] == [(1, 4, True), (4, 4, False)]
+
+
+def test_a_window_of_one_day_compares_whole_campaigns() -> None:
+    """The largest campaign stays the largest, however little of it the window holds."""
+    rows = [detection("A", 50, day=-1), detection("A", 1), detection("B", 5), detection("C", 30, day=-12)]
+    found = grouped(rows, Registry(campaigns=(entry("D", 40, "exactly"),)))
+    assert [(c.campaign_id, c.rank, c.known) for c in found.campaigns] == [("B", 4, 4), ("A", 1, 4)]
+
+
+def test_campaigns_of_one_name_are_told_apart() -> None:
+    """Those that share a name, whatever its capitals and spaces, get their ids beside it."""
+    entries = [
+        entry(each, 9, "exactly").model_copy(update={"name": n})
+        for each, n in (("P", "North"), ("Q", " north"))
+    ]
+    found = grouped([detection("P", 5)], Registry(campaigns=tuple(entries)))
+    assert sorted(each.entry.name for each in found.record) == [" north (Q)", "North (P)"]
+
+
+def test_what_came_before_adds_up() -> None:
+    """The window before is that of its campaigns, of those not in the window, and of what is attributed to none."""
+    rows = [
+        detection("A", 5),
+        detection("A", 7, day=-1),
+        detection("B", 11, day=-2),
+        detection(None, 13, day=-3),
+    ]
+    found = grouped(rows)
+    others = sum(each.preceding for each in found.record if not each.in_window)
+    parts = (found.campaigns[0].preceding.exchanges, others, found.unattributed_before.exchanges)
+    assert (parts, found.preceding.exchanges) == ((7, 11, 13), 31)
 
 
 def test_a_campaign_of_earlier_evidence_may_be_larger() -> None:
