@@ -237,7 +237,12 @@ class Deployed:
         from reports.timestamp import FirstOf, HttpTimestamper
 
         public = self.environment.timestamp_addresses == "public"
-        return FirstOf([HttpTimestamper(url, 5, 2, public) for url in self.environment.timestamp_urls])
+        return FirstOf(
+            [
+                HttpTimestamper(url, timeout=5, attempts=2, public=public)
+                for url in self.environment.timestamp_urls
+            ]
+        )
 
     def press(self, deadline: Callable[[], float], progress: Progress) -> AthenaPress:
         """What makes briefings; `deadline` gives the seconds that are left for waiting on queries."""

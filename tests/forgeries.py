@@ -5,6 +5,7 @@ Each is signed or sealed as a briefing is, in the form in which Exhibit writes, 
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import cache
@@ -21,9 +22,12 @@ from reports.assets import Resources
 from reports.keys import LocalAuthority
 from reports.pdf import der
 from reports.pdf.cms import read_signature
+from reports.pdf.pages import Stream
 from reports.pdf.syntax import Name, Ref, Text
 from reports.render import DocumentMetadata, render_pdf
 from tests import remade
+from tests.fonts import picture, saved
+from tests.matrix import NAMES, SVG
 from tests.pages import Objects, add, attach, catalog, changed, data, stream
 from tests.pki import NOW, certify, new_key, sign_locally, stamper_of
 
@@ -39,6 +43,46 @@ def linked() -> bytes:
     """A page with a link to an address and one to a place on it."""
     about = DocumentMetadata("Briefing", "EX-1", "Somebody", NOW)
     return render_pdf(LINKED, resources=Resources(), metadata=about)
+
+
+@cache
+def rich() -> bytes:
+    """A page with whatever can stand on one: pictures, a gradient, a mask, a pattern, names in other scripts."""
+    drawing = (
+        '<linearGradient id="g"><stop stop-color="red" stop-opacity=".5"/><stop offset="1"/></linearGradient>'
+        '<mask id="m"><rect width="60" height="40" fill="white"/></mask>'
+        '<pattern id="p" width="9" height="9" patternUnits="userSpaceOnUse"><circle r="4"/></pattern>'
+        '<rect width="99" height="40" fill="url(#g)"/><rect width="99" height="9" mask="url(#m)"/>'
+        '<rect width="9" height="40" fill="url(#p)"/>'
+    )
+    pictures = {
+        "image/png": saved(picture("RGBA"), "PNG"),
+        "image/jpeg": saved(picture(), "JPEG"),
+        "image/svg+xml": SVG.format(drawing).encode(),
+    }
+    shown = "".join(
+        f"<img alt='A picture' src='data:{kind};base64,{b64encode(content).decode()}'>"
+        for kind, content in pictures.items()
+    )
+    page = LINKED.replace("</p>", f"</p>{shown}<p>{NAMES['Arabic']}{NAMES['Hindi']}{NAMES['Chinese']}</p>")
+    about = DocumentMetadata("Briefing", "EX-1", "Somebody", NOW)
+    return render_pdf(page, resources=Resources(), metadata=about)
+
+
+def _jpeg(**entries: Any) -> Change:
+    """Something else in the dictionary of the JPEG."""
+
+    def change(objects: Objects) -> None:
+        for number, held in _streams(objects, "Filter", "DCTDecode"):
+            objects[number] = Stream({**held.entries, **entries}, held.raw)
+
+    return change
+
+
+PICTURES: dict[str, tuple[Change, str]] = {
+    "a JPEG of another size": (_jpeg(Width=59), "an image that is no such JPEG"),
+    "a JPEG of other colors": (_jpeg(ColorSpace=Name("DeviceGray")), "an image that is no such JPEG"),
+}
 
 
 def signed_anyway(unsigned: bytes, authority: LocalAuthority, change: Change) -> bytes:

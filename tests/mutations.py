@@ -28,7 +28,7 @@ from reports.pdf.pages import Stream, read_pages
 from reports.pdf.syntax import Name, Ref
 from reports.verify import verify
 from tests import form_1
-from tests.forgeries import linked, signed_anyway
+from tests.forgeries import linked, rich, signed_anyway
 from tests.pages import Objects, catalog
 from tests.pki import NOW, reading, sign_locally, stamper_of
 from tests.publishing import ROOT
@@ -279,10 +279,11 @@ def main(arguments: list[str]) -> int:
         unsigned = linked()
         assert catalog(dict(read_pages(unsigned).objects))
         signed = sign_locally(unsigned, authority)
-        wanted, wrong, done = shown(signed, Path(folder)), [], Counter[str]()
+        wanted = shown(sign_locally(rich(), authority), Path(folder))
+        wrong, done = [], Counter[str]()
         for name, mutants in (
             ("updates", of_updates(signed, authority, count, seed)),
-            ("pages", of_pages(unsigned, authority, count, seed)),
+            ("pages", of_pages(rich(), authority, count, seed)),
         ):
             for mutant in mutants:
                 done[f"{name}: {'accepted' if mutant.accepted else 'refused'}"] += 1

@@ -104,7 +104,7 @@ class _Loader(importlib.abc.Loader, importlib.abc.MetaPathFinder):
 
 def told_without(refusal: Refusal, pdf: bytes) -> str:
     """The verdict on the integrity of a file without a refusal, in a process of its own."""
-    reading, writing = os.pipe()
+    ours, theirs = os.pipe()
     child = os.fork()
     if not child:
         try:
@@ -112,12 +112,12 @@ def told_without(refusal: Refusal, pdf: bytes) -> str:
                 del sys.modules[name]
             sys.meta_path.insert(0, _Loader(refusal))
             found = importlib.import_module("reports.verify").verify(pdf, None, reading())[0]
-            os.write(writing, f"{found.outcome}: {found.detail}"[:400].encode())
+            os.write(theirs, f"{found.outcome}: {found.detail}"[:400].encode())
         finally:
             os._exit(0)
-    os.close(writing)
+    os.close(theirs)
     os.waitpid(child, 0)
-    with os.fdopen(reading, "rb") as answer:
+    with os.fdopen(ours, "rb") as answer:
         return answer.read().decode()
 
 
@@ -125,6 +125,8 @@ def files(authority: LocalAuthority) -> Iterator[tuple[str, bytes]]:
     """Forgeries, each refused for one reason."""
     for name, (change, _) in forgeries.PAGES.items():
         yield name, forgeries.signed_anyway(forgeries.linked(), authority, change)
+    for name, (change, _) in forgeries.PICTURES.items():
+        yield name, forgeries.signed_anyway(forgeries.rich(), authority, change)
     signed = sign_locally(forgeries.linked(), authority)
     yield from ((name, pdf) for name, pdf, _ in forgeries.stored(signed, authority))
     yield from ((name, pdf) for name, pdf, _ in forgeries.tokens(signed))

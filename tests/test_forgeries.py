@@ -35,6 +35,17 @@ def test_pages_that_are_none(authority, name):
     assert re.search(why, str(refused.value))
 
 
+@pytest.mark.parametrize("name", forgeries.PICTURES)
+def test_pictures_that_are_none(authority, name):
+    """A picture that is not what its entries say is refused by name."""
+    change, why = forgeries.PICTURES[name]
+    outcome, detail = told(forgeries.signed_anyway(forgeries.rich(), authority, change), authority)
+    assert outcome == "invalid"
+    assert why in detail
+    good = forgeries.signed_anyway(forgeries.rich(), authority, lambda _: None)
+    assert set(outcomes(good, authority.root).values()) == {"valid"}
+
+
 def test_pages_that_are_written_again(authority):
     """Pages that are written again as they were are as good as before."""
     pdf = forgeries.signed_anyway(forgeries.linked(), authority, lambda _: None)

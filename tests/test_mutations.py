@@ -3,7 +3,7 @@
 import pytest
 
 from tests import mutations
-from tests.forgeries import linked
+from tests.forgeries import linked, rich
 from tests.pki import sign_locally
 
 SHARES = 5
@@ -22,8 +22,8 @@ def test_updates(authority, share):
 @pytest.mark.parametrize("share", range(SHARES))
 def test_pages(authority, share, tmp_path):
     """A change in the structure of pages is refused, or every viewer at hand shows the same, though all are signed."""
-    wanted = mutations.shown(sign_locally(linked(), authority), tmp_path)
-    tried = list(mutations.of_pages(linked(), authority, EACH, seed=share))
+    wanted = mutations.shown(sign_locally(rich(), authority), tmp_path)
+    tried = list(mutations.of_pages(rich(), authority, EACH, seed=share))
     accepted = [mutant for mutant in tried if mutant.accepted]
     assert len(accepted) < EACH / 4
     assert [m.done for m in accepted if mutations.shown(m.pdf, tmp_path) != wanted] == []

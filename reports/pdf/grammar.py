@@ -573,7 +573,10 @@ class _Walk:
             },
         )
         if found["Filter"] == "DCTDecode":
-            _require("DecodeParms" not in found and value.raw[:2] == b"\xff\xd8", "an image that is no JPEG")
+            said = (found["Height"], found["Width"], colors[found["ColorSpace"]])
+            _require(
+                "DecodeParms" not in found and _frame(value.raw) == said, "an image that is no such JPEG"
+            )
         else:
             self._lines(found, value, colors[found["ColorSpace"]])
         if "SMask" in found:
@@ -950,6 +953,17 @@ class _Walk:
             ("Producer", "Title", "Author", "Keywords", "Creator", "CreationDate", "ModDate"), _text
         )
         _shape(value, "the information", must, {"Subject": _text})
+
+
+def _frame(jpeg: bytes) -> tuple[int, int, int] | None:
+    """Height, width and number of colors of a JPEG with eight bits a color (ITU-T T.81, B.2.2), or None."""
+    at = 2 if jpeg[:2] == b"\xff\xd8" else len(jpeg)
+    while at + 10 <= len(jpeg) and jpeg[at] == 0xFF:
+        if jpeg[at + 1] in (0xC0, 0xC1, 0xC2):
+            height, width = (int.from_bytes(jpeg[at + 5 + each : at + 7 + each], "big") for each in (0, 2))
+            return (height, width, jpeg[at + 9]) if jpeg[at + 4] == 8 else None
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+    return None
 
 
 _DATE = re.compile(r"D:(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")

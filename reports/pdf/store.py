@@ -185,7 +185,7 @@ class _Gathering:
         """Raise unless its issuer signed a certificate, if that is in the file; it is not where that is `alone`."""
         if self.issuers[each]:
             return
-        named = [by for by in self.pool[each.issuer] if _may_have_issued(each, by)]
+        named = [by for by in self.pool[each.issuer] if by == each or _may_have_issued(each, by)]
         if named or alone:
             raise UnusualError(
                 f"certificate {each.subject.rfc4514_string()} is not one that its issuer signed"
