@@ -1,7 +1,8 @@
 """What the release before has left is read as it stands.
 
 `releases/state.json` is the archive of a state folder, by name, as release 0.1.0 left it when it was killed: two
-requests were published, the second of them for another addressee, and one was in work (its day is that of the test evidence). Documents are left out.
+requests were published, the second of them for another addressee, and one was in work, of a day that the test evidence
+has as well. Documents are left out.
 """
 
 import json
