@@ -227,8 +227,8 @@ class Deployed:
         """The authorities, in their order: short enough that the second one is asked, and answers, in time."""
         from reports.timestamp import FirstOf, HttpTimestamper
 
-        public = self.environment.timestamp_addresses == "public"
-        return FirstOf([HttpTimestamper(url, 5, 2, public) for url in self.environment.timestamp_urls])
+        urls, public = self.environment.timestamp_urls, self.public
+        return FirstOf([HttpTimestamper(url, timeout=5, attempts=2, public=public) for url in urls])
 
     def press(self, deadline: Callable[[], float], progress: Progress) -> AthenaPress:
         """What makes briefings; `deadline` gives the seconds that are left for waiting on queries."""
