@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from reports.timestamp import Timestamper
 
 PREFIX = "EXHIBIT_"
-_LEFT_OUT = ("caller_quota", "timestamp_addresses")  # where they are, the value that the field says, or below
+ADDRESSES = f"{PREFIX}TIMESTAMP_ADDRESSES"  # `any`, where the whole system is tried on one machine
 CHAIN, TRUST = "chain.pem", "trust.pem"
 # Of the files inside a PDF, those that the API gives by themselves
 SERVED = ("briefing.json", "evidence.json")
@@ -71,7 +71,6 @@ class Environment:
     evidence_prefix: str = ""
     settings_prefix: str = ""
     caller_quota: int = MOST
-    timestamp_addresses: str = "public"
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Environment:
@@ -82,10 +81,8 @@ class Environment:
             text = environ.get(variable, "").strip()
             if not text and each.default is MISSING:
                 raise InvalidSettings(f"{variable} is not set: set it in template.yaml")
-            if text or each.name not in _LEFT_OUT:
+            if text or not isinstance(each.default, int):
                 found[each.name] = _VALUES.get(each.name, _text)(variable, text)
-        # Lambda sets this in every function, and nothing else does; a rehearsal's authority is on its own machine
-        found.setdefault("timestamp_addresses", "public" if environ.get("AWS_LAMBDA_RUNTIME_API") else "any")
         return cls(**found)
 
 
@@ -118,15 +115,6 @@ def _number(least: int, most: int) -> Callable[[str, str], int]:
     return read
 
 
-def _one_of(*texts: str) -> Callable[[str, str], str]:
-    def read(variable: str, text: str) -> str:
-        if text not in texts:
-            raise InvalidSettings(f"{variable} {text!r} is not one of {', '.join(texts)}")
-        return text
-
-    return read
-
-
 _VALUES: Mapping[str, Callable[[str, str], Any]] = {
     "evidence_prefix": _prefix,
     "settings_prefix": _prefix,
@@ -134,21 +122,24 @@ _VALUES: Mapping[str, Callable[[str, str], Any]] = {
     "settling_days": _number(0, MOST_SETTLING_DAYS),
     "max_receives": _number(2, 1000),
     "caller_quota": _number(1, MOST),
-    "timestamp_addresses": _one_of("any", "public"),
 }
 
 
 @cache
 def deployed() -> Deployed:
     """The system that this process's environment describes; made on first use."""
-    return Deployed(Environment.read(os.environ))
+    # Lambda sets this in every function; elsewhere, the authority may be on the machine itself
+    public = "AWS_LAMBDA_RUNTIME_API" in os.environ and os.environ.get(ADDRESSES) != "any"
+    return Deployed(Environment.read(os.environ), public=public)
 
 
 class Deployed:
     """The parts of the deployed system, each made when it is first asked for."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, *, public: bool = False) -> None:
+        """Take the variables; `public` says that time-stamp authorities are not on this machine."""
         self.environment = environment
+        self.public = public
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
@@ -236,13 +227,8 @@ class Deployed:
         """The authorities, in their order: short enough that the second one is asked, and answers, in time."""
         from reports.timestamp import FirstOf, HttpTimestamper
 
-        public = self.environment.timestamp_addresses == "public"
-        return FirstOf(
-            [
-                HttpTimestamper(url, timeout=5, attempts=2, public=public)
-                for url in self.environment.timestamp_urls
-            ]
-        )
+        urls, public = self.environment.timestamp_urls, self.public
+        return FirstOf([HttpTimestamper(url, timeout=5, attempts=2, public=public) for url in urls])
 
     def press(self, deadline: Callable[[], float], progress: Progress) -> AthenaPress:
         """What makes briefings; `deadline` gives the seconds that are left for waiting on queries."""

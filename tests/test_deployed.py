@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.deployed import Deployed, Environment
+from reports.deployed import Deployed, Environment, deployed
 from reports.errors import InvalidSettings
 from tests.publishing import ROOT
 from tests.system import System
@@ -165,3 +165,25 @@ def test_other_files_among_the_settings(system: System) -> None:
     ):
         system.settle(name, b"")
     assert system.parts.schedules().schedules
+
+
+@pytest.mark.parametrize(
+    ("variables", "public"),
+    [
+        ({}, False),
+        ({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, True),
+        ({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "EXHIBIT_TIMESTAMP_ADDRESSES": "any"}, False),
+    ],
+)
+def test_authorities_of_a_deployed_function(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], public: bool
+) -> None:
+    """On Lambda, time-stamp authorities are not on the function's own machine, unless that is said."""
+    monkeypatch.delenv("AWS_LAMBDA_RUNTIME_API", raising=False)
+    for name, value in {**environment, **variables}.items():
+        monkeypatch.setenv(name, value)
+    deployed.cache_clear()
+    try:
+        assert deployed().public == public
+    finally:
+        deployed.cache_clear()

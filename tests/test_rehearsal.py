@@ -14,6 +14,7 @@ from joserfc.jwk import OctKey
 from moto import mock_aws
 
 from reports.errors import InvalidEvidence, InvalidRequest, InvalidSettings
+from reports.rehearsal.account import Account
 from reports.rehearsal.athena import AthenaService, DuckDBAthena
 from reports.rehearsal.deploy import connect, deploy
 from reports.rehearsal.gateway import Call, FunctionFailed, Gateway, Routed, routing
@@ -222,6 +223,28 @@ def test_no_state_is_left() -> None:
     with opened(None) as folder:
         assert folder.is_dir()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, "200 OK"),
+        ({"HTTP_HOST": "localhost:1"}, "200 OK"),
+        ({"HTTP_ORIGIN": "http://127.0.0.1:8080"}, "200 OK"),
+        ({"HTTP_HOST": "rebound.example:1"}, "403 Forbidden"),
+        ({"HTTP_HOST": "127.0.0.1.example"}, "403 Forbidden"),
+        ({"HTTP_HOST": ""}, "403 Forbidden"),
+        ({"HTTP_ORIGIN": "https://site.example"}, "403 Forbidden"),
+        ({"HTTP_ORIGIN": "null"}, "403 Forbidden"),
+    ],
+)
+def test_the_account_answers_this_machine(headers: dict[str, str], status: str) -> None:
+    """A page of another site, or a name that leads here, gets no answer from the AWS endpoint."""
+    told: list[str] = []
+    made = Account(authority=None, _moto=lambda _, start: start("200 OK", []) or [b""])  # type: ignore[arg-type]
+    environ = {"HTTP_HOST": "127.0.0.1:1", "PATH_INFO": "/", "REQUEST_METHOD": "GET", **headers}
+    made(environ, lambda status, _: told.append(status))
+    assert told == [status]
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
@@ -27,6 +28,7 @@ from reports.timestamp import LocalTimestamper
 ACCOUNT, REGION = DEFAULT_ACCOUNT_ID, "eu-west-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 TIMESTAMP = "/timestamp"
+OWN = ("127.0.0.1", "localhost")
 Start = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -53,6 +55,9 @@ class Account:
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
         """Answer a call."""
+        if foreign := _foreign(environ):
+            start_response("403 Forbidden", [("Content-Type", "text/plain")])
+            return [f"{foreign}: only this machine is answered\n".encode()]
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if service == "AmazonAthena" and self.athena and self.athena.knows(operation):
             return self._query(self.athena, operation, environ, start_response)
@@ -79,6 +84,14 @@ class Account:
             status, answer = "400 Bad Request", {"__type": refused.code, "message": str(refused)}
         start_response(status, [("Content-Type", "application/x-amz-json-1.1")])
         return [json.dumps(answer).encode()]
+
+
+def _foreign(environ: Mapping[str, Any]) -> str | None:
+    """What says that a call comes from a page of another site, which a browser would send here all the same."""
+    if urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname not in OWN:
+        return "Host"
+    origin = environ.get("HTTP_ORIGIN")
+    return "Origin" if origin is not None and urlsplit(origin).hostname not in OWN else None
 
 
 def _body(environ: dict[str, Any]) -> bytes:
