@@ -86,9 +86,7 @@ def _target(alias: Resource) -> str:
 
 def _buckets(s3: Any, stack: Stack) -> None:
     place = {"LocationConstraint": stack.region}
-    evidence = stack.parameters["EvidenceBucket"]
-    s3.create_bucket(Bucket=evidence, CreateBucketConfiguration=place)
-    s3.put_bucket_versioning(Bucket=evidence, VersioningConfiguration={"Status": "Enabled"})
+    s3.create_bucket(Bucket=stack.parameters["EvidenceBucket"], CreateBucketConfiguration=place)
     for bucket in stack.of_type("AWS::S3::Bucket"):
         locked = bool(bucket.properties.get("ObjectLockEnabled"))
         s3.create_bucket(

@@ -180,6 +180,8 @@ def _fill(s3: Any, stack: Stack, folder: Path, evidence: Path, authority: LocalA
     for name in (*(each.name for each in source.list()), *written):
         content = (evidence / name).read_bytes()
         s3.put_object(Bucket=EVIDENCE, Key=name, Body=content, ChecksumAlgorithm="SHA256")
+    # From here on: what is there at each start has no version, and so the same evidence is the same after a restart
+    s3.put_bucket_versioning(Bucket=EVIDENCE, VersioningConfiguration={"Status": "Enabled"})
     settings = stack.resources["SettingsBucket"].name
     if evidence == folder / SAMPLE and not (folder / KEPT["SettingsBucket"] / schedules.FILE).exists():
         s3.put_object(Bucket=settings, Key=schedules.FILE, Body=b"schedules: []\n")
