@@ -259,7 +259,7 @@ def test_errors_at_the_edge(
 
     error, status, said = case
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("reports.judge.judge", refuse)
@@ -509,8 +509,8 @@ def test_signals_that_are_switched_off(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def _raising(number: int) -> Callable[..., Any]:
-    def raising(*told: Any) -> Any:
+    def raising(*told: Any, **named: Any) -> Any:
         signal.raise_signal(number)
-        return judge(*told)
+        return judge(*told, **named)
 
     return raising

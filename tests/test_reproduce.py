@@ -290,7 +290,7 @@ def cut_before(unsigned: bytes, authority: LocalAuthority, monkeypatch: pytest.M
         form_1.updated(unsigned, cut),
         authority.key,
         stamper_of(authority),
-        crls=authority.crls,
+        crls=authority.crls(NOW),
     )
 
 
