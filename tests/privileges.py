@@ -19,11 +19,13 @@ def unprivileged() -> Iterator[Path]:
 
 @contextmanager
 def as_somebody_else() -> Iterator[None]:
-    """Without the rights of the superuser, if they are there."""
+    """Without the rights of the superuser, if they are there; skips where nobody else may look into the checkout."""
     privileged = os.geteuid() == 0
     if privileged:
         os.seteuid(65534)
     try:
+        if not os.access(__file__, os.R_OK, effective_ids=True):
+            pytest.skip("the checkout is in a folder of the superuser's alone")
         yield
     finally:
         if privileged:
