@@ -15,6 +15,7 @@ from tests.pki import authority, network, signed, unsigned
 from tests.privileges import unprivileged
 from tests.publishing import golden, sample_briefings
 from tests.system import bare, environment, system
+from tests.typesetting import sample
 
 __all__ = [
     "authority",
@@ -24,6 +25,7 @@ __all__ = [
     "environment",
     "golden",
     "network",
+    "sample",
     "sample_briefings",
     "signed",
     "system",

@@ -12,12 +12,10 @@ from reports.collect import Evidence
 from reports.compose import Audience, Settings
 from reports.errors import InvalidSettings
 from reports.registry import Registry, parse
-from reports.resolve import Window
+from reports.resolve import AUDIENCES, Window
 from reports.typeset import typeset
 from tests.fakes import Detection
-from tests.test_typeset import AUDIENCES, OURS, WINDOW, brief, detections, sample, seen, settings
-
-__all__ = ["sample"]  # a fixture of the other module
+from tests.typesetting import OURS, WINDOW, brief, detections, seen, settings
 
 SUMMED = ("Exchanges", "Detections", "Window before", "On record")
 Table = Sequence[Sequence[str]]

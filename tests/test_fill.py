@@ -38,7 +38,7 @@ from reports.resolve import AUDIENCES, Audience, Window
 from reports.template_language import Grouped, Items, Unfit
 from tests.fakes import AS_OF, FakeEngine, source_of
 from tests.template_cases import FUZZ_ATTRIBUTES, FUZZ_FILTERS, FUZZ_LITERALS, FUZZ_NAMES, GOOD, HOSTILE
-from tests.test_typeset import WINDOW, brief, detections, in_full, settings
+from tests.typesetting import WINDOW, brief, detections, in_full, settings
 
 OURS = Resources()
 EARLIER = Path(__file__).parent / "earlier"
