@@ -21,13 +21,13 @@ from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, PdfTimeStamper
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_signer import TimestampDSSContentSettings
 from pyhanko.sign.timestamps import TimeStamper
-from pyhanko_certvalidator import CertificateValidator, ValidationContext
-from pyhanko_certvalidator.errors import CertificateFetchError
+from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.fetchers import Fetchers
 from pyhanko_certvalidator.fetchers.aiohttp_fetchers import AIOHttpFetcherBackend
 
-from reports.errors import ExhibitError, InvalidSettings, Unavailable
-from reports.keys import SigningKey, chain_of
+from reports.errors import ExhibitError, Unavailable
+from reports.keys import SigningKey
+from reports.sign import _complete, _from_asn1, _path
 from reports.timestamp import Timestamper
 
 # Without a place on the page: PDF/A wants it printable, PDF/UA wants it tagged or off the page.
@@ -95,11 +95,6 @@ async def _fetchers() -> AsyncIterator[Fetchers]:
         await backend.close()
 
 
-async def _path(leaf: x509.Certificate, context: ValidationContext) -> Any:
-    validator: Any = CertificateValidator(to_asn1(leaf), validation_context=context)
-    return await validator.async_validate_usage(set())
-
-
 async def _stamped(
     document: Any, name: str, timestamper: PortTimeStamper, context: ValidationContext, path: Any
 ) -> bytes:
@@ -133,28 +128,6 @@ async def _context(
         crls=crls,
         revocation_mode="hard-fail",
     )
-
-
-async def _complete(
-    leaf: x509.Certificate, known: Sequence[x509.Certificate], fetchers: Fetchers
-) -> tuple[x509.Certificate, ...]:
-    chain = chain_of(leaf, known)
-    if chain[-1].issuer == chain[-1].subject:
-        return chain
-    fetched = [_from_asn1(found) for found in await _issuers(chain[-1], fetchers)]
-    if len(chain_of(leaf, [*known, *fetched])) > len(chain):
-        return await _complete(leaf, [*known, *fetched], fetchers)
-    if len(chain) == 1:
-        name, issuer = leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string()
-        raise InvalidSettings(f"certificate {name} comes without its issuer: add the certificate of {issuer}")
-    return chain
-
-
-async def _issuers(certificate: x509.Certificate, fetchers: Fetchers) -> list[Any]:
-    try:
-        return [found async for found in fetchers.cert_fetcher.fetch_cert_issuers(to_asn1(certificate))]
-    except CertificateFetchError:
-        return []
 
 
 def _signer(key: SigningKey, timestamper: TimeStamper) -> PdfSigner:
@@ -225,7 +198,3 @@ class PortTimeStamper(TimeStamper):
         token = await self.async_dummy_response("sha256")
         found = extract_certificate_info(token["content"])
         return [_from_asn1(each) for each in (found.signer_cert, *found.other_certs)]
-
-
-def _from_asn1(certificate: Any) -> x509.Certificate:
-    return x509.load_der_x509_certificate(certificate.dump())
