@@ -76,33 +76,33 @@ def _check_public(address: str) -> None:
         raise ConnectionRefusedError(f"its host is {found}, an address of this machine or its link")
 
 
-class _Plain(urllib.request.HTTPHandler):
+class _Through:
+    """A handler whose connections the exchange makes."""
+
+    connection: type[http.client.HTTPConnection]
+
     def __init__(self, exchange: _Exchange) -> None:
         super().__init__()
         self.exchange = exchange
+
+    def _connect(self, host: str, **how: Any) -> http.client.HTTPConnection:
+        made = self.connection(host, **how)
+        made._create_connection = self.exchange.connect  # type: ignore[attr-defined]  # there is no public way
+        return made
+
+
+class _Plain(_Through, urllib.request.HTTPHandler):
+    connection = http.client.HTTPConnection
 
     def http_open(self, call: urllib.request.Request) -> Any:
-        return self.do_open(self._connection, call)
-
-    def _connection(self, host: str, **how: Any) -> http.client.HTTPConnection:
-        return _hooked(http.client.HTTPConnection(host, **how), self.exchange)
+        return self.do_open(self._connect, call)
 
 
-class _Secure(urllib.request.HTTPSHandler):
-    def __init__(self, exchange: _Exchange) -> None:
-        super().__init__()
-        self.exchange = exchange
+class _Secure(_Through, urllib.request.HTTPSHandler):
+    connection = http.client.HTTPSConnection
 
     def https_open(self, call: urllib.request.Request) -> Any:
-        return self.do_open(self._connection, call)
-
-    def _connection(self, host: str, **how: Any) -> http.client.HTTPConnection:
-        return _hooked(http.client.HTTPSConnection(host, **how), self.exchange)
-
-
-def _hooked(connection: http.client.HTTPConnection, exchange: _Exchange) -> http.client.HTTPConnection:
-    connection._create_connection = exchange.connect  # type: ignore[attr-defined]  # there is no public way
-    return connection
+        return self.do_open(self._connect, call)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
