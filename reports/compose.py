@@ -36,6 +36,7 @@ from reports.registry import (
     Published,
     Registry,
     Required,
+    folded,
 )
 from reports.resolve import Audience, Window
 
@@ -742,8 +743,8 @@ def _check_withheld(registry: Registry) -> None:
     for entry in registry.campaigns:
         if entry.operator is None or entry.printable_operator:
             continue
-        named = re.compile(rf"(?<![a-z0-9]){re.escape(_folded(entry.operator))}(?![a-z0-9])")
-        printed = any(named.search(_folded(e.printable_operator or "")) for e in registry.campaigns)
+        named = re.compile(rf"(?<![a-z0-9]){re.escape(folded(entry.operator))}(?![a-z0-9])")
+        printed = any(named.search(folded(e.printable_operator or "")) for e in registry.campaigns)
         for campaign_id, place, text in texts:
             if named.search(text) and (campaign_id == entry.campaign_id or not printed):
                 raise InvalidSettings(
@@ -762,9 +763,9 @@ def _texts(registry: Registry) -> Iterator[tuple[str | None, str, str]]:
 
 
 def _folded(content: Any) -> str:
-    """All that a setting says, whatever its capitals and spaces."""
+    """All that a setting says, `folded`."""
     if isinstance(content, Mapping):
         content = [*content, *content.values()]
     if isinstance(content, list | tuple):
         return "\n".join(map(_folded, content))
-    return " ".join(str(content).casefold().split())
+    return folded(str(content))

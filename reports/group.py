@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 from reports.collect import Evidence
 from reports.query import Row
-from reports.registry import Entry, Registry
+from reports.registry import Entry, Registry, folded
 
 # The thresholds at which the totals are given again; the bands of `tallies.cells.sql` lie between them
 THRESHOLDS = (0.5, 0.7, 0.9)
@@ -370,14 +369,10 @@ def _whole(
 
 def _told_apart(entries: Sequence[Entry]) -> list[Entry]:
     """Entries by names of their own: those that share one, whatever its capitals and spaces, get their id beside it."""
-    uses = Counter(_folded(entry.name) for entry in entries)
+    uses = Counter(folded(entry.name) for entry in entries)
     return [
         entry.model_copy(update={"name": f"{entry.name} ({entry.campaign_id})"})
-        if uses[_folded(entry.name)] > 1
+        if uses[folded(entry.name)] > 1
         else entry
         for entry in entries
     ]
-
-
-def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -489,6 +489,11 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
+def folded(text: str) -> str:
+    """A text as it is compared: whatever its capitals, spaces and compatibility forms (NFKC)."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
 def _repeated(ids: Iterable[str]) -> str | None:
     counts = Counter(ids)
     return next((each for each, count in counts.items() if count > 1), None)

@@ -155,6 +155,7 @@ def test_an_operator_is_printed_where_the_naming_rule_lets_it() -> None:
         },
         {"law": {"A": "“Acme Ltd” had no licence"}},
         {"response": "Acme Ltd denies it"},
+        {"response": "\uff21\uff43\uff4d\uff45\u3000Ltd denies it"},
         {"published": {"exchanges": 1, "disclosed": "2026-02-23", "source": "https://example.org/acme ltd"}},
     ],
 )
