@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -52,7 +52,7 @@ CURVES: Mapping[str, hashes.HashAlgorithm] = {
     "secp384r1": hashes.SHA384(),
     "secp521r1": hashes.SHA512(),
 }
-Private: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+Private: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 Lists: TypeAlias = Callable[[datetime], Sequence[bytes]]
 """Gives revocation lists in DER that no network holds, as of an instant, when a signature was there already."""
 
@@ -72,8 +72,8 @@ class SigningKey(Protocol):
     def sign(self, message: bytes) -> bytes:
         """The signature over the raw message (at most 4,096 bytes), hashed on the way: `reports.pdf.cms.digest_for`.
 
-        RSA (3072 bits or more) with PKCS #1 v1.5 padding, ECDSA as DER, or Ed25519; the certificate tells
-        which. Raises `Unavailable` when the keeper of the key does not answer.
+        RSA (3072 bits or more) with PKCS #1 v1.5 padding, or ECDSA as DER; the certificate tells which.
+        Raises `Unavailable` when the keeper of the key does not answer.
         """
 
 
@@ -124,8 +124,6 @@ class LocalKey:
         """Sign as `SigningKey.sign` says."""
         if isinstance(self._private, rsa.RSAPrivateKey):
             return self._private.sign(message, padding.PKCS1v15(), hashes.SHA256())
-        if isinstance(self._private, ed25519.Ed25519PrivateKey):
-            return self._private.sign(message)
         return self._private.sign(message, ec.ECDSA(CURVES[self._private.curve.name]))
 
 
@@ -277,10 +275,8 @@ def _strong(private: PrivateKeyTypes, file: Path) -> Private:
         return private
     if isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name in CURVES:
         return private
-    if isinstance(private, ed25519.Ed25519PrivateKey):
-        return private
     raise InvalidSettings(
-        f"{file}: the key cannot be used: give RSA of 3072 bits or more, ECDSA on P-256, P-384 or P-521, or Ed25519"
+        f"{file}: the key cannot be used: give RSA of 3072 bits or more, or ECDSA on P-256, P-384 or P-521"
     )
 
 
@@ -364,7 +360,6 @@ class _Folder:
             return (made_once,)
         own = self.issuing.chain[0]
         private = self.issuing._private
-        assert not isinstance(private, ed25519.Ed25519PrivateKey)  # noqa: S101 -- no folder has one
         issue = _Issuer(own.subject, private, since)
         return made_once, issue.empty_crl(own.not_valid_after_utc, int(since.timestamp()))
 

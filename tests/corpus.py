@@ -19,16 +19,16 @@ from asn1crypto import algos, cms, core
 from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from PIL import Image
 
-from reports.keys import LocalAuthority, LocalKey
+from reports.keys import Lists, LocalAuthority, LocalKey
 from reports.renew import renew
 from reports.sign import sign
 from reports.timestamp import LocalTimestamper, Timestamper, _signed_attributes
-from tests.pki import NOW, certify, new_key, pem, serving, usage
+from tests.pki import NOW, Key, certify, new_key, pem, serving, usage
 from tests.publishing import GOLDEN, publish
 
 EDITIONS = Path(__file__).parent / "editions"
@@ -49,7 +49,7 @@ HOUSE = {
 <text x="10" y="35" font-family="Source Sans Pro" font-size="12">House</text></svg>""",
     "sections/glossary.html": """<section class="glossary" id="glossary"><h3 id="überblick">Über</h3>
 <h2>Glossary (of the house)</h2>
-<p style="background: linear-gradient(to right, #fff, rgba(200, 0, 80, .3)); opacity: .9">A gradient.</p>
+<p style="background: linear-gradient(to right, #fff, rgba(200, 0, 80, .3))">A gradient.</p>
 <p style="background: radial-gradient(circle, #fff, #ddd 40%, #eee); border-radius: 4pt">Another.</p>
 <p style="background: repeating-linear-gradient(45deg, #eee 0 4pt, #fff 4pt 8pt); color: lab(40% 20 30)">Stripes.</p>
 <p style="transform: rotate(1deg); mix-blend-mode: multiply; border: 2pt dashed #888">Turned.</p>
@@ -148,28 +148,48 @@ ess_cert_id_alg = sha256
 """
 CA = x509.BasicConstraints(ca=True, path_length=None)
 STAMPING = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+Issuer = tuple[x509.Certificate, Any]
+"""A certificate of an authority, with its private key."""
 FAR = NOW + timedelta(days=365 * 20)
 
 
-def stamping(name: str) -> tuple[x509.Certificate, Any, x509.Certificate]:
+def stamping(name: str) -> tuple[x509.Certificate, Any, Issuer]:
     """A root and a time-stamp authority below it."""
     root_key, key = new_key(), new_key()
     root = certify(root_key, CA, usage("key_cert_sign", "crl_sign"), name=f"{name} root", until=FAR)
     leaf = certify(
         key, usage("digital_signature"), STAMPING, name=name, issuer=(f"{name} root", root_key), until=FAR
     )
-    return leaf, key, root
+    return leaf, key, (root, root_key)
 
 
-def openssl(folder: Path) -> tuple[OpensslTimestamper, x509.Certificate]:
-    leaf, key, root = stamping("Openssl")
+def lists(*issuers: Issuer) -> Lists:
+    """Empty revocation lists of authorities, each issued when it is asked for."""
+
+    def issued(since: datetime) -> list[bytes]:
+        return [_list(certificate, key, since) for certificate, key in issuers]
+
+    return issued
+
+
+def _list(issuer: x509.Certificate, key: Any, since: datetime) -> bytes:
+    number = x509.CRLNumber(int(since.timestamp()))
+    builder = x509.CertificateRevocationListBuilder(issuer.subject, since, since + timedelta(days=30))
+    of_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+    builder = builder.add_extension(number, critical=False).add_extension(of_key, critical=False)
+    scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 32) if isinstance(key, rsa.RSAPrivateKey) else None
+    return builder.sign(key, hashes.SHA256(), rsa_padding=scheme).public_bytes(Encoding.DER)
+
+
+def openssl(folder: Path) -> tuple[OpensslTimestamper, Issuer]:
+    leaf, key, (root, root_key) = stamping("Openssl")
     folder.mkdir()
     (folder / "ts.cnf").write_text(TS_CNF)
     (folder / "serial").write_text("01\n")
     (folder / "tsa.key").write_bytes(pem(key))
     (folder / "tsa.pem").write_bytes(leaf.public_bytes(Encoding.PEM))
     (folder / "chain.pem").write_bytes(root.public_bytes(Encoding.PEM))
-    return OpensslTimestamper(folder), root
+    return OpensslTimestamper(folder), (root, root_key)
 
 
 def _by_pss(key: Any, name: str, by: Any, issuer: str, *extensions: x509.ExtensionType) -> x509.Certificate:
@@ -186,16 +206,20 @@ def _by_pss(key: Any, name: str, by: Any, issuer: str, *extensions: x509.Extensi
     return builder.sign(by, hashes.SHA256(), rsa_padding=pss)
 
 
-def pss() -> tuple[LocalKey, PssTimestamper, x509.Certificate]:
+def pss() -> tuple[LocalKey, PssTimestamper, Issuer]:
     """A signer and an authority under a root, all of RSA, whose certificates are signed with RSASSA-PSS."""
     root_key, key, stamp = (rsa.generate_private_key(65537, 3072) for _ in range(3))
     root = _by_pss(root_key, "Pss root", root_key, "Pss root", CA, usage("key_cert_sign", "crl_sign"))
     leaf = _by_pss(key, "Pss signer", root_key, "Pss root", usage("digital_signature", "content_commitment"))
     stamper = _by_pss(stamp, "Pss authority", root_key, "Pss root", usage("digital_signature"), STAMPING)
-    return LocalKey((leaf, root), key), PssTimestamper(LocalKey((stamper,), stamp), private=stamp), root
+    return (
+        LocalKey((leaf, root), key),
+        PssTimestamper(LocalKey((stamper,), stamp), private=stamp),
+        (root, root_key),
+    )
 
 
-def two_between() -> tuple[LocalKey, x509.Certificate]:
+def two_between() -> tuple[LocalKey, list[Issuer]]:
     keys = [new_key() for _ in range(4)]
     names = ["Top", "Upper", "Lower", "Signer"]
     certificates = [certify(keys[0], CA, usage("key_cert_sign", "crl_sign"), name="Top", until=FAR)]
@@ -203,13 +227,21 @@ def two_between() -> tuple[LocalKey, x509.Certificate]:
         extensions = (CA, usage("key_cert_sign", "crl_sign")) if at < 3 else (usage("content_commitment"),)
         by = (names[at - 1], keys[at - 1])
         certificates.append(certify(keys[at], *extensions, name=names[at], issuer=by, until=FAR))
-    return LocalKey(tuple(reversed(certificates)), keys[3]), certificates[0]
+    return LocalKey(tuple(reversed(certificates)), keys[3]), list(zip(certificates[:3], keys, strict=False))
 
 
-def own_rsa(bits: int) -> tuple[LocalKey, x509.Certificate]:
-    key = rsa.generate_private_key(65537, bits)
-    certificate = certify(key, name=f"RSA {bits}", until=FAR)
+def own(key: Key, name: str, until: datetime = FAR) -> tuple[LocalKey, x509.Certificate]:
+    """A signer who trusts in nobody but himself."""
+    certificate = certify(key, name=name, until=until)
     return LocalKey((certificate,), key), certificate
+
+
+OWN: dict[str, Callable[[], Key]] = {
+    "rsa-3072": lambda: rsa.generate_private_key(65537, 3072),
+    "rsa-4096": lambda: rsa.generate_private_key(65537, 4096),
+    "p-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "p-521": lambda: ec.generate_private_key(ec.SECP521R1()),
+}
 
 
 @dataclass
@@ -232,13 +264,16 @@ class Corpus:
         at = (NOW + timedelta(days=days)).isoformat().replace("+00:00", "Z")
         self.cases.append({"name": name, "pages": pages, "trust": trust, "at": at})
 
-    def signed(
-        self, pages: str, key: Any = None, stamper: Timestamper | None = None, *more: x509.Certificate
-    ) -> bytes:
+    def signed(self, pages: str, key: Any = None, stamper: Timestamper | None = None, *more: Issuer) -> bytes:
         unsigned = (self.folder / "pages" / f"{pages}.pdf").read_bytes()
         stamper = stamper or LocalTimestamper(self.authority.stamp_key)
-        certificates, crls = (self.authority.root, *more), self.authority.crls
-        return sign(unsigned, key or self.authority.key, stamper, certificates=certificates, crls=crls)
+        certificates = (self.authority.root, *(certificate for certificate, _ in more))
+        key = key or self.authority.key
+        return sign(unsigned, key, stamper, certificates=certificates, crls=self.lists(*more))
+
+    def lists(self, *more: Issuer) -> Lists:
+        """The lists of the local authority and of others."""
+        return lambda since: [*self.authority.crls(since), *lists(*more)(since)]
 
     def renewals(
         self, pdf: bytes, stampers: Callable[[Callable[[], datetime]], Timestamper], *roots: Any
@@ -293,35 +328,39 @@ def main(name: str) -> None:
         root = authority.root
         for each in ("lawmaker", "regulator", "house", "house-regulator"):
             corpus.add(f"{each}-local", each, corpus.signed(each), root)
+        corpus.add("thirty-years", "house", corpus.signed("house"), root, days=int(365.25 * 30) - 1)
         pdf = corpus.signed("regulator")
         again = corpus.renewals(pdf, lambda clock: LocalTimestamper(authority.stamp_key, clock))
         for number, renewed in enumerate(again, 1):
             corpus.add(f"renewed-{number}", "regulator", renewed, root, days=365 * 25)
-        for bits in (3072, 4096):
-            key, certificate = own_rsa(bits)
-            corpus.add(f"rsa-{bits}", "lawmaker", corpus.signed("lawmaker", key), certificate, root)
-        key, top = two_between()
-        corpus.add("two-between", "house", corpus.signed("house", key), top, root)
-        key, stamper, pss_root = pss()
-        unsigned = (folder / "pages" / "lawmaker.pdf").read_bytes()
-        corpus.add("pss", "lawmaker", sign(unsigned, key, stamper, certificates=(pss_root,)), pss_root)
-        theirs, openssl_root = openssl(work / "openssl")
-        pdf = corpus.signed("lawmaker", None, theirs, openssl_root)
-        corpus.add("openssl", "lawmaker", pdf, root, openssl_root)
-        corpus.add(
-            "openssl-renewed",
-            "lawmaker",
-            renew(pdf, theirs, (root, openssl_root), datetime.now(UTC)),
-            root,
-            openssl_root,
+        for each, new in OWN.items():
+            key, certificate = own(new(), each)
+            corpus.add(each, "lawmaker", corpus.signed("lawmaker", key), certificate, root)
+        key, certificate = own(new_key(), "for a month", NOW + timedelta(days=30))
+        pdf = corpus.signed("lawmaker", key)
+        corpus.add("expired", "lawmaker", pdf, certificate, root, days=365)
+        *_, pdf = corpus.renewals(
+            pdf, lambda clock: LocalTimestamper(authority.stamp_key, clock), certificate
         )
+        corpus.add("expired-renewed-5", "lawmaker", pdf, certificate, root, days=365 * 25)
+        key, above = two_between()
+        corpus.add("two-between", "house", corpus.signed("house", key, None, *above), above[0][0], root)
+        key, stamper, issuer = pss()
+        unsigned = (folder / "pages" / "lawmaker.pdf").read_bytes()
+        pdf = sign(unsigned, key, stamper, certificates=issuer[:1], crls=lists(issuer))
+        corpus.add("pss", "lawmaker", pdf, issuer[0])
+        theirs, issuer = openssl(work / "openssl")
+        pdf = corpus.signed("lawmaker", None, theirs, issuer)
+        corpus.add("openssl", "lawmaker", pdf, root, issuer[0])
+        pdf = renew(pdf, theirs, (root, issuer[0]), datetime.now(UTC), crls=corpus.lists(issuer))
+        corpus.add("openssl-renewed", "lawmaker", pdf, root, issuer[0])
         with serving(work / "network") as network:
             pdf = sign(unsigned, network.key("signer"), network.timestamper)
             corpus.add("network", "lawmaker", pdf, network.root)
             for _ in range(5):
                 pdf = renew(pdf, network.timestamper, (network.root,), datetime.now(UTC))
             corpus.add("network-renewed-5", "lawmaker", pdf, network.root)
-            pdf = corpus.signed("house", None, network.timestamper, network.root)
+            pdf = corpus.signed("house", None, network.timestamper)
             corpus.add("local-key-network-stamps", "house", pdf, root, network.root)
             pdf = corpus.signed("regulator", network.key("signer"), None)
             corpus.add("network-key-local-stamps", "regulator", pdf, root, network.root)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -73,11 +73,19 @@ def _p12_encryption():
 
 
 @pytest.mark.parametrize(
-    "key", [rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256K1())], ids=["rsa", "ec"]
+    "key",
+    [
+        rsa.generate_private_key(65537, 2048),
+        ec.generate_private_key(ec.SECP256K1()),
+        ed25519.Ed25519PrivateKey.generate(),
+    ],
+    ids=["rsa", "ec", "ed25519"],
 )
 def test_weak_or_foreign_keys(tmp_path, key):
-    """RSA below 3072 bits and other curves are refused."""
-    with pytest.raises(InvalidSettings, match=r"key cannot be used: give RSA of 3072 bits or more, ECDSA on"):
+    """RSA below 3072 bits, other curves and Ed25519 are refused."""
+    with pytest.raises(
+        InvalidSettings, match=r"key cannot be used: give RSA of 3072 bits or more, or ECDSA on"
+    ):
         LocalKey.from_pem(*files(tmp_path, key, certify(key)), NOW)
 
 

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 from asn1crypto import tsp
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -190,12 +190,11 @@ def test_still_an_archive(signed, tmp_path):
         rsa.generate_private_key(65537, 3072),
         ec.generate_private_key(ec.SECP384R1()),
         ec.generate_private_key(ec.SECP521R1()),
-        ed25519.Ed25519PrivateKey.generate(),
     ],
-    ids=["RSA", "P-384", "P-521", "Ed25519"],
+    ids=["RSA", "P-384", "P-521"],
 )
 def test_other_keys(unsigned, authority, tmp_path, private):
-    """RSA of 3072 bits, the longer curves and Ed25519 sign as well as P-256, each with the digest of its strength."""
+    """RSA of 3072 bits and the longer curves sign as well as P-256, each with the digest of its strength."""
     certificate = certify(private)
     (tmp_path / "key.pem").write_bytes(pem(private) + certificate.public_bytes(Encoding.PEM))
     key = LocalKey.from_pem(tmp_path / "key.pem", tmp_path / "key.pem", NOW)

@@ -119,10 +119,10 @@ def signed_attributes(signer: x509.Certificate, message_digest: bytes) -> bytes:
 
 
 def digest_for(public: Any) -> str:
-    """The digest that goes with a key: as long as its strength asks for (RFC 5753, 8419)."""
+    """The digest that goes with a key: as long as its strength asks for (RFC 5753)."""
     if isinstance(public, ec.EllipticCurvePublicKey):
         return {"secp384r1": "sha384", "secp521r1": "sha512"}.get(public.curve.name, "sha256")
-    return "sha256" if isinstance(public, rsa.RSAPublicKey) else "sha512"
+    return "sha256"
 
 
 def signature_algorithm(public: Any, digest_algorithm: str) -> Any:
@@ -131,9 +131,7 @@ def signature_algorithm(public: Any, digest_algorithm: str) -> Any:
         return algos.SignedDigestAlgorithm(
             {"algorithm": f"{digest_algorithm}_rsa", "parameters": core.Null()}
         )
-    if isinstance(public, ec.EllipticCurvePublicKey):
-        return algos.SignedDigestAlgorithm({"algorithm": f"{digest_algorithm}_ecdsa"})
-    return algos.SignedDigestAlgorithm({"algorithm": "ed25519"})
+    return algos.SignedDigestAlgorithm({"algorithm": f"{digest_algorithm}_ecdsa"})
 
 
 def _issuer(certificate: x509.Certificate) -> bytes:

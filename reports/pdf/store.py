@@ -314,11 +314,10 @@ def _is_named(basic: Any, responder: x509.Certificate) -> bool:
 
 def _answered(basic: Any, responder: x509.Certificate) -> bool:
     algorithm = basic["signature_algorithm"]
-    digest = "sha512" if algorithm["algorithm"].native == "ed25519" else algorithm.hash_algo
     signature, data = basic["signature"].native, basic["tbs_response_data"].dump()
     try:
-        return check_signature(responder.public_key(), algorithm, digest, signature, data)
-    except (WeakError, UnsupportedAlgorithm) as error:
+        return check_signature(responder.public_key(), algorithm, algorithm.hash_algo, signature, data)
+    except (WeakError, UnsupportedAlgorithm, ValueError) as error:
         raise UnusualError(f"an answer: {error}") from None
 
 

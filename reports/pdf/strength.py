@@ -8,7 +8,7 @@ from asn1crypto import algos  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 DIGESTS: dict[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
@@ -51,7 +51,7 @@ def check_key(public: Any, whose: str) -> None:
     elif isinstance(public, ec.EllipticCurvePublicKey):
         if not isinstance(public.curve, CURVES):
             raise WeakError(f"{whose} has a key on the curve {public.curve.name}, which is not used here")
-    elif not isinstance(public, ed25519.Ed25519PublicKey):
+    else:
         raise WeakError(f"{whose} has a key of a kind that is not used here")
 
 
@@ -74,8 +74,9 @@ def check_signed(signed: Any, what: str) -> None:
         found.append(parameters.mgf._algorithm)
     strong = tuple(type(each) for each in DIGESTS.values())
     for each in found:
-        # Ed25519 brings its own.
-        if each is not None and not isinstance(each, strong):
+        if each is None:  # Ed25519 and Ed448 bring their own
+            raise WeakError(f"{what} is signed with an algorithm that is not used here")
+        if not isinstance(each, strong):
             raise WeakError(f"{what} is signed with {each.name}, which proves nothing any more")
 
 
@@ -92,12 +93,9 @@ def check_signature(
     try:
         if isinstance(public, rsa.RSAPublicKey):
             public.verify(signature, data, _padding(name, algorithm, digest_algorithm, parameters), strong)
-        elif isinstance(public, ec.EllipticCurvePublicKey):
+        else:
             _require(name == f"{digest_algorithm}_ecdsa" and parameters in (b"", b"\x05\x00"), name)
             public.verify(signature, data, ec.ECDSA(strong))
-        else:
-            _require(name == "ed25519" and not parameters, name)
-            public.verify(signature, data)
     except InvalidSignature:
         return False
     return True

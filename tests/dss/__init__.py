@@ -11,11 +11,21 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 _CACHE = _HERE.parent.parent / ".cache" / "dss"
 _POM, _DRIVER = _HERE / "pom.xml", _HERE / "Signatures.java"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A file, when somebody reads it and the certificates, PEM, that he trusts."""
+
+    file: Path
+    at: datetime
+    trust: tuple[Path, ...]
 
 
 @dataclass(slots=True)
@@ -33,8 +43,8 @@ class NotToBeHad(Exception):
     """DSS cannot be run here; the message says why."""
 
 
-def validate(root: Path, files: Sequence[Path]) -> list[Signature]:
-    """Ask what the signatures of files are worth to who trusts a root; raises `NotToBeHad` where DSS cannot run."""
+def validate(readings: Sequence[Reading]) -> list[Signature]:
+    """Ask what the signatures of files are worth to their readers; raises `NotToBeHad` where DSS cannot run."""
     libraries, classes = _libraries(), _classes()
     command = [
         "java",
@@ -42,15 +52,16 @@ def validate(root: Path, files: Sequence[Path]) -> list[Signature]:
         "-cp",
         f"{libraries}/*:{classes}",
         "Signatures",
-        root,
-        *files,
     ]
-    finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8")
+    asked = "".join(
+        "\t".join((each.at.isoformat(), f"{each.file}", *map(str, each.trust))) + "\n" for each in readings
+    )
+    finished = subprocess.run(command, check=True, input=asked, stdout=subprocess.PIPE, encoding="utf-8")
     found: list[Signature] = []
     for line in finished.stdout.splitlines():
         what, number, *said = line.split("\t")
         if what == "signature":
-            found.append(Signature(files[int(number)], said[0], said[1]))
+            found.append(Signature(readings[int(number)].file, said[0], said[1]))
         else:
             (found[-1].errors if what == "error" else found[-1].warnings).append(said[0])
     return found
