@@ -14,14 +14,14 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby, pairwise
-from operator import itemgetter
+from itertools import pairwise
+from sys import intern
 from typing import NamedTuple
 
 from reports import merkle
 from reports.errors import InvalidSettings
 from reports.group import Account
-from reports.tables import cell, lines, lines_each
+from reports.tables import cell, each_line, lines
 
 _SALT = b"exhibit: salt of an account\0"
 _CHECK = b"exhibit: check of the key"
@@ -48,9 +48,10 @@ class AccountTable:
     @cached_property
     def leaves(self) -> dict[str, bytes]:
         """The lines of each account, by its pseudonym."""
-        groups = [(account, list(rows)) for account, rows in groupby(self.rows, itemgetter(0))]
-        each = lines_each(rows for _, rows in groups)
-        return {account: text for (account, _), text in zip(groups, each, strict=True)}
+        leaves: dict[str, bytes] = {}
+        for row, line in zip(self.rows, each_line(self.rows), strict=True):
+            leaves[row.account] = leaves.get(row.account, b"") + line
+        return leaves
 
     @cached_property
     def content(self) -> bytes:
@@ -83,10 +84,13 @@ def pseudonymised(accounts: Iterable[Account], key: bytes) -> AccountTable:
 
 def read_accounts(content: bytes, key_check: str) -> AccountTable:
     """Read `accounts.csv`; raises `ValueError` where it is not written as `AccountTable.content` is."""
-    rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+    rows = csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline=""), strict=True)
     if next(rows, None) != list(AccountRow._fields):
         raise ValueError("accounts.csv has other columns")
-    found = tuple(AccountRow(a, c, int(e), int(d), first, last) for a, c, e, d, first, last in rows)
+    found = tuple(
+        AccountRow(a, intern(c), int(e), int(d), intern(first), intern(last))
+        for a, c, e, d, first, last in rows
+    )
     if any(before[:2] >= after[:2] for before, after in pairwise(found)):
         raise ValueError("accounts.csv is not ordered by account and campaign, or has a row twice")
     table = AccountTable(found, key_check)

@@ -235,7 +235,7 @@ def content_digest(briefing: Briefing, house: House) -> str:
 
 
 def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
-    """Check a briefing as its reader will; raises `CheckFailed` if anything is wrong with it.
+    """Check a briefing as its reader will; raises `CheckFailed` if anything is wrong with it, or it is too large.
 
     What a time-stamp authority is worth whose root nobody told cannot be checked: that is left to the reader.
     """
@@ -253,5 +253,11 @@ def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
         if verdict.outcome == "invalid":
             raise CheckFailed(
                 f"the briefing was not published: its {verdict.check} is not valid: {verdict.detail}"
+            )
+    for verdict in (integrity, attachments):
+        if verdict.outcome != "valid":
+            raise CheckFailed(
+                f"the briefing was not published: nobody could check its {verdict.check}: {verdict.detail}: "
+                "ask for a shorter window"
             )
     return verdicts

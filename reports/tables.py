@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 
@@ -17,19 +15,25 @@ def table(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> bytes:
 
 def lines(rows: Iterable[Iterable[Any]]) -> bytes:
     """The lines of rows, whose cells are as they have to be."""
-    (found,) = lines_each([rows])
-    return found
+    return b"".join(each_line(rows))
 
 
-def lines_each(groups: Iterable[Iterable[Iterable[Any]]]) -> list[bytes]:
-    """The lines of each group of rows: one writer for all takes half the time of one for each."""
-    out, ends = io.StringIO(), [0]
-    writer = csv.writer(out, lineterminator="\r\n")
-    for rows in groups:
-        writer.writerows(rows)
-        ends.append(out.tell())
-    text = out.getvalue()
-    return [text[start:end].encode() for start, end in pairwise(ends)]
+def each_line(rows: Iterable[Iterable[Any]]) -> Iterator[bytes]:
+    """The line of each row."""
+    written = _Written()
+    writer = csv.writer(written, lineterminator="\r\n")
+    for row in rows:
+        writer.writerow(row)
+        yield written.line.encode()
+
+
+class _Written:
+    """Keeps the last line that a writer wrote: it writes each at once."""
+
+    line = ""
+
+    def write(self, line: str) -> None:
+        self.line = line
 
 
 def cell(value: Any) -> Any:

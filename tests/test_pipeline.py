@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from reports import contents
 from reports.assets import TEMPLATES
 from reports.cli import main
 from reports.contents import attached
@@ -185,6 +186,22 @@ def test_nothing_invalid_is_archived(
     assert main(arguments(GOLDEN / "quiet", out, authority.directory, request)) == 1
     assert "the briefing was not published: its time-stamp is not valid" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("bound", [2, 3])
+def test_nothing_is_archived_that_no_reader_can_check(
+    out: Path,
+    authority: LocalAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    bound: int,
+) -> None:
+    """A briefing with more accounts than are read is not published; one with as many is."""
+    monkeypatch.setattr(contents, "MOST_ACCOUNTS", bound)
+    request = {**expected("naming")["request"], "audience": "regulator"}
+    status = main(arguments(GOLDEN / "naming", out, authority.directory, request))
+    said = "accounts.csv has more than 2 lines: ask for a shorter window" in capsys.readouterr().err
+    assert (status, said, out.exists()) == ((1, True, False) if bound == 2 else (0, False, True))
 
 
 # Whose marking
