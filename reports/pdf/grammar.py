@@ -22,6 +22,7 @@ from reports.pdf.syntax import Name, Real, Ref, Text, Value, WrittenOtherwiseErr
 MOST_PAGES = 10_000
 MOST_STEPS = 200_000
 MOST_CONTENT = 24 * 2**20  # bytes of what is drawn, in all
+ROUNDED = 0.00001  # what the difference of two numbers with six places may be off
 FILES = {
     "accounts.csv": "text/csv",
     "briefing.json": "application/json",
@@ -548,6 +549,10 @@ class _Walk:
                 **_FLATE,
             },
         )
+        left, bottom, right, top = found["BBox"]
+        for step, size in ((found["XStep"], right - left), (found["YStep"], top - bottom)):
+            # In which order tiles are painted is for viewers to choose.
+            _require(step > 0 and step >= size - ROUNDED, "a pattern whose tiles overlap")
         self._nested(number, found["Resources"])
 
     def _image(self, value: Stream, mask: bool = False) -> None:
