@@ -727,6 +727,7 @@ def houses(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     place = x509.DistributionPoint([x509.DirectoryName(house.root.subject)], None, None, None)
     declaring = House.new(authority, x509.CRLDistributionPoints([place]))
     certifier = House.new(authority, usage("key_cert_sign"))
+    server = House.new(authority, x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]))
     serial = house.leaf.serial_number
     for name, pdf, why, root in (
         ("a stranger", house.signed(), " cannot be trusted at ", authority.root),
@@ -741,6 +742,12 @@ def houses(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
             certifier.signed(),
             " is not for digital signatures",
             certifier.root,
+        ),
+        (
+            "a certificate for servers",
+            server.signed(),
+            " is for another purpose than signing documents",
+            server.root,
         ),
         (
             "a revoked certificate",
