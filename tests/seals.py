@@ -359,12 +359,103 @@ def _in_signer(at: int, change: Callable[[bytes], bytes]) -> Callable[[list[byte
 def tokens(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     """Time-stamps that are written, or that say, something else than they should."""
     sealing = Sealing(signed, authority.stamp_key)
+    later = _told(gen_time=NOW + timedelta(minutes=1))(sealing.told)
+    swapped = _Authority(stamper_of(authority)).stamp(bytes(32))
     own = dumped(authority.stamp_key.chain[0])
+    for name, how, why in (*_unsigned(_named_by(7, authority), later), *_telling(), *_signing(own)):
+        yield Forgery(name, sealing.sealed(**how), why)
+    yield from _others_keys(signed)
+    yield Forgery(
+        "a time-stamp of something else",
+        sealing.replaced(swapped),
+        " was made for something else: the file was changed, or the time-stamp swapped",
+    )
+
+
+def _unsigned(nobody: Any, later: bytes) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """What nothing signs."""
     hidden = der.value(
         der.SEQUENCE, algos.DigestAlgorithmId("sha256").dump(), der.value(der.OCTETS, b"hidden")
     )
     time = cms.CMSAttribute({"type": "signing_time", "values": [cms.Time({"utc_time": NOW})]})
     other = algos.SignedDigestAlgorithm({"algorithm": "sha384_ecdsa"})
+    contradicts, signer = "the time-stamp contradicts itself", ("signer_infos", 0)
+    yield (
+        "a time-stamp of another time",
+        {"data": _set(("encap_content_info", "content"), core.ParsableOctetString(later))},
+        " does not match its certificate",
+    )
+    yield (
+        "an attribute that nothing signs",
+        {"data": _set((*signer, "unsigned_attrs"), cms.CMSAttributes([time]))},
+        "the time-stamp has attributes that nothing signs",
+    )
+    yield (
+        "a certificate of a stranger in a token",
+        {"data": _append(("certificates",), cms.CertificateChoices.load(stranger()))},
+        " issued none of the others",
+    )
+    yield (
+        "another digest in a token",
+        {"data": _append(("digest_algorithms",), algos.DigestAlgorithm({"algorithm": "sha512"}))},
+        contradicts,
+    )
+    yield (
+        "parameters in a token",
+        {"data": _set(("digest_algorithms",), cms.DigestAlgorithms.load(der.value(der.SET, hidden)))},
+        "has parameters of a digest",
+    )
+    yield (
+        "lists in a token",
+        {"data": _set(("crls",), cms.RevocationInfoChoices([]))},
+        "comes without its authority's certificate, or with more than certificates",
+    )
+    yield ("a token of another version", {"data": _set(("version",), "v1")}, "the time-stamp is none")
+    yield ("a signer of another version", {"data": _set((*signer, "version"), "v3")}, contradicts)
+    yield (
+        "a token of another signer",
+        {"data": _set((*signer, "sid"), nobody)},
+        "the time-stamp comes without its authority's certificate",
+    )
+    yield (
+        "an algorithm of another digest",
+        {"data": _set((*signer, "signature_algorithm"), other)},
+        " does not go with its key or its digest, or is not used here",
+    )
+    yield (
+        "certificates of another kind",
+        {"parts": _part(3, lambda held: b"\xa2" + held[1:])},
+        "the time-stamp is none (NotDerError: a value of another kind)",
+    )
+    yield (
+        "a signature of another kind",
+        {"parts": _in_signer(5, lambda held: b"\x14" + held[1:])},
+        "a value of another kind",
+    )
+    yield (
+        "a length with a zero before it",
+        {"parts": _part(3, lambda held: b"\xa0\x83\0" + held[2:])},
+        " is not DER: it has a length that is indefinite, or longer than it need be",
+    )
+
+
+def _telling() -> Iterator[tuple[str, dict[str, Any], str]]:
+    """What a time-stamp tells."""
+    critical = tsp.Extension({"extn_id": "1.2.3.4", "critical": True, "extn_value": b"\5\0"})
+    yield ("values 33 deep", {"told": nested(29)}, "values too deep in each other")
+    yield ("a value of an unknown kind", {"told": _named(b"\x41\1\0")}, "a value of an unknown kind")
+    yield ("a truth that is neither", {"told": _named(b"\1\1\1")}, " that is not as DER has it")
+    yield ("letters that are none", {"told": _named(b"\x0c\1\xff")}, " that is not as DER has it")
+    yield ("another version", {"told": _told(version=2)}, "is of another version")
+    yield (
+        "a critical extension",
+        {"told": _told(extensions=[critical])},
+        "has an extension that is critical and not known here",
+    )
+
+
+def _signing(own: bytes) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """What a time-stamp signs besides."""
     weak = {"hash_algorithm": {"algorithm": "sha1"}, "cert_hash": sha1(own).digest()}  # noqa: S324
     kind = core.ObjectIdentifier("1.2.3.4").dump()
     needless = cms.CMSAttribute.load(der.value(der.SEQUENCE, kind, der.value(der.SET, b"\5\0")))
@@ -375,123 +466,41 @@ def tokens(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
             der.value(der.SET, der.value(0x17, b"2601010000Z")),
         )
     )
-    later = _told(gen_time=NOW + timedelta(minutes=1))(sealing.told)
-    critical = tsp.Extension({"extn_id": "1.2.3.4", "critical": True, "extn_value": b"\5\0"})
-    contradicts = "the time-stamp contradicts itself"
-    not_der = " is not DER: it has "
-    signer, nobody = ("signer_infos", 0), _named_by(7, authority)
-    for name, how, why in (
-        (
-            "a time-stamp of another time",
-            {"data": _set(("encap_content_info", "content"), core.ParsableOctetString(later))},
-            " does not match its certificate",
-        ),
-        (
-            "an attribute that nothing signs",
-            {"data": _set((*signer, "unsigned_attrs"), cms.CMSAttributes([time]))},
-            "the time-stamp has attributes that nothing signs",
-        ),
-        (
-            "a certificate of a stranger in a token",
-            {"data": _append(("certificates",), cms.CertificateChoices.load(stranger()))},
-            " issued none of the others",
-        ),
-        (
-            "another digest in a token",
-            {"data": _append(("digest_algorithms",), algos.DigestAlgorithm({"algorithm": "sha512"}))},
-            contradicts,
-        ),
-        (
-            "parameters in a token",
-            {"data": _set(("digest_algorithms",), cms.DigestAlgorithms.load(der.value(der.SET, hidden)))},
-            "has parameters of a digest",
-        ),
-        (
-            "lists in a token",
-            {"data": _set(("crls",), cms.RevocationInfoChoices([]))},
-            "comes without its authority's certificate, or with more than certificates",
-        ),
-        ("a token of another version", {"data": _set(("version",), "v1")}, "the time-stamp is none"),
-        ("a signer of another version", {"data": _set((*signer, "version"), "v3")}, contradicts),
-        (
-            "a token of another signer",
-            {"data": _set((*signer, "sid"), nobody)},
-            "the time-stamp comes without its authority's certificate",
-        ),
-        (
-            "an algorithm of another digest",
-            {"data": _set((*signer, "signature_algorithm"), other)},
-            " does not go with its key or its digest, or is not used here",
-        ),
-        (
-            "certificates of another kind",
-            {"parts": _part(3, lambda held: b"\xa2" + held[1:])},
-            "the time-stamp is none (NotDerError: a value of another kind)",
-        ),
-        (
-            "a signature of another kind",
-            {"parts": _in_signer(5, lambda held: b"\x14" + held[1:])},
-            "a value of another kind",
-        ),
-        (
-            "a length with a zero before it",
-            {"parts": _part(3, lambda held: b"\xa0\x83\0" + held[2:])},
-            f"{not_der}a length that is indefinite, or longer than it need be",
-        ),
-        (
-            "a time without seconds",
-            {"attributes": lambda made: cms.CMSAttributes([*made, hasty])},
-            " is not DER: it has ",
-        ),
-        ("values 33 deep", {"told": nested(29)}, "values too deep in each other"),
-        ("a value of an unknown kind", {"told": _named(b"\x41\1\0")}, "a value of an unknown kind"),
-        ("a truth that is neither", {"told": _named(b"\1\1\1")}, " that is not as DER has it"),
-        ("letters that are none", {"told": _named(b"\x0c\1\xff")}, " that is not as DER has it"),
-        ("another version", {"told": _told(version=2)}, "is of another version"),
-        (
-            "a critical extension",
-            {"told": _told(extensions=[critical])},
-            "has an extension that is critical and not known here",
-        ),
-        (
-            "content of another kind",
-            {"attributes": _attribute(0, type="content_type", values=["data"])},
-            contradicts,
-        ),
-        (
-            "an attribute that no time-stamp needs",
-            {"attributes": lambda made: cms.CMSAttributes([*made, needless])},
-            " that no time-stamp needs",
-        ),
-        (
-            "the certificate of another",
-            {"attributes": _ess_v2(cert_hash=bytes(32))},
-            "names another certificate than its own",
-        ),
-        (
-            "a certificate by SHA-1",
-            {"attributes": _ess_v2(**weak)},
-            "the time-stamp is weak: the digest algorithm sha1 proves nothing any more",
-        ),
-        (
-            "a certificate by ESS v1",
-            {
-                "attributes": _attribute(
-                    2,
-                    type="signing_certificate",
-                    values=[tsp.SigningCertificate({"certs": [{"cert_hash": sha1(own).digest()}]})],  # noqa: S324
-                )
-            },
-            "the time-stamp does not sign which certificate checks it (ESS v2, RFC 5816)",
-        ),
-    ):
-        yield Forgery(name, sealing.sealed(**how), why)
-    yield from _others_keys(signed)
-    swapped = _Authority(stamper_of(authority)).stamp(bytes(32))
-    yield Forgery(
-        "a time-stamp of something else",
-        sealing.replaced(swapped),
-        " was made for something else: the file was changed, or the time-stamp swapped",
+    yield (
+        "a time without seconds",
+        {"attributes": lambda made: cms.CMSAttributes([*made, hasty])},
+        " is not DER: it has ",
+    )
+    yield (
+        "content of another kind",
+        {"attributes": _attribute(0, type="content_type", values=["data"])},
+        "the time-stamp contradicts itself",
+    )
+    yield (
+        "an attribute that no time-stamp needs",
+        {"attributes": lambda made: cms.CMSAttributes([*made, needless])},
+        " that no time-stamp needs",
+    )
+    yield (
+        "the certificate of another",
+        {"attributes": _ess_v2(cert_hash=bytes(32))},
+        "names another certificate than its own",
+    )
+    yield (
+        "a certificate by SHA-1",
+        {"attributes": _ess_v2(**weak)},
+        "the time-stamp is weak: the digest algorithm sha1 proves nothing any more",
+    )
+    yield (
+        "a certificate by ESS v1",
+        {
+            "attributes": _attribute(
+                2,
+                type="signing_certificate",
+                values=[tsp.SigningCertificate({"certs": [{"cert_hash": sha1(own).digest()}]})],  # noqa: S324
+            )
+        },
+        "the time-stamp does not sign which certificate checks it (ESS v2, RFC 5816)",
     )
 
 
