@@ -12,7 +12,6 @@ from typing import Any, Literal
 from asn1crypto import crl as asn1_crl  # type: ignore[import-untyped]
 from asn1crypto import ocsp as asn1_ocsp
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
@@ -25,7 +24,7 @@ from pyhanko_certvalidator.errors import (
 )
 
 from reports.pdf.store import Store
-from reports.pdf.strength import WeakError, check_certificate
+from reports.pdf.strength import WeakError, check_certificate, signed_by
 
 # pyHanko logs what it then returns; without a handler, Python would print that, tracebacks included.
 for _library in ("pyhanko", "pyhanko_certvalidator"):
@@ -142,7 +141,7 @@ class Vouching:
             if (
                 revoked is not None
                 and revoked.revocation_date_utc <= time
-                and _issued(certificate, each.issuer)
+                and signed_by(certificate, each.issuer)
             ):
                 when = instant(revoked.revocation_date_utc)
                 raise NotVouchedError(f"{name(certificate)} was revoked at {when}")
@@ -159,14 +158,6 @@ class Vouching:
             raise UnknownError(
                 f"the file has more than {MOST_ISSUERS} certificates that may have issued another"
             )
-
-
-def _issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(by)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
 
 
 def stamping_fault(certificate: x509.Certificate) -> str | None:

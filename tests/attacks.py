@@ -26,7 +26,7 @@ from reports.keys import LocalKey
 from tests.form_1 import PortSigner, Writer, updated
 from tests.pki import certify, new_key
 
-Change = Callable[[IncrementalPdfFileWriter], None]
+Change = Callable[[IncrementalPdfFileWriter], object]
 
 
 def dictionary(**entries: object) -> DictionaryObject:
@@ -63,6 +63,11 @@ def forged(pdf: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 # Incremental saving: something is appended, as an update or in a form that a reader repairs.
+
+
+def adding(data: bytes) -> Change:
+    """A stream that nothing refers to."""
+    return lambda writer: writer.add_object(StreamObject(stream_data=data))
 
 
 def saved(pdf: bytes) -> Iterator[tuple[str, bytes]]:

@@ -1,10 +1,10 @@
 """Unsigned pages that are written again with something changed, in the hand in which pages are written."""
 
-import struct
 import zlib
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from hashlib import md5
+from itertools import count, islice
 from typing import Any
 
 from reports.pdf.grammar import FILES
@@ -14,8 +14,14 @@ from reports.pdf.syntax import Name, Real, Ref, Text
 Objects = dict[int, Any]
 
 
+class Raw(bytes):
+    """A value as it is written."""
+
+
 def value(held: Any) -> bytes:  # noqa: PLR0911 -- one line a kind
     """A value as pydyf writes it."""
+    if type(held) is Raw:
+        return held
     if type(held) is dict:
         return b"<<" + b"".join(b"/%s %s" % (key.encode(), value(each)) for key, each in held.items()) + b">>"
     if type(held) is list:
@@ -46,11 +52,23 @@ def data(held: Stream) -> bytes:
 
 def objects_of(pages: Pages) -> Objects:
     """The objects of pages, without those that hold others, to be changed."""
-    return {n: deepcopy(each) for n, each in pages.objects.items() if n not in pages.containers}
+    return {n: deepcopy(each) for n, each in sorted(pages.objects.items()) if n not in pages.containers}
 
 
-def written(objects: Mapping[int, Any], trailer: Mapping[str, Any], first: bytes = HEADER) -> bytes:
-    """A file of objects; their numbers go from 1 without a gap."""
+def written(
+    objects: Mapping[int, Any],
+    trailer: Mapping[str, Any],
+    *,
+    first: bytes = HEADER,
+    body: Callable[[bytes], bytes] = bytes,
+    rows: Callable[[bytes], bytes] = bytes,
+    widths: tuple[int, ...] = (1, 4, 2),
+    size: int = 0,
+) -> bytes:
+    """A file of objects, in their order; the numbers that they leave are those of what holds the others.
+
+    `body` and `rows` change what the object stream and the cross-reference hold; that has `size` rows, if one is given.
+    """
     out, places = bytearray(first), {}
 
     def put(number: int, held: Stream) -> None:
@@ -59,28 +77,30 @@ def written(objects: Mapping[int, Any], trailer: Mapping[str, Any], first: bytes
             b"%d 0 obj\n%s\nstream\n%s\nendstream\nendobj\n" % (number, value(dict(held.entries)), held.raw)
         )
 
-    for number, held in sorted(objects.items()):
+    for number, held in objects.items():
         if isinstance(held, Stream):
             put(number, held)
-    packed = [
-        (number, value(held)) for number, held in sorted(objects.items()) if not isinstance(held, Stream)
-    ]
+    packed = [(number, value(held)) for number, held in objects.items() if not isinstance(held, Stream)]
     at, numbers = 0, []
     for number, each in packed:
         numbers += [number, at]
         at += len(each) + 1
     line = b" ".join(b"%d" % each for each in numbers) + b"\n"
-    holder = max(objects) + 1
-    body = line + b"\n".join(each for _, each in packed)
-    put(holder, stream(body, Type=Name("ObjStm"), N=len(packed), First=len(line)))
-    section = holder + 1
+    holder, section = islice((number for number in count(1) if number not in objects), 2)
+    inside = body(line + b"\n".join(each for _, each in packed))
+    put(holder, stream(inside, Type=Name("ObjStm"), N=len(packed), First=len(line)))
     places[section] = len(out)
-    rows = {0: (0, 0, 65535), **{number: (1, place, 0) for number, place in places.items()}}
-    rows |= {number: (2, holder, index) for index, (number, _) in enumerate(packed)}
-    table = b"".join(struct.pack(">BIH", *rows[number]) for number in range(section + 1))
-    entries = {"Type": Name("XRef"), "Index": [0, section + 1], "W": [1, 4, 2], "Size": section + 1}
+    table = {0: (0, 0, 65535), **{number: (1, place, 0) for number, place in places.items()}}
+    table |= {number: (2, holder, index) for index, (number, _) in enumerate(packed)}
+    size = size or len(table)
+    made = b"".join(
+        each.to_bytes(width, "big")
+        for number in range(size)
+        for width, each in zip(widths, table[number], strict=True)
+    )
+    entries = {"Type": Name("XRef"), "Index": [0, size], "W": list(widths), "Size": size}
     entries |= {key: trailer[key] for key in ("Root", "Info", "ID")}
-    put(section, stream(table, **entries))
+    put(section, stream(rows(made), **entries))
     return bytes(out) + b"startxref\n%d\n%%%%EOF\n" % places[section]
 
 

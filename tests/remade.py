@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 
 from reports.pdf.pages import read_pages
 from reports.pdf.updates import Held, Kind, Revision, Update, room_for, take, write
@@ -18,20 +19,22 @@ def revisions(pdf: bytes) -> list[tuple[Update, Revision]]:
     return found
 
 
-def stamped(pdf: bytes, stamper: Timestamper, stored: Sequence[tuple[Kind, bytes]] = ()) -> bytes:
-    """The file with one more time-stamp of the document, and with more in its store."""
+def stamped(
+    pdf: bytes, stamper: Timestamper, stored: Sequence[tuple[Kind, bytes]] = (), more: int = 0, **how: Any
+) -> bytes:
+    """The file with one more time-stamp of the document, and more in its store and more room, and held otherwise."""
     *_, (_, revision) = revisions(pdf)
-    held = Held(b"", 4096, stored=tuple(stored))
-    made, update, _ = write(revision, held)
-    draft = pdf + made
-    digest = sha256(b"".join(draft[part] for part in update.covered)).digest()
-    token = _Authority(stamper).stamp(digest)
-    held = Held(b"", room_for(len(token)), stored=tuple(stored))
-    made, update, _ = write(revision, held)
-    draft = pdf + made
-    digest = sha256(b"".join(draft[part] for part in update.covered)).digest()
-    token = _Authority(stamper).stamp(digest)
-    return pdf + write(revision, Held(token, held.room, stored=tuple(stored)))[0]
+
+    def sealed(content: bytes, room: int) -> tuple[bytes, Update, Revision]:
+        return write(revision, Held(content, room, stored=tuple(stored), **how))
+
+    def token(room: int) -> bytes:
+        made, update, _ = sealed(b"", room)
+        draft = pdf + made
+        return _Authority(stamper).stamp(sha256(b"".join(draft[part] for part in update.covered)).digest())
+
+    room = room_for(len(token(4096))) + more
+    return pdf + sealed(token(room), room)[0]
 
 
 def cut(pdf: bytes, updates: int) -> bytes:

@@ -12,7 +12,10 @@ from tests.test_verify import detail, outcomes
 WRONG, UNKNOWN = "invalid", "could not be checked"
 NOT_COVERED = "something was added after signing: "
 NO_MATCH = "changed: the signature does not match the file"
-FOREIGN = "bytes are a briefing, whole since it was signed; what follows was added by another product"
+FOREIGN = (
+    " bytes are a briefing, whole since it was signed; what follows was added by another product,"
+    " and is not checked: "
+)
 
 TABLE = {
     attacks.forged: dict.fromkeys(
@@ -68,7 +71,7 @@ def test_attacks_under_a_fresh_time_stamp(signed, authority, family, name):
     pdf = form_1.stamped(dict(family(signed))[name], stamper_of(authority))
     outcome, why = verdict(pdf, authority)
     assert outcome == UNKNOWN
-    assert why.startswith(f"the first {len(signed):,} {FOREIGN}")
+    assert why.startswith(f"the first {len(signed):,}{FOREIGN}")
     assert briefing_length(pdf) == len(signed)
 
 

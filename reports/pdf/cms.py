@@ -325,8 +325,6 @@ def certificate(data: bytes) -> x509.Certificate:
             _ = found.extensions
     except (ValueError, TypeError) as error:
         raise UnusualError(f"a certificate that cannot be read ({error})") from None
-    if found.public_bytes(Encoding.DER) != data:
-        raise UnusualError("a certificate with something after its end")
     return found
 
 

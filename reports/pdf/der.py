@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from reports.pdf.pages import TooMuchError
+
 SEQUENCE, SET, INTEGER, OCTETS, BITS = 0x30, 0x31, 2, 4, 3
 TAGGED_0, TAGGED_1, DIRECTORY = 0xA0, 0xA1, 0xA4
 DEEPEST = 32
@@ -39,7 +41,8 @@ class NotDerError(Exception):
 def check(data: bytes, most: int = MOST_VALUES) -> int:
     """Raise `NotDerError` unless the bytes are one value; how many values are in it, itself among them.
 
-    What an OCTET STRING holds is not looked at.
+    Raises `TooMuchError` if there are more than `most`, which are those that the file may still have. What an OCTET
+    STRING holds is not looked at.
     """
     count, waiting = 0, [(0, len(data), 0)]
     while waiting:
@@ -49,7 +52,7 @@ def check(data: bytes, most: int = MOST_VALUES) -> int:
         for tag, start, stop in _values(data, at, end):
             count += 1
             if count > most:
-                raise NotDerError(f"more than {most:,} values")
+                raise TooMuchError(f"the file has more than {MOST_VALUES:,} values in DER")
             if tag & 0x20:
                 waiting.append((start, stop, depth + 1))
             _check_value(tag, data, start, stop)

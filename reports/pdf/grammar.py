@@ -22,6 +22,7 @@ from reports.pdf.syntax import Name, Real, Ref, Text, Value, WrittenOtherwiseErr
 MOST_PAGES = 10_000
 MOST_STEPS = 200_000
 MOST_CONTENT = 24 * 2**20  # bytes of what is drawn, in all
+ROUNDED = 0.00001  # what the difference of two numbers with six places may be off
 FILES = {
     "accounts.csv": "text/csv",
     "briefing.json": "application/json",
@@ -297,9 +298,9 @@ class _Walk:
             {"Type": _name("Pages"), "Kids": _references, "Count": _count},
         )
         self.kids = found["Kids"]
-        _require(
-            0 < len(self.kids) == found["Count"] <= MOST_PAGES, "a list of pages that contradicts itself"
-        )
+        if len(self.kids) > MOST_PAGES:
+            raise TooMuchError(f"the file has more than {MOST_PAGES:,} pages")
+        _require(0 < len(self.kids) == found["Count"], "a list of pages that contradicts itself")
         _require(self.kids == sorted(set(self.kids)), "pages out of order")
         for kid in self.kids:
             self._to(kid, "page")
@@ -548,6 +549,10 @@ class _Walk:
                 **_FLATE,
             },
         )
+        left, bottom, right, top = found["BBox"]
+        for step, size in ((found["XStep"], right - left), (found["YStep"], top - bottom)):
+            # In which order tiles are painted is for viewers to choose.
+            _require(step > 0 and step >= size - ROUNDED, "a pattern whose tiles overlap")
         self._nested(number, found["Resources"])
 
     def _image(self, value: Stream, mask: bool = False) -> None:
@@ -664,9 +669,7 @@ class _Walk:
         if self.room < 0:
             raise TooMuchError(f"the file has more than {MOST_CONTENT:,} bytes of content")
         if page:
-            _require(
-                self.kinds.setdefault(number, "content") == "content", "content that is something else too"
-            )
+            self.kinds[number] = "content"
             _shape(entries, "the content of a page", _FLATE)
         found = self.pages.objects.get(resources)
         known = dict(found) if type(found) is dict else {}
@@ -830,7 +833,7 @@ class _Walk:
             },
         )
         if "Pg" in found:
-            _require(found["Pg"] in self.kids, "an element of no page")
+            _require(self.kinds.get(found["Pg"]) == "page", "an element of no page")
         _shape(
             found.get("A", {"O": Name("Table")}),
             "an attribute of an element",
@@ -850,7 +853,6 @@ class _Walk:
         return _text(value) and _LANGUAGE.fullmatch(value) is not None and value != self.pages.root["Lang"]
 
     def _annotation(self, number: int, value: Value, element: int) -> None:
-        _require(number not in self.kinds, "an element that is there twice")
         self.kinds[number] = "annotation of an element"
         found = _shape(value, "an element", {"Type": _name("OBJR"), "Obj": _reference, "Pg": _reference})
         page = self.pages.objects.get(found["Pg"])
@@ -878,6 +880,7 @@ class _Walk:
             "a structure out of order",
         )
         owned: dict[tuple[int, int], int] = {}
+        marks = 0
         for element, kind in self.kinds.items():
             if kind == "element":
                 held = self.pages.objects[element]
@@ -895,10 +898,10 @@ class _Walk:
             )
             for at, each in told.items():
                 _require(
-                    _reference(each) and owned.pop((int(page), at), None) == int(each),
-                    "a mark of another element",
+                    _reference(each) and owned.get((int(page), at)) == int(each), "a mark of another element"
                 )
-        _require(not owned, "an element of a mark that is not there")
+            marks += len(told)
+        _require(len(owned) == marks, "an element of a mark that is not there")
         links = values[len(self.kids) :]
         by_place = {self.pages.objects[link]["StructParent"]: by for link, by in self.annotated.items()}
         wanted = dict(zip(keys[len(self.kids) :], links, strict=True))
@@ -915,7 +918,8 @@ class _Walk:
         while waiting:
             each = waiting.pop()
             self.steps += 1
-            _require(self.steps < MOST_STEPS, "pictures in pictures without end")
+            if self.steps > MOST_STEPS:
+                raise TooMuchError(f"the file draws more than {MOST_STEPS:,} pictures")
             found += self.marks.get(each, ())
             waiting += self.shown.get(each, ())
         return sorted(found)

@@ -37,8 +37,8 @@ class TooMuchError(Exception):
 class Meter:
     """How much may still be inflated of one file."""
 
-    def __init__(self, left: int = MOST_INFLATED) -> None:
-        self.left = left
+    def __init__(self, left: int | None = None) -> None:
+        self.left = MOST_INFLATED if left is None else left
 
     def inflate(self, deflated: bytes) -> bytes:
         """What was deflated, if that is all of it and nothing follows."""
@@ -68,12 +68,7 @@ class Stream:
 
     def inflated(self, meter: Meter) -> bytes:
         """The data; raises for any other filter than one `FlateDecode` without parameters."""
-        if "Filter" not in self.entries:
-            meter.left -= len(self.raw)
-            if meter.left < 0:
-                raise TooMuchError(f"the file has more than {MOST_INFLATED:,} bytes in streams")
-            return self.raw
-        if self.entries["Filter"] != "FlateDecode" or "DecodeParms" in self.entries:
+        if self.entries.get("Filter") != "FlateDecode" or "DecodeParms" in self.entries:
             raise WrittenOtherwiseError("a stream that is packed in an unusual way")
         return meter.inflate(self.raw)
 
@@ -112,8 +107,6 @@ def read_pages(pdf: bytes) -> Pages:
     *_, packed, section = places
     meter = Meter()
     objects, order = _unpacked(streams[packed], meter)
-    if objects.keys() & streams.keys():
-        raise WrittenOtherwiseError("two objects of one number")
     trailer = dict(streams[section].entries)
     _check_section(streams[section].inflated(meter), trailer, places, packed, order)
     if int(end[1]) != places[section]:
@@ -214,10 +207,9 @@ def _check_section(
 
 
 def _check_trailer(trailer: dict[str, Value], widths: Value) -> None:
-    if type(widths) is not list or len(widths) != 3 or not all(type(width) is int for width in widths):
-        raise WrittenOtherwiseError("a cross-reference stream with unusual entries")
-    if widths[0] != 1 or not 1 <= widths[1] <= 4 or not 2 <= widths[2] <= 3:
-        raise WrittenOtherwiseError("a cross-reference stream with unusual entries")
+    whole = type(widths) is list and [type(width) for width in widths] == [int] * 3
+    if not whole or widths[0] != 1 or not 1 <= widths[1] <= 4 or not 2 <= widths[2] <= 3:
+        raise WrittenOtherwiseError("a cross-reference of unusual widths")
     if type(trailer["Root"]) is not Ref or type(trailer["Info"]) is not Ref:
         raise WrittenOtherwiseError("a cross-reference stream without a catalog, or without metadata")
     ids = trailer["ID"]

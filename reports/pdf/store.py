@@ -17,13 +17,13 @@ from typing import Any
 
 from asn1crypto import ocsp as asn1_ocsp  # type: ignore[import-untyped]
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from reports.pdf import der
 from reports.pdf.cms import Signature, Token, UnusualError, certificate
-from reports.pdf.strength import WeakError, check_signature, check_signed
+from reports.pdf.strength import WeakError, check_signature, check_signed, signed_by
 from reports.pdf.updates import Kind
 
 MOST_COMPARISONS = 4096
@@ -70,7 +70,9 @@ def check_store(
     stored: Sequence[Sequence[tuple[Kind, bytes]]],
     forms: Sequence[int],
 ) -> Store:
-    """Read what each update stores, and of which form it is; raises `UnusualError` for what has no reason to be there.
+    """Read what each update stores, and of which form it is.
+
+    Raises `UnusualError` for what has no reason to be there, and `WeakError` for what is signed weakly.
 
     Nothing signs the certificates that a signature or a token brings along. So each is one that somebody in the file
     signed or, from form 2 on, that the store has too, which a time-stamp covers.
@@ -202,18 +204,14 @@ class _Gathering:
 
     def _issued(self, issued: x509.Certificate, by: x509.Certificate) -> bool:
         self._count()
-        try:
-            issued.verify_directly_issued_by(by)
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-            return False
-        return True
+        return signed_by(issued, by)
 
     def _by(self, found: x509.CertificateRevocationList) -> x509.Certificate:
         """Who issued a list: the issuer of a certificate of this file."""
         if any(each.issuer == found.issuer for each in self.reached):
             for by in self.pool[found.issuer]:
                 self._count()
-                if by in self.reached and _signed_by(found, by):
+                if by in self.reached and found.is_signature_valid(by.public_key()):  # type: ignore[arg-type]
                     return by
         raise UnusualError("a revocation list is stored that is about no certificate of the file")
 
@@ -269,16 +267,7 @@ def _list(data: bytes) -> x509.CertificateRevocationList:
         check_signed(found, "a revocation list")
     except (ValueError, TypeError) as error:
         raise UnusualError(f"a revocation list that cannot be read ({error})") from None
-    except WeakError as error:
-        raise UnusualError(str(error)) from None
     return found
-
-
-def _signed_by(found: x509.CertificateRevocationList, by: x509.Certificate) -> bool:
-    try:
-        return found.is_signature_valid(by.public_key())  # type: ignore[arg-type]
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        return False
 
 
 def _answer(data: bytes) -> Any:

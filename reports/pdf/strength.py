@@ -55,12 +55,11 @@ def check_key(public: Any, whose: str) -> None:
         raise WeakError(f"{whose} has a key of a kind that is not used here")
 
 
-def check_certificate(certificate: x509.Certificate, *, anchor: bool = False) -> None:
-    """Raise `WeakError` for a certificate with a weak key or, unless it is trusted for itself, a weak signature."""
+def check_certificate(certificate: x509.Certificate) -> None:
+    """Raise `WeakError` for a certificate with a weak key or a weak signature."""
     whose = certificate.subject.rfc4514_string()
-    check_key(_public(certificate, whose), whose)
-    if not anchor:
-        check_signed(certificate, whose)
+    check_key(certificate.public_key(), whose)
+    check_signed(certificate, whose)
 
 
 def check_signed(signed: Any, what: str) -> None:
@@ -101,6 +100,15 @@ def check_signature(
     return True
 
 
+def signed_by(certificate: x509.Certificate, by: x509.Certificate) -> bool:
+    """Whether a certificate was signed with the key of another, whose name it gives as its issuer's."""
+    try:
+        certificate.verify_directly_issued_by(by)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
 def _padding(name: str, algorithm: Any, digest_algorithm: str, parameters: bytes) -> Any:
     if name == "rsassa_pss":
         given = algos.RSASSAPSSParams.load(parameters)
@@ -115,13 +123,6 @@ def _padding(name: str, algorithm: Any, digest_algorithm: str, parameters: bytes
         name in ("rsassa_pkcs1v15", f"{digest_algorithm}_rsa") and parameters in (b"", b"\x05\x00"), name
     )
     return padding.PKCS1v15()
-
-
-def _public(certificate: x509.Certificate, whose: str) -> Any:
-    try:
-        return certificate.public_key()
-    except (UnsupportedAlgorithm, ValueError):
-        raise WeakError(f"{whose} has a key of a kind that is not used here") from None
 
 
 def _require(holds: bool, algorithm: str) -> None:

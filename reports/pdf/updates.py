@@ -259,7 +259,7 @@ def _section(before: Revision, after: Revision, held: Held, places: dict[int, in
     rows = _ROW_OF_NONE + b"".join(
         b"\1" + places[number].to_bytes(8, "big") + b"\0\0" for number in sorted(places)
     )
-    if held.deflated is not None and Meter(len(rows)).inflate(held.deflated) != rows:
+    if held.deflated is not None and not _deflates_to(held.deflated, rows):
         raise WrittenOtherwiseError("a cross-reference that points elsewhere than to its objects")
     data = rows if held.deflated is None else held.deflated
     entries = {
@@ -276,6 +276,13 @@ def _section(before: Revision, after: Revision, held: Held, places: dict[int, in
     number = after.size - 1
     end = b"\nstartxref\n%d\n%%%%EOF\n" % places[number]
     return b"%d 0 obj\n%s\nstream\n%s\nendstream\nendobj\n%s" % (number, head, data, end)
+
+
+def _deflates_to(deflated: bytes, rows: bytes) -> bool:
+    try:
+        return Meter(len(rows)).inflate(deflated) == rows
+    except TooMuchError:
+        return False
 
 
 def _runs(numbers: Sequence[int]) -> list[int]:
@@ -354,8 +361,8 @@ def take(pdf: bytes, before: Revision) -> tuple[Update, Revision]:
     held = _taken(pdf, before)
     try:
         made, update, after = write(before, held)
-    except (WrittenOtherwiseError, TooMuchError):
-        raise NotRemadeError("it is not what Exhibit writes of what it holds") from None
+    except WrittenOtherwiseError as error:
+        raise NotRemadeError(f"it has {error}") from None
     if not pdf.startswith(made, before.length):
         raise NotRemadeError(
             f"byte {_first_difference(pdf, made, before.length):,} is another than Exhibit writes"
