@@ -22,7 +22,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --upgrade --universal --python-versi
 	--custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml --extra build
 
-.PHONY: help briefing local test lint types template image soak bench conformance lock clean
+.PHONY: help briefing local test lint types template docs image soak bench conformance release lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -52,6 +52,10 @@ template: .venv/dev .cache/sam/installed .cache/checkov/installed ## check the t
 	@SAM_CLI_TELEMETRY=0 .cache/sam/bin/sam validate --lint --region us-east-1 --template template.yaml
 	@.cache/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --quiet --compact
 
+docs: .cache/docs/installed ## make a site of the documentation in build/docs, and check its links
+	@.cache/docs/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs -b html . build/docs
+	@cp build/docs/README.html build/docs/index.html
+
 image: .venv/dev .cache/sam/installed ## build the image of the functions, and publish a briefing in it
 	@.ci/apt $(IMAGE_TOOLS) $(call or_stop,$(NO_IMAGE_TOOLS))
 	@$(VENV_PYTHON) -m tests.image
@@ -67,12 +71,26 @@ bench: .venv/dev .venv/libraries ## measure speed and memory
 conformance: briefing .venv/dev .venv/tools ## check the sample briefings for PDF/A-3a and PDF/UA-1 with veraPDF
 	@$(VENV_PYTHON) -m tests.conformance briefings/*.pdf
 
+release: .venv/dev .venv/libraries .cache/release/installed ## build the wheel and the source, try the wheel alone, and list its parts (SBOM)
+	@rm -rf dist build/wheel build/try && mkdir -p build/try
+	@.venv/bin/python -m hatchling build --directory dist
+	@.cache/release/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file dist/exhibit.cdx.json
+	@"$(PYTHON)" -m venv build/wheel
+	@build/wheel/$(INSTALL) --only-binary :all: --requirement requirements.txt
+	@build/wheel/$(INSTALL) dist/*.whl
+	@cd build/try && $(RUN) ../wheel/bin/exhibit sample sample
+	@cd build/try && $(RUN) ../wheel/bin/exhibit publish $(REQUEST) --audience lawmaker
+	@cd build/try && $(RUN) ../wheel/bin/exhibit verify briefings/*.pdf --trust keys/root.cert.pem
+
 lock: .venv/dev ## pin the newest packages that pyproject.toml allows, with their hashes
 	$(LOCK) --output-file requirements.txt
 	$(LOCK) --extra aws --extra lambda --constraint requirements.txt --output-file requirements-aws.txt
 	$(LOCK) --extra aws --extra local --extra dev --constraint requirements-aws.txt --output-file requirements-dev.txt
 	echo aws-sam-cli | $(COMPILE) --output-file requirements-sam.txt -
 	printf 'pymupdf<1.27\npypdfium2\n' | $(COMPILE) --output-file requirements-viewers.txt -
+	printf 'furo\nmyst-parser\nsphinx\n' | $(COMPILE) --output-file requirements-docs.txt -
+	echo cyclonedx-bom | $(COMPILE) --output-file requirements-release.txt -
 	echo checkov | $(COMPILE) --output-file requirements-checkov.txt -
 
 clean: ## remove what these commands made, except briefings/, keys/ and local/

@@ -542,13 +542,6 @@ def _others_keys(signed: bytes) -> Iterator[Forgery]:
             Sealing(signed, own).sealed(data=_set(algorithm, padded)),
             " does not go with its key or its digest, or is not used here",
         )
-    edwards = ed25519.Ed25519PrivateKey.generate()
-    own = LocalKey((certify(edwards, STAMPING),), edwards)
-    yield Forgery(
-        "Ed25519 under another name",
-        Sealing(signed, own).sealed(),
-        " does not go with its key or its digest, or is not used here",
-    )
 
 
 def signatures(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
@@ -767,6 +760,11 @@ def houses(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
         ("a weak certificate between", *_between(house)),
     ):
         yield Forgery(name, pdf, why, "signer", (root,))
+    issuer, key = ed25519.Ed25519PrivateKey.generate(), new_key()
+    root, leaf = certify(issuer, CA, name="Edwards"), certify(key, name="Leaf", issuer=("Edwards", issuer))
+    pdf = careless(house.authority, LocalKey((leaf, root), key))
+    why = " is signed with an algorithm that is not used here"
+    yield Forgery("a certificate signed with Ed25519", pdf, why, "signer", (root,))
     yield Forgery(
         "a reader who trusts nobody",
         house.signed(),

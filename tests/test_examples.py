@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -26,7 +26,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
-from reports import cli
+from reports import __version__, cli
 from reports.cli import main
 from reports.cli.publish import PASSPHRASE
 from reports.contents import attached
@@ -75,6 +75,7 @@ RUN_BY = {
     ("docs/checking.md", "The register"): "test_checking",
     ("docs/settings.md", ""): "tests.test_docs.test_complete_settings_are_published",
     ("docs/command-line.md", "exhibit keys"): "test_certificates_for_a_key_in_kms",
+    ("docs/command-line.md", "Without a checkout"): "test_the_wheel_alone",
     ("docs/laptop.md", "Settings and evidence"): "tests.test_serve.test_readme_session",
     ("docs/aws.md", "In order"): "test_sam_knows_the_options",
 }
@@ -205,6 +206,36 @@ def test_every_example_has_its_test() -> None:
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of somebody who follows the README."""
     return checkout(tmp_path_factory.mktemp("newcomer"))
+
+
+def test_the_wheel_alone(tmp_path: Path) -> None:
+    """The wheel runs the main job in a folder that is no checkout; pipx would fetch its packages."""
+    (example,) = of("docs/command-line.md", "Without a checkout")
+    dist, home = tmp_path / "dist", tmp_path / "home"
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", dist],
+        cwd=ROOT,
+        check=True,
+    )
+    (wheel,) = dist.glob("*.whl")
+    installing = [
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        tmp_path / "alone",
+        wheel,
+    ]
+    subprocess.run([sys.executable, "-m", *installing], check=True)
+    pipx, *lines = example.lines.splitlines(keepends=True)
+    assert pipx.split()[-1] == f"./{wheel.name.replace(__version__, 'VERSION')}"
+    home.mkdir()
+    path = f"{tmp_path / 'alone/bin'}:{os.environ['PATH']}"
+    alone = {"PYTHONPATH": str(tmp_path / "alone"), "PATH": path, "HOME": str(home)}
+    run(replace(example, lines="".join(lines)), home, alone)
+    assert len(list(home.glob("briefings/*.pdf"))) == 1
 
 
 def test_two_commands(newcomer: Path) -> None:

@@ -22,6 +22,7 @@ from typing import NoReturn
 from reports import __version__
 from reports.cli import (
     compare,
+    completion,
     explain,
     keys,
     prove,
@@ -180,4 +181,5 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     for verb in VERBS:
         verb.add(verbs)
+    completion.add(verbs, _parser)
     return parser
