@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.keys import LocalAuthority
-from reports.rehearsal.account import CREDENTIALS, REGION, Account, client
+from reports.rehearsal.account import REGION, Account, client
 from reports.rehearsal.athena import AthenaService, DuckDBAthena, over_folder
 from reports.rehearsal.deploy import deploy
 from reports.rehearsal.gateway import Answer, Call, Gateway, Routed, routing
@@ -184,18 +184,21 @@ def _listening(port: int) -> None:
 
 
 @contextmanager
-def aws(keys: Path) -> Iterator[dict[str, str]]:
-    """The account of the rehearsal, on loopback; gives the variables by which clients find it."""
+def aws(keys: Path) -> Iterator[tuple[Callable[[str], Any], dict[str, str]]]:
+    """The account of the rehearsal, on loopback; gives its clients, and the variables by which others find it."""
     athena = AthenaService(DuckDBAthena(over_folder(EVIDENCE)), lambda: SCANNED)
     account = Account(LocalAuthority.open(keys, datetime.now(UTC)), athena)
     with listening(0) as listener, serving(listener, account), ExitStack() as ending:
         ending.callback(athena.stop)
-        yield {
-            **CREDENTIALS,
-            "AWS_ENDPOINT_URL": address(listener),
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-        }
+        yield (
+            partial(client, url=address(listener), key=account.key),
+            {
+                **account.key.variables,
+                "AWS_ENDPOINT_URL": address(listener),
+                "AWS_REGION": REGION,
+                "AWS_DEFAULT_REGION": REGION,
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -277,8 +280,7 @@ def main() -> None:
     print(f"base: {made - began:.0f} s, image: {time.monotonic() - made:.0f} s, {size}", flush=True)
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         network = stack.enter_context(pki.serving(Path(folder)))
-        environment = stack.enter_context(aws(Path(folder) / "account"))
-        clients = partial(client, url=environment["AWS_ENDPOINT_URL"])
+        clients, environment = stack.enter_context(aws(Path(folder) / "account"))
         deployed = deploy(clients, {**PARAMETERS, "TimestampUrls": network.timestamper.url})
         settle(clients, deployed, network.root)
         functions = {

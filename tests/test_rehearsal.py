@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from reports.rehearsal.gateway import Call, FunctionFailed, Gateway, Routed, rou
 from reports.rehearsal.listening import address, listening
 from reports.rehearsal.mirror import Mirror
 from reports.rehearsal.sandbox import Sandbox, Sandboxes
+from reports.rehearsal.signature import Key
 from reports.rehearsal.state import opened
 from reports.rehearsal.template import Function, Stack
 from reports.rehearsal.tokens import Tokens
@@ -240,11 +242,29 @@ def test_no_state_is_left() -> None:
 )
 def test_the_account_answers_this_machine(headers: dict[str, str], status: str) -> None:
     """A page of another site, or a name that leads here, gets no answer from the AWS endpoint."""
+    assert answered(AlwaysSigned(), **headers) == status
+
+
+def test_the_account_answers_its_key() -> None:
+    """A call that the key has not signed gets no answer."""
+    assert answered(Key()) == "403 Forbidden"
+
+
+class AlwaysSigned(Key):
+    """A key that has signed whatever comes."""
+
+    def has_signed(self, *_: Any) -> bool:
+        return True
+
+
+def answered(key: Key, **headers: str) -> str:
+    """The status of the account's answer."""
     told: list[str] = []
-    made = Account(authority=None, _moto=lambda _, start: start("200 OK", []) or [b""])  # type: ignore[arg-type]
-    environ = {"HTTP_HOST": "127.0.0.1:1", "PATH_INFO": "/", "REQUEST_METHOD": "GET", **headers}
-    made(environ, lambda status, _: told.append(status))
-    assert told == [status]
+    made = Account(None, key=key, _moto=lambda _, start: start("200 OK", []) or [b""])  # type: ignore[arg-type]
+    environ = {"HTTP_HOST": "127.0.0.1:1", "PATH_INFO": "/", "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
+    made({**environ, "wsgi.input": BytesIO(), **headers}, lambda status, _: told.append(status))
+    (status,) = told
+    return status
 
 
 @pytest.fixture
