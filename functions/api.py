@@ -342,9 +342,10 @@ def evidence(id: str) -> Response[str]:
 )
 def upload() -> Response[str]:
     """Give the URL and the form fields for one upload, for PDFs that are too large for `POST /verifications`."""
-    _take("uploads", subject(router.current_event.raw_event), datetime.now(UTC))
+    who = subject(router.current_event.raw_event)
+    _take("uploads", who, datetime.now(UTC))
     id_ = secrets.token_hex(16)
-    form = deployed().upload(id_)
+    form = deployed().upload(who, id_)
     found = {"upload": id_, **form, "expires_in": LINK_SECONDS, "most_bytes": MOST_UPLOADED}
     return Response(HTTPStatus.CREATED.value, JSON, json.dumps(found), headers=NOT_KEPT)
 

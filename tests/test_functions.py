@@ -103,6 +103,26 @@ def test_two_workers_at_once(system: System) -> None:
     assert outcome(system, id_)["receipt"] == json.loads(system.read(receipts[0]))
 
 
+def test_a_register_that_got_shorter(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is entered in a register that lacks its last entry; that is counted, and ends when it is restored."""
+    assert system.delivered(f"requests/{system.requested()}.json") == DONE
+    s3, archive = client("s3"), system.parts.environment.archive_bucket
+    key = "briefings/register/00000001.json"
+    entry = system.read(key)
+    s3.delete_object(Bucket=archive, Key=key)
+    id_ = system.requested(audience="regulator")
+    capsys.readouterr()
+    assert system.delivered(f"requests/{id_}.json") != DONE
+    assert figures(capsys.readouterr().out)["RegisterShortened"] == 1
+    said = json.loads(system.read(f"attempts/{id_}.001.error.json"))["message"]
+    assert said == "register/00000001.json is gone from the register: restore it"
+    assert key not in system.kept("briefings/")
+    s3.put_object(Bucket=archive, Key=key, Body=entry)
+    assert system.delivered(f"requests/{id_}.json", number=2) == DONE
+    assert system.kept("heads/") == ["heads/99999997.json", "heads/99999998.json"]
+    assert "RegisterShortened" not in figures(capsys.readouterr().out)
+
+
 def test_request_of_its_own(system: System) -> None:
     """A request's addressee and paper are the briefing's, which is a document of its own then."""
     system.delivered(f"requests/{system.requested()}.json")
