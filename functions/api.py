@@ -123,7 +123,17 @@ _BRIEFING = {
         "page_size": {"enum": ["letter", "a4"]},
         "subject": {"type": ["string", "null"], "description": "Who asked, as the token said it"},
         "deliveries": {"type": "integer"},
-        "receipt": {"type": "object", "description": "What was published"},
+        "receipt": {
+            "type": "object",
+            "description": "What was published",
+            "properties": {
+                "not_yet_counted": {
+                    "type": "array",
+                    "items": _TEXT,
+                    "description": "The evidence objects that came while the others were counted",
+                },
+            },
+        },
         "error": {
             "type": "object",
             "description": "Why it has failed",
