@@ -184,6 +184,16 @@ def test_sandboxes_stop(sandboxes: Sandboxes) -> None:
         sandboxes.invoke("who", {})
 
 
+def test_a_sandbox_that_is_ended() -> None:
+    """Who waits for the answer of a process that is ended is told; until then, nobody gets the descriptor's number."""
+    sandbox = Sandbox(function("tests.sandboxed.slow"), {})
+    number = sandbox._connection.fileno()
+    sandbox.stop()
+    os.fstat(number)
+    with pytest.raises(FunctionFailed, match="is gone"):
+        sandbox.invoke({})
+
+
 @pytest.mark.parametrize("name", ["who", "fail", "late"])
 def test_a_sandbox_whose_caller_is_gone(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """A process whose answer nobody waits for any more, because its caller was killed, ends without a word."""
