@@ -123,7 +123,17 @@ _BRIEFING = {
         "page_size": {"enum": ["letter", "a4"]},
         "subject": {"type": ["string", "null"], "description": "Who asked, as the token said it"},
         "deliveries": {"type": "integer"},
-        "receipt": {"type": "object", "description": "What was published"},
+        "receipt": {
+            "type": "object",
+            "description": "What was published",
+            "properties": {
+                "not_yet_counted": {
+                    "type": "array",
+                    "items": _TEXT,
+                    "description": "The evidence objects that came while the others were counted",
+                },
+            },
+        },
         "error": {
             "type": "object",
             "description": "Why it has failed",
@@ -342,9 +352,10 @@ def evidence(id: str) -> Response[str]:
 )
 def upload() -> Response[str]:
     """Give the URL and the form fields for one upload, for PDFs that are too large for `POST /verifications`."""
-    _take("uploads", subject(router.current_event.raw_event), datetime.now(UTC))
+    who = subject(router.current_event.raw_event)
+    _take("uploads", who, datetime.now(UTC))
     id_ = secrets.token_hex(16)
-    form = deployed().upload(id_)
+    form = deployed().upload(who, id_)
     found = {"upload": id_, **form, "expires_in": LINK_SECONDS, "most_bytes": MOST_UPLOADED}
     return Response(HTTPStatus.CREATED.value, JSON, json.dumps(found), headers=NOT_KEPT)
 

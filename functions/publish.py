@@ -22,7 +22,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from reports import faults
 from reports.deliver import Delivery, deliver
 from reports.deployed import Deployed, deployed
-from reports.errors import ExhibitError, Unfinished, trace
+from reports.errors import ExhibitError, Shortened, Unfinished, trace
 from reports.requests import stem
 
 RESERVE = 120.0  # seconds that are kept for what comes after the queries
@@ -70,6 +70,8 @@ def _published(parts: Deployed, id_: str, record: Mapping[str, Any], context: La
             ended = deliver(delivery, parts.requests, press, datetime.now(UTC), context.aws_request_id)
         except Exception as error:
             _log(error)
+            if isinstance(error, Shortened):
+                metrics.add_metric("RegisterShortened", MetricUnit.Count, 1)
             _deliver_again(parts, record, _wait(error, number))
             return False
         finally:

@@ -22,7 +22,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from reports.deployed import MOST_UPLOADED, deployed
-from reports.problems import JSON, MAY_READ, Api, Body, Refused, audiences, content, described
+from reports.problems import JSON, MAY_READ, Api, Body, Refused, audiences, content, described, subject
 from reports.resolve import AUDIENCES, Audience
 
 PDF = "application/pdf"
@@ -115,7 +115,7 @@ def _pdf(event: Mapping[str, Any]) -> bytes:
         errors = [{"at": "body.upload", "message": "not the id of an upload: POST /uploads gives one"}]
         detail = "body.upload: not the id of an upload: POST /uploads gives one"
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
-    pdf = deployed().uploaded(id_)
+    pdf = deployed().uploaded(subject(event), id_)
     if pdf is None:
         raise Refused(HTTPStatus.NOT_FOUND, f"nothing was uploaded as {id_}, or it is gone: upload it again")
     if len(pdf) > MOST_UPLOADED:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -23,6 +22,7 @@ from reports.group import (
     OnRecord,
     Tally,
 )
+from reports.mentions import Names
 from reports.register import EMPTY, Head
 from reports.registry import (
     MARKINGS,
@@ -739,18 +739,25 @@ def _check_law(settings: Settings) -> None:
 
 def _check_withheld(registry: Registry) -> None:
     """Refuse a text that names a withheld operator, unless it is about one of that name who is printed."""
-    texts = list(_texts(registry))
-    for entry in registry.campaigns:
-        if entry.operator is None or entry.printable_operator:
-            continue
-        named = re.compile(rf"(?<![a-z0-9]){re.escape(folded(entry.operator))}(?![a-z0-9])")
-        printed = any(named.search(folded(e.printable_operator or "")) for e in registry.campaigns)
-        for campaign_id, place, text in texts:
-            if named.search(text) and (campaign_id == entry.campaign_id or not printed):
-                raise InvalidSettings(
-                    f"campaigns.yaml: {place} names the operator of {entry.campaign_id}, who is withheld: "
-                    "record two approvers and at least moderate confidence, or reword it"
-                )
+    withheld = [
+        (e, folded(e.operator)) for e in registry.campaigns if e.operator and not e.printable_operator
+    ]
+    names = Names(name for _, name in withheld)
+    operators = (folded(e.printable_operator) for e in registry.campaigns if e.printable_operator)
+    printed = {name for operator in operators for name in names.mentioned(operator)}
+    anywhere: dict[str, str] = {}
+    own: dict[tuple[str, str | None], str] = {}
+    for campaign_id, place, text in _texts(registry):
+        for name in names.mentioned(text):
+            anywhere.setdefault(name, place)
+            own.setdefault((name, campaign_id), place)
+    for entry, name in withheld:
+        found = own.get((name, entry.campaign_id)) if name in printed else anywhere.get(name)
+        if found:
+            raise InvalidSettings(
+                f"campaigns.yaml: {found} names the operator of {entry.campaign_id}, who is withheld: "
+                "record two approvers and at least moderate confidence, or reword it"
+            )
 
 
 def _texts(registry: Registry) -> Iterator[tuple[str | None, str, str]]:

@@ -19,9 +19,10 @@ from botocore.config import Config  # type: ignore[import-untyped]
 
 from reports import faults
 from reports.errors import InvalidSettings
+from reports.heads import Heads
 from reports.names import check_deployed
 from reports.pdf.pages import MOST_BYTES
-from reports.quotas import MOST, Quota
+from reports.quotas import MOST, Quota, digest_of
 from reports.requests import Requests
 from reports.segments import Segments
 from reports.store import Store
@@ -171,6 +172,11 @@ class Deployed:
         return Opened(self._archive("briefings"))
 
     @cached_property
+    def heads(self) -> Heads:
+        """The heads of the register that publishers have seen."""
+        return Heads(self._archive("heads"))
+
+    @cached_property
     def settings(self) -> S3Store:
         """The settings that an operator keeps; they are read, and never written to."""
         return S3Store(self.client("s3"), self.environment.settings_bucket, self.environment.settings_prefix)
@@ -249,19 +255,20 @@ class Deployed:
             )
         return url
 
-    def upload(self, id_: str) -> dict[str, Any]:
-        """The URL and form fields with which anyone can upload one PDF within the next `LINK_SECONDS`."""
+    def upload(self, caller: str | None, id_: str) -> dict[str, Any]:
+        """The URL and form fields with which anyone can upload one PDF for a caller within the next `LINK_SECONDS`."""
         form = {"Content-Type": "application/pdf"}
         limits = [form, ["content-length-range", 1, MOST_UPLOADED]]
         with faults.translated(f"bucket {self.environment.uploads_bucket}"):
             found: dict[str, Any] = self.client("s3").generate_presigned_post(
-                self.environment.uploads_bucket, f"uploads/{id_}.pdf", form, limits, LINK_SECONDS
+                self.environment.uploads_bucket, f"uploads/{_upload(caller, id_)}", form, limits, LINK_SECONDS
             )
         return found
 
-    def uploaded(self, id_: str) -> bytes | None:
-        """What was uploaded, or None."""
-        return S3Store(self.client("s3"), self.environment.uploads_bucket, "uploads/").get(f"{id_}.pdf")
+    def uploaded(self, caller: str | None, id_: str) -> bytes | None:
+        """What was uploaded for a caller, or None."""
+        store = S3Store(self.client("s3"), self.environment.uploads_bucket, "uploads/")
+        return store.get(_upload(caller, id_))
 
     def _archive(self, kind: str) -> S3Store:
         return S3Store(self.client("s3"), self.environment.archive_bucket, f"{kind}/")
@@ -290,6 +297,10 @@ class Opened:
     def list(self, prefix: str, after: str = "", most: int | None = None) -> tuple[str, ...]:
         """List names as `Store.list` says."""
         return self.store.list(prefix, after, most)
+
+
+def _upload(caller: str | None, id_: str) -> str:
+    return f"{digest_of(caller)}/{id_}.pdf"
 
 
 def inside(document: str, file: str) -> str:

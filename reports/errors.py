@@ -8,6 +8,7 @@
     │   │   └── Changed                   one that changed while it was read
     │   └── InvalidSettings           registry, dataset, issuer, law, template, key or certificate
     └── Unavailable        exit 3   could not be checked: an authority or a store did not answer
+        ├── Shortened                 the register lacks an entry that was in it
         ├── Unreadable                a PDF is none, or holds more than is read
         └── Unfinished                what was asked is still being answered
 
@@ -92,6 +93,10 @@ class Unavailable(ExhibitError):
     """Something that had to be asked did not answer."""
 
     exit_status = 3
+
+
+class Shortened(Unavailable):
+    """The register lacks an entry that was in it: nothing follows until that is there again."""
 
 
 class Unreadable(Unavailable):

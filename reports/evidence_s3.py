@@ -206,7 +206,7 @@ class S3Evidence:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with self._translated(pinned.name), place.open("xb") as file:
-                file.writelines(self._body(pinned).iter_chunks(CHUNK))
+                file.writelines(self._chunks(pinned.name, self._body(pinned)))
         except OSError as error:
             raise Unavailable(
                 f"{pinned.name}: cannot be copied to {folder}: {error.strerror}: make room, or ask Athena"
@@ -223,13 +223,18 @@ class S3Evidence:
     def _read(self, name: str, version: str | None, tag: str) -> str:
         body = self._get(name, IfMatch=tag, **({"VersionId": version} if version else {}))["Body"]
         digest = hashlib.sha256()
-        for chunk in body.iter_chunks(CHUNK):
+        for chunk in self._chunks(name, body):
             digest.update(chunk)
+        return digest.hexdigest()
+
+    def _chunks(self, name: str, body: Any) -> Iterator[bytes]:
+        """What is read of an object, as long as there is time."""
+        for chunk in body.iter_chunks(CHUNK):
+            yield chunk
             if self.deadline() <= 0:
                 raise Unavailable(
                     f"{name}: time was up before it was read: run again, or deliver it with a SHA-256"
                 )
-        return digest.hexdigest()
 
     def _get(self, name: str, **how: Any) -> Any:
         return self.client.get_object(Bucket=self.bucket, Key=self.prefix + name, **how)

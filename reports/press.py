@@ -45,18 +45,22 @@ class AthenaPress:
     scanned: int = field(default=0, init=False)
 
     def publish(self, request: Request) -> Receipt:
-        """Publish as `reports.deliver.Press` says."""
+        """Publish as `reports.deliver.Press` says; raises `Shortened` where the register lacks what was in it."""
         from reports import pipeline
+        from reports.archive import settle
 
+        self.parts.heads.check(self.parts.briefings)
         asked = pipeline.Request(
             request.window, request.audience, request.instant, request.id, request.addressee
         )
         with TemporaryDirectory(prefix="exhibit-") as folder:
             house = self._house(request, Path(folder))
             try:
-                return pipeline.publish(asked, house, self._signing(), self.progress)
+                receipt = pipeline.publish(asked, house, self._signing(), self.progress)
             except InvalidEvidence as error:
                 raise self._placed(request, error) from None
+        self.parts.heads.note(settle(self.parts.briefings))
+        return receipt
 
     def published(self, request: Request) -> Receipt | None:
         """The receipt of the briefing, if it was published for this request."""

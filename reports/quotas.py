@@ -12,6 +12,11 @@ from reports.store import Store
 MOST = 1000  # which a store lists at once
 
 
+def digest_of(caller: str | None) -> str:
+    """What stands for a caller in names: 32 hexadecimal digits. Callers without a name share theirs."""
+    return sha256((caller or "").encode()).hexdigest()[:32]
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """So many calls of a kind that each caller may make in a day (UTC); `store` forgets days that are over."""
@@ -25,8 +30,7 @@ class Quota:
 
         Two calls at once never take the same one: whoever comes second takes the next.
         """
-        who = sha256((caller or "").encode()).hexdigest()[:32]
-        place = f"{self.kind}/{now.astimezone(UTC):%Y-%m-%d}/{who}/"
+        place = f"{self.kind}/{now.astimezone(UTC):%Y-%m-%d}/{digest_of(caller)}/"
         taken = len(self.store.list(place, most=self.most))
         return any(
             self.store.put({f"{place}{number:04}.json": secrets.token_bytes(8)})

@@ -30,6 +30,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from reports.quotas import digest_of
 from tests import pki
 from tests.aws import account, client
 from tests.system import System, deployment, variables
@@ -70,7 +71,8 @@ class Known:
         system.delivered(f"requests/{published}.json")
         system.parts.requests.fail(failed, {"kind": "InvalidSettings", "message": "there is no certificate"})
         bucket = system.parts.environment.uploads_bucket
-        client("s3").put_object(Bucket=bucket, Key=f"uploads/{cls.upload}.pdf", Body=b"%PDF-1.7")
+        key = f"uploads/{digest_of('one')}/{cls.upload}.pdf"
+        client("s3").put_object(Bucket=bucket, Key=key, Body=b"%PDF-1.7")
         return cls((published, waiting, failed))
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.keys import LocalAuthority
-from reports.rehearsal.account import CREDENTIALS, REGION, Account, client
+from reports.rehearsal.account import REGION, Account, client
 from reports.rehearsal.athena import AthenaService, DuckDBAthena, over_folder
 from reports.rehearsal.deploy import deploy
 from reports.rehearsal.gateway import Answer, Call, Gateway, Routed, routing
@@ -41,6 +41,11 @@ ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache" / "image"
 BASE, IMAGE = "localhost/exhibit-base", "localhost/exhibit"
 EMULATOR = "lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"
+TOOLS = "gcc cc g++ c++ ld make pip pip3 easy_install"
+LEFTOVERS = (
+    "find / -xdev -path /proc -prune -o -type d '(' -name pip -o -name setuptools -o -name 'python3*-dev' ')' -print;"
+    " find /root /var/lib/apt/lists /var/cache/apt -type f -not -name '.*'; true"
+)
 CERTIFICATES, EMULATED = "/mnt/ca.pem", "/mnt/emulator"
 JSON, SCOPES = "application/json", "briefings:read briefings:request"
 WANTED = {"window": WINDOW, "audience": "regulator"}
@@ -89,10 +94,10 @@ def build() -> str:
 
 
 def check() -> None:
-    """Stop if the image runs as root, or has a compiler or an installer in it."""
+    """Stop if the image runs as root, or has a compiler, an installer or what one has left in it."""
     container = buildah("from", "--pull-never", IMAGE)
-    tools = "gcc cc g++ c++ make pip pip3"
-    user, *found = buildah("run", container, "sh", "-c", f"id -u; command -v {tools}; true").split()
+    user = buildah("run", container, "id", "-u")
+    found = buildah("run", "--user", "0", container, "sh", "-c", f"command -v {TOOLS}; {LEFTOVERS}").split()
     buildah("rm", container)
     if user == "0" or found:
         raise SystemExit(f"the image runs as user {user}, with {found or 'no tools'}: see Dockerfile")
@@ -184,18 +189,21 @@ def _listening(port: int) -> None:
 
 
 @contextmanager
-def aws(keys: Path) -> Iterator[dict[str, str]]:
-    """The account of the rehearsal, on loopback; gives the variables by which clients find it."""
+def aws(keys: Path) -> Iterator[tuple[Callable[[str], Any], dict[str, str]]]:
+    """The account of the rehearsal, on loopback; gives its clients, and the variables by which others find it."""
     athena = AthenaService(DuckDBAthena(over_folder(EVIDENCE)), lambda: SCANNED)
     account = Account(LocalAuthority.open(keys, datetime.now(UTC)), athena)
     with listening(0) as listener, serving(listener, account), ExitStack() as ending:
         ending.callback(athena.stop)
-        yield {
-            **CREDENTIALS,
-            "AWS_ENDPOINT_URL": address(listener),
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-        }
+        yield (
+            partial(client, url=address(listener), key=account.key),
+            {
+                **account.key.variables,
+                "AWS_ENDPOINT_URL": address(listener),
+                "AWS_REGION": REGION,
+                "AWS_DEFAULT_REGION": REGION,
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -207,7 +215,7 @@ class Deployment:
     functions: Mapping[str, Invoked]
 
     def publish(self) -> None:
-        """Have one briefing asked for, published, announced, fetched and verified; and have both ticks."""
+        """Have one briefing asked for, published, announced, fetched and verified; and have the ticks."""
         asked = self.call("POST", "/briefings", JSON, json.dumps(WANTED).encode())
         path = asked.headers["location"]
         self.deliver(f"requests/{asked.json['id']}.json")
@@ -222,6 +230,7 @@ class Deployment:
         assert [verdict["outcome"] for verdict in verdicts] == ["valid"] * 4, verdicts
         assert len(self.functions["schedule"](TICK)["created"]) == 2
         assert self.functions["watch"](TICK)["CertificateDaysLeft"] > 300
+        assert self.functions["renewal"](TICK)["StampDaysLeft"] > 0
         receipt = seen["receipt"]
         print(f"published {receipt['report_number']}, {len(pdf):,} bytes, and verified: {path}", flush=True)
 
@@ -277,8 +286,7 @@ def main() -> None:
     print(f"base: {made - began:.0f} s, image: {time.monotonic() - made:.0f} s, {size}", flush=True)
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         network = stack.enter_context(pki.serving(Path(folder)))
-        environment = stack.enter_context(aws(Path(folder) / "account"))
-        clients = partial(client, url=environment["AWS_ENDPOINT_URL"])
+        clients, environment = stack.enter_context(aws(Path(folder) / "account"))
         deployed = deploy(clients, {**PARAMETERS, "TimestampUrls": network.timestamper.url})
         settle(clients, deployed, network.root)
         functions = {

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.rehearsal.account import client
+from reports.rehearsal.signature import Key
 from tests.publishing import GOLDEN
 from tests.serving import Serving, serving
 from tests.tools import PATIENCE
@@ -79,7 +80,7 @@ def _wait(served: Serving, most: int) -> None:
 
 def waiting(served: Serving, queue: str) -> int:
     """How many messages are in a queue, those in work included."""
-    sqs = client("sqs", served.lines["AWS"])
+    sqs = client("sqs", served.lines["AWS"], Key(served.lines["secret"]))
     url = sqs.get_queue_url(QueueName=f"exhibit-{queue}")["QueueUrl"]
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]

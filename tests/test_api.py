@@ -411,7 +411,10 @@ def test_described(bare: System) -> None:
 
 
 def test_verified(system: System, published: str) -> None:
-    """A published PDF has four valid verdicts, sent or uploaded; one byte more, and its integrity is not valid."""
+    """A published PDF has four valid verdicts, sent or uploaded; changed, and its integrity is not valid.
+
+    What one caller has uploaded is not there for another.
+    """
     receipt = system.call("GET", f"/briefings/{published}").json["receipt"]
     pdf = system.read(f"briefings/{receipt['document']['name']}")
     sent = system.call("POST", "/verifications", body=pdf, headers={"content-type": "application/pdf"})
@@ -425,6 +428,8 @@ def test_verified(system: System, published: str) -> None:
     assert posted.status_code == 204
     uploaded = system.call("POST", "/verifications", json={"upload": form.json["upload"]})
     assert uploaded.json == sent.json
+    others = system.call("POST", "/verifications", sub="other", json={"upload": form.json["upload"]})
+    problem(others, 404, "upload it again")
     tampered = system.call(
         "POST", "/verifications", body=pdf + b"\n", headers={"content-type": "application/pdf"}
     )

@@ -312,6 +312,17 @@ def test_what_was_pinned_is_fetched(place: Bucket, tmp_path: Path) -> None:
     assert (tmp_path / NAME).read_bytes() == b"first"
 
 
+def test_time_that_is_up(place: Bucket, tmp_path: Path) -> None:
+    """Reading an object, for its digest or for a copy, ends with the time that there is."""
+    place.put(NAME, b"content")
+    late = S3Evidence(client("s3"), place.name, place.prefix, deadline=lambda: 0.0)
+    pinned = place.open().pin(place.open().list())
+    with pytest.raises(Unavailable, match=f"{NAME}: time was up before it was read: run again"):
+        late.pin(late.list())
+    with pytest.raises(Unavailable, match=f"{NAME}: time was up before it was read: run again"):
+        late.fetch(pinned, tmp_path)
+
+
 def test_a_version_that_is_gone(place: Bucket, tmp_path: Path) -> None:
     """A version that was deleted is named."""
     version = place.put(NAME, b"first")["VersionId"]

@@ -15,6 +15,7 @@ from functions import announce, publish, schedule, watch
 from reports.contents import attached
 from reports.errors import InvalidRequest, InvalidSettings, Unavailable
 from reports.keys import certificates_in
+from reports.rehearsal.athena import Execution
 from reports.rehearsal.gateway import Context
 from reports.requests import said
 from reports.verify import verify
@@ -101,6 +102,67 @@ def test_two_workers_at_once(system: System) -> None:
     receipts = [key for key in system.kept("briefings/") if key.endswith(".receipt.json")]
     assert len(receipts) == 1
     assert outcome(system, id_)["receipt"] == json.loads(system.read(receipts[0]))
+
+
+def test_a_register_that_got_shorter(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is entered in a register that lacks its last entry; that is counted, and ends when it is restored."""
+    assert system.delivered(f"requests/{system.requested()}.json") == DONE
+    s3, archive = client("s3"), system.parts.environment.archive_bucket
+    key = "briefings/register/00000001.json"
+    entry = system.read(key)
+    s3.delete_object(Bucket=archive, Key=key)
+    id_ = system.requested(audience="regulator")
+    capsys.readouterr()
+    assert system.delivered(f"requests/{id_}.json") != DONE
+    assert figures(capsys.readouterr().out)["RegisterShortened"] == 1
+    said = json.loads(system.read(f"attempts/{id_}.001.error.json"))["message"]
+    assert said == "register/00000001.json is gone from the register: restore it"
+    assert key not in system.kept("briefings/")
+    s3.put_object(Bucket=archive, Key=key, Body=entry)
+    assert system.delivered(f"requests/{id_}.json", number=2) == DONE
+    assert system.kept("heads/") == ["heads/99999997.json", "heads/99999998.json"]
+    assert "RegisterShortened" not in figures(capsys.readouterr().out)
+
+
+def test_evidence_that_is_as_it_was_afterwards(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object that is another one while it is counted is noticed, and the next delivery tries again."""
+    s3, bucket = client("s3"), system.parts.environment.evidence_bucket
+    key = "results/detections/event_day=2026-05-01/part.csv"
+    was = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    count, counted = system.athena.end, []
+
+    def disturbed(execution: Execution) -> None:
+        counted.append(execution)
+        s3.put_object(Bucket=bucket, Key=key, Body=was.replace(b"2026", b"2025"))
+        count(execution)
+        s3.put_object(Bucket=bucket, Key=key, Body=was)
+
+    id_ = system.requested()
+    with monkeypatch.context() as patch:
+        patch.setattr(system.athena, "end", disturbed)
+        assert system.delivered(f"requests/{id_}.json") != DONE
+    error = json.loads(system.read(f"attempts/{id_}.001.error.json"))
+    assert (len(counted), error["kind"]) == (3, "Unavailable")
+    assert error["message"].startswith("the evidence changed while it was read, 3 times over")
+    assert system.kept("outcomes/") == []
+    assert system.delivered(f"requests/{id_}.json", number=2) == DONE
+    assert outcome(system, id_)["state"] == "published"
+
+
+def test_evidence_that_comes_meanwhile(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evidence that comes while the other is counted is named in the outcome, and in the API's answer."""
+    bucket, late = system.parts.environment.evidence_bucket, "detections/event_day=2026-05-02/late.csv"
+    count = system.athena.end
+
+    def joined(execution: Execution) -> None:
+        client("s3").put_object(Bucket=bucket, Key=f"results/{late}", Body=b"late")
+        count(execution)
+
+    monkeypatch.setattr(system.athena, "end", joined)
+    id_ = system.requested()
+    assert system.delivered(f"requests/{id_}.json") == DONE
+    assert outcome(system, id_)["receipt"]["not_yet_counted"] == [late]
+    assert system.call("GET", f"/briefings/{id_}").json["receipt"]["not_yet_counted"] == [late]
 
 
 def test_request_of_its_own(system: System) -> None:

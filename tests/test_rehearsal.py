@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from reports.rehearsal.gateway import Call, FunctionFailed, Gateway, Routed, rou
 from reports.rehearsal.listening import address, listening
 from reports.rehearsal.mirror import Mirror
 from reports.rehearsal.sandbox import Sandbox, Sandboxes
+from reports.rehearsal.signature import Key
 from reports.rehearsal.state import opened
 from reports.rehearsal.template import Function, Stack
 from reports.rehearsal.tokens import Tokens
@@ -182,6 +184,16 @@ def test_sandboxes_stop(sandboxes: Sandboxes) -> None:
         sandboxes.invoke("who", {})
 
 
+def test_a_sandbox_that_is_ended() -> None:
+    """Who waits for the answer of a process that is ended is told; until then, nobody gets the descriptor's number."""
+    sandbox = Sandbox(function("tests.sandboxed.slow"), {})
+    number = sandbox._connection.fileno()
+    sandbox.stop()
+    os.fstat(number)
+    with pytest.raises(FunctionFailed, match="is gone"):
+        sandbox.invoke({})
+
+
 @pytest.mark.parametrize("name", ["who", "fail", "late"])
 def test_a_sandbox_whose_caller_is_gone(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """A process whose answer nobody waits for any more, because its caller was killed, ends without a word."""
@@ -240,11 +252,29 @@ def test_no_state_is_left() -> None:
 )
 def test_the_account_answers_this_machine(headers: dict[str, str], status: str) -> None:
     """A page of another site, or a name that leads here, gets no answer from the AWS endpoint."""
+    assert answered(AlwaysSigned(), **headers) == status
+
+
+def test_the_account_answers_its_key() -> None:
+    """A call that the key has not signed gets no answer."""
+    assert answered(Key()) == "403 Forbidden"
+
+
+class AlwaysSigned(Key):
+    """A key that has signed whatever comes."""
+
+    def has_signed(self, *_: Any) -> bool:
+        return True
+
+
+def answered(key: Key, **headers: str) -> str:
+    """The status of the account's answer."""
     told: list[str] = []
-    made = Account(authority=None, _moto=lambda _, start: start("200 OK", []) or [b""])  # type: ignore[arg-type]
-    environ = {"HTTP_HOST": "127.0.0.1:1", "PATH_INFO": "/", "REQUEST_METHOD": "GET", **headers}
-    made(environ, lambda status, _: told.append(status))
-    assert told == [status]
+    made = Account(None, key=key, _moto=lambda _, start: start("200 OK", []) or [b""])  # type: ignore[arg-type]
+    environ = {"HTTP_HOST": "127.0.0.1:1", "PATH_INFO": "/", "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
+    made({**environ, "wsgi.input": BytesIO(), **headers}, lambda status, _: told.append(status))
+    (status,) = told
+    return status
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -14,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from reports.cli import main
+from reports.rehearsal.account import client
+from reports.rehearsal.signature import Key
 from tests import load
 from tests.publishing import GOLDEN, ROOT
 from tests.serving import Serving, serving
@@ -91,8 +95,10 @@ def test_session_for_a_shell(served: Serving) -> None:
     command = f". '{served.state}/session' && exec env"
     printed = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
     found = dict(line.partition("=")[::2] for line in printed.splitlines())
-    said = [served.lines[name] for name in ("API", "AWS", "token", "reader")]
-    assert [found[name] for name in ("API", "AWS_ENDPOINT_URL", "TOKEN", "READER")] == said
+    said = [served.lines[name] for name in ("API", "AWS", "secret", "token", "reader")]
+    assert [
+        found[name] for name in ("API", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY", "TOKEN", "READER")
+    ] == said
     assert (served.state / "session").stat().st_mode & 0o777 == 0o600
 
 
@@ -115,6 +121,18 @@ def test_the_schedule_turns(served: Serving, since: date) -> None:
     told = [next(iter(served.process.stdout or ())) for _ in range(2)]
     assert sorted(line.split(":")[0] for line in told) == ["event", "notification"]
     assert all(line.endswith(f"Briefing Published, /briefings/{request['id']}\n") for line in told)
+
+
+def test_the_account_takes_what_its_key_has_signed(served: Serving) -> None:
+    """The AWS endpoint answers clients with the key of this run, and no others."""
+    own, other = (
+        client("s3", served.lines["AWS"], Key(secret)) for secret in (served.lines["secret"], "local")
+    )
+    assert "evidence" in [bucket["Name"] for bucket in own.list_buckets()["Buckets"]]
+    with pytest.raises(ClientError, match=r"SignatureDoesNotMatch.*the key of this exhibit serve"):
+        other.list_buckets()
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"{served.lines['AWS']}/moto-api/data.json", timeout=PATIENCE)  # noqa: S310
 
 
 @needs("curl")

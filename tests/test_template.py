@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from cfnlint import api as cfnlint
+from moto.events.models import EventPattern
 
 from reports.columns import COLUMNS
 from reports.errors import InvalidSettings
@@ -430,6 +431,77 @@ def test_nobody_deletes() -> None:
 def test_every_adapter_is_held() -> None:
     """Each adapter's permissions are held against at least one function."""
     assert set(ADAPTERS) == {adapter for adapters, _ in NEEDS.values() for adapter in adapters}
+
+
+def denied(action: str) -> list[dict[str, Any]]:
+    """The statements of the archive's policy that deny an action to everybody."""
+    statements = STACK.resources["ArchivePolicy"].properties["PolicyDocument"]["Statement"]
+    return [
+        each
+        for each in statements
+        if (each["Effect"], each["Principal"]) == ("Deny", "*")
+        and action in (each["Action"] if isinstance(each["Action"], list) else [each["Action"]])
+    ]
+
+
+@pytest.mark.parametrize(
+    "action", ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"]
+)
+def test_deletions_are_denied(action: str) -> None:
+    """The archive's policy denies them for every object, on no condition."""
+    (statement,) = denied(action)
+    assert statement["Resource"] == f"{STACK.resources['ArchiveBucket'].arn}/*"
+    assert statement.keys() == {"Sid", "Effect", "Principal", "Action", "Resource"}
+
+
+def test_expiry_is_denied() -> None:
+    """Nobody gives the archive a rule by which objects expire, except by this template, which has none."""
+    (statement,) = denied("s3:PutLifecycleConfiguration")
+    assert statement["Resource"] == STACK.resources["ArchiveBucket"].arn
+    assert statement["Condition"] == {
+        "StringNotEquals": {"aws:CalledViaFirst": "cloudformation.amazonaws.com"}
+    }
+    rules = STACK.resources["ArchiveBucket"].properties["LifecycleConfiguration"]["Rules"]
+    assert [{*rule} for rule in rules] == [{"Id", "Status", "AbortIncompleteMultipartUpload"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "told"),
+    [
+        ("ScheduleKeyDeletion", "SigningKey", True),
+        ("DisableKey", "SigningKey", True),
+        ("EnableKey", "SigningKey", False),
+        ("DisableKey", "DataKey", False),
+    ],
+)
+def test_the_end_of_the_signing_key_is_told(name: str, key: str, told: bool) -> None:
+    """What CloudTrail writes down of the end of the signing key, and of no other, goes to the topic of alarms."""
+    rule = STACK.resources["SigningKeyRule"].properties
+    event = {
+        "source": "aws.kms",
+        "detail-type": "AWS API Call via CloudTrail",
+        "detail": {
+            "eventSource": "kms.amazonaws.com",
+            "eventName": name,
+            "resources": {"ARN": STACK.resources[key].arn},  # a list of one, into which moto does not look
+        },
+    }
+    assert EventPattern.load(json.dumps(rule["EventPattern"])).matches_event(event) == told
+    assert [target["Arn"] for target in rule["Targets"]] == [STACK.resources["AlarmsTopic"].arn]
+
+
+def test_who_may_tell_of_alarms() -> None:
+    """The topic takes the stack's own alarms and its one rule, and those services may use the key that it is under."""
+    policy = STACK.resources["AlarmsPolicy"].properties["PolicyDocument"]["Statement"]
+    sources = {each["Principal"]["Service"]: each["Condition"] for each in policy}
+    assert sources == {
+        "cloudwatch.amazonaws.com": {
+            "ArnLike": {"aws:SourceArn": STACK.resources["FailedAlarm"].arn.replace("failed", "*")}
+        },
+        "events.amazonaws.com": {"ArnEquals": {"aws:SourceArn": STACK.resources["SigningKeyRule"].arn}},
+    }
+    statements = STACK.resources["DataKey"].properties["KeyPolicy"]["Statement"]
+    assert sources.keys() < {str(each["Principal"].get("Service")) for each in statements}
 
 
 def test_alarms_are_told() -> None:

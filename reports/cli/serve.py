@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     ):
         say(f"API:     {found.api}")
         say(f"AWS:     {found.aws}")
+        say(f"secret:  {found.key.secret}")
         say(f"token:   {found.token}")
         say(f"reader:  {found.reader}")
         if options.state:

@@ -1,7 +1,8 @@
 """An AWS account on loopback: moto, with what it leaves out.
 
-It answers at one address for every service. Athena's executions are DuckDB's (`reports.rehearsal.athena`), and there is
-a time-stamp authority at `/timestamp`. Calls are taken one at a time, so that a conditional write is as atomic as S3's.
+It answers at one address for every service, whoever signs with its key pair. Athena's executions are DuckDB's
+(`reports.rehearsal.athena`), and there is a time-stamp authority at `/timestamp`, which asks nobody for a signature.
+Calls are taken one at a time, so that a conditional write is as atomic as S3's.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,25 +25,25 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from reports.errors import Unavailable
 from reports.keys import LocalAuthority
 from reports.rehearsal.athena import AthenaService, Refused
+from reports.rehearsal.signature import Key
 from reports.timestamp import LocalTimestamper
 
 ACCOUNT, REGION = DEFAULT_ACCOUNT_ID, "eu-west-1"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 TIMESTAMP = "/timestamp"
 OWN = ("127.0.0.1", "localhost")
 Start = Callable[[str, list[tuple[str, str]]], Any]
 
 
 @cache
-def client(service: str, url: str) -> Any:
+def client(service: str, url: str, key: Key) -> Any:
     """boto3's client of a service of the account at an address; it reads no environment."""
     config = Config(retries={"total_max_attempts": 2}, read_timeout=60, proxies={})
-    return _session().client(service, endpoint_url=url, config=config)
+    return _session(key).client(service, endpoint_url=url, config=config)
 
 
 @cache
-def _session() -> Any:
-    return boto3.Session(*CREDENTIALS.values(), region_name=REGION)
+def _session(key: Key) -> Any:
+    return boto3.Session(key.id, key.secret, region_name=REGION)
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Account:
 
     authority: LocalAuthority
     athena: AthenaService | None = None
+    key: Key = field(default_factory=Key)
     _moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
     _one: threading.RLock = field(default_factory=threading.RLock)
 
@@ -58,12 +61,15 @@ class Account:
         if foreign := _foreign(environ):
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
             return [f"{foreign}: only this machine is answered\n".encode()]
-        service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
-        if service == "AmazonAthena" and self.athena and self.athena.knows(operation):
-            return self._query(self.athena, operation, environ, start_response)
         if environ["PATH_INFO"] == TIMESTAMP:
             start_response("200 OK", [("Content-Type", "application/timestamp-reply")])
             return [LocalTimestamper(self.authority.stamp_key).respond(_body(environ))]
+        if not self.key.has_signed(environ, datetime.now(UTC)):
+            start_response("403 Forbidden", [("Content-Type", "application/xml")])
+            return [_error("SignatureDoesNotMatch", "the key of this exhibit serve has not signed the call")]
+        service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+        if service == "AmazonAthena" and self.athena and self.athena.knows(operation):
+            return self._query(self.athena, operation, environ, start_response)
         return self._answer(environ, start_response)
 
     def _answer(self, environ: dict[str, Any], start_response: Start) -> list[bytes]:
@@ -73,7 +79,7 @@ class Account:
         except Unavailable as error:  # the folder took nothing, so nothing is there
             print(json.dumps({"level": "ERROR", "message": str(error)}), file=sys.stderr, flush=True)
             start_response("500 Internal Server Error", [("Content-Type", "application/xml")])
-            return [b"<Error><Code>InternalError</Code><Message>it could not be written</Message></Error>"]
+            return [_error("InternalError", "it could not be written")]
 
     def _query(
         self, athena: AthenaService, operation: str, environ: dict[str, Any], start_response: Start
@@ -92,6 +98,10 @@ def _foreign(environ: Mapping[str, Any]) -> str | None:
         return "Host"
     origin = environ.get("HTTP_ORIGIN")
     return "Origin" if origin is not None and urlsplit(origin).hostname not in OWN else None
+
+
+def _error(code: str, message: str) -> bytes:
+    return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
 
 
 def _body(environ: dict[str, Any]) -> bytes:

@@ -45,7 +45,10 @@ def connect(client: Client, stack: Stack) -> None:
             client("s3").put_bucket_notification_configuration(
                 Bucket=bucket.name, NotificationConfiguration=_notifications(notify)
             )
+    functions = {stack.resources[function.logical].arn for function in stack.functions.values()}
     for rule in stack.of_type("AWS::Events::Rule"):
+        if not functions & {target["Arn"] for target in rule.properties["Targets"]}:
+            continue
         events.put_rule(Name=rule.name, EventPattern=json.dumps(rule.properties["EventPattern"]))
         _lead(events, rule.name, "default", arn(stack, CALLED))
     for bus in stack.of_type("AWS::Events::EventBus"):

@@ -59,10 +59,13 @@ class Sandbox:
         return answer
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, whatever it does.
+
+        The connection closes with the last who uses it. Closed here, its number could be another's by the time that
+        `invoke` looks whether there is an answer, and it would wait for one from there.
+        """
         self._process.kill()
         self._process.wait()
-        self._connection.close()
 
 
 class Sandboxes:

@@ -31,7 +31,7 @@ from reports.errors import InvalidSettings
 from reports.evidence import FolderEvidence
 from reports.keys import LocalAuthority
 from reports.names import BESIDE_EVIDENCE, check_beside
-from reports.rehearsal.account import ACCOUNT, CREDENTIALS, REGION, TIMESTAMP, Account, client
+from reports.rehearsal.account import ACCOUNT, REGION, TIMESTAMP, Account, client
 from reports.rehearsal.athena import AthenaService, DuckDBAthena
 from reports.rehearsal.deploy import Client, arn, connect, deploy
 from reports.rehearsal.gateway import Gateway, Routed, routing
@@ -39,6 +39,7 @@ from reports.rehearsal.kept import KeptKeys, KeptStore, keep
 from reports.rehearsal.listening import address, listening, serving
 from reports.rehearsal.mirror import Mirror
 from reports.rehearsal.sandbox import ROOT, Sandboxes
+from reports.rehearsal.signature import Key
 from reports.rehearsal.state import opened, write_session
 from reports.rehearsal.template import TEMPLATE, Stack
 from reports.rehearsal.tokens import Tokens
@@ -67,10 +68,11 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where the API and the account are, and two tokens that the API accepts: for everything, and for reading."""
+    """Where the API and the account are, the account's key pair, and two tokens of the API: for all, and to read."""
 
     api: str
     aws: str
+    key: Key
     token: str
     reader: str
 
@@ -88,9 +90,9 @@ def served(choices: Choices, tell: Callable[[str], None]) -> Iterator[Served]:
         api, aws = parts.enter_context(listening(choices.port)), parts.enter_context(listening(0))
         folder = parts.enter_context(opened(choices.state))
         evidence = _evidence(choices, folder)
-        clients: Client = partial(client, url=address(aws))
         authority = LocalAuthority.open(folder / "keys", datetime.now(UTC))
         account = Account(authority)
+        clients: Client = partial(client, url=address(aws), key=account.key)
         parts.enter_context(serving(aws, account))
         stack = deploy(clients, _parameters(address(aws)))
         _lend_keys(stack, folder / "keys", authority)
@@ -101,7 +103,7 @@ def served(choices: Choices, tell: Callable[[str], None]) -> Iterator[Served]:
         parts.callback(account.athena.stop)
         connect(clients, stack)
         _deliver_again(clients, stack, archive)
-        functions = Sandboxes(stack.functions, _environment(address(aws)), MOST)
+        functions = Sandboxes(stack.functions, _environment(address(aws), account.key), MOST)
         parts.enter_context(
             _turning(Triggers(stack, clients("sqs"), functions.invoke, tell, MOST), functions)
         )
@@ -112,7 +114,8 @@ def served(choices: Choices, tell: Callable[[str], None]) -> Iterator[Served]:
             for route in function.routes
         ]
         parts.enter_context(serving(api, Gateway(routing(routes), tokens.authorize)))
-        found = Served(address(api), address(aws), tokens.issue(SUBJECT, BOTH), tokens.issue(SUBJECT, READ))
+        issued = tokens.issue(SUBJECT, BOTH), tokens.issue(SUBJECT, READ)
+        found = Served(address(api), address(aws), account.key, *issued)
         write_session(folder, _session(found))
         yield found
 
@@ -137,10 +140,10 @@ def _parameters(aws: str) -> dict[str, str]:
     }
 
 
-def _environment(aws: str) -> dict[str, str]:
+def _environment(aws: str, key: Key) -> dict[str, str]:
     """What Lambda sets in every function's environment, and where the account is."""
     return {
-        **CREDENTIALS,
+        **key.variables,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_DEFAULT_REGION": REGION,
@@ -153,7 +156,7 @@ def _environment(aws: str) -> dict[str, str]:
 
 def _session(found: Served) -> dict[str, str]:
     return {
-        **CREDENTIALS,
+        **found.key.variables,
         "API": found.api,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": found.aws,
