@@ -58,18 +58,18 @@ docs: .cache/docs/installed ## make a site of the documentation in build/docs, a
 
 image: .venv/dev .cache/sam/installed ## build the image of the functions, and publish a briefing in it
 	@.ci/apt $(IMAGE_TOOLS) $(call or_stop,$(NO_IMAGE_TOOLS))
-	@$(VENV_PYTHON) -m tests.image
+	@$(VENV_PYTHON) -m tests.soak.image
 
 soak: .venv/dev .venv/libraries .venv/tools .venv/viewers ## change 20,000 updates and 20,000 pages at random, and see what is accepted
-	@PYTHONPATH="$$(echo .cache/viewers/lib/python*/site-packages)" $(VENV_PYTHON) -W ignore -m tests.mutations 20000 1
-	@$(VENV_PYTHON) -m tests.tampering 8000 1
-	@$(VENV_PYTHON) -W ignore -m tests.refusals
+	@PYTHONPATH="$$(echo .cache/viewers/lib/python*/site-packages)" $(VENV_PYTHON) -W ignore -m tests.adversarial.mutations 20000 1
+	@$(VENV_PYTHON) -m tests.adversarial.tampering 8000 1
+	@$(VENV_PYTHON) -W ignore -m tests.adversarial.refusals
 
 bench: .venv/dev .venv/libraries ## measure speed and memory
 	@$(VENV_PYTHON) -m benchmarks
 
 conformance: briefing .venv/dev .venv/tools ## check the sample briefings for PDF/A-3a and PDF/UA-1 with veraPDF
-	@$(VENV_PYTHON) -m tests.conformance briefings/*.pdf
+	@$(VENV_PYTHON) -m tests.support.conformance briefings/*.pdf
 
 release: .venv/dev .venv/libraries .cache/release/installed ## build the wheel and the source, try the wheel alone, and list its parts (SBOM)
 	@rm -rf dist build/wheel build/try && mkdir -p build/try
@@ -140,8 +140,8 @@ or_stop = || { echo "$(1)" >&2; exit 1; }
 	  else echo "$(NO_LINTERS)"; fi
 
 # What else shows and extracts PDFs: MuPDF, pdfium and pdf.js.
-.venv/viewers: .cache/viewers/installed tests/viewers/package-lock.json
-	@if command -v npm >/dev/null; then mkdir -p .cache/pdfjs && cp tests/viewers/package*.json .cache/pdfjs \
+.venv/viewers: .cache/viewers/installed tests/adversarial/viewers/package-lock.json
+	@if command -v npm >/dev/null; then mkdir -p .cache/pdfjs && cp tests/adversarial/viewers/package*.json .cache/pdfjs \
 	  && npm --prefix .cache/pdfjs ci --silent --no-audit --no-fund; else echo "$(NO_NPM)"; fi
 	@touch $@
 

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from reports.keys import pseudonym_key
-from reports.proof import check_proof, read_proof
-from reports.prove import prove
-from reports.record import record
-from reports.verify import verify
+from reports.signing.keys import pseudonym_key
+from reports.verification.inclusion_proof import check_proof, read_proof
+from reports.verification.prove import prove
+from reports.verification.record import record
+from reports.verification.signature import verify
 
 ROUNDS = 5
 Result = TypeVar("Result")

@@ -14,11 +14,11 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.data import FIRST
-from reports import dialect, query
-from reports.columns import COLUMNS
-from reports.evidence import Layout
-from reports.query import Question
-from reports.resolve import Window
+from reports.core.window import Window
+from reports.evidence import transpile
+from reports.evidence.columns import COLUMNS
+from reports.evidence.questions import Inquiry, Question, history, statement
+from reports.evidence.source import Layout
 
 DAYS, ROWS, EARLIER = 40, 40_000, 14
 WINDOW = Window(FIRST + timedelta(EARLIER), FIRST + timedelta(EARLIER + 6))
@@ -60,8 +60,8 @@ def write(cache: Path, layout: Layout) -> Path:
 
 def questions() -> dict[str, Question]:
     """The questions that a briefing asks, by their names: these two and no other."""
-    asked = query.Inquiry(WINDOW, AS_OF).tallies(NEWEST)
-    return {question.name: question for question in (asked, query.history(asked, FIRST))}
+    asked = Inquiry(WINDOW, AS_OF).tallies(NEWEST)
+    return {question.name: question for question in (asked, history(asked, FIRST))}
 
 
 def partitions(layout: Layout, question: Question) -> Window:
@@ -78,9 +78,9 @@ def read(folder: Path, layout: Layout, question: Question) -> int:
             f"create view {layout} as from read_parquet('{files}', filename = '$path', "
             f"hive_partitioning = true, {_OPTIONS[layout]})"
         )
-        statement = dialect.transpiled(query.statement(question.name, layout)).replace(*_PARTITION)
+        sql = transpile.transpiled(statement(question.name, layout)).replace(*_PARTITION)
         before = _read()
-        con.execute(statement, list(question.parameters)).fetchall()
+        con.execute(sql, list(question.parameters)).fetchall()
         return _read() - before
 
 

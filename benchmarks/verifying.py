@@ -16,8 +16,8 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import async_validate_pdf_signature, async_validate_pdf_timestamp
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 
-from reports.keys import load_certificates
-from reports.verify import verify
+from reports.core.certificates import load_certificates
+from reports.verification.signature import verify
 
 ROUNDS = 3
 

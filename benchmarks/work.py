@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reports.evidence import Layout
+    from reports.evidence.source import Layout
 
 AS_OF = datetime(2026, 6, 20, 12, tzinfo=UTC)
 
@@ -32,14 +32,14 @@ def scan(evidence: str) -> None:
 
 def tallies(evidence: str, window: str) -> None:
     """All tallies of a window, exact, with revisions and duplicates resolved."""
-    from reports import query  # noqa: PLC0415
-    from reports.evidence import FolderEvidence  # noqa: PLC0415
-    from reports.query_duckdb import DuckDBEngine  # noqa: PLC0415
-    from reports.resolve import resolve  # noqa: PLC0415
+    from reports.core.window import resolve  # noqa: PLC0415
+    from reports.evidence import questions  # noqa: PLC0415
+    from reports.evidence.engine_duckdb import DuckDBEngine  # noqa: PLC0415
+    from reports.evidence.source import FolderEvidence  # noqa: PLC0415
 
     engine, asked = DuckDBEngine(FolderEvidence(Path(evidence))), resolve(window, AS_OF)
     start = time.perf_counter()
-    engine.ask(query.Inquiry(asked, AS_OF).tallies(asked.last), lambda done, total: None)
+    engine.ask(questions.Inquiry(asked, AS_OF).tallies(asked.last), lambda done, total: None)
     print(time.perf_counter() - start)
 
 
@@ -55,7 +55,7 @@ def sha256sum(evidence: str) -> None:
 
 def digests(evidence: str) -> None:
     """The digests of every object, as `collect` pins them."""
-    from reports.evidence import FolderEvidence  # noqa: PLC0415
+    from reports.evidence.source import FolderEvidence  # noqa: PLC0415
 
     source = FolderEvidence(Path(evidence))
     listed = source.list()
@@ -77,28 +77,32 @@ def publish(evidence: str, window: str, out: str, keys: str, audience: str = "la
 
 def html(evidence: str, window: str, file: str) -> None:
     """Publish, and keep the HTML that was rendered, for the bare rendering to be given the same."""
-    import reports.render  # noqa: PLC0415
+    import reports.pages.render  # noqa: PLC0415
 
-    render_pdf = reports.render.render_pdf
+    render_pdf = reports.pages.render.render_pdf
 
     def keeping(text: str, **rest: Any) -> bytes:
         Path(file).write_text(text)
         return render_pdf(text, **rest)
 
-    reports.render.render_pdf = keeping
+    reports.pages.render.render_pdf = keeping
     publish(evidence, window, f"{file}.out", f"{file}.keys")
 
 
 def bare(file: str) -> None:
     """Import what `publish` imports, and render HTML with bare WeasyPrint."""
-    from reports import local, query_duckdb, render, sign, verify  # noqa: F401, PLC0415
+    from reports import local  # noqa: F401, PLC0415
+    from reports.evidence import engine_duckdb  # noqa: F401, PLC0415
+    from reports.pages import render  # noqa: F401, PLC0415
+    from reports.signing import sign  # noqa: F401, PLC0415
+    from reports.verification import signature  # noqa: F401, PLC0415
 
     _write_pdf(file)
 
 
 def rendering(file: str) -> None:
     """Render HTML with bare WeasyPrint, without the time of importing it."""
-    import reports.render  # noqa: F401, PLC0415 -- sets up fontconfig, as it does for `publish`
+    import reports.pages.render  # noqa: F401, PLC0415 -- sets up fontconfig, as it does for `publish`
 
     start = time.perf_counter()
     _write_pdf(file)
@@ -110,8 +114,8 @@ def _write_pdf(file: str) -> None:
     from weasyprint.text.fonts import FontConfiguration  # noqa: PLC0415
     from weasyprint.urls import URLFetcher, URLFetcherResponse  # noqa: PLC0415
 
-    from reports.assets import Resources  # noqa: PLC0415
-    from reports.render import _BASE, _PAGE  # noqa: PLC0415
+    from reports.pages.assets import Resources  # noqa: PLC0415
+    from reports.pages.render import _BASE, _PAGE  # noqa: PLC0415
 
     class Fetcher(URLFetcher):  # type: ignore[misc]
         def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:

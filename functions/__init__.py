@@ -9,7 +9,7 @@ import gc
 gc.disable()
 import aws_lambda_powertools  # noqa: E402, F401 -- see above
 
-import reports.deployed  # noqa: E402, F401 -- see above
+import reports.service.parts  # noqa: E402, F401 -- see above
 
 gc.freeze()
 gc.enable()

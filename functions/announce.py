@@ -15,10 +15,10 @@ from typing import Any
 from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from reports import faults
-from reports.deployed import Deployed, deployed
-from reports.errors import Unavailable
-from reports.requests import Name, Outcome, stem
+from reports.core import aws_errors
+from reports.core.errors import Unavailable
+from reports.service.parts import Deployed, deployed
+from reports.service.requests import RequestId, RequestOutcome, stem
 
 TITLES = {"published": "Briefing Published", "failed": "Briefing Failed"}
 
@@ -43,8 +43,8 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     return notice
 
 
-def _notice(id_: str, outcome: Outcome) -> dict[str, Any]:
-    name = Name.parse(id_)
+def _notice(id_: str, outcome: RequestOutcome) -> dict[str, Any]:
+    name = RequestId.parse(id_)
     notice: dict[str, Any] = {"request": id_, "state": outcome.state, "briefing": f"/briefings/{id_}"}
     if name:
         window = {"from": str(name.window.first), "to": str(name.window.last)}
@@ -60,7 +60,7 @@ def _notice(id_: str, outcome: Outcome) -> dict[str, Any]:
 def _put(parts: Deployed, title: str, notice: Mapping[str, Any]) -> None:
     bus = parts.environment.bus
     entry = {"Source": "exhibit", "DetailType": title, "Detail": json.dumps(notice), "EventBusName": bus}
-    with faults.translated(f"event bus {bus}"):
+    with aws_errors.translated(f"event bus {bus}"):
         answer = parts.client("events").put_events(Entries=[entry])
     if answer["FailedEntryCount"]:
         code = answer["Entries"][0].get("ErrorCode", "no code")
@@ -69,5 +69,5 @@ def _put(parts: Deployed, title: str, notice: Mapping[str, Any]) -> None:
 
 def _send(parts: Deployed, title: str, notice: Mapping[str, Any]) -> None:
     topic = parts.environment.topic
-    with faults.translated(f"topic {topic}"):
+    with aws_errors.translated(f"topic {topic}"):
         parts.client("sns").publish(TopicArn=topic, Subject=title, Message=json.dumps(notice, indent=2))

@@ -25,9 +25,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field
 
-from reports import __version__
-from reports.deployed import LINK_SECONDS, MOST_UPLOADED, deployed, inside
-from reports.problems import (
+from functions.problems import (
     AGAIN,
     JSON,
     MAY_READ,
@@ -43,9 +41,19 @@ from reports.problems import (
     shown,
     subject,
 )
-from reports.requests import LONGEST_ADDRESSEE, Listed, Name, PageSize, State, id_of, said
-from reports.requests import Request as Asked
-from reports.resolve import Audience, resolve
+from reports import __version__
+from reports.core.window import Audience, resolve
+from reports.service.parts import LINK_SECONDS, MOST_UPLOADED, deployed, inside
+from reports.service.requests import (
+    LONGEST_ADDRESSEE,
+    PageSize,
+    RequestId,
+    RequestSummary,
+    State,
+    id_of,
+    said,
+)
+from reports.service.requests import StoredRequest as Asked
 
 BODIES = {"request": Body((JSON,))}
 MOST_LISTED = 100
@@ -258,12 +266,12 @@ def listing(
     """List requests by their ids alone. What is created meanwhile comes before the first page, and shifts nothing."""
     _refuse_other_parameters()
     days = resolve(window, datetime.now(UTC)) if window is not None else None
-    if cursor is not None and Name.parse(cursor) is None:
+    if cursor is not None and RequestId.parse(cursor) is None:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the cursor is not one that a page has given")
 
     seen = audiences(router.current_event.raw_event)
 
-    def wanted(each: Listed) -> bool:
+    def wanted(each: RequestSummary) -> bool:
         return (
             each.name.audience in seen
             and state in (None, each.state)
@@ -393,7 +401,7 @@ def description() -> Mapping[str, Any]:
     return found
 
 
-def _entry(name: Name, state: State) -> dict[str, Any]:
+def _entry(name: RequestId, state: State) -> dict[str, Any]:
     links = {"self": f"/briefings/{name.id}"}
     if state == "published":
         links |= {each: f"/briefings/{name.id}/{each}" for each in ("document", "data", "evidence")}
@@ -408,7 +416,7 @@ def _entry(name: Name, state: State) -> dict[str, Any]:
 
 
 def _briefing(asked: Asked) -> dict[str, Any]:
-    requests, name = deployed().requests, Name.parse(asked.id)
+    requests, name = deployed().requests, RequestId.parse(asked.id)
     assert name is not None  # noqa: S101 -- it was found by its id
     outcome, deliveries = requests.outcome(asked.id), requests.deliveries(asked.id)
     state: State = outcome.state if outcome else "working" if deliveries else "requested"
@@ -429,7 +437,7 @@ def _briefing(asked: Asked) -> dict[str, Any]:
 
 
 def _found(id: str) -> Asked:
-    name = Name.parse(id)
+    name = RequestId.parse(id)
     seen = name is not None and name.audience in audiences(router.current_event.raw_event)
     asked = deployed().requests.get(id) if seen else None
     if asked is None:

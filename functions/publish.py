@@ -19,11 +19,11 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from reports import faults
-from reports.deliver import Delivery, deliver
-from reports.deployed import Deployed, deployed
-from reports.errors import ExhibitError, Shortened, Unfinished, trace
-from reports.requests import stem
+from reports.core import aws_errors
+from reports.core.errors import ExhibitError, Shortened, Unfinished, trace
+from reports.service.parts import Deployed, deployed
+from reports.service.process_request import Delivery, deliver
+from reports.service.requests import stem
 
 RESERVE = 120.0  # seconds that are kept for what comes after the queries
 AT_ONCE = 5  # seconds until a delivery that goes on with a query
@@ -113,7 +113,7 @@ def _deliver_again(parts: Deployed, record: Mapping[str, Any], seconds: int) -> 
     *_, account, queue = record["eventSourceARN"].split(":")
     sqs = parts.client("sqs")
     try:
-        with faults.translated(f"queue {queue}"):
+        with aws_errors.translated(f"queue {queue}"):
             sqs.change_message_visibility(
                 QueueUrl=f"{sqs.meta.endpoint_url}/{account}/{queue}",
                 ReceiptHandle=record["receiptHandle"],

@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from reports.deployed import Deployed, deployed
+from reports.service.parts import Deployed, deployed
 
 logger = Logger()
 metrics = Metrics(namespace="Exhibit")
@@ -26,7 +26,7 @@ tracer = Tracer(patch_modules=("botocore",))
 @metrics.log_metrics
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Renew; the event says nothing that is needed. Returns the names of the copies, and what failed."""
-    from reports.renewals import Archive, renew_due
+    from reports.service.renewals import Archive, renew_due
 
     parts, now = deployed(), datetime.now(UTC)
     archive = Archive(parts.briefings, parts.copies)

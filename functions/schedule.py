@@ -15,9 +15,9 @@ from typing import Any
 from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from reports import schedules
-from reports.deployed import deployed
-from reports.errors import InvalidRequest
+from reports.core.errors import InvalidRequest
+from reports.service import schedules
+from reports.service.parts import deployed
 
 AT_ONCE = 50  # requests that one tick creates; the next one creates the others
 

@@ -21,9 +21,9 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from reports.deployed import MOST_UPLOADED, deployed
-from reports.problems import JSON, MAY_READ, Api, Body, Refused, audiences, content, described, subject
-from reports.resolve import AUDIENCES, Audience
+from functions.problems import JSON, MAY_READ, Api, Body, Refused, audiences, content, described, subject
+from reports.core.window import AUDIENCES, Audience
+from reports.service.parts import MOST_UPLOADED, deployed
 
 PDF = "application/pdf"
 MOST_SENT = 4_500_000  # bytes of a PDF; as base64 they stay below the 6 MB that Lambda takes
@@ -90,7 +90,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 )
 def verify() -> Response[str]:
     """Give the verdicts of `exhibit verify` on a PDF: of any bytes, signed or not."""
-    from reports.judge import judge
+    from reports.verification.verify import judge
 
     event = router.current_event.raw_event
     pdf = _pdf(event)
@@ -125,8 +125,8 @@ def _pdf(event: Mapping[str, Any]) -> bytes:
 
 def _check_audience(pdf: bytes, seen: Collection[Audience]) -> None:
     """Refuse a briefing that is for others, as if there was none; of what is no briefing, nobody is kept out."""
-    from reports.contents import attached
-    from reports.read_json import read_json
+    from reports.core.json_text import read_json
+    from reports.verification.attachments import attached
 
     if len(seen) == len(AUDIENCES):
         return

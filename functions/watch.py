@@ -16,9 +16,9 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from reports import schedules
-from reports.deployed import Deployed, deployed
-from reports.errors import InvalidSettings
+from reports.core.errors import InvalidSettings
+from reports.service import schedules
+from reports.service.parts import Deployed, deployed
 
 GRACE = timedelta(hours=3)  # in which a due briefing is published, tries that failed included
 

@@ -11,15 +11,19 @@ from typing import NamedTuple
 from cryptography import x509
 
 from reports import pipeline
-from reports.archive import Receipt
-from reports.assets import TEMPLATES, Resources
-from reports.errors import InvalidRequest
-from reports.evidence import FolderEvidence
-from reports.keys import LocalAuthority, LocalKey, SigningKey, load_certificates, no_lists
-from reports.pipeline import House, Progress, Request, Signing
-from reports.query_duckdb import DuckDBEngine
-from reports.store import FolderStore
-from reports.timestamp import HttpTimestamper, LocalTimestamper, Timestamper
+from reports.archive.archive import Receipt
+from reports.archive.store import FolderStore
+from reports.briefing.settings import marked
+from reports.core.certificates import load_certificates
+from reports.core.errors import InvalidRequest
+from reports.core.progress import Progress
+from reports.evidence.engine_duckdb import DuckDBEngine
+from reports.evidence.source import FolderEvidence
+from reports.pages.assets import TEMPLATES, Resources
+from reports.pages.read_settings import read_settings
+from reports.pipeline import BriefingRequest, PublishingParts, Signing
+from reports.signing.keys import LocalAuthority, LocalKey, SigningKey, no_lists
+from reports.signing.timestamp import HttpTimestamper, LocalTimestamper, Timestamper
 
 MOST_SETTLING_DAYS = 366
 
@@ -54,7 +58,7 @@ class Published(NamedTuple):
     before: bool
 
 
-def publish(request: Request, choices: Choices, progress: Progress) -> Published:
+def publish(request: BriefingRequest, choices: Choices, progress: Progress) -> Published:
     """Publish a briefing on this machine; nothing is written to `out` unless all went well."""
     if choices.settling_days not in range(MOST_SETTLING_DAYS + 1):
         raise InvalidRequest(
@@ -63,10 +67,10 @@ def publish(request: Request, choices: Choices, progress: Progress) -> Published
     source = FolderEvidence(choices.evidence)
     store = FolderStore(choices.out)
     resources = resources_of(choices.templates)
-    settings = pipeline.marked(pipeline.read_settings(source, resources), choices.marking)
+    settings = marked(read_settings(source, resources), choices.marking)
     now = datetime.now(UTC)
     authority = LocalAuthority.open(choices.keys, now)
-    house = House(
+    house = PublishingParts(
         engine=DuckDBEngine(source),
         source=source,
         settings=settings,

@@ -7,45 +7,53 @@ interpreter alone while the engine works: hence the imports within functions.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from pydantic import ValidationError
 
-from reports.accounts import pseudonymised
-from reports.archive import Receipt, archive, kept, latest, published_for, receipt_of, settle
-from reports.assets import Resources
-from reports.attach import as_json, briefing_data, evidence_root, statement, subjects
-from reports.collect import collect
-from reports.compose import Briefing, Settings, compose, report_number
-from reports.errors import CheckFailed, InvalidRequest, InvalidSettings
-from reports.evidence import EvidenceSource
-from reports.group import group
-from reports.keys import Lists, SigningKey, no_lists
-from reports.names import check_among, check_beside
-from reports.query import Inquiry, QueryEngine
-from reports.registry import MARKINGS, Dataset, Issuer, Law, Registry, parse
-from reports.resolve import Audience, resolve
-from reports.store import Store
-from reports.timestamp import Timestamper
+from reports import __version__
+from reports.archive.archive import (
+    Bytes,
+    Document,
+    Receipt,
+    archive,
+    intact_receipt,
+    latest,
+    published_for,
+    restore_last_receipt,
+    stem,
+)
+from reports.archive.store import Store
+from reports.briefing.accounts import pseudonymised
+from reports.briefing.attachments import as_json, briefing_data, evidence_root, statement, subjects
+from reports.briefing.compose import Briefing, compose, report_number
+from reports.briefing.group import group
+from reports.briefing.settings import Settings, addressed, other_addressee
+from reports.core.errors import CheckFailed
+from reports.core.progress import Progress
+from reports.core.verdict import Verdict
+from reports.core.window import Audience, resolve
+from reports.evidence.collect import collect
+from reports.evidence.questions import Inquiry, QueryEngine
+from reports.evidence.source import EvidenceSource
+from reports.pages.assets import Resources
+from reports.signing.keys import Lists, SigningKey, no_lists
+from reports.signing.timestamp import Timestamper
 
 if TYPE_CHECKING:
-    from reports.verify import Verdict
+    from reports.pages.render import Rendered
 
-LATER = ("reports.render", "reports.sign", "reports.judge")
-
-Progress = Callable[[str, int, int], None]
-"""Told the step, and how much of how much of it is done; 0 of 0 where that is not known."""
+LATER = ("reports.pages.render", "reports.signing.sign", "reports.verification.verify")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BriefingRequest:
     """What is asked for: a window in words, an audience, and the instant (aware) at which it is asked.
 
     A request with an `id` is published once, whatever changes between its runs. An `addressee` takes the place of the
@@ -76,8 +84,8 @@ class Signing:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """The parts that the line runs on, put together in one place: `reports.local` or `reports.deployed`."""
+class PublishingParts:
+    """The parts that the line runs on, put together in one place: `reports.local` or `reports.service.parts`."""
 
     engine: QueryEngine
     source: EvidenceSource
@@ -89,22 +97,24 @@ class House:
     settling_days: int = 7
 
 
-def publish(request: Request, house: House, signing: Signing, progress: Progress) -> Receipt:
+def publish(
+    request: BriefingRequest, house: PublishingParts, signing: Signing, progress: Progress
+) -> Receipt:
     """Publish a briefing and return its receipt; what was published before, unchanged, is so only once.
 
-    Raises the errors of `reports.errors`; the store holds nothing new then.
+    Raises the errors of `reports.core.errors`; the store holds nothing new then.
     """
     progress("resolve", 0, 0)
     window = resolve(request.window, request.as_of)
     inquiry = Inquiry(window, request.as_of, house.settling_days, request.audience == "regulator")
     own = report_number(window, request.audience)
     if request.id and (published := published_for(house.store, own, request.id)):
-        return kept(house.store, published)
+        return intact_receipt(house.store, published)
     settings = addressed(house.settings, request.audience, request.addressee)
     number = report_number(
         window, request.audience, other_addressee(house.settings, settings, request.audience)
     )
-    head = settle(house.store)
+    head = restore_last_receipt(house.store)
     before = latest(house.store, number)
     with ThreadPoolExecutor(1) as beside:
         evidence = collect(inquiry, house.engine, house.source, _first(progress, beside))
@@ -128,9 +138,9 @@ def publish(request: Request, house: House, signing: Signing, progress: Progress
     )
     content = content_digest(briefing, house)
     if before and before.content_sha256 == content:
-        return kept(house.store, before)
-    from reports.render import render  # noqa: PLC0415
-    from reports.sign import sign  # noqa: PLC0415
+        return intact_receipt(house.store, before)
+    from reports.pages.render import render  # noqa: PLC0415
+    from reports.signing.sign import sign  # noqa: PLC0415
 
     progress("render", 0, 0)
     rendered = render(briefing, house.resources, house.page_size)
@@ -161,62 +171,7 @@ def _first(progress: Progress, beside: Executor) -> Progress:
     return told
 
 
-def read_settings(source: EvidenceSource, resources: Resources) -> Settings:
-    """What people wrote, beside the evidence and among the templates.
-
-    Raises `InvalidSettings` for a mistake in it, and before anything is read for a file that would be passed over.
-    """
-    beside, own = source.tops(), resources.own
-    check_beside(beside, own)
-    check_among(own, resources.known, beside)
-    resources.check()
-    return Settings(
-        registry=parse(Registry, source.text("campaigns.yaml"), "campaigns.yaml"),
-        dataset=parse(Dataset, source.text("dataset.yaml"), "dataset.yaml"),
-        issuer=parse(Issuer, _yaml(resources, "issuer.yaml"), "issuer.yaml"),
-        law=parse(Law, _yaml(resources, "law.yaml"), "law.yaml"),
-    )
-
-
-def addressed(settings: Settings, audience: Audience, addressee: str | None) -> Settings:
-    """Settings whose briefings for an audience go to an addressee; None leaves it to the settings."""
-    if addressee is None:
-        return settings
-    issuer = settings.issuer.model_dump()
-    issuer["addressee"] = {**issuer["addressee"], audience: addressee}
-    try:
-        return replace(settings, issuer=Issuer.model_validate(issuer))
-    except ValidationError as error:
-        why = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InvalidRequest(f"addressee {addressee!r}: {why}") from None
-
-
-def other_addressee(own: Settings, settings: Settings, audience: Audience) -> str | None:
-    """The addressee of settings, unless it is the operator's own."""
-    addressee = settings.issuer.addressee.get(audience)
-    return None if addressee == own.issuer.addressee.get(audience) else addressee
-
-
-def marked(settings: Settings, marking: str | None) -> Settings:
-    """Settings whose briefings bear a marking of TLP 2.0, whatever the issuer's is; None leaves it to the settings.
-
-    Raises `InvalidRequest` for one that there is not, and `InvalidSettings` where nobody has chosen one.
-    """
-    if marking is None:
-        marking = settings.marking
-    elif marking not in MARKINGS:
-        raise InvalidRequest(f"marking {marking!r} is not one of TLP 2.0: give one of {', '.join(MARKINGS)}")
-    return replace(settings, issuer=settings.issuer.model_copy(update={"marking": marking}))
-
-
-def _yaml(resources: Resources, name: str) -> str:
-    try:
-        return resources.read(name).decode()
-    except UnicodeDecodeError:
-        raise InvalidSettings(f"{name} is not UTF-8 text: save it as UTF-8") from None
-
-
-def content_digest(briefing: Briefing, house: House) -> str:
+def content_digest(briefing: Briefing, house: PublishingParts) -> str:
     """SHA-256 of what a briefing says and is made from, without its edition, the register and the time of the request.
 
     Which run of a question gave the answer, and what it cost, are left out as well. The first parameter of a question
@@ -239,8 +194,8 @@ def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
 
     What a time-stamp authority is worth whose root nobody told cannot be checked: that is left to the reader.
     """
-    from reports.judge import judge  # noqa: PLC0415
-    from reports.verify import verify  # noqa: PLC0415
+    from reports.verification.signature import verify  # noqa: PLC0415
+    from reports.verification.verify import judge  # noqa: PLC0415
 
     now = datetime.now(UTC)
     integrity, signer, stamp, attachments = judge(
@@ -261,3 +216,38 @@ def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
                 "ask for a shorter window"
             )
     return verdicts
+
+
+def receipt_of(
+    briefing: Briefing,
+    rendered: Rendered,
+    signed: bytes,
+    *,
+    digests: tuple[str, str],
+    verdicts: Sequence[Verdict],
+) -> Receipt:
+    """The receipt of a signed briefing; `digests` are those of its content and of its evidence."""
+    first = briefing.parts[0] if briefing.parts else briefing.total
+    digest = hashlib.sha256(signed).hexdigest()
+    name = stem(briefing.number, briefing.audience, briefing.edition)
+    return Receipt(
+        report_number=briefing.number,
+        edition=briefing.edition,
+        supersedes=briefing.supersedes,
+        audience=briefing.audience,
+        window={"from": str(briefing.window.first), "to": str(briefing.window.last)},
+        as_of=f"{briefing.as_of:%Y-%m-%dT%H:%M:%SZ}",
+        synthetic=briefing.synthetic,
+        document=Document(digest, len(signed), f"{name}-{digest[:12]}.pdf"),
+        unsigned=Bytes(hashlib.sha256(rendered.pdf).hexdigest(), len(rendered.pdf)),
+        content_sha256=digests[0],
+        evidence_sha256=digests[1],
+        verdicts=tuple(asdict(verdict) for verdict in verdicts),
+        figures={
+            "exchanges": str(first.exchanges.value),
+            "accounts": str(first.accounts.value),
+        },
+        software={"name": "exhibit", "version": __version__},
+        printed_as_codes=rendered.printed_as_codes,
+        not_yet_counted=briefing.evidence.uncounted,
+    )

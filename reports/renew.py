@@ -7,11 +7,11 @@ from datetime import datetime
 
 from cryptography import x509
 
-from reports.errors import CheckFailed, Unavailable
-from reports.keys import Lists, no_lists
-from reports.sign import seal
-from reports.timestamp import Timestamper
-from reports.verify import briefing_length, verify
+from reports.core.errors import CheckFailed, Unavailable
+from reports.signing.keys import Lists, no_lists
+from reports.signing.sign import seal
+from reports.signing.timestamp import Timestamper
+from reports.verification.signature import briefing_length, verify
 
 
 def renew(  # noqa: PLR0913 -- trust in signers and in time-stamps are two things

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from reports import progress
-from tests.aws import aws, bucket
-from tests.pki import authority, network, signed, unsigned
-from tests.privileges import unprivileged
-from tests.publishing import golden, sample_briefings
-from tests.system import bare, environment, system
-from tests.typesetting import sample
+from reports.core import progress
+from tests.support.aws import aws, bucket
+from tests.support.pki import authority, network, signed, unsigned
+from tests.support.privileges import unprivileged
+from tests.support.publishing import golden, sample_briefings
+from tests.support.system import bare, environment, system
+from tests.support.typesetting import sample
 
 __all__ = [
     "authority",

@@ -23,36 +23,38 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel
 
 from functions import api
-from reports import columns, query, registry, schedules
-from reports.assets import TEMPLATES, Resources
+from reports.briefing.figures import Ledger
+from reports.briefing.group import group
 from reports.cli import main
-from reports.collect import collect
-from reports.contents import attached
-from reports.errors import ExhibitError
-from reports.evidence import FolderEvidence
-from reports.figures import Ledger
-from reports.fill import STEPS_OF_A_CALL, STEPS_OF_A_USE, environment_of
-from reports.fonts import Characters
-from reports.group import group
-from reports.query import Inquiry
-from reports.query_duckdb import DuckDBEngine
-from reports.registry import Registry, parse
-from reports.render import DEEPEST_MARKUP, MOST_SPAN
-from reports.resolve import Window
-from reports.template_grammar import DEEPEST_BRACKETS, DEEPEST_PARTS
-from reports.template_language import MOST_BITS
-from reports.template_meter import DEEPEST, MOST_CHARACTERS, MOST_PRINTED, MOST_SOURCE, MOST_STEPS
-from reports.typeset import _filters
-from tests.fakes import AS_OF
-from tests.tools import needs
+from reports.core import settings
+from reports.core.errors import ExhibitError
+from reports.core.settings import Registry, parse
+from reports.core.window import Window
+from reports.evidence import columns, questions
+from reports.evidence.collect import collect
+from reports.evidence.engine_duckdb import DuckDBEngine
+from reports.evidence.questions import Inquiry
+from reports.evidence.source import FolderEvidence
+from reports.pages.assets import TEMPLATES, Resources
+from reports.pages.fill import STEPS_OF_A_CALL, STEPS_OF_A_USE, environment_of
+from reports.pages.fonts import Characters
+from reports.pages.render import DEEPEST_MARKUP, MOST_SPAN
+from reports.pages.template_grammar import DEEPEST_BRACKETS, DEEPEST_PARTS
+from reports.pages.template_language import MOST_BITS
+from reports.pages.template_meter import DEEPEST, MOST_CHARACTERS, MOST_PRINTED, MOST_SOURCE, MOST_STEPS
+from reports.pages.typeset import _filters
+from reports.service import schedules
+from reports.verification.attachments import attached
+from tests.support.fakes import AS_OF
+from tests.support.tools import needs
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=str)
 MODELS: dict[str, type[BaseModel]] = {
-    "campaigns": registry.Registry,
-    "dataset": registry.Dataset,
-    "issuer": registry.Issuer,
-    "law": registry.Law,
+    "campaigns": settings.Registry,
+    "dataset": settings.Dataset,
+    "issuer": settings.Issuer,
+    "law": settings.Law,
     "schedules": schedules.Schedules,
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -333,8 +335,8 @@ def test_complete_settings_are_published(complete: Published) -> None:
 def test_techniques_are_those_of_the_table() -> None:
     """Exhibit names the techniques that the documentation lists, under the names that it copied from ATLAS."""
     listed = re.findall(r"(?m)^\| `(AML\.T[\d.]+)` \| ([^|]+?) \|", page("docs/settings.md"))
-    assert dict(listed) == registry.TECHNIQUES
-    assert len(listed) == len(registry.TECHNIQUES)
+    assert dict(listed) == settings.TECHNIQUES
+    assert len(listed) == len(settings.TECHNIQUES)
 
 
 def test_attached_files_are_explained(complete: Published) -> None:
@@ -365,7 +367,7 @@ def test_verdicts_are_explained(first_run: Published) -> None:
 
 def test_every_setting_is_explained() -> None:
     """Each key of each settings file is in the page about settings."""
-    models = [m for _, m in inspect.getmembers(registry, inspect.isclass) if issubclass(m, BaseModel)]
+    models = [m for _, m in inspect.getmembers(settings, inspect.isclass) if issubclass(m, BaseModel)]
     fields = {each.alias or name for model in models for name, each in model.model_fields.items()}
     assert len(fields) > 30
     assert set() == fields - named(page("docs/settings.md"))
@@ -398,7 +400,7 @@ def test_every_column_is_explained() -> None:
     text = page("docs/evidence.md")
     views = {
         path.stem: sqlglot.parse_one(path.read_text("utf-8"), read="trino")
-        for path in (query.SQL / "views").iterdir()
+        for path in (questions.SQL / "views").iterdir()
     }
     own = {column for view in views.values() for column in view.named_selects} - {
         column.name for column in columns.FLAT

@@ -29,15 +29,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from reports import __version__, cli
 from reports.cli import main
 from reports.cli.publish import PASSPHRASE
-from reports.contents import attached
-from reports.errors import ExhibitError
-from reports.keys import LocalAuthority, LocalKey
-from reports.timestamp import LocalTimestamper
-from tests.aws import REGION, account, client, s3_client
-from tests.pki import NOW, certify, new_key, usage
-from tests.publishing import ROOT, Published
+from reports.core.errors import ExhibitError
+from reports.signing.keys import LocalAuthority, LocalKey
+from reports.signing.timestamp import LocalTimestamper
+from reports.verification.attachments import attached
+from tests.support.aws import REGION, account, client, s3_client
+from tests.support.pki import NOW, certify, new_key, usage
+from tests.support.publishing import ROOT, Published
+from tests.support.tools import needs
 from tests.test_docs import PAGES
-from tests.tools import needs
 
 LANGUAGES = {
     "csv",
@@ -64,7 +64,7 @@ RUN_BY = {
     ("README.md", "Two commands"): "test_two_commands",
     ("README.md", "Your own data"): "test_own_data",
     ("README.md", "Your own key"): "test_own_data",
-    ("README.md", "As a service"): "tests.test_serve.test_readme_session",
+    ("README.md", "As a service"): "tests.local_aws.test_serve.test_readme_session",
     ("README.md", "Without Exhibit"): "tests.test_docs.test_public_tools_agree",
     ("docs/checking.md", "With Exhibit"): "test_checking",
     ("docs/checking.md", "Keeping a briefing for decades"): "test_checking",
@@ -76,7 +76,7 @@ RUN_BY = {
     ("docs/settings.md", ""): "tests.test_docs.test_complete_settings_are_published",
     ("docs/command-line.md", "exhibit keys"): "test_certificates_for_a_key_in_kms",
     ("docs/command-line.md", "Without a checkout"): "test_the_wheel_alone",
-    ("docs/laptop.md", "Settings and evidence"): "tests.test_serve.test_readme_session",
+    ("docs/laptop.md", "Settings and evidence"): "tests.local_aws.test_serve.test_readme_session",
     ("docs/aws.md", "In order"): "test_sam_knows_the_options",
 }
 

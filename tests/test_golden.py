@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from reports.cli import main
-from reports.keys import LocalAuthority
-from tests.conformance import Verdict, validate
-from tests.publishing import GOLDEN, SCENARIOS, Published, expected
-from tests.tools import needs, needs_verapdf
+from reports.signing.keys import LocalAuthority
+from tests.support.conformance import Verdict, validate
+from tests.support.publishing import GOLDEN, SCENARIOS, Published, expected
+from tests.support.tools import needs, needs_verapdf
 
 SAMPLE = [f"{audience} {size}" for audience in ("lawmaker", "regulator") for size in ("letter", "a4")]
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from reports import contents
-from reports.assets import TEMPLATES
 from reports.cli import main
-from reports.contents import attached
-from reports.keys import LocalAuthority
-from tests.pki import Network, certify, new_key
-from tests.publishing import GOLDEN, Published, arguments, exhibit, expected, publish
-from tests.tools import needs
+from reports.pages.assets import TEMPLATES
+from reports.signing.keys import LocalAuthority
+from reports.verification import attachments
+from reports.verification.attachments import attached
+from tests.support.pki import Network, certify, new_key
+from tests.support.publishing import GOLDEN, Published, arguments, exhibit, expected, publish
+from tests.support.tools import needs
 
 NAMING = expected("naming")["request"]
 
@@ -197,7 +197,7 @@ def test_nothing_is_archived_that_no_reader_can_check(
     bound: int,
 ) -> None:
     """A briefing with more accounts than are read is not published; one with as many is."""
-    monkeypatch.setattr(contents, "MOST_ACCOUNTS", bound)
+    monkeypatch.setattr(attachments, "MOST_ACCOUNTS", bound)
     request = {**expected("naming")["request"], "audience": "regulator"}
     status = main(arguments(GOLDEN / "naming", out, authority.directory, request))
     said = "accounts.csv has more than 2 lines: ask for a shorter window" in capsys.readouterr().err

@@ -10,18 +10,18 @@ import pytest
 from cryptography import x509
 
 from reports import __version__
-from reports.assets import Resources
 from reports.cli import main
-from reports.errors import InvalidEvidence
-from reports.evidence import FolderEvidence
-from reports.evidence_s3 import S3Evidence
-from reports.judge import Judged, judge
-from reports.keys import LocalAuthority
-from reports.reader import InBucket
-from tests.aws import client, s3_client
-from tests.checking import as_release, held_by, signed_anew
-from tests.publishing import GOLDEN, Published
+from reports.core.errors import InvalidEvidence
+from reports.evidence.source import FolderEvidence
+from reports.evidence.source_s3 import S3Evidence
+from reports.evidence_access import InBucket
+from reports.pages.assets import Resources
+from reports.signing.keys import LocalAuthority
+from reports.verification.verify import CheckReport, judge
 from tests.releases import OF_THE_MACHINE, Entry, entry, first_committed, read_table, with_entry
+from tests.support.aws import client, s3_client
+from tests.support.checking import as_release, held_by, signed_anew
+from tests.support.publishing import GOLDEN, Published
 
 RENEW = "raise __version__ in reports/__init__.py, then enter what it makes with: .venv/bin/python -m tests.releases"
 EDITIONS = Path(__file__).with_name("releases") / "0.1.0"
@@ -91,16 +91,16 @@ def trust() -> list[x509.Certificate]:
     return [x509.load_pem_x509_certificate((EDITIONS / "root.cert.pem").read_bytes())]
 
 
-def checked(audience: str, evidence: Path, now: datetime = SOON) -> Judged:
+def checked(audience: str, evidence: Path, now: datetime = SOON) -> CheckReport:
     """What a reader finds who trusts the root and holds the evidence."""
     return judge((EDITIONS / f"{audience}.pdf").read_bytes(), trust(), now, held_by(evidence))
 
 
-def outcomes(found: Judged) -> list[str]:
+def outcomes(found: CheckReport) -> list[str]:
     return [verdict.outcome for verdict in found.verdicts]
 
 
-def kept(found: Judged) -> bool:
+def kept(found: CheckReport) -> bool:
     """Whether all is valid but that it cannot be made again, for a reason that names both releases."""
     reproduction = found.verdicts[-1]
     return (

@@ -7,15 +7,15 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from reports.cli import main
-from reports.errors import CheckFailed, Unavailable
-from reports.keys import LocalKey
+from reports.core.errors import CheckFailed, Unavailable
 from reports.renew import renew
-from reports.sign import sign
-from reports.timestamp import HttpTimestamper, LocalTimestamper
-from tests import conformance
-from tests.pki import NOW, certify, new_key, stamper_of
-from tests.test_verify import outcomes
-from tests.tools import needs_verapdf
+from reports.signing.keys import LocalKey
+from reports.signing.sign import sign
+from reports.signing.timestamp import HttpTimestamper, LocalTimestamper
+from tests.support import conformance
+from tests.support.pki import NOW, certify, new_key, stamper_of
+from tests.support.tools import needs_verapdf
+from tests.verification.test_signature import outcomes
 
 STAMPING = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
 

@@ -35,7 +35,7 @@ from reports.cli import (
     verify_proof,
 )
 from reports.cli.terminal import WITH_STATUS, ReaderGoneError, complain, hold_streams, say
-from reports.errors import ExhibitError, InvalidRequest, Unavailable, of_system
+from reports.core.errors import ExhibitError, InvalidRequest, Unavailable, of_system
 
 _NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")  # as argparse takes them for values
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.cli.terminal import WITH_STATUS, Verbs, path, plain, recorded, say, say_json
-from reports.errors import CheckFailed, Unavailable
+from reports.core.errors import CheckFailed, Unavailable
 
 if TYPE_CHECKING:
-    from reports.compare import Comparison, Moved, ObjectChange
-    from reports.difference import Difference
-    from reports.record import Printed, Record
+    from reports.core.json_diff import Difference
+    from reports.verification.compare import Comparison, Moved, ObjectChange
+    from reports.verification.record import Printed, Record
 
 LONGEST = 200  # characters of one value
 # How the keys of a figure's row are told; those of `TOLD` are told otherwise
@@ -55,7 +55,7 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.compare import compare
+    from reports.verification.compare import compare
 
     found = compare(_record(options.one), _record(options.other))
     if options.json:
@@ -125,7 +125,7 @@ def _contradiction(each: Difference) -> str:
 
 def _worded(value: Any) -> str:
     """A piece of JSON in words, or what is said where there is none."""
-    from reports.difference import ABSENT
+    from reports.core.json_diff import ABSENT
 
     if value is ABSENT:
         return "nothing"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from reports.cli.pseudonyms import add_key, key_of
 from reports.cli.terminal import aws, in_s3, path
-from reports.errors import InvalidRequest
+from reports.core.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from reports.reproduce import Reader
+    from reports.verification.reproduce import Reader
 
 
 def add_evidence(parser: argparse.ArgumentParser, text: str) -> None:
@@ -40,15 +40,15 @@ def reader(options: argparse.Namespace) -> Reader | None:
     resources = resources_of(options.templates)
     key = key_of(options)
     if not options.evidence.startswith("s3://"):
-        from reports.evidence import FolderEvidence
-        from reports.reader import InFolder
+        from reports.evidence.source import FolderEvidence
+        from reports.evidence_access import InFolder
 
         if options.athena:
             raise InvalidRequest("--athena serves evidence in S3: write --evidence s3://BUCKET/PREFIX")
         return InFolder(FolderEvidence(Path(options.evidence)), resources, key)
     s3 = aws("s3")
-    from reports.evidence_s3 import S3Evidence
-    from reports.reader import InAthena, InBucket
+    from reports.evidence.source_s3 import S3Evidence
+    from reports.evidence_access import InAthena, InBucket
 
     bucket, prefix = in_s3("--evidence", options.evidence)
     source = S3Evidence(s3, bucket, prefix)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from reports.cli.evidence import add_evidence, reader
 from reports.cli.terminal import WITH_STATUS, Verbs, add_quiet, path, plain, recorded, say, say_json
-from reports.progress import Steps
+from reports.core.progress import Steps
 
 if TYPE_CHECKING:
-    from reports.explain import Chain
-    from reports.record import Record, Subject
+    from reports.verification.explain import Chain
+    from reports.verification.record import Record, Subject
 
 MOST_LISTED = 10
 
@@ -40,12 +40,12 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.explain import explain, held_against
+    from reports.verification.explain import explain, held_against
 
     briefing = recorded(options.file)
     chains = explain(briefing, options.figure)
     if holder := reader(options):
-        from reports.reproduce import recompute
+        from reports.verification.reproduce import recompute
 
         with Steps(options.quiet) as steps:
             chains = held_against(chains, recompute(briefing, holder, steps).printed)
@@ -88,7 +88,7 @@ def _object(each: Subject) -> dict[str, Any]:
 
 
 def _lines(chain: Chain) -> Iterator[str]:
-    from reports.explain import ELSEWHERE
+    from reports.verification.explain import ELSEWHERE
 
     figure = chain.figure
     yield f"{figure.id:12}{figure.printed}"

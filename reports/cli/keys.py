@@ -56,8 +56,8 @@ def _add_subject(parser: argparse.ArgumentParser) -> None:
 
 def _csr(options: argparse.Namespace) -> int:
     kms = aws("kms")
-    from reports.certify import signing_request
-    from reports.keys_kms import KmsSigner
+    from reports.signing.certificate_requests import signing_request
+    from reports.signing.keys_kms import KmsSigner
 
     write(options.out, signing_request(KmsSigner.open(kms, options.key), options.subject))
     say(f"signing request: {options.out}")
@@ -66,8 +66,8 @@ def _csr(options: argparse.Namespace) -> int:
 
 def _self_signed(options: argparse.Namespace) -> int:
     kms = aws("kms")
-    from reports.certify import self_signed
-    from reports.keys_kms import KmsSigner
+    from reports.signing.certificate_requests import self_signed
+    from reports.signing.keys_kms import KmsSigner
 
     signer = KmsSigner.open(kms, options.key)
     write(options.out, self_signed(signer, options.subject, options.days, datetime.now(UTC)))
@@ -79,10 +79,10 @@ def _install(options: argparse.Namespace) -> int:
     bucket, prefix = in_s3("--to", options.to)
     name = f"{prefix}chain.pem"
     kms, s3 = aws("kms"), aws("s3")
-    from reports.certify import whole_chain
-    from reports.faults import translated
-    from reports.keys import load_certificates
-    from reports.keys_kms import KmsKey
+    from reports.core.aws_errors import translated
+    from reports.core.certificates import load_certificates
+    from reports.signing.certificate_requests import whole_chain
+    from reports.signing.keys_kms import KmsKey
 
     certificates = load_certificates(options.chain)
     chain = whole_chain(KmsKey.open(kms, options.key, certificates, datetime.now(UTC)), certificates)

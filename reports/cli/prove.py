@@ -26,8 +26,8 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.keys import pseudonym_key
-    from reports.prove import prove
+    from reports.signing.keys import pseudonym_key
+    from reports.verification.prove import prove
 
     proof = prove(
         recorded(options.file), options.account, lambda: key_of(options) or pseudonym_key(own_keys())

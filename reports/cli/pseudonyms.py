@@ -20,11 +20,11 @@ def key_of(options: argparse.Namespace) -> bytes | None:
     """The key that the options name; None where they name none. Raises `InvalidSettings` where it is not there."""
     if options.kms_key:
         kms = aws("kms")
-        from reports import keys_kms
+        from reports.signing import keys_kms
 
         return keys_kms.pseudonym_key(kms, options.kms_key)
     if options.keys:
-        from reports.keys import pseudonym_key
+        from reports.signing.keys import pseudonym_key
 
         return pseudonym_key(options.keys)
     return None

@@ -21,9 +21,9 @@ from reports.cli.terminal import (
     path,
     say,
 )
-from reports.errors import InvalidRequest
-from reports.progress import Steps
-from reports.resolve import AUDIENCES, Audience
+from reports.core.errors import InvalidRequest
+from reports.core.progress import Steps
+from reports.core.window import AUDIENCES, Audience
 
 PASSPHRASE = "EXHIBIT_PASSPHRASE"  # noqa: S105 -- the name of a variable
 MOST_NAMED = 5
@@ -123,9 +123,9 @@ def _add_signing(publish: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from reports import local
-    from reports.pipeline import Request
+    from reports.pipeline import BriefingRequest
 
-    request = Request(options.window, _audience(options.audience), instant("--as-of", options.as_of))
+    request = BriefingRequest(options.window, _audience(options.audience), instant("--as-of", options.as_of))
     choices = local.Choices(
         **{name: getattr(options, name) for name in CHOSEN},
         keys=options.keys or own_keys(),

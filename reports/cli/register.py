@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.cli.terminal import WITH_STATUS, Verbs, aws, in_s3, path, read, say_json, say_verdicts
-from reports.errors import InvalidRequest
+from reports.core.errors import InvalidRequest
+from reports.core.verdict import exit_status
 
 if TYPE_CHECKING:
-    from reports.store import Store
+    from reports.archive.store import Store
 
 
 def add(verbs: Verbs) -> None:
@@ -45,8 +46,7 @@ def add(verbs: Verbs) -> None:
 def _verify(options: argparse.Namespace) -> int:
     at_hand = {str(file): read(file) for file in options.file}
     store = _store(options.place)
-    from reports.audit import audit
-    from reports.judge import Judged
+    from reports.verification.audit import audit
 
     found = audit(store, at_hand, datetime.now(UTC))
     if options.json:
@@ -54,18 +54,18 @@ def _verify(options: argparse.Namespace) -> int:
         say_json({"place": options.place, **asdict(found.head), "verdicts": verdicts})
     else:
         say_verdicts(found.verdicts)
-    return Judged(found.verdicts).exit_status
+    return exit_status(found.verdicts)
 
 
 def _store(place: str) -> Store:
     if place.startswith("s3://"):
         bucket, prefix = in_s3("PLACE", place)
         s3 = aws("s3")
-        from reports.store_s3 import S3Store
+        from reports.archive.store_s3 import S3Store
 
         return S3Store(s3, bucket, prefix)
     if not Path(place).is_dir():
         raise InvalidRequest(f"{place} is not a folder: name the one that briefings are published to")
-    from reports.store import FolderStore
+    from reports.archive.store import FolderStore
 
     return FolderStore(Path(place), reading=True)

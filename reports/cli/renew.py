@@ -8,7 +8,7 @@ import argparse
 from datetime import UTC, datetime
 
 from reports.cli.terminal import WITH_STATUS, Verbs, add_trust, add_trust_tsa, path, read, say, write
-from reports.errors import InvalidRequest
+from reports.core.errors import InvalidRequest
 
 
 def add(verbs: Verbs) -> None:
@@ -33,9 +33,10 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.keys import Lists, LocalAuthority, load_certificates, no_lists
+    from reports.core.certificates import load_certificates
     from reports.renew import renew
-    from reports.timestamp import HttpTimestamper, LocalTimestamper, Timestamper
+    from reports.signing.keys import Lists, LocalAuthority, no_lists
+    from reports.signing.timestamp import HttpTimestamper, LocalTimestamper, Timestamper
 
     now = datetime.now(UTC)
     out = options.out or options.file.with_name(f"{options.file.stem}.renewed{options.file.suffix}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 
 from reports.cli.terminal import Verbs, add_quiet, path, say
-from reports.progress import Steps
+from reports.core.progress import Steps
 
 
 def add(verbs: Verbs) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 
 from reports.cli.terminal import Verbs, path, say
-from reports.errors import InvalidSettings
+from reports.core.errors import InvalidSettings
 
 NEEDED = ("boto3", "aws_lambda_powertools", "moto", "joserfc")
 
@@ -35,7 +35,7 @@ def add(verbs: Verbs) -> None:
 def run(options: argparse.Namespace) -> int:
     if any(find_spec(name) is None for name in NEEDED):
         raise InvalidSettings("this command needs moto: install requirements-dev.txt of Exhibit's source")
-    from reports.rehearsal.serve import Choices, served
+    from reports.local_aws.serve import Choices, served
 
     gc.enable()  # this command is the one that goes on
     with (

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-from reports.errors import (
+from reports.core.errors import (
     ExhibitError,
     InvalidRequest,
     InvalidSettings,
@@ -22,12 +22,12 @@ from reports.errors import (
     kind_of,
     reason_of,
 )
-from reports.progress import tell
-from reports.tsa_url import without_passwords
+from reports.core.progress import tell
+from reports.signing.tsa_url import without_passwords
 
 if TYPE_CHECKING:
-    from reports.record import Record
-    from reports.verify import Verdict
+    from reports.core.verdict import Verdict
+    from reports.verification.record import Record
 
 Verbs: TypeAlias = "argparse._SubParsersAction[Any]"
 """To which a verb adds its parser."""
@@ -130,9 +130,9 @@ def read(file: Path) -> bytes:
 
 
 def recorded(file: Path) -> Record:
-    """What a briefing records that is whole since it was signed; raises as `reports.record.record` does."""
-    from reports.record import record  # noqa: PLC0415
-    from reports.verify import verify  # noqa: PLC0415
+    """What a briefing records that is whole since it was signed; raises as `record` does."""
+    from reports.verification.record import record  # noqa: PLC0415
+    from reports.verification.signature import verify  # noqa: PLC0415
 
     pdf = read(file)
     return record(pdf, verify(pdf, None, datetime.now(UTC))[0])
@@ -247,7 +247,7 @@ def aws(service: str) -> Any:
         raise InvalidSettings(
             "this command needs boto3: install requirements-aws.txt of Exhibit's source"
         ) from None
-    from reports.faults import translated  # noqa: PLC0415
+    from reports.core.aws_errors import translated  # noqa: PLC0415
 
     with translated(f"AWS {service}"):
         return boto3.client(service)

@@ -27,14 +27,14 @@ from reports.cli.terminal import (
     say_json,
     say_verdicts,
 )
-from reports.errors import ExhibitError
-from reports.progress import Steps
+from reports.core.errors import ExhibitError
+from reports.core.progress import Steps
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from reports.judge import Judged
-    from reports.reproduce import Reader
+    from reports.verification.reproduce import Reader
+    from reports.verification.verify import CheckReport
 
 
 def add(verbs: Verbs) -> None:
@@ -63,7 +63,7 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.keys import load_certificates
+    from reports.core.certificates import load_certificates
 
     signers, stamping = (
         [certificate for file in files for certificate in load_certificates(file)]
@@ -86,7 +86,7 @@ class _Trusted:
 
 def _status(file: Path, trusted: _Trusted, reader: Reader | None, options: argparse.Namespace) -> int:
     """Check a file and say what was found; the exit status of it alone."""
-    from reports.judge import judge
+    from reports.verification.verify import judge
 
     several = len(options.files) > 1
     try:
@@ -109,7 +109,7 @@ def _status(file: Path, trusted: _Trusted, reader: Reader | None, options: argpa
     return judged.exit_status
 
 
-def _data(judged: Judged) -> dict[str, Any]:
+def _data(judged: CheckReport) -> dict[str, Any]:
     found: dict[str, Any] = {} if judged.briefing_bytes is None else {"briefing_bytes": judged.briefing_bytes}
     found |= {"verdicts": [asdict(verdict) for verdict in judged.verdicts]}
     if judged.held:

@@ -11,10 +11,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from reports.cli.terminal import WITH_STATUS, Verbs, path, plain, say, say_json, say_verdicts, start
-from reports.errors import InvalidRequest
+from reports.core.errors import InvalidRequest
+from reports.core.verdict import exit_status
 
 if TYPE_CHECKING:
-    from reports.proof import Proof
+    from reports.verification.inclusion_proof import Proof
 
 
 def add(verbs: Verbs) -> None:
@@ -36,13 +37,12 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from reports.judge import Judged
-    from reports.proof import MOST_BYTES, check_proof, read_proof
+    from reports.verification.inclusion_proof import MOST_BYTES, check_proof, read_proof
 
     root = None if options.root is None else _root(options.root)
     proof = read_proof(start(options.file, MOST_BYTES + 1, "a proof"), str(options.file))
     verdicts = check_proof(proof, root)
-    status = Judged(verdicts).exit_status
+    status = exit_status(verdicts)
     if options.json:
         found = {"file": str(options.file), "root": proof.leads_to, "pseudonym": proof.pseudonym}
         say_json({**found, "verdicts": [asdict(verdict) for verdict in verdicts]})

@@ -1,4 +1,4 @@
-"""What a briefing's file may be made of: bounded reading, the structure of its pages, and the one writer of updates.
+"""What a briefing's file may be made of: reading within bounds, the grammar, and the one writer of its updates.
 
-Signing and checking both stand on this room, which knows neither keys nor trust.
+Nothing here signs, trusts anybody or knows what is on the pages.
 """

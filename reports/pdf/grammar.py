@@ -1,6 +1,6 @@
 """What the objects of unsigned pages may be, and what refers to what: everything else is no briefing.
 
-`docs/inside-the-pdf.md` has the same in words. It is what WeasyPrint, and `reports.render` after it, write for what
+`docs/inside-the-pdf.md` has the same in words. It is what WeasyPrint, and `render` after it, write for what
 templates may ask for: no layers, scripts, forms, actions, pictures from elsewhere, alternates, and nothing that no page
 needs. Each object has one kind, each reference leads to an object of the kind that belongs there, and each object is
 referred to.

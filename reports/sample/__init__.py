@@ -12,14 +12,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
-from reports.errors import InvalidRequest, kind_of, reason_of
-from reports.evidence import is_utf8_path
+from reports.core.errors import InvalidRequest, kind_of, reason_of
+from reports.core.progress import Done
+from reports.evidence.source import is_utf8_path
 
 _HERE = Path(__file__).parent
 _SETTINGS = ("campaigns.yaml", "dataset.yaml")
@@ -32,10 +33,8 @@ _FORMATS = {
     "jsonl.gz": f"format json, compression gzip, {_INSTANTS}",
 }
 
-Progress = Callable[[int, int], None]
 
-
-def write_sample(folder: Path, progress: Progress | None = None) -> None:
+def write_sample(folder: Path, progress: Done | None = None) -> None:
     """Write the sample evidence into `folder`: all of it, or nothing.
 
     The folder then holds `detections/event_day=YYYY-MM-DD/part-N.{parquet,jsonl,jsonl.gz,csv}` for 2025-11-10
@@ -115,7 +114,7 @@ def _made_from() -> str:
     return digest.hexdigest()
 
 
-def _write(folder: Path, progress: Progress | None) -> None:
+def _write(folder: Path, progress: Done | None) -> None:
     aside = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)  # what a killed run left
     try:
@@ -127,7 +126,7 @@ def _write(folder: Path, progress: Progress | None) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _fill(folder: Path, progress: Progress | None) -> None:
+def _fill(folder: Path, progress: Done | None) -> None:
     _write_detections(folder / "detections", progress)
     for name in _SETTINGS:
         shutil.copyfile(_HERE / name, folder / name)
@@ -135,7 +134,7 @@ def _fill(folder: Path, progress: Progress | None) -> None:
     (folder / _MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
 
 
-def _write_detections(folder: Path, progress: Progress | None) -> None:
+def _write_detections(folder: Path, progress: Done | None) -> None:
     """Write an object for each day and part. One thread keeps the order of the rows, and so the bytes."""
     with duckdb.connect(config={"threads": 1}) as rows:
         rows.execute("set enable_progress_bar = false")

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import pytest
 
-from reports.errors import InvalidEvidence
-from reports.evidence import EvidenceSource
+from reports.core.errors import InvalidEvidence
+from reports.evidence.source import EvidenceSource
 
 FLAT_DAY = "detections/event_day=2026-05-02"
 OCSF_DAY = "ext/gateway/region=eu-west-1/accountId=111122223333/eventDay=20260502"

@@ -17,14 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reports import query
-from reports.errors import InvalidEvidence
-from reports.evidence import locate
-from reports.labels import HEADINGS, LABELS
-from reports.query import Answer, Inquiry, QueryEngine, Question, Row
-from reports.resolve import Window
-from tests.delivery import Objects, deliver
-from tests.fakes import AS_OF, COUNTED, Detection, rows_of
+from reports.core.errors import InvalidEvidence
+from reports.core.labels import HEADINGS, LABELS
+from reports.core.window import Window
+from reports.evidence import questions
+from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question, Row
+from reports.evidence.source import locate
+from tests.support.delivery import Objects, deliver
+from tests.support.fakes import AS_OF, COUNTED, Detection, rows_of
 
 OpenEngine = Callable[[Path], QueryEngine]
 
@@ -32,9 +32,9 @@ WINDOW = Window(date(2026, 5, 2), date(2026, 5, 3))
 EARLIEST = date(2026, 4, 28)
 NEWEST = date(2026, 5, 11)
 TALLIES = Inquiry(WINDOW, AS_OF, each_account=True).tallies(NEWEST)
-HISTORY = query.history(TALLIES, EARLIEST)
+HISTORY = questions.history(TALLIES, EARLIEST)
 QUESTIONS = [TALLIES, Inquiry(WINDOW, AS_OF).tallies(NEWEST), HISTORY]
-OVERLAP = query.overlap(TALLIES, EARLIEST)
+OVERLAP = questions.overlap(TALLIES, EARLIEST)
 SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".csv")
 
 
@@ -82,7 +82,7 @@ def origin(name: str) -> tuple[str, str]:
 
 def expected(objects: Objects, question: Question) -> tuple[Row, ...]:
     """The rows that answer a question about some objects."""
-    return query.ordered(rows_of(question, standings(objects, question)))
+    return questions.ordered(rows_of(question, standings(objects, question)))
 
 
 def of_any_object(rows: Sequence[Row]) -> list[Row]:
@@ -486,7 +486,7 @@ def test_an_answer_can_be_asked_again(open_engine: OpenEngine, tmp_path: Path) -
     for question in QUESTIONS:
         answer = asked(open_engine, tmp_path, question)
         assert answer.question == question.name
-        assert answer.sql == query.statement(question.name, "flat")
+        assert answer.sql == questions.statement(question.name, "flat")
         assert answer.parameters == question.parameters
         assert answer.sql.count("?") == len(answer.parameters)
         assert answer.engine

@@ -5,10 +5,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from reports.keys import LocalAuthority, SigningKey
-from reports.sign import sign
-from reports.verify import verify
-from tests.pki import reading, stamper_of
+from reports.signing.keys import LocalAuthority, SigningKey
+from reports.signing.sign import sign
+from reports.verification.signature import verify
+from tests.support.pki import reading, stamper_of
 
 
 def check(key: SigningKey, signature: bytes, message: bytes) -> None:

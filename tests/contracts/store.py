@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from reports.store import Store
+from reports.archive.store import Store
 
 OpenStore = Callable[[], Store]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from asn1crypto import tsp
 
-from reports.timestamp import Timestamper
+from reports.signing.timestamp import Timestamper
 
 REQUEST = tsp.TimeStampReq(
     {

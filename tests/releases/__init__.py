@@ -14,7 +14,7 @@ from typing import Any
 
 from weasyprint.text.ffi import harfbuzz
 
-from tests.publishing import ROOT, Published
+from tests.support.publishing import ROOT, Published
 
 TABLE = Path(__file__).with_name("digests.json")
 OF_THE_MACHINE = ("harfbuzz", "machine", "pango", "zlib")

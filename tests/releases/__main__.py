@@ -5,9 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reports import __version__
-from tests.pki import open_authority
-from tests.publishing import publish_golden, publish_sample
 from tests.releases import TABLE, entry, first_committed, read_table, with_entry
+from tests.support.pki import open_authority
+from tests.support.publishing import publish_golden, publish_sample
 
 
 def main() -> None:

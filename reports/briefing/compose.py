@@ -1,0 +1,750 @@
+"""Step 4. Window, evidence and campaigns become a briefing: what the pages say, and whence each number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from hashlib import sha256
+from typing import Any, Literal
+
+from reports.briefing.accounts import AccountTable
+from reports.briefing.figures import Quantity
+from reports.briefing.group import (
+    THRESHOLDS,
+    Activity,
+    Campaign,
+    Campaigns,
+    DetectorVersion,
+    OnRecord,
+    Tally,
+)
+from reports.briefing.mentions import Names
+from reports.briefing.settings import Settings
+from reports.core.errors import InvalidSettings
+from reports.core.log_head import EMPTY, Head
+from reports.core.settings import (
+    CampaignProfile,
+    Element,
+    Group,
+    Law,
+    Published,
+    Registry,
+    Required,
+    folded,
+)
+from reports.core.window import Audience, Window
+from reports.evidence.collect import Evidence
+
+MOST_ROWS = 46
+MOST_TOLD = 5
+LONGEST_YEAR = 366
+EACH_NEEDED = frozenset(("all of", "excludes"))  # the logic of groups in which evidence for each is needed
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a table: a key with its exact counts, and its share of the whole's exchanges."""
+
+    key: Any
+    exchanges: Quantity
+    accounts: Quantity
+    detections: Quantity
+    share: Quantity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of days, both ends included, with its exchanges and, if it is one day, its accounts.
+
+    `missing` are those of its `days` without evidence; a `gap` has evidence on none. In a window of more than a year,
+    days are told `with_year`.
+    """
+
+    first: date
+    last: date
+    days: Quantity
+    exchanges: Quantity
+    accounts: Quantity | None
+    missing: tuple[date, ...]
+    gap: bool
+    with_year: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """A version of a detector, with its detections in each confidence band, lowest first."""
+
+    name: str
+    version: str | None
+    exchanges: Quantity
+    detections: Quantity
+    by_band: tuple[Quantity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An element of the law and the evidence for it in the registry, by campaign.
+
+    `lacking` are the campaigns for which it is a gap that there is none, by the logic of the element's group. An
+    element without a group is a gap where no campaign has evidence for it.
+    """
+
+    element: Element
+    evidence: tuple[tuple[str, str], ...]
+    lacking: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """A group of elements; `lacking` are the campaigns without evidence for any of them, where one is needed."""
+
+    group: Group
+    findings: tuple[Finding, ...]
+    lacking: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What the law wants assessed, and what the registry has on it, by campaign."""
+
+    required: Required
+    evidence: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A campaign on record: its exchanges in all evidence up to the window's end, and what was published of it.
+
+    `exchanges` is None where the evidence has no detection of it; `operator` where the naming rule withholds one.
+    """
+
+    name: str
+    operator: str | None
+    in_window: bool
+    exchanges: Quantity | None
+    published: Published | None
+    published_exchanges: Quantity | None
+    published_accounts: Quantity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A campaign that is known from published figures."""
+
+    name: str
+    published: Published
+    exchanges: Quantity
+    accounts: Quantity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Besides:
+    """What the window before, and all evidence up to the window's end, hold beside the campaigns of the window.
+
+    `unattributed_…` is attributed to no campaign, `others_…` to one of the campaigns that are not in the window.
+    """
+
+    unattributed_before: Quantity
+    unattributed_whole: Quantity
+    others: Quantity
+    others_before: Quantity
+    others_whole: Quantity
+    total_whole: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A campaign as the pages tell of it; `operator` is None where the naming rule withholds it.
+
+    `on_record` are its exchanges in all evidence up to the window's end. `ahead` of it are the other campaigns on
+    record that are as large or larger, or may be; `published` are the others of which figures were published.
+    `known_larger` is whether a figure that was published of it is more than the evidence has.
+    """
+
+    campaign_id: str
+    name: str
+    entry: CampaignProfile
+    operator: str | None
+    exchanges: Quantity
+    accounts: Quantity
+    detections: Quantity
+    output_tokens: Quantity | None
+    active_days: Quantity
+    first_seen: datetime
+    last_seen: datetime
+    share: Quantity
+    whole: Line
+    by_day: tuple[Line, ...]
+    by_capability: tuple[Line, ...]
+    by_detector: tuple[Line, ...]
+    by_network: tuple[Line, ...]
+    by_country: tuple[Line, ...]
+    by_confidence: tuple[Line, ...]
+    peak: Line
+    most_accounts: Line
+    busiest_tenth: Quantity
+    concentration: Quantity
+    preceding: Line
+    growth: Quantity | None
+    rank: Quantity
+    known: Quantity
+    ahead: Quantity
+    published: Quantity
+    on_record: Quantity
+    known_larger: bool
+    largest_on_record: bool
+
+    @property
+    def withheld(self) -> bool:
+        """Whether an operator is on file and not printed."""
+        return self.entry.operator is not None and self.operator is None
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """Everything that the pages of a briefing say.
+
+    `total` is over all campaigns and unattributed detections; `settled` is whether no update can land any more;
+    `comparable` is whether the evidence goes back over the whole preceding window; `register` is what was published
+    before, as far as it was known then; `account_table` has the accounts one by one, where the audience gets them.
+    Each of the `periods` has `period_days`, but perhaps the last; `peak` is the first of those with most exchanges.
+    `record` are all campaigns on record, `found` what all detectors found together, by band.
+    """
+
+    audience: Audience
+    window: Window
+    as_of: datetime
+    number: str
+    edition: int
+    supersedes: str | None
+    register: Head
+    settings: Settings
+    parts: tuple[Part, ...]
+    unattributed: Line | None
+    unattributed_days: Quantity
+    total: Line
+    attributed: Quantity
+    active_days: Quantity
+    days: Quantity
+    preceding: Line
+    besides: Besides
+    periods: tuple[Period, ...]
+    period_days: Quantity
+    sensitivity: tuple[Line, ...]
+    detectors: tuple[Detector, ...]
+    found: Detector
+    record: tuple[Known, ...]
+    earlier: tuple[Earlier, ...]
+    findings: tuple[Finding, ...]
+    groups: tuple[FindingGroup, ...]
+    matters: tuple[Matter, ...]
+    standings: Mapping[str, Quantity]
+    delivered: Quantity
+    gaps: tuple[date, ...]
+    gap_count: Quantity
+    settling_days: Quantity
+    settled: bool
+    comparable: bool
+    campaign_count: Quantity
+    object_count: Quantity
+    evidence: Evidence
+    campaigns: Campaigns
+    account_table: AccountTable | None
+
+    @property
+    def told(self) -> tuple[Part, ...]:
+        """The campaigns that the detailed sections are about: all of them, or the largest for a lawmaker."""
+        return self.parts[:MOST_TOLD] if self.audience == "lawmaker" else self.parts
+
+    @property
+    def untold(self) -> Quantity:
+        """How many campaigns the detailed sections leave out."""
+        return _count(
+            len(self.parts) - len(self.told), "campaigns", {"heading": "total", "campaigns": "others"}
+        )
+
+    @property
+    def record_told(self) -> tuple[Known, ...]:
+        """The campaigns on record that are listed apart: those not in the window, and those with published figures.
+
+        All of them; for a lawmaker, those with published figures and the largest of the others.
+        """
+        apart = [each for each in self.record if each.published or not each.in_window]
+        if self.audience == "regulator":
+            return tuple(apart)
+        others = [each for each in apart if not each.published][:MOST_TOLD]
+        return tuple(each for each in apart if each.published or each in others)
+
+    @property
+    def record_untold(self) -> Quantity:
+        """How many campaigns on record are neither in the window nor listed apart."""
+        absent = [each for each in self.record if not each.in_window]
+        told = sum(not each.in_window for each in self.record_told)
+        return _count(len(absent) - told, "campaigns", {"campaigns": "others on record"}, "history")
+
+    @property
+    def peak(self) -> Period:
+        """The period with most exchanges, the first of them if several."""
+        return max(self.periods, key=lambda period: period.exchanges.value)
+
+    @property
+    def techniques(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The ATLAS techniques on record, each with the names of the campaigns that used it."""
+        used: dict[str, list[str]] = {}
+        for part in self.told:
+            for technique in part.entry.techniques:
+                used.setdefault(technique, []).append(part.name)
+        return tuple((technique, tuple(names)) for technique, names in used.items())
+
+    @property
+    def daily(self) -> bool:
+        """Whether each period is one day."""
+        return len(self.periods) == len(self.window)
+
+    @property
+    def edition_number(self) -> Quantity:
+        """The edition, as a figure."""
+        return Quantity(self.edition, "edition", "request", {"report_number": self.number})
+
+    @property
+    def entry_count(self) -> Quantity:
+        """How many entries the register had, as a figure."""
+        return Quantity(self.register.entries, "entries", "register", {"sha256": self.register.sha256})
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data was made up, which every page says."""
+        return self.settings.dataset.synthetic
+
+    @property
+    def title(self) -> str:
+        """The document's title."""
+        return "Model-distillation campaigns"
+
+
+def compose(  # noqa: PLR0913 -- all that a briefing is made from
+    window: Window,
+    evidence: Evidence,
+    campaigns: Campaigns,
+    audience: Audience,
+    *,
+    settings: Settings,
+    as_of: datetime,
+    edition: int = 1,
+    supersedes: str | None = None,
+    register: Head = EMPTY,
+    account_table: AccountTable | None = None,
+    number: str | None = None,
+) -> Briefing:
+    """Compose a briefing for an audience; the same arguments give the same briefing.
+
+    Raises `InvalidSettings` where the registry names an element or a matter that the law does not have, or an
+    operator in a text although the naming rule withholds it.
+    """
+    _check_withheld(settings.registry)
+    _check_law(settings)
+    everything = Tally(None, campaigns.exchanges, campaigns.accounts, campaigns.detections)
+    total = _line_of_all(everything, {"heading": "total"})
+    attributed = sum(c.activity.exchanges for c in campaigns.campaigns)
+    comparable = evidence.since <= window.preceding.first
+    asked = {"window": str(window)}
+    step = _step(window)
+    outside = campaigns.unattributed
+    published = sum(each.entry.published is not None for each in campaigns.record)
+    return Briefing(
+        audience=audience,
+        window=window,
+        as_of=as_of,
+        number=number or report_number(window, audience),
+        edition=edition,
+        supersedes=supersedes,
+        register=register,
+        settings=settings,
+        parts=tuple(_part(c, total, comparable, published) for c in campaigns.campaigns),
+        unattributed=_unattributed(outside, total),
+        unattributed_days=_count(
+            outside.active_days if outside else 0, "active_days", {"heading": "day", "campaign_id": None}
+        ),
+        total=total,
+        attributed=_count(attributed, "exchanges", {"heading": "total", "campaigns": "attributed"}),
+        active_days=_count(len(campaigns.by_day), "active_days", {"heading": "day"}),
+        days=Quantity(len(window), "days", "request", asked),
+        preceding=_line(campaigns.preceding, {"window": "preceding"}, None, question="history"),
+        besides=_besides(campaigns),
+        periods=_periods(window, step, campaigns.by_day, evidence.gaps),
+        period_days=Quantity(step, "days", "request", {**asked, "days": "of a period"}),
+        sensitivity=_lines(campaigns.by_confidence, {}, "confidence", total.exchanges),
+        detectors=tuple(_detector(d) for d in campaigns.detectors),
+        found=_found(campaigns.detectors),
+        record=tuple(_known(each) for each in campaigns.record),
+        earlier=_earlier(settings.registry, campaigns.record),
+        findings=_findings(settings.law, campaigns.campaigns),
+        groups=_groups(settings.law, campaigns.campaigns),
+        matters=_matters(settings.law, campaigns.campaigns),
+        standings={
+            standing: _count(campaigns.standings.get(standing, 0), "rows", {"standing": standing})
+            for standing in ("tallied", "superseded", "excluded")
+        },
+        delivered=_count(sum(campaigns.standings.values()), "rows", {"standing": "all"}),
+        gaps=evidence.gaps,
+        gap_count=_count(len(evidence.gaps), "days", {"heading": "day", "absent": True}),
+        settling_days=Quantity(evidence.settling_days, "days", "settings", {"setting": "settling_days"}),
+        settled=(as_of.astimezone(UTC).date() - window.last).days > evidence.settling_days,
+        comparable=comparable,
+        campaign_count=_count(len(campaigns.campaigns), "campaigns", {"heading": "total"}),
+        object_count=Quantity(len(evidence.objects), "objects", "evidence", {"subjects": "all"}),
+        evidence=evidence,
+        campaigns=campaigns,
+        account_table=account_table,
+    )
+
+
+def report_number(window: Window, audience: Audience, other: str | None = None) -> str:
+    """The number that all editions of a briefing share: `EX-20260422-20260605-L`.
+
+    One for an `other` addressee than that of the settings is a document of its own, and ends with four digits of the
+    addressee's digest: `EX-20260422-20260605-L-3f2a`.
+    """
+    number = f"EX-{window.first:%Y%m%d}-{window.last:%Y%m%d}-{audience[0].upper()}"
+    return number if other is None else f"{number}-{sha256(other.encode()).hexdigest()[:4]}"
+
+
+def _count(value: int, unit: str, row: Mapping[str, Any], question: str = "tallies") -> Quantity:
+    return Quantity(value, unit, question, {**row, "column": unit})
+
+
+def _line(tally: Tally, row: Mapping[str, Any], whole: Quantity | None, question: str = "tallies") -> Line:
+    exchanges = _count(tally.exchanges, "exchanges", row, question)
+    return Line(
+        tally.key,
+        exchanges,
+        _count(tally.accounts, "accounts", row, question),
+        _count(tally.detections, "detections", row, question),
+        exchanges.per(whole) if whole and whole.value else None,
+    )
+
+
+def _line_of_all(tally: Tally, row: Mapping[str, Any]) -> Line:
+    """The last row of a table, whose share is all."""
+    line = _line(tally, row, None)
+    return replace(line, share=line.exchanges.per(line.exchanges) if line.exchanges.value else None)
+
+
+def _share(part: Quantity, whole: Quantity) -> Quantity:
+    return part.per(whole) if whole.value else Quantity(Fraction(0), "share", part.question, part.row)
+
+
+def _lines(
+    tallies: Iterable[Tally], row: Mapping[str, Any], heading: str, whole: Quantity
+) -> tuple[Line, ...]:
+    return tuple(
+        _line(tally, {**row, "heading": heading, heading: _plain(tally.key)}, whole) for tally in tallies
+    )
+
+
+def _plain(key: Any) -> Any:
+    return str(key) if isinstance(key, date) else key
+
+
+def _part(campaign: Campaign, total: Line, comparable: bool, published: int) -> Part:
+    activity, row = campaign.activity, {"campaign_id": campaign.campaign_id}
+    whole = _line_of_all(
+        Tally(None, activity.exchanges, activity.accounts, activity.detections),
+        {**row, "heading": "total"},
+    )
+
+    def lines(tallies: Iterable[Tally], heading: str) -> tuple[Line, ...]:
+        return _lines(tallies, row, heading, whole.exchanges)
+
+    before = _line(campaign.preceding, {**row, "window": "preceding"}, None, question="history")
+    tokens = activity.output_tokens
+    largest = [tally for tally in activity.by_capability if tally.key is not None][:3]
+    return Part(
+        campaign_id=campaign.campaign_id,
+        name=campaign.entry.name,
+        entry=campaign.entry,
+        operator=campaign.entry.printable_operator,
+        exchanges=whole.exchanges,
+        accounts=whole.accounts,
+        detections=whole.detections,
+        output_tokens=None
+        if tokens is None
+        else _count(tokens, "output_tokens", {**row, "heading": "total"}),
+        active_days=_count(activity.active_days, "active_days", {**row, "heading": "day"}),
+        first_seen=activity.first_seen,
+        last_seen=activity.last_seen,
+        share=_share(whole.exchanges, total.exchanges),
+        whole=whole,
+        by_day=lines(activity.by_day, "day"),
+        by_capability=lines(activity.by_capability, "capability"),
+        by_detector=lines(activity.by_detector, "detector"),
+        by_network=lines(activity.by_network, "network"),
+        by_country=lines(activity.by_country, "country"),
+        by_confidence=lines(activity.by_confidence, "confidence"),
+        peak=lines([activity.peak], "day")[0],
+        most_accounts=lines([activity.most_accounts], "day")[0],
+        busiest_tenth=Quantity(
+            activity.busiest_tenth, "share", "tallies", {**row, "heading": "account", "of": "busiest tenth"}
+        ),
+        concentration=Quantity(
+            Fraction(sum(t.exchanges for t in largest), activity.exchanges or 1),
+            "share",
+            "tallies",
+            {**row, "heading": "capability", "capabilities": [t.key for t in largest]},
+        ),
+        preceding=before,
+        growth=whole.exchanges.per(before.exchanges, "multiple")
+        if comparable and before.exchanges.value
+        else None,
+        rank=Quantity(campaign.rank, "rank", "history", row),
+        known=Quantity(campaign.known, "campaigns", "history", {"campaigns": "all on record"}),
+        ahead=Quantity(campaign.rank - 1, "campaigns", "history", {**row, "campaigns": "as large or larger"}),
+        published=Quantity(
+            published - (campaign.entry.published is not None),
+            "campaigns",
+            "registry",
+            {**row, "campaigns": "others with published figures"},
+        ),
+        on_record=_on_record(campaign.whole),
+        known_larger=campaign.whole.least > campaign.whole.exchanges,
+        largest_on_record=campaign.largest_on_record,
+    )
+
+
+def _on_record(whole: OnRecord) -> Quantity:
+    """The exchanges of a campaign in all evidence up to the window's end."""
+    row = {"campaign_id": whole.campaign_id, "window": "all until its end"}
+    return _count(whole.exchanges, "exchanges", row, "history")
+
+
+def _besides(campaigns: Campaigns) -> Besides:
+    others = [each for each in campaigns.record if not each.in_window]
+    whole, before = {"window": "all until its end"}, {"window": "preceding"}
+
+    def exchanges(value: int, row: Mapping[str, Any]) -> Quantity:
+        return _count(value, "exchanges", row, "history")
+
+    return Besides(
+        unattributed_before=exchanges(
+            campaigns.unattributed_before.exchanges, {**before, "campaign_id": None}
+        ),
+        unattributed_whole=exchanges(campaigns.unattributed_whole, {**whole, "campaign_id": None}),
+        others=_count(len(others), "campaigns", {"campaigns": "not in the window"}, "history"),
+        others_before=exchanges(
+            sum(each.preceding for each in others), {**before, "campaigns": "not in the window"}
+        ),
+        others_whole=exchanges(
+            sum(each.exchanges for each in others), {**whole, "campaigns": "not in the window"}
+        ),
+        total_whole=exchanges(
+            campaigns.unattributed_whole + sum(each.exchanges for each in campaigns.record), whole
+        ),
+    )
+
+
+def _unattributed(activity: Activity | None, total: Line) -> Line | None:
+    if activity is None:
+        return None
+    tally = Tally(None, activity.exchanges, activity.accounts, activity.detections)
+    return _line(tally, {"heading": "total", "campaign_id": None}, total.exchanges)
+
+
+def _step(window: Window) -> int:
+    """How many days a period has: one, or a week or several where days would not fit a table."""
+    return 1 if len(window) <= MOST_ROWS else 7 * -(-len(window) // (7 * MOST_ROWS))
+
+
+def _periods(
+    window: Window, step: int, by_day: Sequence[Tally], gaps: Collection[date]
+) -> tuple[Period, ...]:
+    found, days = {tally.key: tally for tally in by_day}, window.days
+    year, absent = len(window) > LONGEST_YEAR, set(gaps)
+    return tuple(_period(days[at : at + step], found, absent, year) for at in range(0, len(days), step))
+
+
+def _period(
+    days: Sequence[date], by_day: Mapping[date, Tally], gaps: Collection[date], with_year: bool
+) -> Period:
+    tallies = [by_day[day] for day in days if day in by_day]
+    missing = tuple(day for day in days if day in gaps)
+    row = (
+        {"heading": "day", "day": str(days[0])}
+        if len(days) == 1
+        else {"heading": "day", "from": str(days[0]), "to": str(days[-1])}
+    )
+    return Period(
+        first=days[0],
+        last=days[-1],
+        days=Quantity(len(days), "days", "request", {"from": str(days[0]), "to": str(days[-1])}),
+        exchanges=_count(sum(t.exchanges for t in tallies), "exchanges", row),
+        accounts=_count(sum(t.accounts for t in tallies), "accounts", row) if len(days) == 1 else None,
+        missing=missing,
+        gap=len(missing) == len(days),
+        with_year=with_year,
+    )
+
+
+def _detector(version: DetectorVersion) -> Detector:
+    row = {"heading": "confidence", "detector": version.detector, "detector_version": version.version}
+    return Detector(
+        version.detector,
+        version.version,
+        _count(version.exchanges, "exchanges", row),
+        _count(version.detections, "detections", row),
+        tuple(_count(n, "detections", {**row, "band": band}) for band, n in enumerate(version.by_band)),
+    )
+
+
+def _found(versions: Sequence[DetectorVersion]) -> Detector:
+    """What all detectors found together; each detection is of one."""
+    row = {"heading": "confidence"}
+    bands = [sum(version.by_band[band] for version in versions) for band in range(len(THRESHOLDS) + 1)]
+    return Detector(
+        "",
+        None,
+        _count(sum(version.exchanges for version in versions), "exchanges", row),
+        _count(sum(version.detections for version in versions), "detections", row),
+        tuple(_count(n, "detections", {**row, "band": band}) for band, n in enumerate(bands)),
+    )
+
+
+def _known(whole: OnRecord) -> Known:
+    told = _earlier_of(whole.entry) if whole.entry.published else None
+    return Known(
+        whole.entry.name,
+        whole.entry.printable_operator,
+        whole.in_window,
+        _on_record(whole) if whole.in_evidence else None,
+        whole.entry.published,
+        told.exchanges if told else None,
+        told.accounts if told else None,
+    )
+
+
+def _earlier(registry: Registry, record: Iterable[OnRecord]) -> tuple[Earlier, ...]:
+    """The campaigns with published figures, as the registry lists them, by the names that the pages call them by."""
+    named = {each.campaign_id: each.entry for each in record}
+    return tuple(_earlier_of(named[entry.campaign_id]) for entry in registry.campaigns if entry.published)
+
+
+def called(entry: CampaignProfile) -> str:
+    """A campaign by its name, with the operator where one is printed."""
+    return f"{entry.name}: {entry.printable_operator}" if entry.printable_operator else entry.name
+
+
+def _earlier_of(entry: CampaignProfile) -> Earlier:
+    published = entry.published
+    assert published is not None  # noqa: S101 -- the callers ask for these only
+    row = {"campaign_id": entry.campaign_id, "field": "published"}
+    accounts = published.accounts
+    return Earlier(
+        called(entry),
+        published,
+        Quantity(published.exchanges, "exchanges", "registry", row),
+        None if accounts is None else Quantity(accounts, "accounts", "registry", row),
+    )
+
+
+def _findings(law: Law, campaigns: Sequence[Campaign]) -> tuple[Finding, ...]:
+    return tuple(_finding(law, element, campaigns, "law") for element in law.elements)
+
+
+def _finding(
+    law: Law, element: Element, campaigns: Sequence[Campaign], field: Literal["law", "definitions"]
+) -> Finding:
+    logic = next((group.logic for group in law.groups if group.id == element.group), None)
+    lacking = tuple(c.entry.name for c in campaigns if element.id not in getattr(c.entry, field))
+    return Finding(element, _written(campaigns, element.id, field), lacking if logic in EACH_NEEDED else ())
+
+
+def _groups(law: Law, campaigns: Sequence[Campaign]) -> tuple[FindingGroup, ...]:
+    defined = tuple(_finding(law, element, campaigns, "definitions") for element in law.definitions)
+    findings = (*defined, *_findings(law, campaigns))
+    return tuple(_group(group, findings, campaigns) for group in law.groups)
+
+
+def _group(group: Group, findings: Sequence[Finding], campaigns: Sequence[Campaign]) -> FindingGroup:
+    own = tuple(finding for finding in findings if finding.element.group == group.id)
+    ids = {finding.element.id for finding in own}
+    lacking = tuple(
+        c.entry.name for c in campaigns if not ids & (c.entry.law.keys() | c.entry.definitions.keys())
+    )
+    return FindingGroup(group, own, lacking if group.logic == "any of" else ())
+
+
+def _matters(law: Law, campaigns: Sequence[Campaign]) -> tuple[Matter, ...]:
+    return tuple(Matter(each, _written(campaigns, each.id, "assessment")) for each in law.assessment)
+
+
+def _written(
+    campaigns: Iterable[Campaign], id_: str, field: Literal["law", "definitions", "assessment"]
+) -> tuple[tuple[str, str], ...]:
+    """What the registry says of an element or a matter, with the campaign that it says it of."""
+    return tuple(
+        (c.entry.name, written[id_]) for c in campaigns if id_ in (written := getattr(c.entry, field))
+    )
+
+
+def _check_law(settings: Settings) -> None:
+    """Refuse what the registry has on something that the law does not have.
+
+    A law file that lists no definitions asks for none of those that the registry may have.
+    """
+    law = settings.law
+    for entry in settings.registry.campaigns:
+        for field, kind, written, listed in (
+            ("law", "element", entry.law, law.elements),
+            ("definitions", "definition", entry.definitions if law.definitions else {}, law.definitions),
+            ("assessment", "matter", entry.assessment, law.assessment),
+        ):
+            known = {each.id for each in listed}
+            unknown = sorted(written.keys() - known)
+            if unknown:
+                use = f"use one of {', '.join(sorted(known))}" if known else "remove it"
+                raise InvalidSettings(
+                    f"campaigns.yaml: campaign {entry.campaign_id}: {field}: {law.citation} has no {kind} "
+                    f"{unknown[0]!r}: {use}"
+                )
+
+
+def _check_withheld(registry: Registry) -> None:
+    """Refuse a text that names a withheld operator, unless it is about one of that name who is printed."""
+    withheld = [
+        (e, folded(e.operator)) for e in registry.campaigns if e.operator and not e.printable_operator
+    ]
+    names = Names(name for _, name in withheld)
+    operators = (folded(e.printable_operator) for e in registry.campaigns if e.printable_operator)
+    printed = {name for operator in operators for name in names.mentioned(operator)}
+    anywhere: dict[str, str] = {}
+    own: dict[tuple[str, str | None], str] = {}
+    for campaign_id, place, text in _texts(registry):
+        for name in names.mentioned(text):
+            anywhere.setdefault(name, place)
+            own.setdefault((name, campaign_id), place)
+    for entry, name in withheld:
+        found = own.get((name, entry.campaign_id)) if name in printed else anywhere.get(name)
+        if found:
+            raise InvalidSettings(
+                f"campaigns.yaml: {found} names the operator of {entry.campaign_id}, who is withheld: "
+                "record two approvers and at least moderate confidence, or reword it"
+            )
+
+
+def _texts(registry: Registry) -> Iterator[tuple[str | None, str, str]]:
+    """The texts of a registry but the operators: of which campaign, in which place, in which words."""
+    for entry in registry.campaigns:
+        for field, content in entry.model_dump(exclude={"operator"}).items():
+            yield entry.campaign_id, f"campaign {entry.campaign_id}: {field}", _folded(content)
+    for field, content in registry.model_dump(exclude={"campaigns"}).items():
+        yield None, field, _folded(content)
+
+
+def _folded(content: Any) -> str:
+    """All that a setting says, `folded`."""
+    if isinstance(content, Mapping):
+        content = [*content, *content.values()]
+    if isinstance(content, list | tuple):
+        return "\n".join(map(_folded, content))
+    return folded(str(content))

@@ -1,0 +1,166 @@
+"""Step 2. A window's evidence: the objects, pinned, and what the questions answered about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date
+
+from reports.core.errors import Changed, InvalidEvidence, Unavailable
+from reports.core.window import Window
+from reports.evidence import questions
+from reports.evidence.questions import Answer, Inquiry, Locating, QueryEngine, Question
+from reports.evidence.source import EvidenceObject, EvidenceSource, ListedObject
+
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What an object holds of a window: its rows there, by what became of them, and their exchanges."""
+
+    rows: Mapping[str, int]
+    exchanges: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a briefing is made from.
+
+    `objects` are all that was read: the window's, what landed for it later, and the days before it that it is
+    compared with; `since` is the first day of them all. `gaps` are the days of the window on which no row of
+    evidence has its activity. `contributions` are by the names of the objects that the tallies are of. `uncounted` are
+    the names of objects that came while these were read, and that a later briefing counts.
+    """
+
+    window: Window
+    settling_days: int
+    since: date
+    objects: tuple[EvidenceObject, ...]
+    tallies: Answer
+    history: Answer | None
+    gaps: tuple[date, ...]
+    contributions: Mapping[str, Contribution]
+    uncounted: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The answers, in the order they were asked for."""
+        return (self.tallies,) if self.history is None else (self.tallies, self.history)
+
+
+def collect(
+    inquiry: Inquiry,
+    engine: QueryEngine,
+    source: EvidenceSource,
+    progress: Callable[[str, int, int], None],
+) -> Evidence:
+    """Ask for the tallies of a window; meanwhile, ask for what came before, and pin the objects that answer.
+
+    The evidence is what is listed at the start. Where one of these objects is written to meanwhile, even with the bytes
+    that it had, or an engine that reads whole partitions has met one that came later, all is read again.
+
+    Raises `InvalidEvidence` where the evidence cannot be counted or the window holds none, and `Unavailable`
+    where the objects kept changing.
+    """
+    refused: InvalidEvidence | None = None
+    for _ in range(TRIES):
+        listed = source.list()
+        try:
+            evidence = _collected(inquiry, engine, source, listed, progress)
+        except _Unlisted as error:
+            if source.list() == listed:
+                raise InvalidEvidence(str(error)) from None
+            refused = None
+            continue
+        except Changed:
+            refused = None
+            continue
+        except InvalidEvidence as error:
+            now = source.list()
+            if now == listed:
+                raise
+            refused = error if _stayed(inquiry, listed, now) else None
+            continue
+        now, sizes = source.list(), {o.name: o.size for o in listed}
+        if _stayed(inquiry, listed, now) and all(o.size == sizes[o.name] for o in evidence.objects):
+            later = (o.name for o in now if o.name not in sizes and inquiry.reads(o))
+            return replace(evidence, uncounted=tuple(later))
+        refused = None
+    raise refused or Unavailable(
+        f"the evidence changed while it was read, {TRIES} times over: wait until its delivery has ended"
+    )
+
+
+class _Unlisted(InvalidEvidence):
+    """An engine has counted an object that was not listed."""
+
+
+def _stayed(inquiry: Inquiry, listed: Iterable[ListedObject], now: Iterable[ListedObject]) -> bool:
+    """Whether all that is read of what was listed is as it was."""
+    return set(filter(inquiry.reads, listed)) <= set(now)
+
+
+def _collected(
+    inquiry: Inquiry,
+    engine: QueryEngine,
+    source: EvidenceSource,
+    listed: Sequence[ListedObject],
+    progress: Callable[[str, int, int], None],
+) -> Evidence:
+    window, since = inquiry.window, min(o.day for o in listed)
+    newest = max((o.day for o in listed if o.layout == "ocsf"), default=window.last)
+    question = replace(inquiry.tallies(newest), listed=frozenset(o.name for o in listed))
+    before = questions.history(question, since) if since < window.first else None
+    with ThreadPoolExecutor(3) as beside:
+        pinned = beside.submit(source.pin, filter(inquiry.reads, listed))
+        apart = beside.submit(_check_layouts, questions.overlap(question, since), engine, listed)
+        asked = beside.submit(engine.ask, before, lambda *_: None) if before else None
+        tallies = engine.ask(question, lambda done, total: progress(question.name, done, total))
+        gaps = _gaps(window, tallies, listed)
+        contributions = _contributions(tallies, [o.name for o in listed if question.reads(o)])
+        history = None
+        if asked:
+            progress("history", 0, 0)
+            history = asked.result()
+        apart.result()
+        objects = pinned.result()
+    return Evidence(window, inquiry.settling_days, since, objects, tallies, history, gaps, contributions)
+
+
+def _check_layouts(question: Question, engine: QueryEngine, listed: Sequence[ListedObject]) -> None:
+    """Raise `InvalidEvidence` where one id is in both layouts."""
+    if len({o.layout for o in listed if question.reads(o)}) == 1:
+        return
+    for row in engine.ask(question, lambda *_: None).rows:
+        names = (row["flat_object"], row["ocsf_object"])
+        if not isinstance(engine, Locating):
+            raise questions.of_both(row)
+        raise questions.of_both(row, *(f": {engine.holding(name, row['detection_id'])}" for name in names))
+
+
+def _gaps(window: Window, tallies: Answer, listed: Sequence[ListedObject]) -> tuple[date, ...]:
+    present = {row["event_day"] for row in tallies.rows if row["heading"] == "day" and row["all_campaigns"]}
+    if not present:
+        days = [o.day for o in listed]
+        raise InvalidEvidence(
+            f"window {window} is empty of evidence: there are objects for {min(days)} to {max(days)}; "
+            "ask for a window in them, or deliver the missing partitions"
+        )
+    return tuple(day for day in window.days if day not in present)
+
+
+def _contributions(tallies: Answer, names: Iterable[str]) -> dict[str, Contribution]:
+    found = {name: Contribution({}, {}) for name in names}
+    for row in tallies.rows:
+        if row["heading"] != "object":
+            continue
+        if row["object"] not in found:
+            raise _Unlisted(
+                f"{row['object']}: was counted, but is not among the objects that are listed: take it away, "
+                "or let the tables show the listed place alone"
+            )
+        found[row["object"]].rows[row["standing"]] = row["detections"]  # type: ignore[index]
+        found[row["object"]].exchanges[row["standing"]] = row["exchanges"]  # type: ignore[index]
+    return found

@@ -1,0 +1,301 @@
+"""Adapter: Amazon Athena, over the tables `flat` and `ocsf` of a database.
+
+It runs the SQL files as they stand, whole, and pays for each question once:
+
+1. A question's token is made of its statement, its parameters, the evidence that it reads and a try number, under a
+   name that its request gives. Athena answers a token that it knows with the execution of then, so whoever asks
+   again, in this process or after it was killed, meets the same execution.
+2. An execution that failed for a passing reason, was cancelled, or whose result was deleted, leaves it to whoever asks
+   next to make the next try, under another token. There are `TRIES` of them. Nothing has to be written down: a token
+   whose execution is found ended leads to the next one.
+3. What still runs when time is up keeps running (`Unfinished`), until whoever gives up calls `cancel`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+
+from reports.core import aws_errors
+from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings, Unavailable, Unfinished
+from reports.core.progress import Done
+from reports.evidence import questions
+from reports.evidence.questions import Answer, Question, Row
+from reports.evidence.source import EvidenceSource, ListedObject
+
+TRIES = 3
+PAGE = 1000  # the most that GetQueryResults gives at once
+FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0  # seconds
+FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
+SYSTEM, USER = 1, 2  # AthenaError's categories
+
+# Names of Trino's and Hive's errors that the database or its permissions are to blame for; and the evidence
+_SETTINGS = re.compile(
+    r"\b(TABLE_NOT_FOUND|SCHEMA_NOT_FOUND|CATALOG_NOT_FOUND|COLUMN_NOT_FOUND|TYPE_MISMATCH|SYNTAX_ERROR|"
+    r"PERMISSION_DENIED|HIVE_METASTORE_ERROR|HIVE_INVALID_METADATA|HIVE_UNSUPPORTED_FORMAT|"
+    r"Insufficient permissions|Access ?denied)\b",
+    re.IGNORECASE,
+)
+_EVIDENCE = re.compile(
+    r"\b(HIVE_BAD_DATA|HIVE_CURSOR_ERROR|HIVE_CANNOT_OPEN_SPLIT|HIVE_PARTITION_SCHEMA_MISMATCH|"
+    r"HIVE_INVALID_PARTITION_VALUE|INVALID_CAST_ARGUMENT|INVALID_FUNCTION_ARGUMENT|NUMERIC_VALUE_OUT_OF_RANGE)\b"
+)
+_LIMIT = re.compile(r"bytes scanned limit", re.IGNORECASE)
+REFUSED = {
+    "unsound": ("breaks a rule of the layout", "break a rule of the layout"),
+    "tied": ("differs from a revision of the same instant", "differ from revisions of the same instant"),
+}
+_READ_LESS = {
+    "overlap": "deliver in one layout",
+    "tallies": "ask for a shorter window",
+    "history": "take the oldest partitions out of the evidence",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Execution:
+    """What Athena says of an execution."""
+
+    id: str
+    state: str
+    reason: str
+    error: Mapping[str, Any]
+    engine_version: str
+    bytes_scanned: int | None
+
+    @classmethod
+    def read(cls, found: Mapping[str, Any]) -> _Execution:
+        status, version = found["Status"], found.get("EngineVersion", {})
+        name = version.get("EffectiveEngineVersion") or version.get("SelectedEngineVersion") or "unknown"
+        return cls(
+            found["QueryExecutionId"],
+            status["State"],
+            status.get("StateChangeReason", ""),
+            status.get("AthenaError", {}),
+            name.removeprefix("Athena engine version "),
+            found.get("Statistics", {}).get("DataScannedInBytes"),
+        )
+
+    def failure(self, question: Question) -> ExhibitError:
+        """The error of an execution that ended without rows; `Unavailable` where another try may end well."""
+        reason = aws_errors.without_account(self.reason or self.error.get("ErrorMessage", "")).rstrip(". ")
+        ended = f"question {question.name}: query {self.id} {self.state.lower()}"
+        said = f"{ended} ({reason or 'no reason given'})"
+        named = _EVIDENCE.search(reason)  # what else the reason says may be a row's
+        ended = f"{ended} ({named[0]})" if named else ended
+        if self.state == "CANCELLED":
+            if _LIMIT.search(reason):
+                return InvalidSettings(f"{said}: raise the workgroup's limit, or {_READ_LESS[question.name]}")
+            return Unavailable(f"{said}: run again", f"{ended}: run again")
+        category = self.error.get("ErrorCategory")
+        if self.error.get("Retryable") or category == SYSTEM:
+            return Unavailable(f"{said}: run again", f"{ended}: run again")
+        if _SETTINGS.search(reason):
+            return InvalidSettings(f"{said}: check the tables of the database, and who may read them")
+        if category == USER or _EVIDENCE.search(reason):
+            return InvalidEvidence(f"{said}: {_by_row(question)}", f"{ended}: {_by_row(question)}")
+        return Unavailable(f"{said}: run again", f"{ended}: run again")
+
+
+@dataclass(frozen=True, slots=True)
+class AthenaEngine:
+    """Answers questions about the objects of a source that a database's tables show.
+
+    The workgroup enforces its configuration: where results go, and how much a query may scan. `token` is what all
+    repetitions of one request share, and nothing else does. `deadline` gives the seconds that are left for waiting.
+
+    Permissions: `athena:StartQueryExecution`, `athena:GetQueryExecution`, `athena:GetQueryResults` and
+    `athena:StopQueryExecution` on the workgroup; `glue:GetDatabase`, `glue:GetTable` and `glue:GetPartitions` on the
+    catalog, the database and its tables; `s3:GetBucketLocation`, `s3:ListBucket` and `s3:GetObject` on the evidence;
+    these and `s3:PutObject` on the workgroup's place for results; `kms:Decrypt` and `kms:GenerateDataKey` where keys
+    encrypt these.
+    """
+
+    client: Any
+    workgroup: str
+    database: str
+    source: EvidenceSource
+    _: KW_ONLY
+    token: str
+    deadline: Callable[[], float]
+    pause: Callable[[float], None] = time.sleep
+    running: dict[str, None] = field(default_factory=dict, init=False)
+
+    def ask(self, question: Question, progress: Done) -> Answer:
+        """Answer a question exactly, or go on with the execution that an earlier run began.
+
+        Raises `InvalidEvidence` for rows that break a rule of their layout and for what Athena cannot read,
+        `InvalidSettings` where the tables, permissions or limits do not serve, `Unavailable` where Athena does not
+        answer or failed `TRIES` times, and `Unfinished` where the query still runs when time is up.
+        """
+        listed = self.source.list()
+        located = [o for o in listed if question.reads(o)]
+        sql = questions.statement(question.name, *sorted({o.layout for o in located or listed}))
+        progress(0, 1)
+        execution, rows = self._answered(question, sql, located)
+        for standing in REFUSED:
+            if refused := [row for row in rows if row.get("standing") == standing]:
+                raise _refused(question, execution, refused)
+        questions.within_64_bits(rows)
+        progress(1, 1)
+        version, scanned = execution.engine_version, execution.bytes_scanned
+        return Answer(
+            question.name,
+            sql,
+            question.parameters,
+            "athena",
+            version,
+            execution.id,
+            rows,
+            bytes_scanned=scanned,
+        )
+
+    def cancel(self) -> None:
+        """Stop the queries that `ask` left running. Raises `Unavailable` where Athena does not answer."""
+        with self._translated():
+            for execution in list(self.running):
+                self.client.stop_query_execution(QueryExecutionId=execution)
+                del self.running[execution]
+
+    def _translated(self) -> Any:
+        return aws_errors.translated(f"Athena workgroup {self.workgroup}")
+
+    def _answered(
+        self, question: Question, sql: str, located: Sequence[ListedObject]
+    ) -> tuple[_Execution, tuple[Row, ...]]:
+        parameters = [f"'{value}'" for value in question.parameters]  # Athena takes SQL literals
+        failure: ExhibitError
+        for number in range(TRIES):
+            token = self._token_of(sql, parameters, located, number)
+            execution, waited = self._finished(question, self._start(sql, parameters, token))
+            if execution.state == "SUCCEEDED":
+                if (rows := self._rows(execution)) is not None:
+                    return execution, rows
+                failure = Unavailable(f"question {question.name}: the result of query {execution.id} is gone")
+            else:
+                failure = execution.failure(question)
+                if waited or not isinstance(failure, Unavailable):
+                    raise failure
+        none = f"(of {TRIES} tries, none ended well)"
+        raise Unavailable(f"{failure} {none}", f"{failure.public} {none}")
+
+    def _token_of(
+        self, sql: str, parameters: Sequence[str], located: Sequence[ListedObject], number: int
+    ) -> str:
+        evidence = [
+            (o.name, o.size, o.state.split(" ")[:2]) for o in located
+        ]  # the version is told for a while only
+        place = [self.workgroup, self.database]
+        made_of = json.dumps([self.token, place, sql, parameters, evidence, number])
+        return hashlib.sha256(made_of.encode()).hexdigest()
+
+    def _start(self, sql: str, parameters: Sequence[str], token: str) -> str:
+        with self._translated():
+            started = self.client.start_query_execution(
+                QueryString=sql,
+                ExecutionParameters=parameters,
+                ClientRequestToken=token,
+                QueryExecutionContext={"Database": self.database},
+                WorkGroup=self.workgroup,
+            )
+        return str(started["QueryExecutionId"])
+
+    def _finished(self, question: Question, execution: str) -> tuple[_Execution, bool]:
+        """An execution that has ended, and whether that had to be waited for."""
+        self.running[execution] = None
+        wait = FIRST_WAIT
+        while True:
+            with self._translated():
+                answer = self.client.get_query_execution(QueryExecutionId=execution)
+            found = _Execution.read(answer["QueryExecution"])
+            if found.state in FINAL:
+                del self.running[execution]
+                return found, wait > FIRST_WAIT
+            if self.deadline() <= wait:
+                raise Unfinished(
+                    f"question {question.name}: query {execution} still runs: run again to go on with it"
+                )
+            self.pause(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    def _rows(self, execution: _Execution) -> tuple[Row, ...] | None:
+        """The rows of an execution, in order; None where its result was deleted."""
+        try:
+            with self._translated():
+                return questions.ordered(row for page in self._pages(execution.id) for row in page)
+        except _Gone:
+            return None
+
+    def _pages(self, execution: str) -> Iterator[list[Row]]:
+        more: dict[str, str] = {}
+        first = True
+        while first or more:
+            try:
+                page = self.client.get_query_results(QueryExecutionId=execution, MaxResults=PAGE, **more)
+            except ClientError as error:
+                if "could not find results" in str(error).lower():
+                    raise _Gone from None
+                raise
+            columns = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+            rows = [[cell.get("VarCharValue") for cell in row["Data"]] for row in page["ResultSet"]["Rows"]]
+            if first and rows and rows[0] == [column["Name"] for column in columns]:
+                del rows[0]
+            yield [_typed(columns, row) for row in rows]
+            first, more = False, {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
+
+
+class _Gone(Exception):
+    """The result of an execution was deleted."""
+
+
+def _by_row(question: Question) -> str:
+    return f"`exhibit publish --evidence` on a copy of {question.about} names the object and the row"
+
+
+def _refused(question: Question, execution: _Execution, rows: Sequence[Row]) -> InvalidEvidence:
+    count = max(row["detections"] for row in rows)  # the total is among them
+    days = sorted({str(row["event_day"]) for row in rows if row.get("event_day")})
+    when = f"of {', '.join(days)}" if days else f"read for {question.about}"
+    one, several = REFUSED[rows[0]["standing"]]
+    told = f"1 row {when} {one}" if count == 1 else f"{count} rows {when} {several}"
+    return InvalidEvidence(f"{told} (query {execution.id}): {_by_row(question)}")
+
+
+def _boolean(text: str) -> bool:
+    return text == "true"
+
+
+_VALUES: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("varchar", "char", "string"), str),
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), int),
+    **dict.fromkeys(("double", "real", "float"), float),
+    "boolean": _boolean,
+    "date": date.fromisoformat,
+    "timestamp": datetime.fromisoformat,
+}
+
+
+def _typed(columns: Sequence[Mapping[str, Any]], row: Sequence[str | None]) -> Row:
+    return {
+        column["Name"]: None if text is None else _value(column, text)
+        for column, text in zip(columns, row, strict=True)
+    }
+
+
+def _value(column: Mapping[str, Any], text: str) -> Any:
+    if column["Type"] == "decimal":
+        return Decimal(text) if column.get("Scale") else int(text)
+    if column["Type"] not in _VALUES:
+        raise InvalidSettings(
+            f"Athena gives column {column['Name']} as {column['Type']}: check the types of the tables' columns"
+        )
+    return _VALUES[column["Type"]](text)

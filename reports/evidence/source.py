@@ -1,0 +1,515 @@
+"""Where evidence lies: the two layouts, their objects, and a folder of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from operator import attrgetter
+from pathlib import Path, PurePath, PurePosixPath
+from types import MappingProxyType
+from typing import Literal, Protocol, TypeVar
+
+from reports.core.errors import InvalidEvidence, InvalidRequest, kind_of
+from reports.evidence.columns import OPTIONAL, nearly
+
+T = TypeVar("T")
+Layout = Literal["flat", "ocsf"]
+LAYOUTS: Mapping[str, Layout] = MappingProxyType({"detections": "flat", "ext": "ocsf"})
+"""Each layout by the folder that holds it."""
+LARGE = 2**20  # bytes
+FORMATS = {".parquet": "parquet", ".jsonl": "json", ".jsonl.gz": "json", ".csv": "csv"}
+MARKER = "_$folder$"  # ends the key of an object that Hadoop writes for a folder
+
+_PATTERNS: Mapping[Layout, re.Pattern[str]] = MappingProxyType(
+    {
+        "flat": re.compile(r"detections/event_day=(?P<day>[^/]+)/(?P<below>(?:.*/)?)[^/]+"),
+        "ocsf": re.compile(
+            r"ext/(?P<source>(?:[^/]+/)+?)(?ai:region)=(?P<region>[^/]+)/(?ai:accountId)=(?P<account>[^/]+)/"
+            r"(?ai:eventDay)=(?P<day>[^/]+)/(?P<below>(?:.*/)?)[^/]+"
+        ),
+    }
+)
+_PARTITIONS: Mapping[Layout, str] = MappingProxyType(
+    {
+        "flat": "detections/event_day=YYYY-MM-DD/",
+        "ocsf": "ext/<source>/region=…/accountId=…/eventDay=YYYYMMDD/",
+    }
+)
+_DAYS: Mapping[Layout, str] = MappingProxyType({"flat": "%Y-%m-%d", "ocsf": "%Y%m%d"})
+_WRITTEN = MappingProxyType({"%Y-%m-%d": "YYYY-MM-DD", "%Y%m%d": "YYYYMMDD"})
+_KEYS: Mapping[Layout, Collection[str]] = MappingProxyType(
+    {"flat": {"eventday"}, "ocsf": {"region", "accountid", "eventday"}}
+)
+NEITHER = f"neither layout is present: expected {' or '.join(f'{way}*' for way in _PARTITIONS.values())}"
+UNHOLDABLE = "no folder can hold it: rename it, without //, /./ and /../"
+_NULL = "__HIVE_DEFAULT_PARTITION__"  # the value of a partition of rows that have none
+_WITHIN = re.compile(r"(?:\A|/)ext/[^/]")  # whose ids are they then?
+_HIDDEN = re.compile(r"/([._][^/]*)")
+_NO_STEP = re.compile(r"/\.{0,2}(?=/|\Z)")  # what a file system does not take for a name
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Where tables keep which of their files count: Delta Lake's protocol, "Delta Log Entries"; Hudi's technical
+# specification, "Storage Layout"; Iceberg's specification of tables, "File System Tables"
+_LOGS = (
+    (re.compile(r"/_delta_log(?=/|\Z)"), "Delta Lake"),
+    (re.compile(r"/\.hoodie(_partition_metadata[^/]*)?(?=/|\Z)"), "Hudi"),
+    (re.compile(r"/metadata/[^/._][^/]*\.metadata\.json(\.gz)?\Z"), "Iceberg"),
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ListedObject:
+    """An evidence object before it is pinned: where it lies and what its name says of it.
+
+    `state` tells whether it was written to, be it with the same bytes: in S3 the entity tag, the second of the write
+    and, where that is not long ago, the version; in a folder the inode and the instant of its last change.
+    """
+
+    name: str
+    layout: Layout
+    day: date
+    format: str
+    size: int
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EvidenceObject:
+    """An evidence object, pinned: `size` in bytes, `sha256` in hexadecimal, `version` where a store keeps versions."""
+
+    name: str
+    sha256: str
+    size: int
+    version: str | None = None
+
+
+class EvidenceSource(Protocol):
+    """Port: what holds the evidence objects."""
+
+    def tops(self) -> tuple[str, ...]:
+        """The names directly below the root, in order; those of folders end in `/`, those of links do not."""
+
+    def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
+        """Every evidence object, in the order of the names; or those that are there of some that a briefing records."""
+
+    def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
+        """Digest objects as they are now, in the order given."""
+
+    def text(self, name: str) -> str | None:
+        """A settings file that lies beside the objects, or None where there is none.
+
+        Raises `InvalidEvidence` for what has its name and is no file of UTF-8 text.
+        """
+
+
+def locate(name: str, size: int) -> ListedObject | None:
+    """What an object's name says of it; None for one that is no part of the evidence.
+
+    That is what lies beside the two layouts, has a name that starts with `.` or `_` on its way, or marks a folder.
+    Everything else below `detections/` and `ext/` is an evidence object. Raises `InvalidEvidence` for one that is in no
+    partition, in one that is not a day, in a format that is not read, or has a name that no file can have; and for the
+    log of a table.
+    """
+    top, slash, _ = name.partition("/")
+    layout = LAYOUTS.get(top) if slash else None
+    if layout is None or is_passed_over(name, size):
+        return None
+    _check_spelling(name)
+    match = _PATTERNS[layout].fullmatch(name)
+    found = match.groupdict() if match else {}
+    if match is None or _NULL in (found.get("region"), found.get("account")):
+        raise InvalidEvidence(
+            f"{_shown(name)}: is in no partition: move it to {_PARTITIONS[layout]} or out of {top}/"
+        )
+    _check_keys(name, layout, found.get("source", ""), found["below"])
+    return _read(name, size, layout, found["day"])
+
+
+def recorded(name: str, size: int) -> ListedObject | None:
+    """What the name of an object says that a briefing records; None for one that was never an evidence object's.
+
+    The release that made the briefing may have known fewer reasons to pass over or to refuse it.
+    """
+    layout = LAYOUTS.get(name.partition("/")[0])
+    match = _PATTERNS[layout].fullmatch(name) if layout else None
+    if layout is None or match is None or _NO_STEP.search(name):
+        return None
+    return _read(name, size, layout, match["day"])
+
+
+def _read(name: str, size: int, layout: Layout, day: str) -> ListedObject:
+    return ListedObject(name, layout, _day(name, day, _DAYS[layout]), _format(name), size)
+
+
+def is_passed_over(name: str, size: int) -> bool:
+    """Whether what lies below a layout's folder is hidden, or marks a folder.
+
+    Raises `InvalidEvidence` for the log of a table.
+    """
+    if log := _log(name):
+        raise InvalidEvidence(log)
+    if name.endswith(MARKER) or (size == 0 and name.endswith("/")):
+        return True
+    hidden = _HIDDEN.search(name)
+    return hidden is not None and hidden[1] not in (".", "..")
+
+
+def _log(name: str) -> str | None:
+    """What is wrong with a name that leads to the log of a table, unless what is hidden holds it."""
+    if not ("/_" in name or "/." in name or "/metadata/" in name):  # as with most
+        return None
+    for pattern, owner in _LOGS:
+        found = pattern.search(name)
+        if found and not _HIDDEN.search(name, 0, found.start()):
+            log = name[: found.end()].removeprefix("/")
+            return f"{log}: the files of this {owner} table are not its rows: deliver those as files of their own"
+    return None
+
+
+def _check_spelling(name: str) -> None:
+    if _CONTROL.search(name):
+        raise InvalidEvidence(f"{name!r}: has a control character in its name: rename it")
+    if not _is_utf8(name):
+        raise InvalidEvidence(f"{name!a}: its name is not UTF-8: rename it")
+    if "//" in name or _HIDDEN.search(name):
+        raise InvalidEvidence(f"{name}: {UNHOLDABLE}")
+    if name.endswith("/"):
+        raise InvalidEvidence(
+            f"{name}: has the name of a folder but is not empty: rename it, or take it away"
+        )
+
+
+def _check_keys(name: str, layout: Layout, source: str, below: str) -> None:
+    """Refuse what other folders on the way would say: another place or partition, or a column that is not read there.
+
+    A column that rows must have cannot be left out, and OCSF's own names may well be those of folders.
+    """
+    if _WITHIN.search(source):
+        raise InvalidEvidence(
+            f"{_shown(name)}: folder ext/ would be taken for the outer one: name it otherwise"
+        )
+    for folder in f"{source}{below}".split("/"):
+        key, equals, _ = folder.partition("=")
+        if not equals:
+            continue
+        if _folded(key) in _KEYS[layout]:
+            raise InvalidEvidence(
+                f"{_shown(name)}: is in two partitions, of which one is {folder}: move it to {_PARTITIONS[layout]}"
+            )
+        if column := nearly(key, OPTIONAL) or (key if key in OPTIONAL else None):
+            raise InvalidEvidence(
+                f"{_shown(name)}: folder {folder} would be left out: write {column} into the rows, and name the folder "
+                "otherwise"
+            )
+
+
+def check_tops(tops: Iterable[str]) -> None:
+    """Raise `InvalidEvidence` for a name directly below the root, as `tops` gives it, that is nearly a layout's.
+
+    That is one that equals it after case folding and dropping of space, `-`, `_` and a final `s`. So is a partition
+    refused there, and the log of a table.
+    """
+    for top in tops:
+        if problem := _log(f"/{top}") or _misplaced(top):
+            raise InvalidEvidence(problem)
+
+
+def _misplaced(top: str) -> str | None:
+    name = top.removesuffix("/")
+    key, equals, _ = name.partition("=")
+    nearest = {_folded(layout): layout for layout in LAYOUTS}.get(_folded(name.partition("\\")[0]))
+    problem = None
+    if name in ("", ".", ".."):
+        problem = UNHOLDABLE
+    elif name.startswith((".", "_")) or top in {f"{layout}/" for layout in LAYOUTS}:
+        pass
+    elif name in LAYOUTS:
+        problem = "is not a folder: put the objects into a folder of that name, or rename it"
+    elif nearest:
+        problem = f"would not be read, but has nearly the name of {nearest}/: rename it to that, or otherwise"
+    elif equals and _folded(key) == "eventday":
+        problem = "is a partition beside the layouts: move it to detections/ or ext/, or away"
+    return problem and f"{_shown(top)}: {problem}"
+
+
+def _folded(name: str) -> str:
+    """A name without what tells it from one that is nearly the same."""
+    text = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(c for c in text if c.isprintable() and c not in " -_").removesuffix("s")
+
+
+def _shown(name: str) -> str:
+    """A name as it is told: escaped where a blank or something that does not print could not be told from another."""
+    return name if name.isprintable() else repr(name)
+
+
+def gathered(
+    found: Iterable[tuple[str, T]], judge: Callable[[str, T], ListedObject | None]
+) -> tuple[ListedObject, ...]:
+    """What `judge` locates of what was found, by its names, in their order.
+
+    Of several refusals one is raised, the same in whatever order they come: that of a table's log, else of the first
+    name.
+    """
+    located: list[ListedObject] = []
+    first: tuple[tuple[bool, str], InvalidEvidence] | None = None
+    for name, each in found:
+        try:
+            if one := judge(name, each):
+                located.append(one)
+        except InvalidEvidence as error:
+            order = (_log(name) is None, name)
+            if first is None or order < first[0]:
+                first = order, error
+    if first:
+        raise first[1]
+    return tuple(sorted(located, key=attrgetter("name")))
+
+
+def _day(name: str, text: str, form: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.strftime(form) != text:
+        raise InvalidEvidence(
+            f"{_shown(name)}: partition {text!r} is not a day: write it as {_WRITTEN[form]}"
+        )
+    return day
+
+
+def _format(name: str) -> str:
+    for suffix, format_ in FORMATS.items():
+        if name.endswith(suffix):
+            return format_
+    raise InvalidEvidence(
+        f"{name}: {PurePosixPath(name).suffix or 'no suffix'} is not a format that is read: "
+        f"convert it to one of {', '.join(FORMATS)}, or move it away"
+    )
+
+
+def _below(folder: str, way: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """What lies below a folder, by its names from the root on, without what is hidden.
+
+    A folder is walked into, unless it holds the log of a table or is empty in an object's place.
+    """
+    ways = [(folder, way)]
+    while ways:
+        folder, way = ways.pop()
+        for entry in _entries(folder):
+            name = way + entry.name
+            if entry.name.startswith((".", "_")):
+                if _log(name):
+                    yield name, entry
+            elif _is_way(entry):
+                ways.append((entry.path, f"{name}/"))
+            else:
+                yield name, entry
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):  # it is not there, or no longer
+        return []
+
+
+def _is_way(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder that objects may lie in; an empty one in an object's place is not."""
+    return entry.is_dir(follow_symlinks=False) and not (
+        entry.name.endswith(tuple(FORMATS)) and not os.listdir(entry.path)
+    )
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise kind_of(error, InvalidEvidence)(
+            f"{error.filename}: cannot be read: {error.strerror}: allow it, or deliver it again"
+        ) from None
+
+
+def is_name(name: str) -> bool:
+    """Whether an object below a root can have that name: it leads nowhere else, whatever record holds it."""
+    return _is_utf8(name) and "\0" not in name and not {"", ".", ".."} & set(name.split("/"))
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def is_utf8_path(path: Path) -> bool:
+    """Whether the bytes of a path are UTF-8, and this locale reads them as that: DuckDB takes no others."""
+    text = os.path.abspath(path)
+    return os.fsencode(text) == text.encode("utf-8", "replace")
+
+
+class FolderEvidence:
+    """Evidence in a folder, or `only` some objects that a briefing records; it is read, never written to."""
+
+    def __init__(self, root: Path, only: Collection[str] | None = None) -> None:
+        if not root.is_dir():
+            raise InvalidRequest(f"{root}: no such folder: name the folder that holds detections/ or ext/")
+        if not is_utf8_path(root):
+            raise InvalidRequest(f"{root}: its path is not UTF-8: rename it, or set LC_ALL=C.UTF-8 if it is")
+        self.root = root
+        self.only = only
+
+    def tops(self) -> tuple[str, ...]:
+        """The names directly below the folder, in order; those of folders end in `/`, those of links do not."""
+        with _reading(), os.scandir(self.root) as entries:
+            return tuple(sorted(e.name + "/" * e.is_dir(follow_symlinks=False) for e in entries))
+
+    def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
+        """Every evidence object, in the order of the names; or those that are there of some that a briefing records.
+
+        Raises `InvalidEvidence` where neither layout is present, and for what is in its place but cannot be read,
+        leads out of the folder or would be left out unnoticed. Of some, what else is there does not matter.
+        """
+        only = self.only if only is None else only
+        with _reading():
+            if only is not None:
+                return gathered(self._among(only), partial(self._located, locate=recorded))
+            located = gathered(self._found(), self._located)
+        if not located:
+            raise InvalidEvidence(f"{self.root}: {NEITHER}")
+        return located
+
+    def _among(self, names: Collection[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        root = os.path.realpath(self.root)
+        for way in sorted({name.rpartition("/")[0] for name in names if recorded(name, 0)}):
+            folder = os.path.join(root, way)
+            if os.path.realpath(folder) != folder:
+                raise InvalidEvidence(f"{way}: leads through a link: put the objects themselves there")
+            for entry in _entries(folder):
+                if f"{way}/{entry.name}" in names and not _is_way(entry):
+                    yield f"{way}/{entry.name}", entry
+
+    def _found(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        tops = self.tops()
+        for layout in LAYOUTS:
+            path = self.root / layout
+            if path.is_symlink() and (problem := self._problem(path)):
+                raise InvalidEvidence(f"{layout}: {problem}")
+        check_tops(tops)
+        for layout in LAYOUTS:
+            if f"{layout}/" in tops:
+                yield from _below(str(self.root / layout), f"{layout}/")
+
+    def _located(
+        self, name: str, entry: os.DirEntry[str], locate: Callable[[str, int], ListedObject | None] = locate
+    ) -> ListedObject | None:
+        if not entry.is_file(follow_symlinks=False):
+            if locate is not recorded and is_passed_over(name, 0):
+                return None
+            if problem := self._problem(Path(entry.path)):
+                raise InvalidEvidence(f"{name}: {problem}")
+        found = entry.stat()
+        located = locate(name, found.st_size)
+        return located and replace(located, state=f"{found.st_ino} {found.st_ctime_ns} {found.st_mtime_ns}")
+
+    def names(self) -> tuple[str, ...]:
+        """The name of every file of either layout's folder, whether or not it is evidence; links are not followed."""
+        found = (
+            PurePath(folder, file).relative_to(self.root).as_posix()
+            for top in ("detections", "ext")
+            for folder, _, files in os.walk(self.root / top)
+            for file in files
+        )
+        return tuple(sorted(filter(_is_utf8, found)))
+
+    def named(self, names: Iterable[str]) -> tuple[EvidenceObject, ...]:
+        """Digest the objects of some names, whatever else the folder holds; those that are not there are left out.
+
+        Raises `InvalidEvidence` for what cannot be read or leads out of the folder.
+        """
+        sizes = ((name, self._size(name)) for name in names)
+        return self._digested({name: size for name, size in sizes if size is not None})
+
+    def _size(self, name: str) -> int | None:
+        path = self.root / name
+        try:
+            found = path.lstat() if is_name(name) else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise kind_of(error, InvalidEvidence)(
+                f"{name}: cannot be read: {error.strerror}: allow it, or deliver it again"
+            ) from None
+        if found is None:
+            return None
+        remedy = "put the object itself there, or take it away"
+        if problem := f"is a folder: {remedy}" if stat.S_ISDIR(found.st_mode) else self._astray(path):
+            raise InvalidEvidence(f"{name}: {problem}")
+        return found.st_size
+
+    def _astray(self, path: Path) -> str | None:
+        """What is wrong with the place of a named object, of whose folders each may be a link."""
+        inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
+        return self._problem(path) if inside else "leads out of the evidence folder: take it away"
+
+    def _problem(self, path: Path) -> str | None:
+        problem = None
+        if not path.is_symlink():
+            problem = "is an empty folder" if path.is_dir() else None if path.is_file() else "is not a file"
+        elif not (target := Path(os.path.realpath(path))).exists():
+            problem = "is a link that leads nowhere"
+        elif not target.is_relative_to(os.path.realpath(self.root)):
+            problem = "is a link that leads out of the evidence folder"
+        elif not target.is_file():
+            problem = "is a link to a folder" if target.is_dir() else "is a link to what is not a file"
+        return problem and f"{problem}: put the object itself there, or take it away"
+
+    def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
+        """Digest objects as they are now, in the order given; large ones on all cores, where that is worth a thread."""
+        return self._digested({o.name: o.size for o in objects})
+
+    def _digested(self, sizes: Mapping[str, int]) -> tuple[EvidenceObject, ...]:
+        with ThreadPoolExecutor() as pool:
+            large = {name: pool.submit(self._pin, name) for name, size in sizes.items() if size > LARGE}
+            return tuple(large[name].result() if name in large else self._pin(name) for name in sizes)
+
+    def _pin(self, name: str) -> EvidenceObject:
+        try:
+            with (self.root / name).open("rb", buffering=0) as file:
+                digest = hashlib.file_digest(file, "sha256")
+                return EvidenceObject(name, digest.hexdigest(), file.tell())
+        except OSError as error:
+            raise kind_of(error, InvalidEvidence)(
+                f"{name}: cannot be read: {error.strerror}: allow it, or deliver it again"
+            ) from None
+
+    def text(self, name: str) -> str | None:
+        """A settings file beside the objects, or None where there is none; raises as `EvidenceSource.text` says."""
+        path = self.root / name
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise kind_of(error, InvalidEvidence)(
+                f"{path}: cannot be read: {error.strerror}: allow it"
+            ) from None
+        if path.is_symlink() and not path.exists():
+            raise InvalidEvidence(
+                f"{path}: is a link that leads nowhere: put the file there, or take it away"
+            )
+        if not path.is_file():
+            raise InvalidEvidence(f"{path}: is not a file: put the file there, or take it away")
+        try:
+            return path.read_bytes().decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidEvidence(f"{path}: cannot be read as UTF-8 text: {error}") from None

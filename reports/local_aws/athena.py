@@ -1,0 +1,287 @@
+"""Athena, answered by DuckDB: it runs the very statements, and what comes back has Athena's shapes.
+
+`DuckDBAthena` executes a statement, and `AthenaService` is what stands around it: tokens, states, pages.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+
+from reports.core.errors import ExhibitError
+from reports.evidence import transpile
+from reports.evidence.relations import connection, make_views
+from reports.evidence.source import FolderEvidence
+
+# Athena's names for DuckDB's types; sums go to 128 bits in DuckDB, where Trino stays in 64 and fails beyond
+TYPES = {
+    "BIGINT": ("bigint", 19, 0),
+    "BOOLEAN": ("boolean", 0, 0),
+    "DATE": ("date", 0, 0),
+    "DOUBLE": ("double", 17, 0),
+    "HUGEINT": ("decimal", 38, 0),
+    "INTEGER": ("integer", 10, 0),
+    "TIMESTAMP": ("timestamp", 3, 0),
+    "VARCHAR": ("varchar", 2147483647, 0),
+}
+PAGE = 1000
+AT_ONCE = 2
+MEMORY = "1GB"  # of DuckDB, for one execution
+SUCCEEDED = {"State": "SUCCEEDED"}
+Relations = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+"""Opens a connection in which the tables are views."""
+
+
+class Refused(Exception):
+    """An answer of the service that is an error."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Result:
+    """The columns of a result (`ColumnInfo`) and its rows, as text; None is null."""
+
+    columns: Sequence[Mapping[str, Any]]
+    rows: Sequence[Sequence[str | None]]
+
+    def page(self, first: int, most: int) -> list[dict[str, Any]]:
+        """Some of the lines, of which the names of the columns are the first."""
+        lines = [[column["Name"] for column in self.columns], *self.rows]
+        return [
+            {"Data": [{} if text is None else {"VarCharValue": text} for text in line]}
+            for line in lines[first : first + most]
+        ]
+
+
+@dataclass(frozen=True)
+class DuckDBAthena:
+    """Executes statements of Trino's dialect over the relations of a connection that `relations` opens."""
+
+    relations: Relations
+    running: set[duckdb.DuckDBPyConnection] = field(default_factory=set, init=False)
+
+    def execute(self, sql: str, parameters: Sequence[str]) -> Result:
+        """The result of a statement; `parameters` are SQL literals. Raises `duckdb.Error` where it fails."""
+        with self.relations() as con:
+            self.running.add(con)
+            try:
+                cursor = con.execute(transpile.transpiled(sql), [_literal(text) for text in parameters])
+                columns = [_column(name, str(type_)) for name, type_, *_ in cursor.description or ()]
+                return Result(columns, [[_text(value) for value in row] for row in cursor.fetchall()])
+            finally:
+                self.running.discard(con)
+
+    def interrupt(self) -> None:
+        """Have what is executed end at once, in an error."""
+        for con in list(self.running):
+            con.interrupt()
+
+
+def over_folder(root: Path) -> Relations:
+    """The relations of a folder of evidence: one for each layout that it holds."""
+
+    @contextmanager
+    def relations() -> Iterator[duckdb.DuckDBPyConnection]:
+        listed = FolderEvidence(root).list()
+        with (
+            tempfile.TemporaryDirectory() as spill,
+            connection(root.absolute(), spill, MEMORY) as con,
+        ):
+            make_views(con, root.absolute(), listed)
+            yield con
+
+    return relations
+
+
+def _literal(text: str) -> str | int:
+    """The value of a parameter: text in its own quotes, or an integer; anything else is an expression."""
+    parsed = sqlglot.parse_one(text, read="trino")
+    if not isinstance(parsed, exp.Literal):
+        raise duckdb.BinderException(f"TYPE_MISMATCH: parameter {text} is no literal")
+    return str(parsed.this) if parsed.is_string else int(parsed.this)
+
+
+def _column(name: str, type_: str) -> dict[str, Any]:
+    athena, precision, scale = TYPES[type_]
+    return {
+        "CatalogName": "hive",
+        "SchemaName": "",
+        "TableName": "",
+        "Name": name,
+        "Label": name,
+        "Type": athena,
+        "Precision": precision,
+        "Scale": scale,
+        "Nullable": "UNKNOWN",
+        "CaseSensitive": athena == "varchar",
+    }
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "microseconds" if value.microsecond % 1000 else "milliseconds")
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+@dataclass
+class Execution:
+    """An execution: what was asked, and how it stands."""
+
+    request: Mapping[str, Any]
+    id: str = field(default_factory=lambda: str(uuid4()))
+    looks: int = 0
+    status: Mapping[str, Any] | None = None
+    result: Result | None = None
+    scanned: int = 0
+
+    def described(self) -> dict[str, Any]:
+        """As GetQueryExecution gives it."""
+        return {
+            "QueryExecutionId": self.id,
+            "Query": self.request["QueryString"],
+            "ExecutionParameters": self.request.get("ExecutionParameters", []),
+            "StatementType": "DML",
+            "WorkGroup": self.request["WorkGroup"],
+            "QueryExecutionContext": self.request["QueryExecutionContext"],
+            "Status": self.status or {"State": "RUNNING" if self.looks > 1 else "QUEUED"},
+            "Statistics": {"DataScannedInBytes": self.scanned} if self.result else {},
+            "EngineVersion": {
+                "SelectedEngineVersion": "AUTO",
+                "EffectiveEngineVersion": "Athena engine version 3",
+            },
+        }
+
+
+class AthenaService:
+    """The calls that an engine makes. Statements run in threads of their own, `AT_ONCE` at a time.
+
+    `scanned` gives what an execution is said to have scanned, in bytes.
+    """
+
+    def __init__(self, engine: DuckDBAthena, scanned: Callable[[], int]) -> None:
+        self.engine, self.scanned = engine, scanned
+        self.executions: dict[str, Execution] = {}
+        self._starting = threading.Lock()
+        self._running = threading.BoundedSemaphore(AT_ONCE)
+        self._threads: list[threading.Thread] = []
+        self._stopped = False
+        self._answers: Mapping[str, Callable[..., dict[str, Any]]] = {
+            "StartQueryExecution": self._start,
+            "GetQueryExecution": self._describe,
+            "GetQueryResults": self._results,
+            "StopQueryExecution": self._stop,
+        }
+
+    def knows(self, operation: str) -> bool:
+        """Whether a call is one that engines make."""
+        return operation in self._answers
+
+    def answer(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a call; raises `Refused`."""
+        return self._answers[operation](**request)
+
+    def begin(self, execution: Execution) -> None:
+        """Have an execution run."""
+        thread = threading.Thread(target=self._run, args=(execution,), daemon=True)
+        thread.start()
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
+
+    def stop(self) -> None:
+        """Begin nothing any more, and end what runs."""
+        self._stopped = True
+        for thread in self._threads:
+            while thread.is_alive():
+                self.engine.interrupt()  # again and again: one that is about to begin does not notice
+                thread.join(0.1)
+
+    def look(self, execution: Execution) -> None:
+        """Note that somebody looks how an execution stands."""
+        execution.looks += 1
+
+    def end(self, execution: Execution) -> None:
+        """Execute the statement, and end the execution."""
+        asked = execution.request
+        try:
+            execution.result = self.engine.execute(asked["QueryString"], asked.get("ExecutionParameters", ()))
+            execution.scanned, execution.status = self.scanned(), SUCCEEDED
+        except (duckdb.Error, ExhibitError) as error:
+            execution.status = {
+                "State": "FAILED",
+                "StateChangeReason": f"INVALID_CAST_ARGUMENT: {error}",
+                "AthenaError": {"ErrorCategory": 2, "ErrorType": 1001, "Retryable": False},
+            }
+        except Exception as error:
+            execution.status = {
+                "State": "FAILED",
+                "StateChangeReason": f"GENERIC_INTERNAL_ERROR: {error}",
+                "AthenaError": {"ErrorCategory": 1, "ErrorType": 1, "Retryable": True},
+            }
+
+    def _run(self, execution: Execution) -> None:
+        with self._running:
+            if execution.status is None and not self._stopped:
+                self.end(execution)
+
+    def _start(self, **request: Any) -> dict[str, Any]:
+        with self._starting:
+            known = {e.request["ClientRequestToken"]: e for e in self.executions.values()}
+            execution = known.get(request["ClientRequestToken"])
+            if execution is None:
+                execution = Execution(request)
+                self.executions[execution.id] = execution
+                self.begin(execution)
+        if execution.request != request:
+            raise Refused("InvalidRequestException", "Idempotent parameters do not match")
+        return {"QueryExecutionId": execution.id}
+
+    def _found(self, id_: str) -> Execution:
+        if id_ not in self.executions:
+            raise Refused("InvalidRequestException", f"QueryExecution {id_} was not found")
+        return self.executions[id_]
+
+    def _describe(self, QueryExecutionId: str) -> dict[str, Any]:  # noqa: N803 -- AWS's name
+        execution = self._found(QueryExecutionId)
+        self.look(execution)
+        return {"QueryExecution": execution.described()}
+
+    def _results(
+        self,
+        QueryExecutionId: str,  # noqa: N803
+        MaxResults: int = PAGE,  # noqa: N803
+        NextToken: str = "0",  # noqa: N803
+    ) -> dict[str, Any]:
+        execution = self._found(QueryExecutionId)
+        if execution.result is None:
+            raise Refused("InvalidRequestException", f"Could not find results for {execution.id}")
+        first, after = int(NextToken), int(NextToken) + MaxResults
+        more = {"NextToken": str(after)} if after <= len(execution.result.rows) else {}
+        metadata = {"ColumnInfo": list(execution.result.columns)}
+        return {
+            "UpdateCount": 0,
+            "ResultSet": {"Rows": execution.result.page(first, MaxResults), "ResultSetMetadata": metadata},
+            **more,
+        }
+
+    def _stop(self, QueryExecutionId: str) -> dict[str, Any]:  # noqa: N803
+        execution = self._found(QueryExecutionId)
+        if execution.status is None:
+            execution.status = {"State": "CANCELLED", "StateChangeReason": "Query cancelled by user"}
+        return {}

@@ -1,0 +1,227 @@
+"""What templates are given: plain, frozen data made from a briefing.
+
+Only what is named here gets to a template: no model of the settings, no row of an answer, no account. A `Record` has
+values under names, and nothing else; a list is a tuple; a mapping is a read-only one; a quantity is itself, for the
+filters that print it. What a template can read and call of them is `reports/pages/fill.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+from markupsafe import Markup
+
+from reports.briefing.attachments import evidence_root, subjects
+from reports.briefing.compose import (
+    Besides,
+    Briefing,
+    Detector,
+    Earlier,
+    Finding,
+    FindingGroup,
+    Known,
+    Line,
+    Matter,
+    Part,
+    Period,
+)
+from reports.briefing.figures import Quantity
+from reports.core.log_head import Head
+from reports.core.settings import (
+    TECHNIQUES,
+    Action,
+    Alternative,
+    Attribution,
+    CampaignProfile,
+    Dataset,
+    Element,
+    Group,
+    Issuer,
+    KnownDetector,
+    Law,
+    Published,
+    Registry,
+    Required,
+    Version,
+)
+from reports.core.window import Window
+from reports.evidence.collect import Evidence
+from reports.evidence.questions import Answer
+from reports.evidence.source import EvidenceObject
+
+SCALARS = (type(None), bool, int, float, Fraction, str, date, datetime)
+
+# What is told of each kind of thing: its name in messages, then the names of its values
+TOLD: Mapping[type, tuple[str, str]] = {
+    Briefing: (
+        "briefing",
+        "audience as_of number edition supersedes register parts told untold unattributed unattributed_days total "
+        "attributed active_days days preceding besides periods period_days peak daily sensitivity detectors found "
+        "record record_told record_untold earlier findings groups matters standings delivered gaps gap_count "
+        "settling_days settled comparable campaign_count object_count edition_number entry_count techniques "
+        "synthetic title evidence",
+    ),
+    Part: (
+        "campaign",
+        "campaign_id name entry operator withheld exchanges accounts detections output_tokens active_days first_seen "
+        "last_seen share whole by_day by_capability by_detector by_network by_country by_confidence peak most_accounts "
+        "busiest_tenth concentration preceding growth rank known ahead published on_record "
+        "known_larger largest_on_record",
+    ),
+    Line: ("line", "key exchanges accounts detections share"),
+    Period: ("period", "first last days exchanges accounts missing gap with_year"),
+    Detector: ("detector", "name version exchanges detections by_band"),
+    Finding: ("finding", "element evidence lacking"),
+    FindingGroup: ("group of findings", "group findings lacking"),
+    Matter: ("matter", "required evidence"),
+    Earlier: ("earlier campaign", "name published exchanges accounts"),
+    Known: (
+        "campaign on record",
+        "name operator in_window exchanges published published_exchanges published_accounts",
+    ),
+    Besides: (
+        "what else is on record",
+        "unattributed_before unattributed_whole others others_before others_whole total_whole",
+    ),
+    Head: ("register", "entries sha256"),
+    Evidence: ("evidence", "settling_days since objects answers gaps"),
+    EvidenceObject: ("evidence object", "name sha256 size version"),
+    Answer: ("answer", "question engine engine_version execution_id sql_sha256 result_sha256"),
+    CampaignProfile: (
+        "entry",
+        "campaign_id name objective attribution techniques methods actions response published law definitions "
+        "assessment",
+    ),
+    Attribution: (
+        "attribution",
+        "confidence likelihood confidence_statement likelihood_statement basis alternatives may_name",
+    ),
+    Alternative: ("benign explanation", "explanation assessment"),
+    Action: ("action", "date action"),
+    Published: (
+        "published figure",
+        "exchanges exchanges_hedge accounts accounts_hedge first last disclosed source",
+    ),
+    KnownDetector: ("detector on record", "name strengths weaknesses"),
+    Dataset: ("dataset", "synthetic title description"),
+    Issuer: (
+        "issuer",
+        "name unit address contact addressee signatory logo logo_alt marking colours",
+    ),
+    Law: (
+        "law",
+        "citation status title version stage note groups definitions elements assessment_title assessment",
+    ),
+    Version: ("version", "text date"),
+    Group: ("group", "id logic text plain"),
+    Element: ("element", "id text plain excludes group"),
+    Required: ("required matter", "id text answered_by plain note"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Record:
+    """Values under names: all that a template can read of a thing. `kind` is what messages call it."""
+
+    kind: str
+    fields: Mapping[str, Any]
+
+
+class Printed(Markup):
+    """A figure as it stands on the page; `receipt` is its id in the ledger, `hedged` whether it is rounded."""
+
+    receipt: str
+    hedged: bool
+
+
+def page_data(briefing: Briefing) -> dict[str, Any]:
+    """All that the pages of a briefing are filled with but the charts, by the names that templates know them by."""
+    marking = briefing.settings.marking
+    issuer = _record(briefing.settings.issuer, marking=marking)
+    return {
+        "briefing": _briefing(briefing, issuer),
+        "issuer": issuer,
+        "title": briefing.title,
+        "number": briefing.number,
+        "marking": plain({"class": marking.removeprefix("TLP:").lower().replace("+", "-"), "label": marking}),
+        "colours": issuer.fields["colours"],
+        "evidence_root": evidence_root(subjects(briefing.evidence)),
+        "accounts_root": briefing.account_table.root if briefing.account_table else None,
+        "techniques": plain(TECHNIQUES),
+    }
+
+
+def plain(value: Any) -> Any:
+    """A value as templates are given it; raises `TypeError` for what they are not given."""
+    make = _MAKE.get(type(value))
+    if make is None:
+        raise TypeError(f"a template is not given a {type(value).__name__}")
+    return make(value)
+
+
+def _record(value: Any, **more: Any) -> Record:
+    kind, names = _NAMES[type(value)]
+    return Record(kind, _frozen({name: plain(getattr(value, name)) for name in names} | more))
+
+
+def _tuple(value: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(map(plain, value))
+
+
+def _mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    return _frozen({plain(key): plain(each) for key, each in value.items()})
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _frozen(values: dict[Any, Any]) -> Mapping[Any, Any]:
+    return MappingProxyType(values)
+
+
+def _briefing(briefing: Briefing, issuer: Record) -> Record:
+    settings = briefing.settings
+    told = {
+        "registry": _registry(settings.registry, {each.name for each in briefing.detectors}),
+        "dataset": plain(settings.dataset),
+        "issuer": issuer,
+        "law": plain(settings.law),
+    }
+    window, before = briefing.window, briefing.window.preceding
+    return _record(
+        briefing,
+        window=_window(window, preceding=_window(before)),
+        settings=Record("settings", _frozen(told)),
+    )
+
+
+def _window(window: Window, **more: Any) -> Record:
+    told = {"first": window.first, "last": window.last, "days": window.days}
+    return Record("window", _frozen(told | more))
+
+
+def _registry(registry: Registry, detectors: Iterable[str]) -> Record:
+    """What the registry knows of each detector by its name, also of those that it does not know."""
+    names = sorted({*detectors, *(known.name for known in registry.detectors)})
+    told = {
+        "campaigns": registry.campaigns,
+        "detectors": registry.detectors,
+        "detector": {name: registry.detector(name) for name in names},
+        "requests": registry.requests,
+    }
+    return Record("registry", plain(told))
+
+
+_NAMES = {kind: (called, tuple(names.split())) for kind, (called, names) in TOLD.items()}
+_MAKE: Mapping[type, Callable[[Any], Any]] = {
+    **dict.fromkeys((*SCALARS, Quantity, Record), _same),
+    **dict.fromkeys(TOLD, _record),
+    **dict.fromkeys((tuple, list), _tuple),
+    **dict.fromkeys((dict, MappingProxyType), _mapping),
+}

@@ -1,1 +1,0 @@
-"""The deployed system on a laptop: resources as `template.yaml` names them."""

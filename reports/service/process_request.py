@@ -1,0 +1,96 @@
+"""One delivery of a request: it ends the request, or leaves it to the next delivery.
+
+However often a request is delivered, late, twice at once, or to a worker that is killed:
+
+1. What has ended stays as it is.
+2. A request is published once: its receipt bears its id, and a briefing that bears it is never made again.
+3. What is wrong with the request, the evidence or the settings ends it as failed. What does not answer is left to the
+   next delivery.
+4. The last delivery publishes nothing any more, so that it cannot be what kills the worker: it ends the request as
+   failed, and stops the query that may still run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from reports.archive.archive import Receipt
+from reports.core.errors import CheckFailed, InvalidInput, Unavailable
+from reports.service.requests import RequestOutcome, Requests, StoredRequest, kind_and_message
+
+
+class Press(Protocol):
+    """Makes the briefing of a request."""
+
+    def publish(self, request: StoredRequest) -> Receipt:
+        """Publish the briefing. Raises the errors of `reports.core.errors`."""
+
+    def published(self, request: StoredRequest) -> Receipt | None:
+        """The receipt of the briefing, if it was published for this request."""
+
+    def stop(self, request: StoredRequest) -> None:
+        """Stop what still runs for a request; raises `Unavailable` where that cannot be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Which request is delivered, how many times so far, and how many at most."""
+
+    request: str
+    number: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a request has ended, and whether it was this delivery that ended it."""
+
+    outcome: RequestOutcome
+    now: bool = True
+
+
+def deliver(delivery: Delivery, requests: Requests, press: Press, now: datetime, worker: str) -> Ended:
+    """Do what a delivery is to do, and return how the request has ended.
+
+    Raises `Unavailable` where the next delivery is to go on, and whatever a fault of ours raises.
+    """
+    id_ = delivery.request
+    if outcome := requests.outcome(id_):
+        return Ended(outcome, now=False)
+    if delivery.number >= delivery.most:
+        return Ended(_give_up(delivery, requests, press))
+    requests.begin(id_, delivery.number, now, worker)
+    try:
+        receipt = press.publish(_found(id_, requests))
+    except (InvalidInput, CheckFailed) as error:
+        return Ended(requests.fail(id_, kind_and_message(error)))
+    except Exception as error:
+        requests.interrupted(id_, delivery.number, kind_and_message(error))
+        raise
+    return Ended(requests.publish(id_, receipt.data()))
+
+
+def _found(id_: str, requests: Requests) -> StoredRequest:
+    request = requests.get(id_)
+    if request is None:
+        raise Unavailable(f"requests/{id_}.json is not there: restore it, or ask again through the API")
+    return request
+
+
+def _give_up(delivery: Delivery, requests: Requests, press: Press) -> RequestOutcome:
+    id_ = delivery.request
+    try:
+        request = requests.get(id_)
+        receipt = press.published(request) if request else None
+    except InvalidInput as error:
+        return requests.fail(id_, kind_and_message(error))
+    if receipt:
+        return requests.publish(id_, receipt.data())
+    last = requests.last_error(id_) or {"kind": "Unavailable", "message": "no worker came to an end"}
+    message = f"given up after {delivery.number} deliveries: {last['message']}"
+    outcome = requests.fail(id_, {"kind": last["kind"], "message": message})
+    if request:
+        press.stop(request)
+    return outcome

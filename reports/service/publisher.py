@@ -1,0 +1,208 @@
+"""The press of the deployed system: makes the briefing of a request with Athena, S3 and KMS.
+
+What makes briefings is loaded when one is made, and not by a delivery that only ends a request: hence the imports
+within functions.
+"""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings
+from reports.service.requests import StoredRequest
+
+if TYPE_CHECKING:
+    from reports.archive.archive import Receipt
+    from reports.core.progress import Progress
+    from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question
+    from reports.pages.assets import Resources
+    from reports.pipeline import PublishingParts, Signing
+    from reports.service.parts import Deployed
+
+MOST_COPIED = 200_000_000  # bytes of evidence, which a function's folder for temporary files holds
+LEAST_TIME = 60.0  # seconds in which a copy is made and asked
+
+
+@dataclass(slots=True)
+class AthenaPress:
+    """Makes briefings with Athena, S3 and KMS. `scanned` counts the bytes that its queries have read.
+
+    Settings are read anew for each briefing, so that an operator's change needs no deployment.
+
+    Permissions: those of `AthenaEngine`, `S3Evidence`, `S3Store`, `KmsKey` and `pseudonym_key`; `s3:ListBucket` on the
+    bucket of the settings and `s3:GetObject` on its objects.
+    """
+
+    parts: Deployed
+    deadline: Callable[[], float]
+    progress: Progress
+    scanned: int = field(default=0, init=False)
+
+    def publish(self, request: StoredRequest) -> Receipt:
+        """Publish as `Press` says; raises `Shortened` where the register lacks what was in it."""
+        from reports import pipeline
+        from reports.archive.archive import restore_last_receipt
+
+        self.parts.heads.check(self.parts.briefings)
+        asked = pipeline.BriefingRequest(
+            request.window, request.audience, request.instant, request.id, request.addressee
+        )
+        with TemporaryDirectory(prefix="exhibit-") as folder:
+            house = self._house(request, Path(folder))
+            try:
+                receipt = pipeline.publish(asked, house, self._signing(), self.progress)
+            except InvalidEvidence as error:
+                raise self._placed(request, error) from None
+        self.parts.heads.note(restore_last_receipt(self.parts.briefings))
+        return receipt
+
+    def published(self, request: StoredRequest) -> Receipt | None:
+        """The receipt of the briefing, if it was published for this request."""
+        from reports.archive.archive import published_for
+        from reports.briefing.compose import report_number
+        from reports.core.window import resolve
+
+        window = resolve(request.window, request.instant)
+        return published_for(self.parts.briefings, report_number(window, request.audience), request.id)
+
+    def stop(self, request: StoredRequest) -> None:
+        """Meet the query that may still run for a request, and cancel it."""
+        from reports.evidence.collect import collect
+
+        self.deadline = lambda: 0.0
+        engine = self._engine(request)
+        try:
+            collect(self._inquiry(request), engine, engine.source, lambda *_: None)
+        except ExhibitError:
+            engine.cancel()
+
+    def _placed(self, request: StoredRequest, refused: InvalidEvidence) -> InvalidEvidence:
+        """What is wrong with the evidence by object, row and column, which Athena does not say.
+
+        A copy of the window's objects is asked the same, where they are few enough and there is time; what was refused
+        for another reason is told as it was.
+        """
+        from reports.evidence.collect import collect
+        from reports.evidence.engine_duckdb import DuckDBEngine
+        from reports.evidence.source import FolderEvidence
+
+        source, inquiry = self._engine(request).source, self._inquiry(request)
+        try:
+            listed = [o for o in source.list() if inquiry.reads(o)]
+            if sum(o.size for o in listed) > MOST_COPIED or self.deadline() < LEAST_TIME:
+                return refused
+            with TemporaryDirectory(prefix="exhibit-") as copy:
+                source.fetch(source.pin(listed), Path(copy))
+                folder = FolderEvidence(Path(copy))
+                collect(inquiry, DuckDBEngine(folder), folder, lambda *_: None)
+        except InvalidEvidence as found:
+            return found
+        except ExhibitError:
+            return refused
+        return refused
+
+    def _inquiry(self, request: StoredRequest) -> Inquiry:
+        from reports.core.window import resolve
+        from reports.evidence.questions import Inquiry
+
+        window = resolve(request.window, request.instant)
+        days = self.parts.environment.settling_days
+        return Inquiry(window, request.instant, days, request.audience == "regulator")
+
+    def _engine(self, request: StoredRequest) -> Any:
+        from reports.evidence.engine_athena import AthenaEngine
+        from reports.evidence.source_s3 import S3Evidence
+
+        environment = self.parts.environment
+        place = environment.evidence_bucket, environment.evidence_prefix
+        source = S3Evidence(self.parts.client("s3"), *place, deadline=self.deadline)
+        return AthenaEngine(
+            self.parts.client("athena"),
+            environment.workgroup,
+            environment.database,
+            source,
+            token=request.id,
+            deadline=self.deadline,
+        )
+
+    def _house(self, request: StoredRequest, folder: Path) -> PublishingParts:
+        from reports.briefing.settings import marked
+        from reports.pages.read_settings import read_settings
+        from reports.pipeline import PublishingParts
+
+        engine = self._engine(request)
+        resources = self._resources(folder)
+        settings = marked(read_settings(engine.source, resources), None)
+        return PublishingParts(
+            engine=_Counted(engine, self),
+            source=engine.source,
+            settings=settings,
+            resources=resources,
+            store=self.parts.briefings,
+            pseudonym_key=self._pseudonym_key(),
+            page_size=request.page_size,
+            settling_days=self.parts.environment.settling_days,
+        )
+
+    def _resources(self, folder: Path) -> Resources:
+        """Exhibit's templates, and before them those of the settings, copied into a folder."""
+        from reports.pages.assets import TEMPLATES, Resources
+
+        self.parts.check_settings()
+        names = self.parts.settings.list("templates/")
+        for name in names:
+            self._copy(name, folder)
+        return Resources((folder / "templates", TEMPLATES)) if names else Resources()
+
+    def _copy(self, name: str, folder: Path) -> None:
+        """Copy an object of the settings into a folder; what marks a folder is one there."""
+        if {"", ".", ".."} & {*name.removesuffix("/").split("/")}:
+            raise InvalidSettings(f"{name} of the settings is not the name of a file: take it away")
+        place = folder / name
+        try:
+            (place if name.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
+            if not name.endswith("/"):
+                place.write_bytes(self.parts.settings.get(name) or b"")
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
+            raise InvalidSettings(f"{name} of the settings is a file and a folder: take one away") from None
+
+    def _pseudonym_key(self) -> bytes:
+        from reports.signing.keys_kms import pseudonym_key
+
+        return pseudonym_key(self.parts.client("kms"), self.parts.environment.pseudonym_key)
+
+    def _signing(self) -> Signing:
+        from reports.pipeline import Signing
+        from reports.signing.keys_kms import KmsKey
+
+        parts, environment = self.parts, self.parts.environment
+        key = KmsKey.open(parts.client("kms"), environment.signing_key, parts.chain(), datetime.now(UTC))
+        trust = parts.trust()
+        lists = parts.lists()
+        return Signing(
+            key,
+            parts.timestamper(),
+            trust=(*key.chain[-1:], *trust),
+            crls=lambda _: lists,
+            stranger=not trust,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A query engine whose bytes are counted."""
+
+    engine: QueryEngine
+    press: AthenaPress
+
+    def ask(self, question: Question, progress: Callable[[int, int], None]) -> Answer:
+        answer = self.engine.ask(question, progress)
+        self.press.scanned += answer.bytes_scanned or 0
+        return answer

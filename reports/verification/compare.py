@@ -1,0 +1,235 @@
+"""Whether two briefings tell the same facts: those of two audiences, or two editions of one report.
+
+Two audiences are told the same where both are computed from the same evidence and every datum that both have is equal:
+what one leaves out is redacted, not changed. Two editions may differ where something behind them does: their evidence,
+their settings, their release of Exhibit. A value that moved although nothing behind it did is a contradiction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from reports.briefing.figures import counted
+from reports.core.json_diff import ABSENT, Difference, differences
+from reports.verification.explain import chains
+from reports.verification.record import Printed, Record, Subject, unlike
+
+ComparisonOutcome = Literal["consistent", "contradictory", "could not be compared"]
+
+# What is about the document and not about the facts, and what is kept for one audience
+PASSING = frozenset(
+    {
+        *("audience", "report_number", "edition", "supersedes", "register", "as_of"),
+        *("software_version", "figures", "requests"),
+    }
+)
+DRAWN = frozenset({"chart", "request", "register"})  # sources of figures that are about the document
+EVIDENCE, DAYS, SOFTWARE = "the evidence", "the settling days", "the release of Exhibit"
+REGISTRY = "campaigns.yaml"
+# What the figures of a source depend on
+BEHIND: Mapping[str, set[str]] = {
+    "tallies": {EVIDENCE, DAYS, SOFTWARE},
+    "history": {EVIDENCE, DAYS, SOFTWARE, REGISTRY},
+    "registry": {REGISTRY, SOFTWARE},
+    "evidence": {EVIDENCE, DAYS, SOFTWARE},
+    "settings": {DAYS, SOFTWARE},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A figure of one briefing and its counterpart in the other; None where there is none.
+
+    `objects` are those behind it that were added, removed or changed.
+    """
+
+    before: Printed | None
+    after: Printed | None
+    objects: tuple[str, ...] = ()
+
+    @property
+    def pair(self) -> tuple[Printed, ...]:
+        """Those of the two that there are."""
+        return tuple(each for each in (self.before, self.after) if each)
+
+    @property
+    def source(self) -> str:
+        """What it comes from."""
+        return self.pair[0].question
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """An object that was added, removed or changed; its digests, None where it is not there.
+
+    `accounts_for` is how much more of it counts after than before, by what is counted, where that is recorded.
+    """
+
+    name: str
+    before: str | None
+    after: str | None
+    accounts_for: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of comparing two briefings, the earlier edition first.
+
+    `contradictions` are data that differ and may not. `only` says how much each alone has, by file or place, and by
+    source and heading of figures. `moved` are the figures of editions that differ, `causes` what differs behind them.
+    """
+
+    names: tuple[str, str]
+    outcome: ComparisonOutcome
+    detail: str
+    contradictions: tuple[Difference, ...] = ()
+    only: tuple[Mapping[str, int], Mapping[str, int]] = ({}, {})
+    moved: tuple[Moved, ...] = ()
+    objects: tuple[ObjectChange, ...] = ()
+    causes: tuple[str, ...] = ()
+
+
+def compare(one: Record, other: Record) -> Comparison:
+    """Compare two briefings of one window; raises `Unavailable` for a record that names objects that cannot be."""
+    same_report = one.said.report_number == other.said.report_number
+    if same_report and one.said.edition > other.said.edition:
+        one, other = other, one
+    names = (one.name, other.name)
+    if one.sha256 == other.sha256:
+        return Comparison(names, "consistent", "they are the same document")
+    if one.window != other.window:
+        detail = f"they are about different windows, {one.window} and {other.window}"
+        return Comparison(names, "could not be compared", detail)
+    objects = tuple(_objects(one, other))
+    causes = tuple(_causes(one, other, objects))
+    base = Comparison(names, "consistent", "", objects=objects, causes=causes)
+    return _editions(one, other, base) if same_report else _audiences(one, other, base)
+
+
+def _audiences(one: Record, other: Record, base: Comparison) -> Comparison:
+    for cause in (EVIDENCE, DAYS):
+        if cause in base.causes:
+            detail = f"{cause} behind them differ: {len(base.objects)} objects are not the same"
+            return replace(base, outcome="could not be compared", detail=detail)
+    moved, differing = _moved(one, other), list(_values(one, other))
+    contradictions = [each for each in differing if ABSENT not in (each.before, each.after)]
+    contradictions += [_contradiction(each) for each in moved if len(each.pair) == 2]
+    here = (
+        [each.before for each in moved if not each.after],
+        [each.at for each in differing if each.after is ABSENT],
+    )
+    there = (
+        [each.after for each in moved if not each.before],
+        [each.at for each in differing if each.before is ABSENT],
+    )
+    found = replace(base, only=(_only(one, other, *here), _only(other, one, *there)))
+    if contradictions:
+        detail = f"{len(contradictions)} data differ that both have, first {contradictions[0].at}"
+        return replace(found, outcome="contradictory", detail=detail, contradictions=tuple(contradictions))
+    same = (
+        f"the same {counted(len(one.objects), 'evidence object', 'evidence objects')} ({one.evidence_root})"
+    )
+    detail = f"both are computed from {same}, and all that both say is equal"
+    return replace(found, detail=detail)
+
+
+def _editions(one: Record, other: Record, base: Comparison) -> Comparison:
+    moved = _with_objects(one, other, _moved(one, other), {each.name for each in base.objects})
+    contradictions = list(_succession(one, other))
+    contradictions += [
+        _contradiction(each)
+        for each in moved
+        if len(each.pair) == 2 and not BEHIND.get(each.source, set()) & set(base.causes)
+    ]
+    if not base.causes:
+        contradictions += _values(one, other)
+    found = replace(base, moved=tuple(moved), contradictions=tuple(contradictions))
+    differ = counted(len(base.objects), "evidence object differs", "evidence objects differ")
+    told = f"{counted(len(moved), 'figure', 'figures')} moved, {differ}"
+    if contradictions:
+        detail = f"{told}; nothing explains {contradictions[0].at}"
+        return replace(found, outcome="contradictory", detail=detail)
+    why = f"; what differs is {', '.join(base.causes)}" if base.causes else ""
+    return replace(found, detail=told + why)
+
+
+def _succession(one: Record, other: Record) -> Iterator[Difference]:
+    """Two documents cannot be one edition, and the next edition names the one that it supersedes."""
+    if one.said.edition == other.said.edition:
+        yield Difference(f"two documents as edition {one.said.edition}", one.sha256, other.sha256)
+    elif one.said.edition + 1 == other.said.edition and other.said.supersedes != one.name:
+        yield Difference("the edition that is superseded", one.name, other.said.supersedes)
+
+
+def _causes(one: Record, other: Record, objects: Sequence[ObjectChange]) -> Iterator[str]:
+    """What differs behind two briefings."""
+    a, b = one.statement.predicate, other.statement.predicate
+    settings = {each.name: each.digest for each in b.settings}
+    found = {
+        EVIDENCE: bool(objects),
+        DAYS: a.settling_days != b.settling_days,
+        SOFTWARE: a.software != b.software,
+        **{each.name: settings.get(each.name) != each.digest for each in a.settings},
+        "the templates": a.pages.templates != b.pages.templates,
+    }
+    return (name for name, differs in found.items() if differs)
+
+
+def _objects(one: Record, other: Record) -> Iterator[ObjectChange]:
+    before, after = ({each.name: each for each in record.statement.subject} for record in (one, other))
+    for name in sorted({*before, *after}):
+        a, b = before.get(name), after.get(name)
+        if _digest(a) != _digest(b):
+            counted = Counter(b.counted if b else {})
+            counted.subtract(a.counted if a else {})
+            yield ObjectChange(name, _digest(a), _digest(b), dict(counted))
+
+
+def _digest(subject: Subject | None) -> str | None:
+    return subject.digest.sha256 if subject else None
+
+
+def _moved(one: Record, other: Record) -> list[Moved]:
+    moved = (Moved(*pair) for pair in unlike(one.said.figures, other.said.figures))
+    return [each for each in moved if each.source not in DRAWN]
+
+
+def _with_objects(one: Record, other: Record, moved: Sequence[Moved], changed: set[str]) -> list[Moved]:
+    """The figures, each with those of the changed objects that are behind it, before or after."""
+    names: dict[str, set[str]] = {}
+    for record, of_it in ((one, [e.before for e in moved]), (other, [e.after for e in moved])):
+        for chain in chains(record, [figure for figure in of_it if figure]):
+            behind = {each.name for each in chain.objects}
+            names[chain.figure.place] = names.get(chain.figure.place, set()) | behind & changed
+    return [replace(each, objects=tuple(sorted(names[each.pair[0].place]))) for each in moved]
+
+
+def _values(one: Record, other: Record) -> Iterator[Difference]:
+    """Where `briefing.json` differs in what it says about the facts."""
+    a, b = ({key: value for key, value in each.data.items() if key not in PASSING} for each in (one, other))
+    return differences(a, b)
+
+
+def _contradiction(moved: Moved) -> Difference:
+    a, b = moved.pair
+    return Difference(f"figure {a.id} ({a.printed}) and {b.id} ({b.printed})", a.value, b.value)
+
+
+def _only(
+    one: Record, other: Record, figures: Iterable[Printed | None], places: Iterable[str]
+) -> dict[str, int]:
+    """How much one has that the other has not."""
+    found = Counter(name for name in one.files if name not in other.files)
+    found["briefing.json: requests"] = len(one.data["requests"]) if not other.data["requests"] else 0
+    found.update(f"briefing.json: {place}" for place in places)
+    found.update(f"figures: {_heading(figure)}" for figure in figures if figure)
+    return dict(+found)
+
+
+def _heading(figure: Printed) -> str:
+    row: Mapping[str, Any] = figure.row["ratio"][0] if "ratio" in figure.row else figure.row
+    part = next((row[key] for key in ("heading", "window", "standing") if key in row), "")
+    return f"{figure.question} {part}".strip()
