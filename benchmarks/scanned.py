@@ -16,9 +16,8 @@ import duckdb
 from benchmarks.data import FIRST
 from reports.core.window import Window
 from reports.evidence import transpile
-from reports.evidence.columns import COLUMNS
+from reports.evidence.columns import COLUMNS, Layout
 from reports.evidence.questions import Inquiry, Question, history, statement
-from reports.evidence.source import Layout
 
 DAYS, ROWS, EARLIER = 40, 40_000, 14
 WINDOW = Window(FIRST + timedelta(EARLIER), FIRST + timedelta(EARLIER + 6))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reports.evidence.source import Layout
+    from reports.evidence.columns import Layout
 
 AS_OF = datetime(2026, 6, 20, 12, tzinfo=UTC)
 

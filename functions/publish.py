@@ -23,6 +23,7 @@ from reports.core import aws_errors
 from reports.core.errors import ExhibitError, Shortened, Unfinished, trace
 from reports.service.parts import Deployed, deployed
 from reports.service.process_request import Delivery, deliver
+from reports.service.publisher import AthenaPress
 from reports.service.requests import stem
 
 RESERVE = 120.0  # seconds that are kept for what comes after the queries
@@ -61,7 +62,7 @@ def _requests(notification: Mapping[str, Any]) -> Iterator[str]:
 
 def _published(parts: Deployed, id_: str, record: Mapping[str, Any], context: LambdaContext) -> bool:
     steps = _Steps()
-    press = parts.press(lambda: context.get_remaining_time_in_millis() / 1000 - RESERVE, steps)
+    press = AthenaPress(parts, lambda: context.get_remaining_time_in_millis() / 1000 - RESERVE, steps)
     number = int(record["attributes"]["ApproximateReceiveCount"])
     delivery = Delivery(id_, number, parts.environment.max_receives)
     tracer.put_annotation("request", id_)

@@ -139,6 +139,19 @@ def publish(
     content = content_digest(briefing, house)
     if before and before.content_sha256 == content:
         return intact_receipt(house.store, before)
+    return _issue(briefing, content, request.id, house=house, signing=signing, progress=progress)
+
+
+def _issue(  # noqa: PLR0913 -- what was asked for, with what, and what came of it so far
+    briefing: Briefing,
+    content: str,
+    request: str | None,
+    *,
+    house: PublishingParts,
+    signing: Signing,
+    progress: Progress,
+) -> Receipt:
+    """Set, sign, check and archive a briefing whose content has this digest."""
     from reports.pages.render import render  # noqa: PLC0415
     from reports.signing.sign import sign  # noqa: PLC0415
 
@@ -155,9 +168,9 @@ def publish(
     progress("verify", 0, 0)
     verdicts = check(signed, signing)
     progress("archive", 0, 0)
-    digests = (content, evidence_root(subjects(evidence)))
+    digests = (content, evidence_root(subjects(briefing.evidence)))
     receipt = receipt_of(briefing, rendered, signed, digests=digests, verdicts=verdicts)
-    return archive(house.store, replace(receipt, request=request.id), signed)
+    return archive(house.store, replace(receipt, request=request), signed)
 
 
 def _first(progress: Progress, beside: Executor) -> Progress:

@@ -15,11 +15,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import Literal
 
-if TYPE_CHECKING:
-    from reports.evidence.source import Layout
-
+Layout = Literal["flat", "ocsf"]
 Step = str | int
 Path = tuple[Step, ...]
 

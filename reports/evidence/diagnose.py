@@ -30,11 +30,23 @@ import duckdb
 from reports.core.errors import InvalidEvidence
 from reports.core.labels import HOLDS_CONTROL, IS_MARKER, MARKERS
 from reports.evidence import questions, relations, transpile
-from reports.evidence.columns import CLASS, COLUMNS, JOINED, KEYS, NAMES, WAYS, Column, Step, misfit, mistake
+from reports.evidence.columns import (
+    CLASS,
+    COLUMNS,
+    JOINED,
+    KEYS,
+    NAMES,
+    WAYS,
+    Column,
+    Layout,
+    Step,
+    misfit,
+    mistake,
+)
 from reports.evidence.convert import identifier, listed
 from reports.evidence.questions import Question, Row
 from reports.evidence.relations import Source
-from reports.evidence.source import Layout, ListedObject
+from reports.evidence.source import ListedObject
 from reports.evidence.spill import spill_folder
 
 MEMORY_LIMIT = "500MB"

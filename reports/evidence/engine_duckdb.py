@@ -29,9 +29,10 @@ from reports.core.errors import InvalidEvidence, Unavailable
 from reports.core.labels import HEADINGS, LABELS, illegible, normalized
 from reports.core.progress import Done
 from reports.evidence import diagnose, questions, relations, transpile
+from reports.evidence.columns import Layout
 from reports.evidence.convert import listed
 from reports.evidence.questions import Answer, Question, Row
-from reports.evidence.source import FolderEvidence, Layout, ListedObject
+from reports.evidence.source import FolderEvidence, ListedObject
 from reports.evidence.spill import spill_folder
 
 BATCH_BYTES = 60_000_000

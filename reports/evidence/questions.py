@@ -20,7 +20,8 @@ from typing import Any, Protocol, runtime_checkable
 from reports.core.errors import InvalidEvidence
 from reports.core.progress import Done
 from reports.core.window import Window
-from reports.evidence.source import Layout, ListedObject
+from reports.evidence.columns import Layout
+from reports.evidence.source import ListedObject
 
 SQL = Path(__file__).parent / "sql"
 AHEAD = timedelta(2)

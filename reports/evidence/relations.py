@@ -24,9 +24,9 @@ from duckdb.sqltypes import VARCHAR
 
 from reports.core.errors import InvalidEvidence
 from reports.evidence import convert
-from reports.evidence.columns import CLASS, COLUMNS, JOINED, KEYS, WAYS, Column, Step, misfit, mistake
+from reports.evidence.columns import CLASS, COLUMNS, JOINED, KEYS, WAYS, Column, Layout, Step, misfit, mistake
 from reports.evidence.convert import Type, follow, identifier, json_path, listed, quoted
-from reports.evidence.source import Layout, ListedObject
+from reports.evidence.source import ListedObject
 
 JSON = "json"
 """The column of a line's whole text."""

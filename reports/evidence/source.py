@@ -16,13 +16,12 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path, PurePath, PurePosixPath
 from types import MappingProxyType
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from reports.core.errors import InvalidEvidence, InvalidRequest, kind_of
-from reports.evidence.columns import OPTIONAL, nearly
+from reports.evidence.columns import OPTIONAL, Layout, nearly
 
 T = TypeVar("T")
-Layout = Literal["flat", "ocsf"]
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({"detections": "flat", "ext": "ocsf"})
 """Each layout by the folder that holds it."""
 LARGE = 2**20  # bytes

@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import exp
 
 from reports.evidence import questions
-from reports.evidence.source import Layout
+from reports.evidence.columns import Layout
 
 STANDINGS = ("tallied", "superseded", "excluded", "tied", "unsound")
 

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from reports.core.progress import Progress
-    from reports.service.publisher import AthenaPress
     from reports.service.schedules import Schedules
     from reports.signing.timestamp import Timestamper
 
@@ -237,12 +235,6 @@ class Deployed:
         return FallbackTimestamper(
             [HttpTimestamper(url, timeout=5, attempts=2, public=public) for url in urls]
         )
-
-    def press(self, deadline: Callable[[], float], progress: Progress) -> AthenaPress:
-        """What makes briefings; `deadline` gives the seconds that are left for waiting on queries."""
-        from reports.service.publisher import AthenaPress
-
-        return AthenaPress(self, deadline, progress)
 
     def link(self, name: str) -> str:
         """A URL under which anyone can read an object of `briefings` for the next `LINK_SECONDS`."""

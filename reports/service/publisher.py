@@ -34,6 +34,8 @@ LEAST_TIME = 60.0  # seconds in which a copy is made and asked
 class AthenaPress:
     """Makes briefings with Athena, S3 and KMS. `scanned` counts the bytes that its queries have read.
 
+    `deadline` gives the seconds that are left for waiting on queries.
+
     Settings are read anew for each briefing, so that an operator's change needs no deployment.
 
     Permissions: those of `AthenaEngine`, `S3Evidence`, `S3Store`, `KmsKey` and `pseudonym_key`; `s3:ListBucket` on the

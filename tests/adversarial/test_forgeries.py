@@ -105,7 +105,10 @@ def test_bounds(authority):
 
 def test_every_refusal_has_a_file():
     """What each refusal of the verifier says stands in the tables of files, as often as there are refusals."""
-    tables = [ROOT / "tests" / "adversarial" / f"{name}.py" for name in ("bounds", "forgeries", "seals", "test_attacks")]
+    tables = [
+        ROOT / "tests" / "adversarial" / f"{name}.py"
+        for name in ("bounds", "forgeries", "seals", "test_attacks")
+    ]
     nodes = [node for table in tables for node in ast.walk(ast.parse(table.read_text()))]
     texts = [node.value for node in nodes if isinstance(node, ast.Constant) and type(node.value) is str]
     said = Counter(each.says for module in refusals.MODULES for each in refusals.refusals(module))

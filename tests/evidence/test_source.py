@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from reports.core.errors import InvalidEvidence, InvalidRequest
-from reports.evidence.source import FolderEvidence, Layout, ListedObject, locate
+from reports.evidence.columns import Layout
+from reports.evidence.source import FolderEvidence, ListedObject, locate
 from tests.contracts.evidence_source import *  # noqa: F403
 from tests.contracts.evidence_source import FLAT_DAY, OCSF_DAY
 from tests.support.privileges import as_somebody_else
