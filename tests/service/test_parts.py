@@ -9,6 +9,7 @@ import pytest
 
 from reports.core.errors import InvalidSettings
 from reports.service.parts import Deployed, Environment, deployed
+from reports.service.publisher import AthenaPress
 from tests.support.publishing import ROOT
 from tests.support.system import System
 
@@ -108,9 +109,13 @@ def test_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (config.connect_timeout, config.read_timeout) == (5, 30)
 
 
+def press_of(system: System) -> AthenaPress:
+    return AthenaPress(system.parts, lambda: 600, lambda *_: None)
+
+
 def test_pseudonyms_stay(system: System) -> None:
     """Account ids are hashed with 32 bytes that the key in KMS gives, the same ones every time."""
-    press = system.parts.press(lambda: 600, lambda *_: None)
+    press = press_of(system)
     assert len(press._pseudonym_key()) == 32
     assert press._pseudonym_key() == press._pseudonym_key()
 
@@ -120,7 +125,7 @@ def test_templates_stay_in_their_folder(system: System, tmp_path: Path, name: st
     """A name that leads out of the folder of templates, or to one of another name, is refused."""
     system.settle(f"templates/{name}", b"")
     with pytest.raises(InvalidSettings, match="is not the name of a file: take it away"):
-        system.parts.press(lambda: 600, lambda *_: None)._resources(tmp_path)
+        press_of(system)._resources(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["templates/issuer.yaml/", "templates/issuer.yaml/x", "templates/sections"])
@@ -129,14 +134,14 @@ def test_a_template_is_no_folder(system: System, tmp_path: Path, name: str) -> N
     system.settle("templates/sections/who.html", b"")
     system.settle(name, b"")
     with pytest.raises(InvalidSettings, match="of the settings is a file and a folder: take one away"):
-        system.parts.press(lambda: 600, lambda *_: None)._resources(tmp_path)
+        press_of(system)._resources(tmp_path)
 
 
 def test_folders_of_templates_can_be_marked(system: System, tmp_path: Path) -> None:
     """Consoles mark a folder with an object, which is none of its files."""
     for name in ("templates/", "templates/sections/", "templates/sections/who.html"):
         system.settle(name, b"")
-    resources = system.parts.press(lambda: 600, lambda *_: None)._resources(tmp_path)
+    resources = press_of(system)._resources(tmp_path)
     assert sorted(resources.own) == ["issuer.yaml", "sections/", "sections/who.html"]
 
 
@@ -148,7 +153,7 @@ def test_settings_that_would_be_passed_over(system: System, tmp_path: Path, name
     system.settle(name, b"")
     for ask in (
         system.parts.schedules,
-        lambda: system.parts.press(lambda: 600, lambda *_: None)._resources(tmp_path),
+        lambda: press_of(system)._resources(tmp_path),
     ):
         with pytest.raises(InvalidSettings, match="among the settings: "):
             ask()
