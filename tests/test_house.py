@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -109,3 +111,23 @@ def test_rooms_say_what_they_are_for() -> None:
         if path.parent.name not in {"cli", "sample"}:  # which are modules with more beside them
             assert len(re.findall(r"\.(?:\s|$)", told)) == 2, path
             assert [type(each) for each in source.body] == [ast.Expr], path
+
+
+@pytest.mark.parametrize(
+    ("module", "without"),
+    [
+        (
+            "reports.verification.inclusion_proof",
+            {"pikepdf", "pyhanko", "weasyprint", "duckdb", "cryptography"},
+        ),
+        ("reports.verification.signature", {"duckdb", "weasyprint", "boto3"}),
+        ("reports.cli", {"duckdb", "weasyprint", "pyhanko", "boto3"}),
+    ],
+)
+def test_what_is_small_loads_little(module: str, without: set[str]) -> None:
+    """A proof of two kilobytes is checked without a PDF library, and asking for help loads none either."""
+    code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert without.isdisjoint(loaded)
