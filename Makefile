@@ -88,7 +88,7 @@ lock: .venv/dev ## pin the newest packages that pyproject.toml allows, with thei
 	$(LOCK) --extra aws --extra lambda --constraint requirements.txt --output-file requirements-aws.txt
 	$(LOCK) --extra aws --extra local --extra dev --constraint requirements-aws.txt --output-file requirements-dev.txt
 	echo aws-sam-cli | $(COMPILE) --output-file requirements-sam.txt -
-	printf 'pymupdf<1.27\npypdfium2\n' | $(COMPILE) --output-file requirements-viewers.txt -
+	printf 'pymupdf<2\npypdfium2\n' | $(COMPILE) --output-file requirements-viewers.txt -
 	printf 'furo\nmyst-parser\nsphinx\n' | $(COMPILE) --output-file requirements-docs.txt -
 	echo cyclonedx-bom | $(COMPILE) --output-file requirements-release.txt -
 	echo checkov | $(COMPILE) --output-file requirements-checkov.txt -
