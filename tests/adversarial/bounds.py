@@ -23,8 +23,12 @@ def every(authority: LocalAuthority) -> Iterator[Forgery]:
         takes = measure(read_pages(changed(linked(), change)))
         yield _above(name, takes, why, signed_anyway(linked(), authority, change))
     for name, takes, why in (
-        ("trust.MOST_PATHS", 5, "there are more than {:,} paths to try"),
-        ("trust.MOST_ISSUERS", 2, "the file has more than {:,} certificates that may have issued another"),
+        ("verification.trust.MOST_PATHS", 5, "there are more than {:,} paths to try"),
+        (
+            "verification.trust.MOST_ISSUERS",
+            2,
+            "the file has more than {:,} certificates that may have issued another",
+        ),
     ):
         yield _above(name, takes, why, signed, "signer", (authority.root,))
 
@@ -64,7 +68,7 @@ def _of_updates(signed: bytes) -> Iterator[tuple[str, int, str]]:
     )
     yield "pdf.der.MOST_VALUES", sum(map(der.check, held)), "the file has more than {:,} values in DER"
     yield "pdf.store.MOST_COMPARISONS", 6, counted
-    yield "verify.MOST_UPDATES", 2, "the file has more than {:,} signatures and time-stamps"
+    yield "verification.signature.MOST_UPDATES", 2, "the file has more than {:,} signatures and time-stamps"
 
 
 def _of_other_pages() -> Iterator[tuple[Change, str, Callable[[Pages], int], str]]:

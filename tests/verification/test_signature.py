@@ -455,7 +455,7 @@ def test_verify_does_not_import_sign():
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("reports"):
                 waiting += [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
     assert "reports.signing.sign" not in seen
-    assert {"reports.signing.keys", "reports.pdf.updates", "reports.pdf.content"} <= seen
+    assert {"reports.core.certificates", "reports.pdf.updates", "reports.pdf.content"} <= seen
 
 
 def _signed_by(pdf: bytes, key: LocalKey, authority: LocalAuthority) -> bytes:
