@@ -428,7 +428,7 @@ def test_every_template_is_explained() -> None:
     files = {path.name for path in TEMPLATES.rglob("*") if path.is_file()}
     in_base = set(re.findall(r"{% block (\w+)", (TEMPLATES / "base.html").read_text("utf-8")))
     assert {"base.html", "body"} <= files | in_base
-    environment = environment_of(Resources(), _filters(Ledger(), Characters()))
+    environment = environment_of(Resources(), _filters(Ledger(), Characters(), "en-US"))
     language = {*environment.filter_names, *(name for name in environment.tests if name.isalpha())}
     assert set() == (files | in_base | language) - named(text)
 

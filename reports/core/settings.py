@@ -155,6 +155,7 @@ Text = Annotated[_Written, AfterValidator(_kept_apart)]
 Name = Annotated[_Written, AfterValidator(_one_line), AfterValidator(_kept_apart)]
 Identifier = Annotated[str, AfterValidator(_label), AfterValidator(_readable)]
 Language = Annotated[str, AfterValidator(scripts.known)]
+Spelling = Literal["en-US", "en-GB"]
 Count = Annotated[int, BeforeValidator(_count), Field(ge=0, strict=True)]
 Day = Annotated[dt.date, BeforeValidator(_day)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
@@ -350,6 +351,7 @@ class Issuer(_Strict):
     logo: Identifier | None = None
     logo_alt: Name | None = None
     marking: Marking | None = None
+    language: Spelling = Field(default="en-US", exclude_if=lambda language: language == "en-US")
     colours: dict[
         Literal["accent", "ink", "rule", "muted"], Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
     ] = Field(default_factory=dict)
@@ -430,7 +432,7 @@ class Law(_Strict):
     groups: tuple[Group, ...] = Field(default=(), exclude_if=_left_out)
     definitions: tuple[Element, ...] = Field(default=(), exclude_if=_left_out)
     elements: tuple[Element, ...]
-    assessment_title: Text = "What has to be assessed, and where this briefing answers it"
+    assessment_title: Text = "What must be assessed, and where this briefing answers it"
     assessment: tuple[Required, ...] = ()
 
     @model_validator(mode="after")

@@ -98,7 +98,7 @@ class DocumentMetadata:
     issuer: str
     as_of: datetime
     description: str = ""
-    language: str = "en"
+    language: str = "en-US"
     synthetic: bool = False
 
 
@@ -151,6 +151,7 @@ def bind(briefing: Briefing, html: str, attached: Sequence[Attachment], resource
         identifier=f"{briefing.number}, edition {briefing.edition}",
         issuer=briefing.settings.issuer.name,
         as_of=briefing.as_of,
+        language=briefing.settings.issuer.language,
         synthetic=briefing.synthetic,
     )
     return render_pdf(html, resources=resources, metadata=metadata, attachments=attached)

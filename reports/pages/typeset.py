@@ -15,7 +15,7 @@ from reports.briefing.compose import Briefing, Period, called
 from reports.briefing.figures import Ledger, Quantity
 from reports.briefing.group import Tally
 from reports.core.scripts import marked_html, marked_svg
-from reports.core.settings import Hedge
+from reports.core.settings import Hedge, Spelling
 from reports.core.window import Window
 from reports.pages import chart
 from reports.pages.assets import Resources
@@ -23,6 +23,7 @@ from reports.pages.countries import country
 from reports.pages.fill import TemplateEnvironment, environment_of, fill
 from reports.pages.fonts import Characters
 from reports.pages.page_data import Printed, Record, page_data, plain
+from reports.pages.spelling import spelled
 from reports.pages.template_language import Unfit, kind_of, number, sequence, text
 
 PAGE_SIZES = ("letter", "a4")
@@ -38,10 +39,10 @@ def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[s
     """
     ledger = Ledger()
     characters = Characters(resources.fonts, _written(briefing))
-    environment = environment_of(resources, _filters(ledger, characters))
+    environment = environment_of(resources, _filters(ledger, characters, briefing.settings.issuer.language))
     context = {
         **page_data(briefing),
-        "language": "en",
+        "language": briefing.settings.issuer.language,
         "page_size": page_size,
         "running_title": f"{briefing.title}, {short_span(briefing.window)}",
         "charts": plain(_charts(briefing, environment, ledger, characters)),
@@ -65,7 +66,7 @@ def draw(environment: TemplateEnvironment, data: chart.Data, colours: Sequence[s
     return fill(environment, chart.DAYS, plain({**data, "colours": tuple(colours)}))
 
 
-def _filters(ledger: Ledger, characters: Characters) -> dict[str, Callable[..., Any]]:
+def _filters(ledger: Ledger, characters: Characters, language: Spelling) -> dict[str, Callable[..., Any]]:
     """The filters of the templates, by name."""
 
     def printing(style: Callable[[Any], str]) -> Callable[[Any], Printed]:
@@ -91,6 +92,7 @@ def _filters(ledger: Ledger, characters: Characters) -> dict[str, Callable[..., 
         "short_day": lambda value: _short_day(_date(value)),
         "short_days": lambda value: _short_days(_of(value, "period")),
         "instant": lambda value: instant(_instant(value)),
+        "spelled": lambda value: spelled(text(value), language),
     }
 
 
@@ -213,8 +215,8 @@ def _each_period(briefing: Briefing, ledger: Ledger) -> str:
     """What a bar is for."""
     days = briefing.period_days
     if days.value in _PERIODS:
-        return f"a {_PERIODS[days.value]}"
-    return f"in {ledger.record(days, figures.exact(int(days.value))).printed} days"  # type: ignore[arg-type]
+        return f"per {_PERIODS[days.value]}"
+    return f"per {ledger.record(days, figures.exact(int(days.value))).printed} days"  # type: ignore[arg-type]
 
 
 _PERIODS: Mapping[Any, str] = {1: "day", 7: "week"}

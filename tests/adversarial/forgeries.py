@@ -578,7 +578,7 @@ PAGES: dict[str, tuple[Change, str]] = {
         _element(ActualText=Text(b"\xfe\xff\x05\xd0\xd8\x3d")),
         "text that is none",
     ),
-    "the language of the document": (_element(Lang=Text(b"en")), "an unusual /Lang in an element"),
+    "the language of the document": (_element(Lang=Text(b"en-US")), "an unusual /Lang in an element"),
     "a language that is none": (_element(Lang=Text(b"en_US")), "an unusual /Lang in an element"),
     "a layer in the content": (
         _content(b"/OC\n/Layer\nBDC\nEMC"),
@@ -828,7 +828,7 @@ SPELLINGS: dict[str, tuple[Spelling, str]] = {
     ),
     "a number that is too large": (_spelt(_bookmark(Count=2**31)), "a number that is too large"),
     "arrays 17 deep": (
-        _rewritten(rb"/Lang \(en\)", b"/Lang " + b"[" * 16 + b"1" + b"]" * 16),
+        _rewritten(rb"/Lang \(en-US\)", b"/Lang " + b"[" * 16 + b"1" + b"]" * 16),
         " deep in each other",
     ),
     "an older version": (_spelt(first=HEADER.replace(b"7", b"4")), "another first line"),

@@ -18,7 +18,7 @@ from reports.pages.typeset import typeset
 from tests.support.fakes import Detection
 from tests.support.typesetting import OURS, WINDOW, brief, detections, seen, settings
 
-SUMMED = ("Exchanges", "Detections", "Window before", "On record")
+SUMMED = ("Exchanges", "Detections", "Prior window", "On record")
 Table = Sequence[Sequence[str]]
 
 
@@ -29,7 +29,7 @@ def tables(html: str) -> Iterator[tuple[Table, Sequence[str]]]:
             [seen(cell).strip() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)]
             for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)
         ]
-        if 'class="total"' in table and rows[-1][0] == "Together":
+        if 'class="total"' in table and rows[-1][0] == "Total":
             yield rows[:-1], rows[-1]
 
 
@@ -71,7 +71,7 @@ def test_columns_add_up(audience: Audience) -> None:
     html, _ = typeset(brief(told_before(), settings(Registry()), audience, window), OURS, "letter")
     found = list(sums(html))
     assert [(name, total) for name, total, _ in found] == [(name, last) for name, _, last in found]
-    assert {name.split(": ")[1] for name, _, _ in found} >= {"Exchanges", "Window before", "On record"}
+    assert {name.split(": ")[1] for name, _, _ in found} >= {"Exchanges", "Prior window", "On record"}
     assert "A campaign not in the window" in seen(html)
 
 
@@ -110,11 +110,11 @@ def test_weeks_are_told_as_weeks() -> None:
     start = f"{first.day} {first:%b}" if first.month != last.month else f"{first.day}"
     texts, said = chart(html), seen(html).replace("\N{NO-BREAK SPACE}", " ")
 
-    assert "Exchanges a week" in texts
+    assert "Exchanges per week" in texts
     assert [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts if "All detections" in text] == [
         f"All detections: {weeks[peak]:,} in the week of {start}–{last.day} {last:%b}"
     ]
-    assert "Exchanges by week and campaign, UTC; the last one has 4 days" in said
+    assert "Exchanges by week and campaign, UTC; the last week has 4 days" in said
     assert f"{start}–{last.day} {last:%b} {weeks[peak]:,}" in said
 
 
@@ -126,7 +126,7 @@ def test_days_are_told_as_days() -> None:
     peak = max(days, key=lambda day: (days[day], -day.toordinal()))
     texts = chart(html)
 
-    assert "Exchanges a day" in texts
+    assert "Exchanges per day" in texts
     assert any(text.endswith(f" {days[peak]:,} on {peak.day} {peak:%B}") for text in texts)
 
 
@@ -179,5 +179,5 @@ def test_a_published_campaign_of_the_window_is_the_same() -> None:
     """It stands once among those on record, by its name, and is told to be in the window too."""
     written = parse(Registry, published("").replace("campaign_id: A", "campaign_id: c"), "campaigns.yaml")
     html, _ = typeset(brief(detections(["c"], 3), settings(written)), OURS, "letter")
-    assert "B (in the window too)" in seen(html)
+    assert "B (also in the window)" in seen(html)
     assert "is the largest of the 1" not in seen(html)

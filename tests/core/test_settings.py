@@ -561,6 +561,7 @@ def test_an_operator_without_an_attribution_is_withheld() -> None:
         ("name: X\ncolours: {accent: '#12436d; x: url(//host)'}\n", "colours, accent: does not match"),
         ('name: X\ncolours: {accent: "#12436d\\n"}\n', "colours, accent: does not match"),
         ("name: X\nmarking: TLP:WHITE\n", "marking: write 'TLP:CLEAR'"),
+        ("name: X\nlanguage: fr\n", "language: write 'en-US' or 'en-GB'"),
         ("name: X\naddressee: {senator: y}\n", "addressee, senator"),
     ],
 )

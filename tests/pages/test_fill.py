@@ -524,7 +524,7 @@ MACROS = (TEMPLATES / "macros.html").read_text("utf-8")
 @given(expressions())
 def test_no_expression_gets_at_anything_else(expression: str) -> None:
     """Whatever an expression is made of, what it gets at is plain, or a macro."""
-    environment = Watched(OURS, typeset._filters(Ledger(), Characters()))
+    environment = Watched(OURS, typeset._filters(Ledger(), Characters(), "en-US"))
     environment.loader = DictLoader({"x.html": TEMPLATE.format(expression), "macros.html": MACROS})
     with suppress(InvalidSettings):
         fill(environment, "x.html", CONTEXT)

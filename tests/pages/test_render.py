@@ -141,7 +141,7 @@ def test_metadata(pdf: pikepdf.Pdf) -> None:
     assert str(pdf.docinfo.Author) == "Issuer"
     assert str(pdf.docinfo.Keywords) == "EX-1, synthetic data"
     assert {str(pdf.docinfo.CreationDate), str(pdf.docinfo.ModDate)} == {"D:20260620120000Z"}
-    assert str(pdf.Root.Lang) == "en"
+    assert str(pdf.Root.Lang) == "en-US"
     assert pdf.Root.ViewerPreferences.DisplayDocTitle is True
 
 

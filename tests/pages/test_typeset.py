@@ -243,8 +243,8 @@ def test_each_group_of_the_law_says_how_it_counts(sets: Mapping[str, Set], audie
     for head, says in zip(
         found,
         [
-            *("all must hold", "must hold", "any one suffices . Gap: none of these for Campaign B"),
-            *("weighed together, none required", "takes conduct out", "only where claimed"),
+            *("all must be met", "must be met", "any one is enough . Gap: no evidence of any for Campaign B"),
+            *("weighed together, none required", "conduct that meets this is excluded", "only if claimed"),
         ],
         strict=True,
     ):
@@ -259,7 +259,7 @@ def test_no_gap_misstates_the_bill(sets: Mapping[str, Set]) -> None:
     assert row_of(regulator, "B.iv").endswith("no evidence offered for this factor")
     assert row_of(lawmaker, "A") == "Unauthorized extraction Campaign A; gap: Campaign B"
     assert row_of(regulator, "A").endswith("without permission. Gap: no evidence for Campaign B")
-    assert row_of(regulator, "C").endswith("Gap: nothing on whether it applies to Campaign B")
+    assert row_of(regulator, "C").endswith("Gap: no evidence on whether it applies to Campaign B")
     assert row_of(lawmaker, "C") == "Authorized training addressed: Campaign A; gap: Campaign B"
     assert row_of(lawmaker, "3(2)") == "Closed-source model all campaigns"
     for html in (lawmaker, regulator):
@@ -278,10 +278,10 @@ def test_without_evidence_what_is_asked_for_is_a_gap(audience: Audience) -> None
     gaps = {id_: row.partition("Gap: ")[2] for id_, row in rows.items() if "Gap:" in row}
     assert gaps == {
         **dict.fromkeys(("3(2)", "3(13)", "A"), "no evidence"),
-        "C": "nothing on whether it applies",
+        "C": "no evidence on whether it applies",
     }
     assert [head for head in heads(html) if "Gap:" in head] == [heads(html)[2]]
-    assert heads(html)[2].endswith("any one suffices . Gap: no evidence for any of these")
+    assert heads(html)[2].endswith("any one is enough . Gap: no evidence for any of these")
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
@@ -290,7 +290,7 @@ def test_where_no_campaign_is_nothing_is_held_against_the_law(audience: Audience
     html, _ = typeset(brief(detections([None]), settings(Registry()), audience), OURS, "letter")
     law = html[html.index('<h2 id="law">') : html.index('<h2 id="actions">')]
 
-    assert "No detection in the window is attributed to a campaign." in seen(law)
+    assert "No detections in the window are attributed to a campaign." in seen(law)
     assert not heads(html)
 
 
@@ -303,7 +303,7 @@ def test_the_text_and_the_stage_of_the_law_are_dated(sets: Mapping[str, Set], au
     assert "Text: as introduced in the House of Representatives, 15 April 2026." in text
     assert "ordered to be reported (amended) by the House Committee on Foreign Affairs" in text
     assert "by 43 to 0, 22 April 2026." in text
-    assert "the amended text, not at hand, may differ." in text
+    assert "the amended text was not available and may differ." in text
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
@@ -427,14 +427,14 @@ def test_the_largest_on_record_only_if_true(sample: tuple[Evidence, Settings]) -
 
     assert seen(true).count("the largest of the 5 campaigns on record") == 2
     assert "the largest of" not in seen(false)
-    assert "1 of the 5 campaigns on record is as large or larger, or may be" in seen(false)
+    assert "1 of the 5 campaigns on record is, or may be, at least as large" in seen(false)
 
 
 def test_a_campaign_is_new_only_if_the_evidence_covers_the_window_before() -> None:
     """Without older evidence, nothing is said of the window before."""
     html, _ = typeset(brief(detections(["c"]), settings(Registry())), OURS, "letter")
 
-    assert "not seen in the window before" not in seen(html)
+    assert "not seen in the prior window" not in seen(html)
     assert "There is no evidence from before the window." in seen(html)
 
 
@@ -448,8 +448,10 @@ def test_one_is_told_as_one(audience: Audience) -> None:
     )
 
     said = seen(html).replace("\N{NO-BREAK SPACE}", " ")
-    assert "On 22 April 2026, the operator of c drew 1 exchange from the model through 1 account." in said
-    assert re.findall(r"\b1 [a-z]+s\b", said) == ["1 counts"]
+    assert (
+        "On 22 April 2026, the operator of c generated 1 exchange with the model through 1 account." in said
+    )
+    assert re.findall(r"\b1 [a-z]+s\b", said) == ["1 was"]
     assert "22 April 2026 to" not in said
 
 
@@ -459,7 +461,7 @@ def test_a_window_without_campaigns_has_its_pages(audience: Audience) -> None:
     html, _ = typeset(brief(detections([None]), settings(Registry()), audience), OURS, "a4")
 
     assert pages(html)
-    assert "no detection was attributed to a campaign" in seen(html)
+    assert "no detections were attributed to a campaign" in seen(html)
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
