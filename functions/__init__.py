@@ -1,4 +1,4 @@
-"""Entry points of the deployed system, one a trigger: an event becomes a call, and what it returns an answer.
+"""Entry points of the deployed system, one for each trigger: an event becomes a call, and its result an answer.
 
 What each of them imports is imported here first and then set aside: it stays until the process ends, and looking for
 garbage in it meanwhile would be a good part of a cold start.

@@ -1,6 +1,6 @@
-"""A request has ended: tells the event bus and the topic. They learn where to fetch it, and no figure.
+"""A request has ended: tells the event bus and the topic where to fetch it. The messages contain no figures.
 
-An outcome that is delivered twice is told twice; the request's id tells that it is the same.
+An outcome that is delivered twice is announced twice; the request's id shows that it is the same.
 
 Permissions: `s3:GetObject` and `s3:ListBucket` on the archive, `events:PutEvents` on the bus, `sns:Publish` on the
 topic.
@@ -28,14 +28,14 @@ tracer = Tracer(patch_modules=("botocore",))
 
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take an `Object Created` event of S3 below `outcomes/`; return what was told."""
+    """Take an `Object Created` event of S3 below `outcomes/`; return what was announced."""
     id_ = stem(event["detail"]["object"]["key"].removeprefix("outcomes/")).rpartition(".")[0]
     parts = deployed()
     tracer.put_annotation("request", id_)
     with logger.append_context_keys(request=id_):
         outcome = parts.requests.outcome(id_)
         if outcome is None:
-            raise Unavailable(f"request {id_} has no outcome: deliver the event again")
+            raise Unavailable(f"request {id_} has no outcome yet: deliver the event again")
         notice = _notice(id_, outcome)
         _put(parts, TITLES[outcome.state], notice)
         _send(parts, TITLES[outcome.state], notice)
@@ -64,7 +64,7 @@ def _put(parts: Deployed, title: str, notice: Mapping[str, Any]) -> None:
         answer = parts.client("events").put_events(Entries=[entry])
     if answer["FailedEntryCount"]:
         code = answer["Entries"][0].get("ErrorCode", "no code")
-        raise Unavailable(f"event bus {bus} did not take the event ({code}): deliver it again")
+        raise Unavailable(f"event bus {bus} did not accept the event ({code}): deliver it again")
 
 
 def _send(parts: Deployed, title: str, notice: Mapping[str, Any]) -> None:

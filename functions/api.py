@@ -1,4 +1,4 @@
-"""The API: creates requests, and tells what has become of them. It makes no briefing and reads no PDF.
+"""The API: creates requests, and reports their state. It makes no briefings and reads no PDFs.
 
 Lambda traces its calls. To trace those that it makes as well, a cold start would last half as long again.
 
@@ -67,11 +67,13 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 logger = Logger()
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
-Known = Annotated[str | None, Header(alias="if-none-match", description="The entity tag that is known")]
+Known = Annotated[
+    str | None, Header(alias="if-none-match", description="The entity tag that the caller already has")
+]
 
 
 class Wanted(BaseModel):
-    """A briefing that is asked for."""
+    """A requested briefing."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -80,7 +82,7 @@ class Wanted(BaseModel):
         Field(
             max_length=40,
             description="FIRST/LAST as YYYY-MM-DD/YYYY-MM-DD, or last-week, last-month, last-quarter, last-N-days: "
-            "the last one that is over at the moment of the call",
+            "the last such period that is over when the request arrives",
             json_schema_extra={"pattern": WINDOWS},
         ),
     ]
@@ -91,7 +93,7 @@ class Wanted(BaseModel):
             min_length=1,
             max_length=LONGEST_ADDRESSEE,
             pattern=rf"^[^{HIDING}]*[^\s{HIDING}][^{HIDING}]*$",
-            description="Whom the briefing is for, in place of the addressee of issuer.yaml",
+            description="Who the briefing is for, instead of the addressee in issuer.yaml",
         ),
     ] = None
     page_size: PageSize = "letter"
@@ -117,7 +119,7 @@ _LISTING = {
     "required": ["briefings", "next"],
     "properties": {
         "briefings": {"type": "array", "items": _LISTED},
-        "next": {"type": ["string", "null"], "description": "The cursor of the next page"},
+        "next": {"type": ["string", "null"], "description": "The cursor for the next page"},
     },
 }
 _BRIEFING = {
@@ -129,7 +131,10 @@ _BRIEFING = {
         "requested_by": _TEXT,
         "addressee": {"type": ["string", "null"]},
         "page_size": {"enum": ["letter", "a4"]},
-        "subject": {"type": ["string", "null"], "description": "Who asked, as the token said it"},
+        "subject": {
+            "type": ["string", "null"],
+            "description": "Who made the request, according to the token",
+        },
         "deliveries": {"type": "integer"},
         "receipt": {
             "type": "object",
@@ -138,13 +143,13 @@ _BRIEFING = {
                 "not_yet_counted": {
                     "type": "array",
                     "items": _TEXT,
-                    "description": "The evidence objects that came while the others were counted",
+                    "description": "The evidence objects that arrived while the others were being counted",
                 },
             },
         },
         "error": {
             "type": "object",
-            "description": "Why it has failed",
+            "description": "Why it failed",
             "properties": {"kind": _TEXT, "message": _TEXT},
         },
     },
@@ -162,20 +167,20 @@ _UPLOAD = {
 }
 _LOCATION: Any = {"Location": {"schema": _TEXT}}
 _SEE_OTHER: Any = {
-    "description": "Where it can be fetched, for five minutes",
+    "description": "Where to fetch it, for five minutes",
     "headers": _LOCATION,
     "content": {},
 }
-_UNCHANGED: Any = {"description": "It is as the caller knows it", "content": {}}
+_UNCHANGED: Any = {"description": "It has not changed since the caller fetched it", "content": {}}
 
 
 @router.post(
     "/briefings",
-    summary="Ask for a briefing",
+    summary="Request a briefing",
     operation_id="request",
     security=MAY_REQUEST,
     responses={
-        202: {"description": "The request was taken", "headers": _LOCATION, "content": _of(_BRIEFING)},
+        202: {"description": "The request was accepted", "headers": _LOCATION, "content": _of(_BRIEFING)},
         **described(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         ),
@@ -189,7 +194,7 @@ def request(
             alias="idempotency-key",
             min_length=1,
             max_length=255,
-            description="The same key with the same body stands for the same request, however often it is sent",
+            description="A key sent again with the same body names the same request",
         ),
     ] = None,
 ) -> Response[str]:
@@ -213,7 +218,7 @@ def request(
 
 
 def _answer(asked: Asked) -> dict[str, Any]:
-    """What whoever asks is told: all of it only if they may read it as well."""
+    """The answer to a caller, in full only if they may also read it."""
     whole = _briefing(asked)
     if asked.audience in audiences(router.current_event.raw_event):
         return whole
@@ -223,7 +228,7 @@ def _answer(asked: Asked) -> dict[str, Any]:
 def _once(key: str, wanted: Wanted, asked: Asked, now: datetime) -> Asked:
     """Create a request, or find the one that the caller's key stands for."""
     if asked.subject is None:
-        detail = "the token names no subject (sub), and nothing else tells whose Idempotency-Key it is: leave it out"
+        detail = "the token names no subject (sub), so its Idempotency-Key has no owner: leave the key out"
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     requests, own = deployed().requests, f"{asked.subject}\n{key}"
     if not requests.knows(own):
@@ -231,7 +236,7 @@ def _once(key: str, wanted: Wanted, asked: Asked, now: datetime) -> Asked:
     body = json.dumps(wanted.model_dump(), sort_keys=True)
     found = requests.create_once(own, hashlib.sha256(body.encode()).hexdigest(), asked)
     if found is None:
-        detail = "this Idempotency-Key came with another body before: use a new one"
+        detail = "this Idempotency-Key was already used with another body: use a new one"
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     return found
 
@@ -241,33 +246,35 @@ def _take(kind: str, who: str | None, now: datetime) -> None:
     quota = deployed().quota(kind)
     if not quota.take(who, now):
         tomorrow = datetime.combine(now.date() + timedelta(1), time(), UTC)
-        detail = f"this caller has asked for {quota.most:,} {kind} today (UTC), which is the most: ask again tomorrow"
+        detail = f"this caller has reached today's limit of {quota.most:,} {kind} (UTC): try again tomorrow"
         later = {"Retry-After": str(int((tomorrow - now).total_seconds()) + 1)}
         raise Refused(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=later)
 
 
 @router.get(
     "/briefings",
-    summary="List requests, the newest first",
+    summary="List requests, newest first",
     operation_id="list",
     security=MAY_READ,
     responses={
-        200: {"description": "A page of them", "content": _of(_LISTING)},
+        200: {"description": "A page of requests", "content": _of(_LISTING)},
         **described(),
     },
 )
 def listing(
-    state: Annotated[State | None, Query(description="Those in this state")] = None,
-    audience: Annotated[Audience | None, Query(description="Those for this audience")] = None,
-    window: Annotated[str | None, Query(max_length=40, description="Those about these days")] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="How many of them")] = 20,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next` of the page before")] = None,
+    state: Annotated[State | None, Query(description="Only requests in this state")] = None,
+    audience: Annotated[Audience | None, Query(description="Only requests for this audience")] = None,
+    window: Annotated[str | None, Query(max_length=40, description="Only requests for these days")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="The most to return")] = 20,
+    cursor: Annotated[
+        str | None, Query(max_length=100, description="The `next` value of the previous page")
+    ] = None,
 ) -> Response[str]:
     """List requests by their ids alone. What is created meanwhile comes before the first page, and shifts nothing."""
     _refuse_other_parameters()
     days = resolve(window, datetime.now(UTC)) if window is not None else None
     if cursor is not None and RequestId.parse(cursor) is None:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the cursor is not one that a page has given")
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the cursor is not one that a page returned")
 
     seen = audiences(router.current_event.raw_event)
 
@@ -293,12 +300,12 @@ def _refuse_other_parameters() -> None:
     known = signature(listing).parameters
     for name in router.current_event.query_string_parameters:
         if name not in known:
-            raise refused({"at": f"query.{name}", "message": f"is no parameter: use {', '.join(known)}"})
+            raise refused({"at": f"query.{name}", "message": f"unknown parameter: use {', '.join(known)}"})
 
 
 @router.get(
     "/briefings/<id>",
-    summary="See what has become of a request",
+    summary="Get the state of a request",
     operation_id="see",
     security=MAY_READ,
     responses={
@@ -326,7 +333,7 @@ def document(id: str) -> Response[str]:
 
 @router.get(
     "/briefings/<id>/data",
-    summary="Fetch what the pages say, as data",
+    summary="Fetch the content of the pages, as data",
     operation_id="data",
     security=MAY_READ,
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
@@ -338,7 +345,7 @@ def data(id: str) -> Response[str]:
 
 @router.get(
     "/briefings/<id>/evidence",
-    summary="Fetch what the figures were computed from",
+    summary="Fetch the record of the evidence behind the figures",
     operation_id="evidence",
     security=MAY_READ,
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
@@ -350,7 +357,7 @@ def evidence(id: str) -> Response[str]:
 
 @router.post(
     "/uploads",
-    summary="Ask where to upload a PDF that is to be checked",
+    summary="Ask where to upload a PDF for checking",
     operation_id="upload",
     security=MAY_READ,
     responses={
@@ -370,7 +377,7 @@ def upload() -> Response[str]:
 
 @router.get(
     "/openapi.json",
-    summary="Read this description",
+    summary="Get this description",
     operation_id="describe",
     security=MAY_READ,
     responses={
@@ -394,7 +401,7 @@ def description() -> Mapping[str, Any]:
     text = whole.get_openapi_json_schema(
         title="Exhibit",
         version=__version__,
-        description="Signed briefings on model-distillation campaigns: asked for, followed, fetched and checked.",
+        description="Request, follow, fetch and check signed briefings on model-distillation campaigns.",
         security_schemes=_SCHEMES,
     )
     found: dict[str, Any] = json.loads(text)
@@ -449,10 +456,10 @@ def _document(id: str) -> str:
     """The name of a request's PDF; refused while there is none, and where there never will be one."""
     outcome = deployed().requests.outcome(_found(id).id)
     if outcome is None:
-        detail = "the briefing is not published yet: ask again"
+        detail = "the briefing is not published yet: try again later"
         raise Refused(HTTPStatus.NOT_FOUND, detail, headers={"Retry-After": str(AGAIN)})
     if outcome.receipt is None:
-        detail = f"the request has failed, so there is no briefing: /briefings/{id} tells why"
+        detail = f"the request failed, so there is no briefing: GET /briefings/{id} gives the reason"
         raise Refused(HTTPStatus.CONFLICT, detail)
     name: str = outcome.receipt["document"]["name"]
     return name
@@ -468,8 +475,8 @@ _SCHEMES: Any = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": f"A token with the scope {READ}, or for the briefings of one audience {READ}:lawmaker or "
-        f"{READ}:regulator; {REQUEST} to ask for briefings",
+        "description": f"A token with the scope {READ}; for the briefings of one audience, {READ}:lawmaker or "
+        f"{READ}:regulator; to request briefings, {REQUEST}",
     }
 }
 _api = Api(logger, router, BODIES)

@@ -1,4 +1,4 @@
-"""What the functions behind the API share: who may call, how much they may send, and problem details (RFC 9457).
+"""What the functions behind the API share: permissions, size limits, and problem details (RFC 9457).
 
 Every error is a document of the type `application/problem+json` with `type`, `title`, `status` and `detail`. What is
 wrong with a body or a parameter is listed in `errors`, each with where it is (`at`) and what is wrong (`message`).
@@ -33,7 +33,7 @@ READ_OF: Mapping[str, Audience] = {f"{READ}:{audience}": audience for audience i
 MAY_READ = [{"token": [scope]} for scope in (READ, *READ_OF)]  # as OpenAPI says it: any one of them
 MAY_REQUEST = [{"token": [REQUEST]}]
 MOST_JSON = 16 * 2**10  # bytes of a JSON body
-DEEPEST = 8  # arrays and objects in each other
+DEEPEST = 8  # nesting of arrays and objects
 LONGEST_SUBJECT = 255  # characters, as OpenID Connect has it
 AGAIN = 30  # seconds after which to ask again
 
@@ -131,7 +131,7 @@ class Api:
         if not there:
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such resource: /openapi.json lists them")
         allow = ", ".join(sorted(there))
-        detail = f"{shown_method(method)} is not a method of this resource: use {allow}"
+        detail = f"{shown_method(method)} is not allowed on this resource: use {allow}"
         raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": allow})
 
     def _failed(self, error: Exception) -> Response[str]:
@@ -139,14 +139,14 @@ class Api:
             return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)).response()
         if isinstance(error, Unavailable):
             self.logger.warning(error.public, kind=type(error).__name__)
-            detail = "something that has to be asked does not answer: try again"
+            detail = "a required service is not responding: try again"
             later = {"Retry-After": str(AGAIN)}
             return Refused(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=later).response()
         if isinstance(error, ExhibitError):
             self.logger.error(error.public, kind=type(error).__name__)
         else:
             self.logger.error("internal error", trace=trace(error))
-        detail = "something is wrong with the service: its log has more"
+        detail = "an internal error occurred: see the log of the service"
         return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
 
 
@@ -168,14 +168,14 @@ _SCHEMA: Mapping[str, Any] = {
         },
     },
 }
-# The gateway itself gives these, in a form of its own
+# The gateway itself sends these, in its own form
 _PLAIN: Mapping[str, Any] = {JSON: {"schema": {"type": "object"}}}
 _OURS: Mapping[str, Any] = {PROBLEM: {"schema": _SCHEMA}}
 _FORMS = {HTTPStatus.UNAUTHORIZED: _PLAIN, HTTPStatus.TOO_MANY_REQUESTS: {**_PLAIN, **_OURS}}
 
 
 def shown_method(method: str) -> str:
-    """A method as it may be told: a caller can write anything there."""
+    """A method as it may be shown: a caller can write anything there."""
     return method if method.isascii() and method.isalpha() and len(method) <= 20 else "what was asked"
 
 
@@ -195,7 +195,7 @@ def content(event: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
-        raise Refused(HTTPStatus.BAD_REQUEST, "the body did not arrive whole: send it again") from None
+        raise Refused(HTTPStatus.BAD_REQUEST, "the body is incomplete: send it again") from None
 
 
 def shown(document: Mapping[str, Any], headers: Mapping[str, str], known: str | None) -> Response[str]:
@@ -244,11 +244,12 @@ def audiences(event: Mapping[str, Any]) -> frozenset[Audience]:
 
 
 def subject(event: Mapping[str, Any]) -> str | None:
-    """Who calls: the subject of the token, or None where it names none. Refused is one that could not be shown."""
+    """Who calls: the subject of the token, or None if it names none. Refused is one that could not be shown."""
     told = str(claims(event).get("sub") or "")
     if len(told) > LONGEST_SUBJECT or not told.isprintable():
         raise Refused(
-            HTTPStatus.FORBIDDEN, "the subject (sub) of the token is too long, or cannot be printed"
+            HTTPStatus.FORBIDDEN,
+            "the token's subject (sub) is too long, or has characters that cannot be printed",
         )
     return told or None
 
@@ -264,18 +265,18 @@ def _checked(event: Mapping[str, Any], body: Body) -> Mapping[str, Any]:
     sent = content(event)
     if not body.types:
         if sent:
-            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "this call takes no body: leave it out")
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "this request must have no body: leave it out")
         return {}
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in body.types:
         takes = " or ".join(body.types)
-        told = kind if kind.isascii() and kind.isprintable() and kind else "that is not told"
-        detail = f"a body of the type {told} is not taken: send {takes}"
+        told = f"the type {kind}" if kind.isascii() and kind.isprintable() and kind else "no readable type"
+        detail = f"the body has {told}, which is not accepted: send {takes}"
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, headers={"Accept": ", ".join(body.types)})
     most = MOST_JSON if kind == JSON else body.most
     if len(sent) > most:
-        detail = f"the body has {len(sent):,} bytes, and {most:,} are taken: {body.too_much}"
+        detail = f"the body has {len(sent):,} bytes, over the limit of {most:,}: {body.too_much}"
         raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
     if kind != JSON:
         return {}
@@ -286,19 +287,19 @@ def _checked(event: Mapping[str, Any], body: Body) -> Mapping[str, Any]:
     if not isinstance(parsed, dict):
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not a JSON object")
     if _depth(parsed) > DEEPEST:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body is nested more than {DEEPEST} deep")
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body has more than {DEEPEST} levels of nesting")
     # One spelling of the type, which is the one that Powertools knows
     return {"body": sent.decode(), "isBase64Encoded": False, "headers": {**headers, "content-type": JSON}}
 
 
 def _unread(error: ValueError) -> str:
-    """Why a body is not read; what is told of by the parser itself is told in its own words."""
+    """Why a body cannot be read, in the parser's own words where it gives them."""
     told = "" if isinstance(error, json.JSONDecodeError | UnicodeError) else f": {error}"
-    return f"the body is not JSON that can be read{told}"
+    return f"the body is not JSON{told}"
 
 
 def _depth(value: Any) -> int:
-    """How many arrays and objects are in each other; the parser has bounded them."""
+    """How deeply arrays and objects are nested; the parser has limited them."""
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
     return 0 if inside is None else 1 + max(map(_depth, inside), default=0)
 

@@ -1,6 +1,6 @@
 """The queue of new requests: makes one briefing of one request.
 
-A message is taken off the queue when its request is published. Otherwise it stays: after an error that may pass, to be
+A message is taken off the queue when its request is published. Otherwise it stays: after a transient error, to be
 delivered again once that is worth a try; after a failure, to end in the dead-letter queue.
 
 Permissions: those of `AthenaPress`; `sqs:ChangeMessageVisibility` on the queue.
@@ -47,7 +47,7 @@ def _taken(record: Mapping[str, Any], context: LambdaContext) -> bool:
     try:
         ids = list(_requests(json.loads(record["body"])))
     except (ValueError, KeyError, TypeError, AttributeError):
-        logger.error("the message is no notification of S3", message_id=record["messageId"])
+        logger.error("the message is not an S3 notification", message_id=record["messageId"])
         return False
     published = [_published(parts, id_, record, context) for id_ in ids]
     return all(published)
@@ -110,7 +110,7 @@ def _wait(error: Exception, number: int) -> int:
 
 
 def _deliver_again(parts: Deployed, record: Mapping[str, Any], seconds: int) -> None:
-    """Have a message delivered again; where the queue cannot be told, it does so in its own time."""
+    """Have a message delivered again; if the queue cannot be reached, it does so on its own schedule."""
     *_, account, queue = record["eventSourceARN"].split(":")
     sqs = parts.client("sqs")
     try:
@@ -125,7 +125,7 @@ def _deliver_again(parts: Deployed, record: Mapping[str, Any], seconds: int) -> 
 
 
 class _Steps:
-    """Measures the seconds of each step of the line, as the steps begin."""
+    """Measures the seconds of each step of the pipeline, as the steps begin."""
 
     def __init__(self) -> None:
         self._step = ""

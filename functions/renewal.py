@@ -1,4 +1,4 @@
-"""Every day: gives editions whose last time-stamps come close to their ends a fresh one, in copies beside them.
+"""Every day: gives editions whose last time-stamps expire soon a fresh one, in copies beside them.
 
 Permissions: those of `S3Store`; `s3:ListBucket` on the bucket of the settings and `s3:GetObject` on its objects.
 """
@@ -25,7 +25,7 @@ tracer = Tracer(patch_modules=("botocore",))
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Renew; the event says nothing that is needed. Returns the names of the copies, and what failed."""
+    """Renew; the event is not used. Returns the names of the copies, and what failed."""
     from reports.service.renewals import Archive, renew_due
 
     parts, now = deployed(), datetime.now(UTC)

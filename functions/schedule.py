@@ -1,6 +1,6 @@
 """The hourly tick: creates the requests that are due.
 
-What is due follows from the scheduled time alone. A tick that comes late, twice, or after others were missed creates
+What is due depends only on the scheduled time. A tick that comes late, twice, or after others were missed creates
 what is not there yet.
 
 Permissions: those of `S3Store`; `s3:ListBucket` on the bucket of the settings and `s3:GetObject` on its objects.
@@ -48,5 +48,7 @@ def _instant(event: Mapping[str, Any]) -> datetime:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        raise InvalidRequest(f"scheduled_time {text!r} is not an instant: write it like 2026-06-20T12:00:00Z")
+        raise InvalidRequest(
+            f"scheduled_time {text!r} is not a date and time: write it like 2026-06-20T12:00:00Z"
+        )
     return instant

@@ -1,7 +1,7 @@
 """`POST /verifications`: what `exhibit verify` says of a PDF.
 
-A function of its own, for it loads what reads and checks PDFs, which the rest of the API does without. It trusts the
-issuer's own roots: that of the signing key, and those of `trust.pem` in the settings.
+A separate function, because only it loads the code that reads and checks PDFs. It trusts the issuer's own
+roots: that of the signing key, and those of `trust.pem` in the settings.
 
 Permissions: `s3:GetObject` and `s3:ListBucket` on the uploads, and on the settings.
 """
@@ -27,7 +27,7 @@ from reports.service.parts import MOST_UPLOADED, deployed
 
 PDF = "application/pdf"
 MOST_SENT = 4_500_000  # bytes of a PDF; as base64 they stay below the 6 MB that Lambda takes
-UPLOAD_INSTEAD = "ask for an upload with POST /uploads, and send its id"
+UPLOAD_INSTEAD = "create an upload with POST /uploads, and send its id"
 BODIES = {"verify": Body((PDF, JSON), MOST_SENT, UPLOAD_INSTEAD)}
 
 _VERDICTS = {
@@ -81,7 +81,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
         }
     },
     responses={
-        200: {"description": "The verdicts, whatever they are", "content": {JSON: {"schema": _VERDICTS}}},
+        200: {"description": "The verdicts, whether good or bad", "content": {JSON: {"schema": _VERDICTS}}},
         **described(
             HTTPStatus.NOT_FOUND,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -117,14 +117,18 @@ def _pdf(event: Mapping[str, Any]) -> bytes:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
     pdf = deployed().uploaded(subject(event), id_)
     if pdf is None:
-        raise Refused(HTTPStatus.NOT_FOUND, f"nothing was uploaded as {id_}, or it is gone: upload it again")
+        raise Refused(
+            HTTPStatus.NOT_FOUND, f"no upload {id_} was found, or it has expired: upload the file again"
+        )
     if len(pdf) > MOST_UPLOADED:
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MOST_UPLOADED:,} bytes are checked")
+        raise Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"files over {MOST_UPLOADED:,} bytes are not checked"
+        )
     return pdf
 
 
 def _check_audience(pdf: bytes, seen: Collection[Audience]) -> None:
-    """Refuse a briefing that is for others, as if there was none; of what is no briefing, nobody is kept out."""
+    """Refuse a briefing for another audience as if it did not exist; anything else may be checked."""
     from reports.core.json_text import read_json
     from reports.verification.attachments import attached
 
@@ -135,7 +139,7 @@ def _check_audience(pdf: bytes, seen: Collection[Audience]) -> None:
     except Exception:  # any bytes may be sent: the verdicts say what is wrong with them
         return
     if audience in AUDIENCES and audience not in seen:
-        raise Refused(HTTPStatus.NOT_FOUND, "there is no such briefing among those that this caller may read")
+        raise Refused(HTTPStatus.NOT_FOUND, "this caller has no such briefing to read")
 
 
 def _is_id(text: str) -> bool:

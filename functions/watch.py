@@ -1,6 +1,6 @@
-"""Every quarter of an hour: measures what is late, overdue or about to expire, and has the index of requests go on.
+"""Every quarter of an hour: measures what is late, overdue or about to expire, and extends the index of requests.
 
-Alarms hang on the figures.
+Alarms watch these figures.
 
 Permissions: those of `S3Store`; `s3:ListBucket` on the bucket of the settings and `s3:GetObject` on
 its objects.
@@ -30,7 +30,7 @@ tracer = Tracer(patch_modules=("botocore",))
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, float]:
-    """Measure; the event says nothing that is needed. Returns the figures."""
+    """Measure; the event is not used. Returns the figures."""
     now = datetime.now(UTC)
     parts = deployed()
     parts.requests.index()
@@ -50,7 +50,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, float
 
 
 def _days_left(parts: Deployed, now: datetime) -> float:
-    """Days until the signing certificate expires; none are left where there is no certificate."""
+    """Days until the signing certificate expires; 0 if there is no certificate."""
     try:
         leaf = parts.chain()[0]
     except InvalidSettings as error:

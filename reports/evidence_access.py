@@ -1,4 +1,4 @@
-"""The reader's side, put together: evidence in a folder or in S3, asked through DuckDB or Athena."""
+"""The reader's parts: evidence in a folder or in S3, read with DuckDB or Athena."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ class InAthena:
 
     @contextmanager
     def means(self, record: Record) -> Iterator[Inputs]:
-        """Means that see all that is there; raises `Unavailable` where that is not what is recorded."""
+        """Means that see all that is there; raises `Unavailable` if that is not what is recorded."""
         from reports.evidence.engine_athena import AthenaEngine  # noqa: PLC0415 -- loads botocore
 
         found = held(record, self.source).verdict
         if found.outcome != "valid":
             raise Unavailable(
-                f"Athena reads what is there now, which is not what is recorded: {found.detail}"
+                f"Athena reads the current evidence, which differs from the recorded evidence: {found.detail}"
             )
         end = time.monotonic() + PATIENCE
         engine = AthenaEngine(

@@ -1,4 +1,4 @@
-"""The embedded default, put together: DuckDB over a folder, a local authority, a folder as the store."""
+"""The parts of the embedded default: DuckDB over a folder, a local authority, a folder as the store."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def resources_of(own: Path | None) -> Resources:
     if own is None:
         return Resources()
     if not own.is_dir():
-        raise InvalidRequest(f"{own}: no such folder: name the one that holds your templates")
+        raise InvalidRequest(f"{own}: no such folder: give the one that holds your templates")
     return Resources((own, TEMPLATES))
 
 

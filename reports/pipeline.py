@@ -1,4 +1,4 @@
-"""The line, from request to receipt: one function, whoever calls it.
+"""The pipeline, from request to receipt: one function for every caller.
 
 What renders, signs and verifies takes half a second to load. It is loaded beside the queries, which leave the
 interpreter alone while the engine works: hence the imports within functions.
@@ -85,7 +85,7 @@ class Signing:
 
 @dataclass(frozen=True, slots=True)
 class PublishingParts:
-    """The parts that the line runs on, put together in one place: `reports.local` or `reports.service.parts`."""
+    """The parts that the pipeline uses, put together in one place: `reports.local` or `reports.service.parts`."""
 
     engine: QueryEngine
     source: EvidenceSource
@@ -205,7 +205,7 @@ def content_digest(briefing: Briefing, house: PublishingParts) -> str:
 def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
     """Check a briefing as its reader will; raises `CheckFailed` if anything is wrong with it, or it is too large.
 
-    What a time-stamp authority is worth whose root nobody told cannot be checked: that is left to the reader.
+    Without the root of a time-stamp authority, its time-stamp cannot be checked: that is left to the reader.
     """
     from reports.verification.signature import verify  # noqa: PLC0415
     from reports.verification.verify import judge  # noqa: PLC0415
@@ -225,8 +225,8 @@ def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
     for verdict in (integrity, attachments):
         if verdict.outcome != "valid":
             raise CheckFailed(
-                f"the briefing was not published: nobody could check its {verdict.check}: {verdict.detail}: "
-                "ask for a shorter window"
+                f"the briefing was not published: its {verdict.check} could not be checked: {verdict.detail}: "
+                "choose a shorter window"
             )
     return verdicts
 

@@ -1,4 +1,4 @@
-"""After the line: a briefing that is kept for decades gets a fresh time-stamp before its last one expires."""
+"""After the pipeline: a briefing that is kept for decades gets a fresh time-stamp before its last one expires."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def renew(  # noqa: PLR0913 -- trust in signers and in time-stamps are two thing
     for the file as it is and for the fresh time-stamp, as for `verify`; `crls` gives the DER revocation lists that
     neither a network nor the file holds.
 
-    Raises `CheckFailed` where the file, or the result, does not verify at `now`; `Unavailable` where that could not be
-    checked or an authority does not answer; `InvalidSettings` where the authority's certificates do not serve.
+    Raises `CheckFailed` if the file, or the result, does not verify at `now`; `Unavailable` if that could not be
+    checked or an authority does not answer; `InvalidSettings` if the authority's certificates do not serve.
     """
     _check(pdf, trust, now, trust_tsa, "the briefing was not renewed")
     renewed = seal(pdf, timestamper, certificates=(*trust, *trust_tsa), crls=crls)
@@ -54,4 +54,8 @@ def _check(
 
 def _offer(pdf: bytes) -> str:
     length = briefing_length(pdf)
-    return f"; renew the briefing that it begins with: cut it out with head -c {length}" if length else ""
+    return (
+        f"; the file begins with a briefing that can be renewed: cut it out with head -c {length}"
+        if length
+        else ""
+    )

@@ -406,7 +406,7 @@ def test_every_column_is_explained() -> None:
         column.name for column in columns.FLAT
     }
     assert set() == {column.name for column in (*columns.FLAT, *columns.OCSF)} - named(text)
-    assert own == set(re.findall(r"^\| `(\w+)` \|", section(text, "A schema of your own"), re.MULTILINE))
+    assert own == set(re.findall(r"^\| `(\w+)` \|", section(text, "Your own schema"), re.MULTILINE))
 
 
 def test_ocsf_example_is_counted(tmp_path: Path) -> None:

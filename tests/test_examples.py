@@ -77,7 +77,7 @@ RUN_BY = {
     ("docs/command-line.md", "exhibit keys"): "test_certificates_for_a_key_in_kms",
     ("docs/command-line.md", "Without a checkout"): "test_the_wheel_alone",
     ("docs/laptop.md", "Settings and evidence"): "tests.local_aws.test_serve.test_readme_session",
-    ("docs/aws.md", "In order"): "test_sam_knows_the_options",
+    ("docs/aws.md", "Steps"): "test_sam_knows_the_options",
 }
 
 

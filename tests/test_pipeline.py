@@ -104,7 +104,9 @@ def test_document_is_gone(
     (out / golden["quiet"].pdf.name).unlink()
     request = expected("quiet")["request"]
     assert main(arguments(GOLDEN / "quiet", out, authority.directory, request)) == 3
-    assert f"{golden['quiet'].pdf.name} is not what was published: restore it" in capsys.readouterr().err
+    assert (
+        f"{golden['quiet'].pdf.name} differs from what was published: restore it" in capsys.readouterr().err
+    )
 
 
 def test_same_bytes(golden: dict[str, Published], tmp_path: Path, authority: LocalAuthority) -> None:
@@ -200,7 +202,7 @@ def test_nothing_is_archived_that_no_reader_can_check(
     monkeypatch.setattr(attachments, "MOST_ACCOUNTS", bound)
     request = {**expected("naming")["request"], "audience": "regulator"}
     status = main(arguments(GOLDEN / "naming", out, authority.directory, request))
-    said = "accounts.csv has more than 2 lines: ask for a shorter window" in capsys.readouterr().err
+    said = "accounts.csv has more than 2 lines: choose a shorter window" in capsys.readouterr().err
     assert (status, said, out.exists()) == ((1, True, False) if bound == 2 else (0, False, True))
 
 
@@ -218,7 +220,7 @@ def test_nobody_has_chosen_a_marking(tmp_path: Path, out: Path, capsys: pytest.C
     assert main(arguments(GOLDEN / "quiet", out, keys, unmarked("quiet"))) == 2
     said = capsys.readouterr().err
     assert said == (
-        "exhibit: the evidence is not marked synthetic, and nobody has chosen a marking: write one in issuer.yaml, "
+        "exhibit: the evidence is not marked synthetic, and no marking is set: write one in issuer.yaml, "
         "or give --marking: TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED\n"
     )
     assert not out.exists()
@@ -234,7 +236,7 @@ def test_a_marking_is_one_of_tlp(
     assert main(arguments(GOLDEN / "quiet", out, authority.directory, request)) == 2
     said = capsys.readouterr().err
     assert said.startswith(
-        f"exhibit: marking {text!r} is not one of TLP 2.0: give one of TLP:CLEAR, TLP:GREEN, "
+        f"exhibit: marking {text!r} is not a TLP 2.0 label: give one of TLP:CLEAR, TLP:GREEN, "
     )
     assert not out.exists()
 
@@ -308,7 +310,7 @@ def test_names_beside_the_evidence_come_first(
         ("Lawmaker.html", "Lawmaker.html: only lawmaker.html is read among the templates"),
         (
             "dataset.yaml",
-            "dataset.yaml: is not read among the templates: move it, to lie beside the evidence",
+            "dataset.yaml: is not read among the templates: move it beside the evidence",
         ),
     ],
 )

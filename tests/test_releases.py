@@ -293,7 +293,7 @@ def newer_record(data: dict[str, Any]) -> None:
         (
             newer_form,
             "could not be checked",
-            "evidence.json is of the form urn:exhibit:evidence:v2, and Exhibit ",
+            "evidence.json has the predicate type urn:exhibit:evidence:v2, and Exhibit ",
         ),
         (newer_record, "valid", "it was written by Exhibit 100.0, and this is Exhibit "),
     ],

@@ -108,7 +108,7 @@ def test_command(signed, authority, tmp_path, capsys):
         "valid"
     }
     assert main(["renew", str(file), "--keys", keys]) == 2
-    assert "is there already: name a new file with --out" in capsys.readouterr().err
+    assert "exists already: give a new file with --out" in capsys.readouterr().err
     assert main(["renew", str(file), "--keys", keys, "--out", str(file)]) == 2
 
 

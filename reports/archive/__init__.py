@@ -1,4 +1,4 @@
 """Where editions are kept, with their receipts and the register of publications, create-only.
 
-Nothing here makes a document or judges one.
+Nothing here makes or checks a document.
 """

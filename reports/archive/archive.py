@@ -31,7 +31,7 @@ RECEIPT = ".receipt.json"
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """What is known again by its SHA-256, in hexadecimal, and its size in bytes."""
+    """Bytes identified by their SHA-256, in hexadecimal, and their size."""
 
     sha256: str
     size: int
@@ -48,7 +48,7 @@ class Document(Bytes):
 class Receipt:
     """What was published. Digests are SHA-256 in hexadecimal, instants RFC 3339 in UTC.
 
-    `content_sha256` leaves out what changes from run to run: it is how the same content is known again.
+    `content_sha256` leaves out what changes from run to run: it identifies the same content.
     `unsigned` are the first bytes of the document, before its signature. `request` is the id of the request that it was
     published for, where requests have ids. `printed_as_codes` are the characters that no font had, or that would hide
     or reorder others, such as `U+1F600`; `not_yet_counted` are the evidence objects that came while the others were
@@ -98,7 +98,7 @@ class Receipt:
 
 
 def restore_last_receipt(store: Store) -> Head:
-    """Put the receipt of the last entry where a killed run has not; returns the head of the register.
+    """Write the receipt of the last entry if a killed run has not; returns the head of the register.
 
     Raises `Unavailable` for an unreadable entry.
     """
@@ -112,17 +112,17 @@ def restore_last_receipt(store: Store) -> Head:
 
 
 def entered_receipt(entry: RegisterEntry) -> Receipt:
-    """The receipt that an entry holds; raises `Unavailable` where it holds something else."""
+    """The receipt in an entry; raises `Unavailable` if it holds something else."""
     try:
         return TypeAdapter(Receipt).validate_python(entry.receipt)
     except ValidationError:
-        raise Unavailable(f"{entry.name} holds no receipt that can be read: restore it") from None
+        raise Unavailable(f"{entry.name} does not hold a readable receipt: restore it") from None
 
 
 def latest(store: Store, number: str) -> Receipt | None:
     """The receipt of the latest edition of a report, or None; raises `Unavailable` for an unreadable one.
 
-    A document for another addressee has a number that goes on, and editions of its own.
+    A document for another addressee has a longer number, and its own editions.
     """
     found = (receipt for receipt in _receipts(store, number) if receipt.report_number == number)
     return max(found, key=lambda receipt: receipt.edition, default=None)
@@ -131,9 +131,9 @@ def latest(store: Store, number: str) -> Receipt | None:
 def published_for(store: Store, number: str, request: str) -> Receipt | None:
     """The receipt of the edition that was published for a request, by its id, or None; raises as `latest` does.
 
-    It is looked for among the editions of a report, and of those whose numbers go on.
+    It is looked for among the editions of a report, and of those with longer numbers.
 
-    One that a killed run has entered and not put is put first.
+    If a killed run has registered it without writing it, it is written first.
     """
     restore_last_receipt(store)
     found = (receipt for receipt in _receipts(store, number) if receipt.request == request)
@@ -145,19 +145,19 @@ def _receipts(store: Store, number: str) -> Iterator[Receipt]:
 
 
 def intact_receipt(store: Store, receipt: Receipt) -> Receipt:
-    """The receipt, if its document is as it was published; raises `Unavailable` where it is not."""
+    """The receipt, if its document is unchanged since publication; raises `Unavailable` if it is not."""
     found = store.get(receipt.document.name)
     if found is None or hashlib.sha256(found).hexdigest() != receipt.document.sha256:
         raise Unavailable(
-            f"{receipt.document.name} is not what was published: restore it, or publish to another place"
+            f"{receipt.document.name} differs from what was published: restore it, or publish to another place"
         )
     return receipt
 
 
 def archive(store: Store, receipt: Receipt, signed: bytes) -> Receipt:
-    """Keep a document, enter its receipt and keep that; returns the receipt that the store holds then.
+    """Store a document, register its receipt and store that; returns the stored receipt.
 
-    Where another run has published the same content meanwhile, that is its receipt. Raises `Unavailable`
+    If another run has published the same content meanwhile, that is its receipt. Raises `Unavailable`
     where the edition has another content.
     """
     before = None
@@ -171,7 +171,9 @@ def archive(store: Store, receipt: Receipt, signed: bytes) -> Receipt:
             store.put({receipt.file: receipt.json().encode()})
             return receipt
         before = head
-    raise Unavailable(f"{receipt.document.name} cannot be put: move away what has that name, and run again")
+    raise Unavailable(
+        f"{receipt.document.name} cannot be written: move the file that has that name, and run again"
+    )
 
 
 def _published_meanwhile(store: Store, receipt: Receipt) -> Receipt:
@@ -190,5 +192,5 @@ def _read(store: Store, name: str) -> Receipt:
         return TypeAdapter(Receipt).validate_json(store.get(name) or b"")
     except ValidationError:
         raise Unavailable(
-            f"{name} is not a receipt that can be read: restore it from its entry in the register"
+            f"{name} is not a readable receipt: restore it from its entry in the register"
         ) from None

@@ -1,4 +1,4 @@
-"""The heads of the register that publishers have seen, each kept once: what they stand for has to be there for good."""
+"""The heads of the register that publishers have seen, each kept once: the entries up to them must never disappear."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _LAST = 99_999_999  # numbers are counted backwards, for a store lists the small
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The heads in a store of their own."""
+    """The heads, in a separate store."""
 
     store: Store
 
     def note(self, head: Head) -> None:
-        """Keep a head that was seen."""
+        """Record a head that was seen."""
         if head.entries:
             self.store.put({f"{_LAST - head.entries:08}.json": json.dumps(asdict(head)).encode()})
 
     def check(self, register: Store) -> None:
-        """Raise `Shortened` where the last entry that was seen is not in the register any more, as it was."""
+        """Raise `Shortened` if the last entry that was seen is not in the register any more, as it was."""
         names = self.store.list("", most=1)
         if not names:
             return
@@ -36,9 +36,9 @@ class Heads:
         entry = name_of(seen.entries)
         content = register.get(entry)
         if content is None:
-            raise Shortened(f"{entry} is gone from the register: restore it")
+            raise Shortened(f"{entry} is missing from the register: restore it")
         if hashlib.sha256(content).hexdigest() != seen.sha256:
-            raise Shortened(f"{entry} of the register is not what it was: restore it")
+            raise Shortened(f"{entry} of the register has changed: restore it")
 
     def _read(self, name: str) -> Head:
         try:

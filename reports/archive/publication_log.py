@@ -1,4 +1,4 @@
-"""The register: every edition that was published, in the order in which it was, as a chain of entries.
+"""The register: every published edition, in the order of publication, as a chain of entries.
 
 An entry holds the receipt of an edition and the digest of the entry before it, so that the digest of the last stands
 for all: that is the head, which the next briefing prints. Entries are only ever created, at the next free number.
@@ -36,17 +36,17 @@ class RegisterEntry:
         return name_of(self.number)
 
     def json(self) -> bytes:
-        """The entry as it is stored, which is what its digest is of."""
+        """The entry as it is stored; its digest is of these bytes."""
         return as_stored(asdict(self))
 
     @property
     def head(self) -> Head:
-        """The head of a register that ends with it."""
+        """The head of a register that ends with this entry."""
         return Head(self.number, hashlib.sha256(self.json()).hexdigest())
 
 
 def following(head: Head, receipt: dict[str, Any]) -> RegisterEntry:
-    """The entry of a receipt, after those that a head stands for."""
+    """The entry of a receipt, following a head."""
     return RegisterEntry(head.entries + 1, head.sha256, receipt)
 
 
@@ -72,12 +72,12 @@ def parsed(name: str, content: bytes) -> RegisterEntry:
     except ValidationError:
         found = None
     if found is None or found.name != name or found.json() != content:
-        raise Unavailable(f"{name} is not an entry that can be read: restore it")
+        raise Unavailable(f"{name} is not a readable entry: restore it")
     return found
 
 
 def last(store: Store) -> RegisterEntry | None:
-    """The last entry; raises `Unavailable` where it cannot be read."""
+    """The last entry; raises `Unavailable` if it cannot be read."""
     names = entries(store)
     return parsed(names[-1], store.get(names[-1]) or b"") if names else None
 

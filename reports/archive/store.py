@@ -1,4 +1,4 @@
-"""Port: where finished documents are kept. Nothing that is in a store is ever changed."""
+"""Port: where finished documents are kept. A store never changes what it holds."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Store(Protocol):
     """Port: create-only put, get, list. Where there are folders, what is before a slash in a name is one."""
 
     def put(self, documents: Mapping[str, bytes]) -> bool:
-        """Keep documents under their names, all of them or none; False where a name is taken.
+        """Keep documents under their names, all of them or none; False if a name is taken.
 
         They appear in their order, and the last decides: whoever finds it finds all, and what stands without it
         belongs to nothing. A store that cannot write several at once may leave such documents behind where a run is
         killed or another one is quicker, and takes them for written when the same bytes are put again. Raises
-        `Unavailable` where the store cannot be written.
+        `Unavailable` if the store cannot be written.
         """
 
     def get(self, name: str) -> bytes | None:
-        """What is kept under a name, or None. Raises `Unavailable` where the store cannot be read."""
+        """What is kept under a name, or None. Raises `Unavailable` if the store cannot be read."""
 
     def list(self, prefix: str, after: str = "", most: int | None = None) -> tuple[str, ...]:
         """The names that start with `prefix` and come after `after`, in order; only the first `most` of them, if told.
@@ -56,9 +56,9 @@ class FolderStore:
         """
         place = next(each for each in (folder, *folder.absolute().parents) if _is_there(each))
         if not place.is_dir():
-            raise InvalidRequest(f"{place} is not a folder: name one that briefings can be written to")
+            raise InvalidRequest(f"{place} is not a folder: choose one where briefings can be written")
         if not reading and not os.access(place, os.W_OK | os.X_OK):
-            raise InvalidRequest(f"{place} cannot be written: name a folder that briefings can be written to")
+            raise InvalidRequest(f"{place} cannot be written: choose a folder where briefings can be written")
         self.folder = folder
         self._reading = reading
 

@@ -47,7 +47,7 @@ class S3Store:
     pause: Callable[[float], None] = time.sleep
 
     def put(self, documents: Mapping[str, bytes]) -> bool:
-        """Keep documents as `Store.put` says. Raises `InvalidSettings` where the bucket refuses."""
+        """Keep documents as `Store.put` says. Raises `InvalidSettings` if the bucket refuses."""
         *before, (last, content) = documents.items()
         with self._translated():
             if before and self._exists(last):
@@ -58,12 +58,12 @@ class S3Store:
             return self._create(last, content)
 
     def get(self, name: str) -> bytes | None:
-        """What is kept under a name, or None. Raises `InvalidSettings` where the bucket refuses."""
+        """What is kept under a name, or None. Raises `InvalidSettings` if the bucket refuses."""
         with self._translated():
             return self._read(name)
 
     def list(self, prefix: str, after: str = "", most: int | None = None) -> tuple[str, ...]:
-        """List names as `Store.list` says. Raises `InvalidSettings` where the bucket refuses."""
+        """List names as `Store.list` says. Raises `InvalidSettings` if the bucket refuses."""
         if most == 0:
             return ()
         with self._translated():
@@ -117,7 +117,7 @@ class S3Store:
         )
 
     def _was_ours(self, error: ClientError, name: str, content: bytes) -> bool:
-        """Whether the name was taken by an attempt of this very request, whose answer got lost on the way."""
+        """Whether the name was taken by an earlier attempt of this request, whose response was lost."""
         repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
         return repeated and self._read(name) == content
 

@@ -1,4 +1,4 @@
 """What a briefing says, as data: campaigns, figures, accounts and attachments.
 
-Nothing here knows how it is set on pages, and nothing reads a clock.
+Nothing here knows about pages, and nothing reads a clock.
 """

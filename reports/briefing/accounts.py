@@ -83,24 +83,24 @@ def pseudonymised(accounts: Iterable[Account], key: bytes) -> AccountTable:
 
 
 def read_accounts(content: bytes, key_check: str) -> AccountTable:
-    """Read `accounts.csv`; raises `ValueError` where it is not written as `AccountTable.content` is."""
+    """Read `accounts.csv`; raises `ValueError` if it is not written as `AccountTable.content` is."""
     rows = csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline=""), strict=True)
     if next(rows, None) != list(AccountRow._fields):
-        raise ValueError("accounts.csv has other columns")
+        raise ValueError("accounts.csv does not have the expected columns")
     found = tuple(
         AccountRow(a, intern(c), int(e), int(d), intern(first), intern(last))
         for a, c, e, d, first, last in rows
     )
     if any(before[:2] >= after[:2] for before, after in pairwise(found)):
-        raise ValueError("accounts.csv is not ordered by account and campaign, or has a row twice")
+        raise ValueError("accounts.csv is not sorted by account and campaign, or repeats a row")
     table = AccountTable(found, key_check)
     if table.content != content:
-        raise ValueError("accounts.csv is not written as it would be")
+        raise ValueError("accounts.csv is not in the form that Exhibit writes")
     return table
 
 
 def salt(key: bytes, account_id: str) -> bytes:
-    """An account's salt, 32 bytes: no other account's can be told from it, nor the key."""
+    """An account's salt, 32 bytes: neither the key nor another account's salt can be derived from it."""
     return hmac.digest(key, _SALT + account_id.encode(), "sha256")
 
 
@@ -110,13 +110,11 @@ def pseudonym(salted: bytes, account_id: str) -> str:
 
 
 def check_key(key: bytes, recorded: str) -> None:
-    """Raises `InvalidSettings` where a key is not that of the pseudonyms, by what is recorded of it."""
+    """Raises `InvalidSettings` if a key is not that of the pseudonyms, by what is recorded of it."""
     if key_check(key) != recorded:
-        raise InvalidSettings(
-            "the key is not the one that the pseudonyms of this briefing were made with: name the issuer's"
-        )
+        raise InvalidSettings("this key did not make the briefing's pseudonyms: give the issuer's key")
 
 
 def key_check(key: bytes) -> str:
-    """What is recorded of a key: 16 hexadecimal digits that another key does not have."""
+    """What is recorded of a key: 16 hexadecimal digits that differ for another key."""
     return hmac.digest(key, _CHECK, "sha256")[:8].hex()

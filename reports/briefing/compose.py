@@ -1,4 +1,4 @@
-"""Step 4. Window, evidence and campaigns become a briefing: what the pages say, and whence each number."""
+"""Step 4. Window, evidence and campaigns become a briefing: what the pages say, and the source of each number."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Matter:
 class Known:
     """A campaign on record: its exchanges in all evidence up to the window's end, and what was published of it.
 
-    `exchanges` is None where the evidence has no detection of it; `operator` where the naming rule withholds one.
+    `exchanges` is None if the evidence has no detection of it; `operator` where the naming rule withholds one.
     """
 
     name: str
@@ -156,7 +156,7 @@ class Besides:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A campaign as the pages tell of it; `operator` is None where the naming rule withholds it.
+    """A campaign as the pages tell of it; `operator` is None if the naming rule withholds it.
 
     `on_record` are its exchanges in all evidence up to the window's end. `ahead` of it are the other campaigns on
     record that are as large or larger, or may be; `published` are the others of which figures were published.
@@ -340,7 +340,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
 ) -> Briefing:
     """Compose a briefing for an audience; the same arguments give the same briefing.
 
-    Raises `InvalidSettings` where the registry names an element or a matter that the law does not have, or an
+    Raises `InvalidSettings` if the registry names an element or a matter that the law does not have, or an
     operator in a text although the naming rule withholds it.
     """
     _check_withheld(settings.registry)

@@ -55,7 +55,7 @@ class Account:
 class Activity:
     """What detections add up to, exactly; instants are naive UTC.
 
-    `output_tokens` is None where no detection gives any. `by_…` are in the order of their keys for days and
+    `output_tokens` is None if no detection gives any. `by_…` are in the order of their keys for days and
     confidence, else of exchanges, largest first; a None key, which comes last, stands for detections that name none.
     `busiest_tenth` is the part of the exchanges that the busiest tenth of the accounts, rounded up, carried.
     """

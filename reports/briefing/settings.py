@@ -24,14 +24,14 @@ class Settings:
     def marking(self) -> Marking:
         """The label of TLP 2.0 that somebody has chosen; synthetic data, of which nobody needs to, is `TLP:CLEAR`.
 
-        Raises `InvalidSettings` where nobody has chosen.
+        Raises `InvalidSettings` if nobody has chosen.
         """
         if self.issuer.marking:
             return self.issuer.marking
         if self.dataset.synthetic:
             return "TLP:CLEAR"
         raise InvalidSettings(
-            "the evidence is not marked synthetic, and nobody has chosen a marking: write one in issuer.yaml, or give "
+            "the evidence is not marked synthetic, and no marking is set: write one in issuer.yaml, or give "
             f"--marking: {', '.join(MARKINGS[:-1])} or {MARKINGS[-1]}"
         )
 
@@ -58,10 +58,10 @@ def other_addressee(own: Settings, settings: Settings, audience: Audience) -> st
 def marked(settings: Settings, marking: str | None) -> Settings:
     """Settings whose briefings bear a marking of TLP 2.0, whatever the issuer's is; None leaves it to the settings.
 
-    Raises `InvalidRequest` for one that there is not, and `InvalidSettings` where nobody has chosen one.
+    Raises `InvalidRequest` for one that there is not, and `InvalidSettings` if nobody has chosen one.
     """
     if marking is None:
         marking = settings.marking
     elif marking not in MARKINGS:
-        raise InvalidRequest(f"marking {marking!r} is not one of TLP 2.0: give one of {', '.join(MARKINGS)}")
+        raise InvalidRequest(f"marking {marking!r} is not a TLP 2.0 label: give one of {', '.join(MARKINGS)}")
     return replace(settings, issuer=settings.issuer.model_copy(update={"marking": marking}))

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(options.run(options))
         except (Exception, KeyboardInterrupt) as error:
             if signals:
-                complain("interrupted: run again")
+                complain("interrupted: run it again")
                 return 128 + signals[0]
             return _failed(error)
 
@@ -98,11 +98,11 @@ def _failed(error: BaseException) -> int:
     if isinstance(error, OSError):
         error = of_system(error)
     elif isinstance(error, MemoryError):
-        error = Unavailable("there is not enough memory: allow more, or run again")
+        error = Unavailable("not enough memory: allow more, or run again")
     if isinstance(error, ExhibitError):
         complain(str(error))
         return error.exit_status
-    # A bug: neither a traceback nor the status of "found wrong".
+    # A bug: no traceback, and not the status for "found wrong".
     place = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
     complain(f"internal error: {what}: please report it")
@@ -153,7 +153,7 @@ class _Parser(argparse.ArgumentParser):
     def _check_verb(self, name: str, verbs: Sequence[str]) -> None:
         if name not in verbs:
             near = _nearest(name, verbs)
-            raise InvalidRequest(f"{name!r} is not a verb of {self.prog}{near}: see {self.prog} --help")
+            raise InvalidRequest(f"{name!r} is not a command of {self.prog}{near}: see {self.prog} --help")
 
     def _check_option(self, name: str) -> None:
         known = list(self._option_string_actions)
@@ -178,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         **WITH_STATUS,
     )
     parser.add_argument("--version", action="version", version=f"exhibit {__version__}")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     for verb in VERBS:
         verb.add(verbs)
     completion.add(verbs, _parser)

@@ -44,13 +44,13 @@ def add(verbs: Verbs) -> None:
     compare = verbs.add_parser(
         "compare",
         help="compare two briefings",
-        description="Compare two briefings of one window: whether two audiences are told the same facts, or what "
-        "moved from one edition to another, and which evidence did that.",
+        description="Compare two briefings of the same window: whether two audiences get the same facts, or what "
+        "changed from one edition to another, and which evidence caused it.",
         **WITH_STATUS,
     )
     compare.add_argument("one", metavar="A", type=path, help="a PDF")
     compare.add_argument("other", metavar="B", type=path, help="another")
-    compare.add_argument("--json", action="store_true", help="print everything that differs as JSON")
+    compare.add_argument("--json", action="store_true", help="print every difference as JSON")
     compare.set_defaults(run=run)
 
 
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _record(file: Path) -> Record:
-    """What a file records; one that nothing vouches for could not be compared, whatever is wrong with it."""
+    """What a file records; one that cannot be trusted could not be compared, whatever is wrong with it."""
     try:
         return recorded(file)
     except (CheckFailed, Unavailable) as error:
@@ -124,7 +124,7 @@ def _contradiction(each: Difference) -> str:
 
 
 def _worded(value: Any) -> str:
-    """A piece of JSON in words, or what is said where there is none."""
+    """A piece of JSON in words, or the words for a missing one."""
     from reports.core.json_diff import ABSENT
 
     if value is ABSENT:
@@ -163,7 +163,7 @@ def _moved_sentence(moved: Moved) -> str:
     if moved.before and moved.after:
         return f"{what} went from {_value(moved.before)} to {_value(moved.after)}."
     if moved.before:
-        return f"{what} was {_value(moved.before)}, and is not printed any more."
+        return f"{what} was {_value(moved.before)}, and is no longer printed."
     return f"{what} is new: {_value(moved.pair[0])}."
 
 

@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 def add(verbs: Verbs, whole: Callable[[], argparse.ArgumentParser]) -> None:
     """`whole` makes the parser of the command line as a whole."""
-    text = "Print a script with which a shell completes verbs, options and the names of files."
+    text = "Print a script that completes commands, options and file names in a shell."
     completion = verbs.add_parser(
         "completion", help="print a script that completes commands", description=text
     )

@@ -1,4 +1,4 @@
-"""The options of the verbs that a reader who holds the evidence can ask."""
+"""The options of the commands for a reader who holds the evidence."""
 
 # ruff: noqa: PLC0415
 
@@ -21,9 +21,16 @@ def add_evidence(parser: argparse.ArgumentParser, text: str) -> None:
     group = parser.add_argument_group("with the evidence")
     option = group.add_argument
     option("--evidence", metavar="PLACE", help=f"{text}: a folder, or s3://BUCKET/PREFIX")
-    option("--athena", metavar="WORKGROUP/DATABASE", help="ask Athena, whose tables show the evidence in S3")
     option(
-        "--templates", metavar="DIR", type=path, help="the issuer's own templates, if they were used for it"
+        "--athena",
+        metavar="WORKGROUP/DATABASE",
+        help="run the questions in Athena, on tables that show the evidence in S3",
+    )
+    option(
+        "--templates",
+        metavar="DIR",
+        type=path,
+        help="the issuer's own templates, if the briefing was made with them",
     )
     add_key(group, ", to make the pseudonyms of accounts again as well")
 
@@ -33,7 +40,7 @@ def reader(options: argparse.Namespace) -> Reader | None:
     if options.evidence is None:
         for name in ("athena", "templates", "keys", "kms-key"):
             if getattr(options, name.replace("-", "_")):
-                raise InvalidRequest(f"--{name} serves nothing without --evidence: name the evidence too")
+                raise InvalidRequest(f"--{name} needs --evidence: give both")
         return None
     from reports.local import resources_of
 
@@ -44,7 +51,7 @@ def reader(options: argparse.Namespace) -> Reader | None:
         from reports.evidence_access import InFolder
 
         if options.athena:
-            raise InvalidRequest("--athena serves evidence in S3: write --evidence s3://BUCKET/PREFIX")
+            raise InvalidRequest("--athena needs evidence in S3: write --evidence s3://BUCKET/PREFIX")
         return InFolder(FolderEvidence(Path(options.evidence)), resources, key)
     s3 = aws("s3")
     from reports.evidence.source_s3 import S3Evidence

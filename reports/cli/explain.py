@@ -22,18 +22,16 @@ MOST_LISTED = 10
 def add(verbs: Verbs) -> None:
     explain = verbs.add_parser(
         "explain",
-        help="show what is behind a figure",
-        description="Show what is behind a printed figure: its exact value, the question, the row of its answer, "
-        "and the evidence objects that answered. A file that is not whole since it was signed is not explained.",
+        help="show what a figure comes from",
+        description="Show what a printed figure comes from: its exact value, the question, the row of the answer, "
+        "and the evidence objects that were counted. A file that was changed after signing is refused.",
         **WITH_STATUS,
     )
     explain.add_argument("file", metavar="FILE", type=path, help="the PDF")
     explain.add_argument(
         "figure", metavar="FIGURE", help='a receipt like F5, or the text, like "28.8 million"'
     )
-    explain.add_argument(
-        "--json", action="store_true", help="print what is behind it as JSON, with every object"
-    )
+    explain.add_argument("--json", action="store_true", help="print the result as JSON, with every object")
     add_quiet(explain)
     add_evidence(explain, "compute the figure again")
     explain.set_defaults(run=run)
@@ -55,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         for chain in chains:
             say("\n".join(map(plain, _lines(chain))))
         say(f"document    {briefing.name}, window {briefing.window}, SHA-256 {briefing.sha256}")
-        say("            whole since it was signed; `exhibit verify` says by whom")
+        say("            unchanged since it was signed; `exhibit verify` shows who signed it")
     return 1 if any(chain.equal is False for chain in chains) else 0
 
 
@@ -110,7 +108,7 @@ def _lines(chain: Chain) -> Iterator[str]:
         yield f"days        {chain.days}"
     listed = chain.objects if len(chain.objects) <= MOST_LISTED else chain.objects[: MOST_LISTED // 2]
     if chain.objects:
-        yield f"objects     {len(chain.objects)}, with what counts of each in the window, in all campaigns"
+        yield f"objects     {len(chain.objects)}, with what counts from each in the window, for all campaigns"
     for each in listed:
         yield f"{'':12}{each.digest.sha256}  {each.name}{_counted(each)}"
     if len(listed) < len(chain.objects):

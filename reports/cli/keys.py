@@ -11,9 +11,11 @@ from reports.cli.terminal import Verbs, aws, in_s3, path, say, write
 
 
 def add(verbs: Verbs) -> None:
-    text = "Get a certificate for a signing key in AWS KMS, and put it where the deployed system finds it."
+    text = (
+        "Get a certificate for a signing key in AWS KMS, and put it where the deployed system looks for it."
+    )
     keys = verbs.add_parser("keys", help="certificates for a key in AWS KMS", description=text)
-    of_keys = keys.add_subparsers(required=True, metavar="VERB")
+    of_keys = keys.add_subparsers(required=True, metavar="COMMAND")
     text = "Write a signing request (PKCS #10), signed by the key, for a certificate authority."
     csr = of_keys.add_parser("csr", help="write a signing request", description=text)
     _add_subject(csr)
@@ -22,18 +24,18 @@ def add(verbs: Verbs) -> None:
     own = of_keys.add_parser("self-signed", help="write a self-signed certificate", description=text)
     _add_subject(own)
     own.add_argument(
-        "--days", metavar="N", type=int, default=825, help="how long it is in force (default: 825)"
+        "--days", metavar="N", type=int, default=825, help="how many days it is valid (default: 825)"
     )
     own.set_defaults(run=_self_signed)
-    text = "Check a certificate and its issuers against the key, and put them into a bucket as chain.pem."
-    install = of_keys.add_parser("install", help="put certificates into a bucket", description=text)
+    text = "Check that a certificate and its issuers' fit the key, and put them in a bucket as chain.pem."
+    install = of_keys.add_parser("install", help="put certificates in a bucket", description=text)
     _add_kms_key(install)
     install.add_argument(
         "--chain",
         metavar="FILE",
         type=path,
         required=True,
-        help="the key's certificate and those of its issuers, as PEM",
+        help="the key's certificate and its issuers' certificates, as PEM",
     )
     install.add_argument("--to", metavar="URL", required=True, help="s3://BUCKET/PREFIX")
     install.set_defaults(run=_install)
@@ -49,7 +51,7 @@ def _add_subject(parser: argparse.ArgumentParser) -> None:
         "--subject",
         metavar="NAME",
         required=True,
-        help="whom it names: CN=…,O=…,C=…, the most specific first",
+        help="the name in it: CN=…,O=…,C=…, most specific part first",
     )
     parser.add_argument("--out", metavar="FILE", type=path, required=True, help="a new file")
 

@@ -13,10 +13,10 @@ from reports.cli.terminal import WITH_STATUS, Verbs, own_keys, path, recorded, s
 def add(verbs: Verbs) -> None:
     prove = verbs.add_parser(
         "prove",
-        help="prove that an account is in the figures",
-        description="Print a proof that an account is in the figures of a regulator's briefing, with what it did "
-        "there. Whoever gets it can check it against the printed page by `exhibit verify-proof`. Nothing is proved "
-        "from a file that is not whole since it was signed.",
+        help="prove that an account is counted",
+        description="Print a proof that an account is counted in a regulator's briefing, with its activity "
+        "there. Anyone can check the proof against the printed page with `exhibit verify-proof`. A file that was "
+        "changed after signing is refused.",
         **WITH_STATUS,
     )
     prove.add_argument("file", metavar="FILE", type=path, help="the PDF")

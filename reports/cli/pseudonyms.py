@@ -1,4 +1,4 @@
-"""The options of the verbs that take the key of the pseudonyms."""
+"""The options of the commands that take the key of the pseudonyms."""
 
 # ruff: noqa: PLC0415
 
@@ -17,7 +17,7 @@ def add_key(parser: argparse._ActionsContainer, text: str) -> None:
 
 
 def key_of(options: argparse.Namespace) -> bytes | None:
-    """The key that the options name; None where they name none. Raises `InvalidSettings` where it is not there."""
+    """The key that the options name; None if they name none. Raises `InvalidSettings` if it is not there."""
     if options.kms_key:
         kms = aws("kms")
         from reports.signing import keys_kms

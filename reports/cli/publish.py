@@ -45,9 +45,9 @@ def add(verbs: Verbs) -> None:
     publish = verbs.add_parser(
         "publish",
         help="publish a signed briefing",
-        description="Publish a signed briefing. What was published before, and has not changed, is named instead.",
+        description="Publish a signed briefing. If the same briefing was published before, print its name instead.",
     )
-    needed = publish.add_argument_group("what is asked for").add_argument
+    needed = publish.add_argument_group("request").add_argument
     needed(
         "--evidence",
         metavar="DIR",
@@ -62,18 +62,20 @@ def add(verbs: Verbs) -> None:
         help="FIRST/LAST as YYYY-MM-DD/YYYY-MM-DD, or last-week, last-month, last-quarter, last-N-days",
     )
     needed("--audience", metavar="A", required=True, help=" or ".join(AUDIENCES))
-    needed("--out", metavar="DIR", type=path, required=True, help="where the briefing and its receipt go")
+    needed(
+        "--out", metavar="DIR", type=path, required=True, help="the folder for the briefing and its receipt"
+    )
     needed(
         "--as-of",
         metavar="INSTANT",
-        help="the instant of the request, like 2026-06-20T12:00:00Z (default: now)",
+        help="the time of the request, like 2026-06-20T12:00:00Z (default: now)",
     )
     needed(
         "--settling-days",
         metavar="N",
         type=int,
         default=7,
-        help="how many days after the window updates may land (default: 7)",
+        help="how many days after the window updates may arrive (default: 7)",
     )
     _add_look(publish)
     _add_signing(publish)
@@ -83,18 +85,18 @@ def add(verbs: Verbs) -> None:
 
 
 def _add_look(publish: argparse.ArgumentParser) -> None:
-    look = publish.add_argument_group("how it looks").add_argument
+    look = publish.add_argument_group("appearance").add_argument
     look(
         "--templates",
         metavar="DIR",
         type=path,
-        help="templates, style sheets, issuer.yaml and law.yaml of your own, in place of Exhibit's",
+        help="your own templates, style sheets, issuer.yaml and law.yaml, instead of Exhibit's",
     )
     look(
         "--marking",
         metavar="TLP",
-        help="TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED, in place of the one in issuer.yaml; one of "
-        "both is needed, unless the evidence is synthetic",
+        help="TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED, instead of the one in issuer.yaml; one of "
+        "the two is required, unless the evidence is synthetic",
     )
     look("--page-size", choices=("letter", "a4"), default="letter", help="default: letter")
 
@@ -106,7 +108,7 @@ def _add_signing(publish: argparse.ArgumentParser) -> None:
         "--keys",
         metavar="DIR",
         type=path,
-        help="an authority of your own, made on first use; readers trust its root.cert.pem (default: "
+        help="the folder of your own authority, made on first use; readers trust its root.cert.pem (default: "
         "exhibit/keys in $XDG_DATA_HOME or ~/.local/share)",
     )
     signing(
@@ -116,8 +118,8 @@ def _add_signing(publish: argparse.ArgumentParser) -> None:
         help="sign with this key instead: PKCS #12 (.p12, .pfx), or PEM with its certificates; its "
         f"passphrase is read from ${PASSPHRASE}",
     )
-    signing("--timestamp-url", metavar="URL", help="ask this RFC 3161 time-stamp authority instead")
-    add_trust(group, "a root that readers will trust, such as the time-stamp authority's; repeatable")
+    signing("--timestamp-url", metavar="URL", help="use this RFC 3161 time-stamp authority instead")
+    add_trust(group, "another root that readers trust, such as the time-stamp authority's; repeatable")
     add_trust_tsa(group)
 
 
@@ -153,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _later(names: Sequence[str]) -> str:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"came meanwhile and is not yet counted: {', '.join(names[:MOST_NAMED])}{more}: publish again to count it"
+    return f"arrived meanwhile and not counted yet: {', '.join(names[:MOST_NAMED])}{more}: publish again to count them"
 
 
 def _coded(codes: Sequence[str]) -> str:
@@ -163,8 +165,8 @@ def _coded(codes: Sequence[str]) -> str:
     )
     more = f" and {len(codes) - MOST_NAMED} more" if len(codes) > MOST_NAMED else ""
     return (
-        "the pages show as codes what no font has, or what would hide or reorder its neighbours: "
-        f"{', '.join(islice(named, MOST_NAMED))}{more}: write them otherwise, or add a font that has them to the "
+        "the pages show these characters as codes, because no font has them or they hide or reorder text: "
+        f"{', '.join(islice(named, MOST_NAMED))}{more}: replace them, or add a font that has them to the "
         "folder of --templates"
     )
 
@@ -173,7 +175,7 @@ def _audience(text: str) -> Audience:
     for audience in AUDIENCES:
         if text == audience:
             return audience
-    raise InvalidRequest(f"audience {text!r} is not known: ask for {' or '.join(AUDIENCES)}")
+    raise InvalidRequest(f"audience {text!r} is not known: use {' or '.join(AUDIENCES)}")
 
 
 def _passphrase() -> bytes | None:

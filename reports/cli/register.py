@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def add(verbs: Verbs) -> None:
-    text = "The register of all editions that were published, which is kept beside them."
+    text = "The register of all published editions, which is kept beside them."
     register = verbs.add_parser("register", help="check what was published", description=text)
-    of_register = register.add_subparsers(required=True, metavar="VERB")
+    of_register = register.add_subparsers(required=True, metavar="COMMAND")
     verify = of_register.add_parser(
         "verify",
         help="check an archive against its register",
-        description="Check an archive: its register, its documents, and what its briefings print.",
+        description="Check an archive: its register, its documents, and what its briefings print of the register.",
         **WITH_STATUS,
     )
     verify.add_argument(
@@ -37,7 +37,7 @@ def add(verbs: Verbs) -> None:
         type=path,
         action="append",
         default=[],
-        help="a briefing that was published there, which you have from elsewhere; repeatable",
+        help="a copy from elsewhere of a briefing that was published there; repeatable",
     )
     verify.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     verify.set_defaults(run=_verify)
@@ -65,7 +65,7 @@ def _store(place: str) -> Store:
 
         return S3Store(s3, bucket, prefix)
     if not Path(place).is_dir():
-        raise InvalidRequest(f"{place} is not a folder: name the one that briefings are published to")
+        raise InvalidRequest(f"{place} is not a folder: give the one that briefings are published to")
     from reports.archive.store import FolderStore
 
     return FolderStore(Path(place), reading=True)

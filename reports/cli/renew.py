@@ -18,15 +18,18 @@ def add(verbs: Verbs) -> None:
         description="Give a briefing a fresh time-stamp, before the certificate of its last one expires.",
         **WITH_STATUS,
     )
-    renew.add_argument("file", metavar="FILE", type=path, help="the PDF, which stays as it is")
+    renew.add_argument("file", metavar="FILE", type=path, help="the PDF, which is left unchanged")
     renew.add_argument(
-        "--out", metavar="FILE", type=path, help="a new file (default: beside FILE, its name with .renewed)"
+        "--out",
+        metavar="FILE",
+        type=path,
+        help="a new file (default: beside FILE, with .renewed in its name)",
     )
     stamps = renew.add_mutually_exclusive_group(required=True)
     stamps.add_argument(
-        "--keys", metavar="DIR", type=path, help="the folder of an authority of your own, which is trusted"
+        "--keys", metavar="DIR", type=path, help="the folder of your own authority, which is trusted"
     )
-    stamps.add_argument("--timestamp-url", metavar="URL", help="ask this RFC 3161 time-stamp authority")
+    stamps.add_argument("--timestamp-url", metavar="URL", help="use this RFC 3161 time-stamp authority")
     add_trust(renew, "a certificate that you trust, as for verify; repeatable")
     add_trust_tsa(renew)
     renew.set_defaults(run=run)
@@ -41,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     out = options.out or options.file.with_name(f"{options.file.stem}.renewed{options.file.suffix}")
     if out.exists():
-        raise InvalidRequest(f"{out} is there already: name a new file with --out")
+        raise InvalidRequest(f"{out} exists already: give a new file with --out")
     trust, stamping = (
         [certificate for file in files for certificate in load_certificates(file)]
         for files in (options.trust, options.trust_tsa)

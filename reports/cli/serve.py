@@ -18,16 +18,26 @@ NEEDED = ("boto3", "aws_lambda_powertools", "moto", "joserfc")
 
 
 def add(verbs: Verbs) -> None:
-    text = "Serve the deployed system on this machine, at 127.0.0.1, until it is interrupted."
+    text = "Serve the deployed system on this machine, at 127.0.0.1, until interrupted."
     serve = verbs.add_parser("serve", help="serve the deployed system on this machine", description=text)
     serve.add_argument(
-        "--port", metavar="N", type=int, default=8080, help="where the API is (default: 8080; 0: any)"
+        "--port",
+        metavar="N",
+        type=int,
+        default=8080,
+        help="the port of the API (default: 8080; 0: any free one)",
     )
     serve.add_argument(
-        "--evidence", metavar="DIR", type=path, help="evidence to begin with (default: the sample evidence)"
+        "--evidence",
+        metavar="DIR",
+        type=path,
+        help="the evidence to start with (default: the sample evidence)",
     )
     serve.add_argument(
-        "--state", metavar="DIR", type=path, help="keep briefings and keys in this folder (default: nowhere)"
+        "--state",
+        metavar="DIR",
+        type=path,
+        help="keep briefings and keys in this folder (default: do not keep them)",
     )
     serve.set_defaults(run=run)
 

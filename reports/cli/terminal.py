@@ -1,4 +1,4 @@
-"""What every verb shares: how it speaks to people, and how it takes the files that they name."""
+"""What all commands share: their output, and how they open files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ WITH_STATUS: Mapping[str, Any] = {"epilog": _STATUS, "formatter_class": _Formatt
 
 
 class ReaderGoneError(Exception):
-    """Nobody reads the output any more."""
+    """The reader of the output has closed it."""
 
 
 def hold_streams() -> None:
@@ -79,7 +79,7 @@ def path(text: str) -> Path:
     for name in text.split("/"):
         if len(os.fsencode(name)) > LONGEST_NAME:
             raise argparse.ArgumentTypeError(
-                f"{text}: a file's name has at most {LONGEST_NAME} bytes: name a shorter one"
+                f"{text}: a file name has at most {LONGEST_NAME} bytes: use a shorter one"
             )
     return Path(text)
 
@@ -87,12 +87,12 @@ def path(text: str) -> Path:
 def say(text: str) -> None:
     """Print a line, all of it: whatever the terminal cannot show is escaped, and a full disk is told."""
     if sys.stdout is None:
-        raise Unavailable("the output cannot be written (there is none): send it somewhere")
+        raise Unavailable("the output cannot be written (it is closed): send it somewhere")
     encoding = sys.stdout.encoding or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except OSError as error:
-        # What Python still holds back would fail again at exit.
+        # Python would try to write what it still buffers at exit, and fail again.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
@@ -123,14 +123,14 @@ def complain(text: str) -> None:
 
 
 def read(file: Path) -> bytes:
-    """A PDF, or the start of one that is too long to be checked; raises `InvalidRequest` where it cannot be read."""
+    """A PDF, or the start of one that is too long to be checked; raises `InvalidRequest` if it cannot be read."""
     from reports.pdf.pages import MOST_BYTES  # noqa: PLC0415
 
     return start(file, MOST_BYTES + 1, "a PDF file")
 
 
 def recorded(file: Path) -> Record:
-    """What a briefing records that is whole since it was signed; raises as `record` does."""
+    """What a briefing records if it is unchanged since it was signed; raises as `record` does."""
     from reports.verification.record import record  # noqa: PLC0415
     from reports.verification.signature import verify  # noqa: PLC0415
 
@@ -139,7 +139,7 @@ def recorded(file: Path) -> Record:
 
 
 def start(file: Path, most: int, kind: str) -> bytes:
-    """The first bytes of a file, which may be all; raises `InvalidRequest` where it cannot be read."""
+    """The first bytes of a file, which may be all; raises `InvalidRequest` if it cannot be read."""
     try:
         with file.open("rb") as opened:
             return opened.read(most)
@@ -148,7 +148,7 @@ def start(file: Path, most: int, kind: str) -> bytes:
 
 
 def write(file: Path, content: bytes) -> None:
-    """Write a new file, all of it or none; raises `InvalidRequest` where there is one, or it cannot be written."""
+    """Write a new file, all of it or none; raises `InvalidRequest` if there is one, or it cannot be written."""
     try:
         with file.open("xb") as out:
             _fill(file, out, content)
@@ -178,7 +178,7 @@ def add_trust(parser: argparse._ActionsContainer, text: str) -> None:
 
 def add_quiet(parser: argparse._ActionsContainer) -> None:
     """Add `--quiet`."""
-    parser.add_argument("--quiet", action="store_true", help="say nothing on standard error but errors")
+    parser.add_argument("--quiet", action="store_true", help="write nothing but errors to standard error")
 
 
 def add_trust_tsa(parser: argparse._ActionsContainer) -> None:
@@ -189,7 +189,7 @@ def add_trust_tsa(parser: argparse._ActionsContainer) -> None:
         type=Path,
         action="append",
         default=[],
-        help="a root to trust for time-stamps alone; --trust is then for the signer alone; repeatable",
+        help="a root to trust for time-stamps only; --trust is then for the signer only; repeatable",
     )
 
 
@@ -203,16 +203,16 @@ def instant(option: str, text: str | None) -> datetime:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidRequest(
-            f"{option} {text!r} is not an instant: write it like 2026-06-20T12:00:00Z"
+            f"{option} {text!r} is not a date and time: write it like 2026-06-20T12:00:00Z"
         ) from None
     raise InvalidRequest(f"{option} {text!r} has no time zone: write it like 2026-06-20T12:00:00Z")
 
 
 def own_keys() -> Path:
-    """The folder of an authority of one's own that is named nowhere else, among the user's data.
+    """The default folder of Exhibit's own authority, among the user's data.
 
     Where that is follows the XDG Base Directory Specification, 0.8: what is not absolute does not count. Raises
-    `InvalidRequest` where the user has no home.
+    `InvalidRequest` if the user has no home.
     """
     data = os.environ.get("XDG_DATA_HOME", "")
     if not os.path.isabs(data):
@@ -226,7 +226,7 @@ def _home() -> str:
         with suppress(KeyError):
             home = pwd.getpwuid(os.getuid()).pw_dir
     if not os.path.isabs(home):
-        raise InvalidRequest("there is no home folder for keys: name a folder for them with --keys")
+        raise InvalidRequest("there is no home folder to keep keys in: give a folder with --keys")
     return home
 
 
@@ -234,7 +234,7 @@ def in_s3(option: str, text: str) -> tuple[str, str]:
     """The bucket of a place in S3, and its prefix: empty, or with a slash at its end."""
     bucket, _, prefix = text.removeprefix("s3://").partition("/")
     if not text.startswith("s3://") or not bucket:
-        raise InvalidRequest(f"{option} {text!r} is no place in S3: write it like s3://BUCKET/PREFIX")
+        raise InvalidRequest(f"{option} {text!r} is not a place in S3: write it like s3://BUCKET/PREFIX")
     prefix = prefix.strip("/")
     return bucket, f"{prefix}/" if prefix else ""
 

@@ -47,18 +47,20 @@ def add(verbs: Verbs) -> None:
     verify.add_argument(
         "files", metavar="FILE", type=path, nargs="+", help="a PDF; several are checked in order"
     )
-    add_trust(verify, "the certificate that you trust, from whoever signs; repeatable")
+    add_trust(verify, "a certificate that you trust, from the issuer; repeatable")
     add_trust_tsa(verify)
     verify.add_argument(
         "--at",
         metavar="INSTANT",
-        help="check as if the clock said so, like 2036-06-20T12:00:00Z (default: now)",
+        help="check as if this were the present time, like 2036-06-20T12:00:00Z (default: now)",
     )
     verify.add_argument(
-        "--json", action="store_true", help="print the verdicts as JSON; those of several files, a line each"
+        "--json", action="store_true", help="print the verdicts as JSON; for several files, one line each"
     )
     add_quiet(verify)
-    add_evidence(verify, "check that the evidence is there, unchanged, and gives the same briefing again")
+    add_evidence(
+        verify, "check that the evidence is present and unchanged, and gives the same briefing again"
+    )
     verify.set_defaults(run=run)
 
 
@@ -77,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Trusted:
-    """Whom the reader trusts, to sign and for time-stamps, and what time the reader says it is."""
+    """The certificates that the reader trusts, for signers and for time-stamps, and the time given by the reader."""
 
     signers: Sequence[x509.Certificate]
     stamping: Sequence[x509.Certificate]

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 def add(verbs: Verbs) -> None:
     verify = verbs.add_parser(
         "verify-proof",
-        help="check a proof that an account is in the figures",
-        description="Check a proof that an account is in the figures of a briefing. It takes the proof, and the root "
-        "that the briefing prints: nothing else.",
+        help="check a proof that an account is counted",
+        description="Check a proof that an account is counted in a briefing. This needs only the proof and the root "
+        "that the briefing prints.",
         **WITH_STATUS,
     )
-    verify.add_argument("file", metavar="PROOF", type=path, help="what exhibit prove has written")
+    verify.add_argument("file", metavar="PROOF", type=path, help="the output of exhibit prove")
     verify.add_argument(
         "--root",
         metavar="HEX",
-        help="the root over the accounts as the briefing prints it; without it, compare it yourself",
+        help="the root of the accounts that the briefing prints; without it, compare the root yourself",
     )
     verify.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     verify.set_defaults(run=run)
@@ -56,9 +56,7 @@ def run(options: argparse.Namespace) -> int:
 def _root(text: str) -> str:
     found = "".join(text.split()).lower()
     if not re.fullmatch("[0-9a-f]{64}", found):
-        raise InvalidRequest(
-            f"--root {text!r} is no root: give its 64 hexadecimal digits, as they are printed"
-        )
+        raise InvalidRequest(f"--root {text!r} is not a root: give its 64 hexadecimal digits, as printed")
     return found
 
 
@@ -69,4 +67,4 @@ def _shown(proof: Proof, root: str | None) -> Iterator[str]:
         yield f"  {where}: {row.exchanges:,} exchanges, {row.detections:,} detections, {days}"
     yield f"  its line in accounts.csv begins with {proof.pseudonym}"
     if root is None:
-        yield f"  compare the root with the one over the accounts that {proof.document} prints, or give that as --root"
+        yield f"  compare the root with the one that {proof.document} prints for the accounts, or give that as --root"

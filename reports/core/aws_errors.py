@@ -1,4 +1,4 @@
-"""What AWS answers when it does not do what was asked, as errors of Exhibit.
+"""The errors of AWS, as errors of Exhibit.
 
     Unavailable       no connection, a timeout, a status of 500 or more, throttling, expired credentials
     InvalidSettings   access denied, something that is not there or is switched off, a request that is refused
@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 
 from reports.core.errors import ExhibitError, InvalidSettings, Unavailable
 
-# Codes that pass by themselves though their status is below 500
+# Codes of transient errors with a status below 500
 _PASSING = frozenset(
     {
         "ConditionalRequestConflict",
@@ -49,8 +49,8 @@ _UNANSWERED = (
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException"})
 _ADVICE = {
-    "DisabledException": "enable it, or name another key",
-    "KMSInvalidStateException": "cancel its deletion, or name another key",
+    "DisabledException": "enable it, or use another key",
+    "KMSInvalidStateException": "cancel its deletion, or use another key",
     "NoSuchBucket": "check the bucket's name and region",
     "NotFoundException": "check its id and region",
 }
@@ -82,9 +82,9 @@ def _refused(error: ClientError, what: str) -> ExhibitError:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     did = f"{without_account(what)}: {error.operation_name}"
     if code(error) in _PASSING or status >= 500 or status == 429:
-        return Unavailable(f"{did} did not succeed ({code(error) or status}): run again")
+        return Unavailable(f"{did} failed ({code(error) or status}): run again")
     if code(error) in _DENIED or status == 403:
-        return InvalidSettings(f"{did} is denied ({code(error)}): grant the role what it needs")
+        return InvalidSettings(f"{did} is denied ({code(error)}): grant the role this permission")
     reason = without_account(str(error.response.get("Error", {}).get("Message", ""))).rstrip(". ")
     advice = _ADVICE.get(code(error), "check the settings")
     return InvalidSettings(f"{did} was refused ({code(error)}: {reason}): {advice}")
@@ -94,4 +94,4 @@ def _unsent(error: BotoCoreError, what: str) -> ExhibitError:
     reason, what = without_account(str(error)).rstrip(". "), without_account(what)
     if isinstance(error, _UNANSWERED):
         return Unavailable(f"{what} did not answer ({reason}): run again, or check the network")
-    return InvalidSettings(f"{what} cannot be asked ({reason}): check the settings for AWS")
+    return InvalidSettings(f"{what} cannot be reached ({reason}): check the settings for AWS")

@@ -1,4 +1,4 @@
-"""Certificates: read from files, put into the order of their chain, and what they may be used for."""
+"""Certificates: reading them from files, ordering their chain, and checking what they may be used for."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def certificates_in(data: bytes, where: str) -> tuple[x509.Certificate, ...]:
         return (x509.load_der_x509_certificate(data),)
     except (ValueError, UnsupportedAlgorithm):
         raise InvalidSettings(
-            f"{where} holds no certificate that can be read: give one as PEM or DER"
+            f"{where} does not hold a readable certificate: give one as PEM or DER"
         ) from None
 
 
@@ -66,12 +66,14 @@ def serving_chain(
 ) -> tuple[x509.Certificate, ...]:
     """The certificate of a public key, its issuer, and so on, as far as they are among `certificates`.
 
-    Raises `InvalidSettings`, saying `where` they come from, if none is for the key, or if it does not serve to sign
+    Raises `InvalidSettings`, saying `where` they come from, if none is for the key, or if it cannot be used to sign
     documents at `now`.
     """
     leaf = next((c for c in certificates if same_key(c.public_key(), public)), None)
     if leaf is None:
-        raise InvalidSettings(f"{where} holds no certificate of the signing key: give the one issued for it")
+        raise InvalidSettings(
+            f"{where} does not hold the certificate of the signing key: give the one issued for it"
+        )
     _in_force(leaf, where, now)
     if fault := signing_fault(leaf):
         raise InvalidSettings(f"{where}: {fault}: use a certificate for signing documents")
@@ -79,14 +81,14 @@ def serving_chain(
 
 
 def signing_fault(certificate: x509.Certificate) -> str | None:
-    """Why a certificate does not serve to sign documents (RFC 5280, 4.2.1.3; RFC 9336), or None."""
+    """Why a certificate cannot be used for signing documents (RFC 5280, 4.2.1.3; RFC 9336), or None."""
     name = certificate.subject.rfc4514_string()
     for extension in certificate.extensions:
         value = extension.value
         if isinstance(value, x509.KeyUsage) and not (value.digital_signature or value.content_commitment):
             return f"certificate {name} is not for digital signatures"
         if isinstance(value, x509.ExtendedKeyUsage) and DOCUMENT_PURPOSES.isdisjoint(value):
-            return f"certificate {name} is for another purpose than signing documents"
+            return f"certificate {name} is for a purpose other than signing documents"
     return None
 
 
@@ -107,11 +109,11 @@ def _in_force(certificate: x509.Certificate, where: str, now: datetime) -> None:
     first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now > last:
         raise InvalidSettings(
-            f"{where}: the certificate expired at {last:%Y-%m-%dT%H:%M:%SZ}: give one that is in force"
+            f"{where}: the certificate expired at {last:%Y-%m-%dT%H:%M:%SZ}: give one that is valid now"
         )
     if now < first:
         raise InvalidSettings(
-            f"{where}: the certificate is not valid before {first:%Y-%m-%dT%H:%M:%SZ}: wait, or set the clock"
+            f"{where}: the certificate is not valid until {first:%Y-%m-%dT%H:%M:%SZ}: wait, or set the clock"
         )
 
 
@@ -122,5 +124,7 @@ def content_of(file: Path) -> bytes:
     except OSError as error:
         raise kind_of(error, InvalidSettings)(f"{file} cannot be read: {error.strerror}") from None
     if len(content) > MOST_BYTES:
-        raise InvalidSettings(f"{file} has more than {MOST_BYTES:,} bytes, as no keys and certificates have")
+        raise InvalidSettings(
+            f"{file} has more than {MOST_BYTES:,} bytes, too many for keys and certificates"
+        )
     return content

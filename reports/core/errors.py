@@ -9,7 +9,7 @@
     │   └── InvalidSettings           registry, dataset, issuer, law, template, key or certificate
     └── Unavailable        exit 3   could not be checked: an authority or a store did not answer
         ├── Shortened                 the register lacks an entry that was in it
-        ├── Unreadable                a PDF is none, or holds more than is read
+        ├── Unreadable                not a PDF, or over a size limit
         └── Unfinished                what was asked is still being answered
 
 A message is one printable line: what is wrong, where (file, row, column or field), and what to do.
@@ -20,7 +20,7 @@ import os
 import traceback
 from pathlib import Path
 
-# What the operating system says of a name, a kind of file or a permission: another name is the remedy.
+# Errors about a name, a kind of file or a permission: another name is the remedy.
 _NAMED = frozenset(
     {
         *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG),
@@ -29,17 +29,17 @@ _NAMED = frozenset(
     }
 )
 _ADVICE = {
-    errno.EACCES: "allow it, or name another",
-    errno.EPERM: "allow it, or name another",
-    errno.ENAMETOOLONG: "name a shorter one",
+    errno.EACCES: "grant access to it, or use another",
+    errno.EPERM: "grant access to it, or use another",
+    errno.ENAMETOOLONG: "use a shorter one",
     errno.ENOSPC: "make room for it",
     errno.EDQUOT: "make room for it",
     errno.EFBIG: "allow larger files (ulimit -f)",
     errno.EMFILE: "allow more open files (ulimit -n)",
     errno.ENFILE: "allow more open files",
-    errno.ENOMEM: "allow it more memory",
+    errno.ENOMEM: "allow more memory",
 }
-# What is short, and may not be next time
+# Resources that ran out, and may be available next time
 _SHORT = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
     *(errno.EIO, errno.ENOLCK),
@@ -100,7 +100,7 @@ class Shortened(Unavailable):
 
 
 class Unreadable(Unavailable):
-    """A PDF is none, is encrypted, is not written as a briefing is, or holds more than is read of any."""
+    """The file is not a PDF, is encrypted, is not in the form of a briefing, or is over a size limit."""
 
 
 class Unfinished(Unavailable):
@@ -132,13 +132,15 @@ def of_system(error: OSError) -> ExhibitError:
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     reason = reason_of(error)
     if error.errno == errno.ENOENT and not where:  # only the working folder has no name
-        where, reason = "the working folder", "it is not there any more"
-    return kind_of(error)(f"{where or 'the system refused what was asked of it'}: {reason}: {advice(error)}")
+        where, reason = "the working folder", "it no longer exists"
+    return kind_of(error)(
+        f"{where or 'the operating system refused the operation'}: {reason}: {advice(error)}"
+    )
 
 
 def advice(error: OSError) -> str:
     """What to do about what the operating system refused."""
-    return _ADVICE.get(error.errno or 0, "name another" if error.errno in _NAMED else "run again")
+    return _ADVICE.get(error.errno or 0, "use another" if error.errno in _NAMED else "run again")
 
 
 def trace(error: BaseException) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 ABSENT: Final[Any] = object()
-# By what an item of a list is known again, the first that serves
+# The keys that identify an item of a list; the first that is there counts
 KEYS = (
     *("id", "campaign_id", "campaign", "name"),
     *("day", "capability", "detector", "network", "country", "confidence"),
@@ -29,7 +29,7 @@ class Difference:
 
 
 def differences(before: Any, after: Any, at: str = "") -> Iterator[Difference]:
-    """Every place where two pieces of JSON differ; items of lists are known again by their key, not by their place."""
+    """Every place where two pieces of JSON differ; items of lists are identified by their key, not by their place."""
     pair = _named(before, after)
     if pair is None:
         if type(before) is not type(after) or before != after:

@@ -1,4 +1,4 @@
-"""JSON from outside, of which every reader makes the same."""
+"""JSON from outside, limited to what every reader parses alike."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 
 def read_json(content: bytes) -> Any:
-    """What a JSON text says; raises `ValueError` where it is none, has a key twice, or a number that is none."""
+    """Parse JSON; raises `ValueError` if the text is not JSON, repeats a key, or holds NaN or Infinity."""
     try:
         return json.loads(content.decode(), object_pairs_hook=_once_each, parse_constant=_no_number)
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key appears twice")
     return dict(pairs)
 
 

@@ -26,7 +26,7 @@ def normalized(text: str) -> str:
 
 
 def illegible(text: str) -> str | None:
-    """What is wrong with a normalized id or heading; None where nothing is."""
+    """What is wrong with a normalized id or heading; None if nothing is."""
     if text in MARKERS:
         return IS_MARKER
     if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):

@@ -25,7 +25,7 @@ def root_from(leaf: bytes, steps: Sequence[Step]) -> bytes:
     """The root to which a leaf's path leads.
 
     It says that the tree has the leaf, not at which place. Nothing else leads to the same root: each step says on
-    which side it is, and the digest of a leaf is none of a node.
+    which side it is, and the digest of a leaf is never that of a node.
     """
     found = _leaf(leaf)
     for side, sibling in steps:

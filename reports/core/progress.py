@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 Progress = Callable[[str, int, int], None]
-"""Told the step, and how much of how much of it is done; 0 of 0 where that is not known."""
+"""Told the step, and how much of how much of it is done; 0 of 0 if that is not known."""
 Done = Callable[[int, int], None]
 """Told how much of how much of one step is done."""
 
@@ -29,7 +29,7 @@ def tell(line: str) -> None:
 
 
 class Steps:
-    """Shows the steps of the line as they begin; called with a step, and how much of how much of it is done.
+    """Shows the steps of the pipeline as they begin; called with a step, and how much of how much of it is done.
 
     Off a terminal, the lines of the first seconds are held back until those are over or all is done: an error
     that comes at once then stands alone. `quiet` shows nothing.

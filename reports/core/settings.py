@@ -72,7 +72,7 @@ def _kept_apart(text: str) -> str:
         confidence, likelihood = _CONFIDENCE_WORDS.search(sentence), _LIKELIHOOD_WORDS.search(sentence)
         if confidence and likelihood:
             raise ValueError(
-                f"one sentence speaks of confidence ({confidence[0]!r}) and of likelihood "
+                f"one sentence mentions both confidence ({confidence[0]!r}) and likelihood "
                 f"({likelihood[0]!r}): write two sentences"
             )
     return text
@@ -88,7 +88,7 @@ def _readable(text: str) -> str:
             unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") and character not in "\t\n\r"
         ):
             raise ValueError(
-                f"character {at} is {_called(character)}, which hides or reorders others: remove it"
+                f"character {at} is {_called(character)}, which hides or reorders other characters: remove it"
             )
     return text
 
@@ -115,7 +115,7 @@ def _label(text: str) -> str:
     return label
 
 
-_NO_COUNT = "not a count: write it in digits alone, like 13000000"
+_NO_COUNT = "not a count: write digits only, like 13000000"
 _NO_DAY = "not a date: write it like 2026-06-20"
 _NO_FLAG = "write true or false"
 _COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -139,7 +139,7 @@ def _day(value: Any) -> Any:
     try:
         return dt.date.fromisoformat(value)
     except ValueError:
-        raise ValueError(f"{value} is not in the calendar: correct it") from None
+        raise ValueError(f"{value} is not a day of the calendar: correct it") from None
 
 
 def _flag(value: Any) -> Any:
@@ -230,9 +230,9 @@ class Published(_Strict):
     @model_validator(mode="after")
     def _days_in_order(self) -> Published:
         if (self.first is None) != (self.last is None):
-            raise ValueError("from and to go together: write both, or leave both out")
+            raise ValueError("from and to must come together: write both, or leave both out")
         if self.first and self.last and not self.first <= self.last <= self.disclosed:
-            raise ValueError("the days are out of order: from, to and disclosed follow one another")
+            raise ValueError("the days are out of order: from comes first, then to, then disclosed")
         return self
 
     @property
@@ -322,7 +322,7 @@ class Registry(_Strict):
         }
 
     def entry(self, campaign_id: str) -> CampaignProfile:
-        """A campaign's entry; one that has none goes by its id."""
+        """A campaign's entry; without one, the campaign is called by its id."""
         unlisted = CampaignProfile.model_construct(campaign_id=campaign_id, name=campaign_id)
         return next((e for e in self.campaigns if e.campaign_id == campaign_id), unlisted)
 
@@ -441,19 +441,19 @@ class Law(_Strict):
         for kind, each in listed:
             twice = _repeated(one.id for one in each)
             if twice is not None:
-                raise ValueError(f"{kind} {twice!r} is listed twice: give each an id of its own")
+                raise ValueError(f"{kind} {twice!r} is listed twice: give each its own id")
         return self
 
     @model_validator(mode="after")
     def _each_in_its_group(self) -> Law:
         logics = {group.id: group.logic for group in self.groups}
         if self.definitions and not logics:
-            raise ValueError("definitions: they are printed by group: add groups")
+            raise ValueError("definitions: they are printed in groups: add groups")
         for element in self.in_groups:
             _check_group(element, logics)
         empty = logics.keys() - {element.group for element in self.in_groups}
         if empty:
-            raise ValueError(f"group {min(empty)!r} has no element: name it in one, or remove it")
+            raise ValueError(f"group {min(empty)!r} has no element: add one to it, or remove it")
         return self
 
     @property
@@ -464,7 +464,7 @@ class Law(_Strict):
     @model_validator(mode="after")
     def _stage_after_version(self) -> Law:
         if self.version and self.stage and self.stage.date < self.version.date:
-            raise ValueError("stage: its date is before that of version: correct one of them")
+            raise ValueError("stage: its date is before the date of version: correct one of them")
         return self
 
 
@@ -544,17 +544,17 @@ def _first(error: ValidationError) -> str:
 _MISTAKES = {
     "bool_type": _NO_FLAG,
     "date_type": _NO_DAY,
-    "dict_type": "not keys and values: write each key in a line of its own",
+    "dict_type": "not keys and values: write each key on its own line",
     "extra_forbidden": "unknown key: remove it, or correct its spelling",
     "int_type": _NO_COUNT,
     "literal_error": "write {expected}",
     "missing": "missing: add it",
-    "model_type": "not keys and values: write each key in a line of its own",
+    "model_type": "not keys and values: write each key on its own line",
     "string_pattern_mismatch": "does not match {pattern}: correct it",
     "string_too_long": "longer than {max_length} characters: shorten it",
     "string_too_short": "empty: write it, or leave the key out",
     "string_type": "not text: put it in quotes",
-    "string_unicode": "half of a character (a surrogate): write the whole of it",
+    "string_unicode": "half of a character (a surrogate): write the whole character",
     "too_long": "more than {max_length} items: list fewer",
-    "tuple_type": "not a list: write each item in a line of its own, after a hyphen",
+    "tuple_type": "not a list: write each item on its own line, after a hyphen",
 }

@@ -1,4 +1,4 @@
-"""The names of the files that people write: what is nearly one of them is refused, for nobody would read it."""
+"""The names of the settings files: a misspelt one is refused, because it would not be read."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def check_names(names: Iterable[str], known: Iterable[str], where: str) -> None:
     for name in names:
         right = meant.get(_key(name), name)
         if name == f"{right}/":
-            raise InvalidSettings(f"{right}: is a folder {where}: put the file there, or take it away")
+            raise InvalidSettings(f"{right}: is a folder {where}: replace it with the file, or remove it")
         if name != right:
-            raise InvalidSettings(f"{name}: only {right} is read {where}: rename it, or take it away")
+            raise InvalidSettings(f"{name}: only {right} is read {where}: rename it, or remove it")
 
 
 def check_places(
@@ -63,7 +63,7 @@ def check_places(
     """Refuse a file that is read in another place, unless that has one of its own; raises `InvalidSettings`."""
     for name in strays:
         if name in names and name not in there:
-            raise InvalidSettings(f"{name}: is not read {where}: move it, to lie {place}")
+            raise InvalidSettings(f"{name}: is not read {where}: move it {place}")
 
 
 def _key(name: str) -> str:

@@ -61,7 +61,7 @@ def resolve(text: str, as_of: datetime) -> Window:
         window = _named(text, now.date()) or _dated(text)
         _ = window.preceding
     except OverflowError:
-        raise InvalidRequest(f"window {text!r} reaches beyond the calendar: ask for other days") from None
+        raise InvalidRequest(f"window {text!r} goes beyond the calendar: choose other days") from None
     if window.last >= now.date():
         raise InvalidRequest(
             f"window {text} is not over at {now:%Y-%m-%dT%H:%M:%SZ}: "
@@ -77,7 +77,7 @@ def _dated(text: str) -> Window:
     try:
         window = Window(date.fromisoformat(match[1]), date.fromisoformat(match[2]))
     except ValueError:
-        raise InvalidRequest(f"window {text} names a day that is not in the calendar") from None
+        raise InvalidRequest(f"window {text} has a day that is not in the calendar") from None
     if window.first > window.last:
         raise InvalidRequest(f"window {text} is reversed: write {window.last}/{window.first}")
     return window

@@ -22,7 +22,7 @@ _BREAKS = re.compile("[\x85\u2028\u2029]")
 
 
 class NotYaml(ValueError):
-    """A text that is not read; `line`, from 1, is None where the whole is meant."""
+    """A text that is not read; `line`, from 1, is None if the whole is meant."""
 
     def __init__(self, problem: str, line: int | None) -> None:
         super().__init__(problem)
@@ -36,7 +36,7 @@ def read_yaml(text: str) -> Any:
     key that repeats, a second document; and for what is nested more than `DEEPEST` deep.
     """
     if found := _BREAKS.search(text):
-        problem = f"U+{ord(found[0]):04X}, which not all take for a line break: write a space or a new line"
+        problem = f"U+{ord(found[0]):04X}, which only some programs read as a line break: write a space or a new line"
         raise NotYaml(problem, text.count("\n", 0, found.start()) + 1)
     try:
         return _document(yaml.parse(text, _Parser))
@@ -52,7 +52,7 @@ def _document(events: Iterator[Any]) -> Any:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                raise _wrong("a second document: write one", event)
+                raise _wrong("a second document: keep one", event)
         elif isinstance(event, yaml.NodeEvent):
             content = _value(event, events, 0)
     return content
@@ -60,9 +60,9 @@ def _document(events: Iterator[Any]) -> Any:
 
 def _value(event: Any, events: Iterator[Any], depth: int) -> Any:
     if isinstance(event, yaml.AliasEvent):
-        raise _wrong("an alias: write its value out", event)
+        raise _wrong("an alias: write out its value", event)
     if event.tag is not None and not (event.tag == _TEXT and isinstance(event, yaml.ScalarEvent)):
-        raise _wrong(f"the tag {event.tag!r}: take it away", event)
+        raise _wrong(f"the tag {event.tag!r}: remove it", event)
     if isinstance(event, yaml.ScalarEvent):
         plain = event.implicit[0]
         return None if plain and event.value in _NULL else event.value
@@ -80,7 +80,7 @@ def _mapping(events: Iterator[Any], depth: int) -> dict[str, Any]:
         if key is None:
             raise _wrong("a key that is not text: put it in quotes", event)
         if key in found:
-            raise _wrong(f"{key!r} is there twice", event)
+            raise _wrong(f"{key!r} appears twice", event)
         found[key] = _value(next(events), events, depth)
     return found
 

@@ -61,7 +61,7 @@ def collect(
     The evidence is what is listed at the start. Where one of these objects is written to meanwhile, even with the bytes
     that it had, or an engine that reads whole partitions has met one that came later, all is read again.
 
-    Raises `InvalidEvidence` where the evidence cannot be counted or the window holds none, and `Unavailable`
+    Raises `InvalidEvidence` if the evidence cannot be counted or the window holds none, and `Unavailable`
     where the objects kept changing.
     """
     refused: InvalidEvidence | None = None
@@ -89,7 +89,7 @@ def collect(
             return replace(evidence, uncounted=tuple(later))
         refused = None
     raise refused or Unavailable(
-        f"the evidence changed while it was read, {TRIES} times over: wait until its delivery has ended"
+        f"the evidence changed during all {TRIES} attempts to read it: wait until its delivery has ended"
     )
 
 
@@ -130,7 +130,7 @@ def _collected(
 
 
 def _check_layouts(question: Question, engine: QueryEngine, listed: Sequence[ListedObject]) -> None:
-    """Raise `InvalidEvidence` where one id is in both layouts."""
+    """Raise `InvalidEvidence` if one id is in both layouts."""
     if len({o.layout for o in listed if question.reads(o)}) == 1:
         return
     for row in engine.ask(question, lambda *_: None).rows:
@@ -145,8 +145,8 @@ def _gaps(window: Window, tallies: Answer, listed: Sequence[ListedObject]) -> tu
     if not present:
         days = [o.day for o in listed]
         raise InvalidEvidence(
-            f"window {window} is empty of evidence: there are objects for {min(days)} to {max(days)}; "
-            "ask for a window in them, or deliver the missing partitions"
+            f"window {window} has no evidence: there are objects for {min(days)} to {max(days)}; "
+            "choose a window within those days, or deliver the missing partitions"
         )
     return tuple(day for day in window.days if day not in present)
 
@@ -158,8 +158,8 @@ def _contributions(tallies: Answer, names: Iterable[str]) -> dict[str, Contribut
             continue
         if row["object"] not in found:
             raise _Unlisted(
-                f"{row['object']}: was counted, but is not among the objects that are listed: take it away, "
-                "or let the tables show the listed place alone"
+                f"{row['object']}: was counted, but is not among the listed objects: remove it, "
+                "or point the tables at the listed place only"
             )
         found[row["object"]].rows[row["standing"]] = row["detections"]  # type: ignore[index]
         found[row["object"]].exchanges[row["standing"]] = row["exchanges"]  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""The columns of the two layouts, and names that are nearly one of them.
+"""The columns of the two layouts, and misspelt names of them.
 
 A name that is nearly right would be left out, and what it holds with it. It is nearly a known one if both are the same
 without regard to compatibility forms (NFKC), case, spaces, hyphens, underscores and what is not seen, and with each
@@ -146,7 +146,7 @@ def misfit(path: Path, wanted: str, found: str | None) -> str | None:
     if found in (wanted, "NULL", None):
         return None
     kind = {"OBJECT": "an object", "ARRAY": "a list"}[wanted]
-    return f"{joined(path) or 'the row'} is not {kind}, and what is looked for in it would be left out: make it one"
+    return f"{joined(path) or 'the row'} is not {kind}, so the values expected in it would be ignored: make it one"
 
 
 def mistake(names: Iterable[str], known: frozenset[str], unread: frozenset[str] = frozenset()) -> str | None:
@@ -157,12 +157,12 @@ def mistake(names: Iterable[str], known: frozenset[str], unread: frozenset[str] 
     seen: set[str] = set()
     for name in names:
         if name in seen and name in known:
-            return f"column {name} is there twice: keep one of them"
+            return f"column {name} appears twice: keep one"
         seen.add(name)
         if (meant := nearly(name, known)) is not None:
-            return f"column {name!a} is nearly {meant}, and would be left out: name it {meant}"
+            return f"column {name!a} is close to {meant} but would be ignored: name it {meant}"
         if meant := _meant(name, unread):
-            return f"column {name!a} would be left out, for {meant} is looked for step by step: nest it"
+            return f"column {name!a} would be ignored, because {meant} is read as nested keys: nest it"
     return None
 
 
@@ -171,7 +171,7 @@ def _meant(name: str, unread: frozenset[str]) -> str | None:
 
 
 def nearly(name: str, known: frozenset[str]) -> str | None:
-    """The known name that another one is nearly; None where it is one of them, or nearly none."""
+    """The known name that another one is nearly; None if it is one of them, or nearly none."""
     return None if name in known else _folded_names(known).get(_folded(name))
 
 

@@ -69,7 +69,7 @@ def json_path(path: Iterable[Step]) -> str:
 def follow(value: str, type_: Type, path: Sequence[Step]) -> tuple[str, Type] | None:
     """Follow a path into a value of a type: through structs, maps, lists, and JSON kept as text.
 
-    None where the way ends, or in nulls of no type, which DuckDB cannot take out of a struct. Raises `InvalidEvidence`
+    None if the way ends, or in nulls of no type, which DuckDB cannot take out of a struct. Raises `InvalidEvidence`
     for a type that cannot hold what the path leads to.
     """
     if type_.id in {"null", '"null"', "sqlnull"}:

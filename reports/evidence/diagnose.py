@@ -1,4 +1,4 @@
-"""What is wrong with evidence that could not be counted: the first fault, by object, row and column.
+"""Finds what is wrong with evidence that could not be counted: the first fault, by object, row and column.
 
 It runs only after a question failed, and takes its time: object by object in the order of their names, each is read
 again by itself, in order and on one core, until a fault is found:
@@ -61,13 +61,13 @@ SHOWN = 60
 ADVICE = "correct it and deliver the object again"
 FORMATS = {"parquet": "Parquet", "json": "JSON Lines", "csv": "CSV"}
 UNFIT = {
-    "id": "no text, and no whole number that is sure to be the one that was meant: write it as text",
-    "heading": "no text: write it as text",
-    "text": "no text",
-    "integer": "no whole number of 64 bits",
-    "number": "no number",
-    "instant": "no instant like 2026-05-01T12:00:00Z",
-    "milliseconds": "no instant in milliseconds since 1970",
+    "id": "not text, or a whole number that may have been rounded: write it as text",
+    "heading": "not text: write it as text",
+    "text": "not text",
+    "integer": "not a whole number of 64 bits",
+    "number": "not a number",
+    "instant": "not a date and time like 2026-05-01T12:00:00Z",
+    "milliseconds": "not a time in milliseconds since 1970",
 }
 MILLISECONDS = (-(10**13), 253_370_764_799_999)  # instants that a timestamp holds for sure
 IN_MILLISECONDS: Mapping[Layout, str] = {"flat": "", "ocsf": ": write milliseconds since 1970"}
@@ -143,14 +143,14 @@ RULES: Mapping[Layout, tuple[Rule, ...]] = {
         Rule(
             ("status",),
             "status not in ('new', 'in_progress', 'resolved', 'suppressed', 'deleted')",
-            "is none of new, in_progress, resolved, suppressed, deleted",
+            "is not one of new, in_progress, resolved, suppressed, deleted",
         ),
         _from_0("exchange_count"),
         _from_0("output_tokens"),
         Rule(("confidence",), "not confidence between 0 and 1", "is not between 0 and 1"),
     ),
     "ocsf": (
-        Rule(("status_id",), "status_id not between 1 and 6", "is none of 1, 2, 3, 4, 5, 6"),
+        Rule(("status_id",), "status_id not between 1 and 6", "is not one of 1, 2, 3, 4, 5, 6"),
         _from_0("count"),
         _from_0("unmapped.output_tokens"),
         Rule(("confidence_score",), "not confidence_score between 0 and 100", "is not between 0 and 100"),
@@ -200,7 +200,7 @@ def explain(
 
 
 def _tie(root: Path, located: Sequence[ListedObject], question: Question) -> InvalidEvidence | None:
-    """What to say of the first id with two revisions of one latest instant that differ; None where there is none."""
+    """What to say of the first id with two revisions of one latest instant that differ; None if there is none."""
     layouts = sorted({o.layout for o in located})
     with spill_folder() as spill, relations.connection(root, spill, MEMORY_LIMIT) as con:
         relations.make_views(con, root, located)
@@ -243,10 +243,10 @@ def _tied(rows: Sequence[Row], place: Callable[[str, str], str]) -> InvalidEvide
         each: f"{each}: {place(each, first['detection_id'])}" for each in (first["object"], other["object"])
     }
     return InvalidEvidence(
-        f"{first['object']}: detection {shown(first['detection_id'])} has two revisions of {instant} that differ "
-        f"in {column} ({' and '.join(told)}): deliver a further revision of it",
-        f"{'; '.join(sorted(places.values()))}: two revisions of one instant differ in {column}: "
-        "deliver a further revision of it",
+        f"{first['object']}: detection {shown(first['detection_id'])} has two revisions at {instant} that differ "
+        f"in {column} ({' and '.join(told)}): deliver a newer revision of it",
+        f"{'; '.join(sorted(places.values()))}: two revisions at the same time differ in {column}: "
+        "deliver a newer revision of it",
     )
 
 
@@ -324,11 +324,13 @@ class _Keyed(dict[str, Any]):
 
 
 def _row(place: str, line: bytes) -> _Keyed:
-    """The JSON object of a line; raises `InvalidEvidence` where it is none."""
+    """The JSON object of a line; raises `InvalidEvidence` if it is not one."""
     if len(line) >= LONGEST_LINE:
         raise InvalidEvidence(f"{place} is longer than {LONGEST_LINE} bytes: {ADVICE}")
     if line.startswith(codecs.BOM_UTF8):
-        raise InvalidEvidence(f"{place} starts with a byte order mark: save it without, and deliver it again")
+        raise InvalidEvidence(
+            f"{place} starts with a byte order mark: save it without one, and deliver it again"
+        )
     try:
         row = json.loads(line.decode(), parse_int=str, parse_float=str, object_pairs_hook=_Keyed)
         json.dumps(row, ensure_ascii=False).encode()
@@ -344,9 +346,9 @@ def _not_json(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"is not JSON: {error.msg} at character {error.colno}"
     return {
-        UnicodeEncodeError: "holds half of a surrogate pair, which is no character",
+        UnicodeEncodeError: "holds half of a surrogate pair, which is not a character",
         UnicodeDecodeError: "is not UTF-8",
-    }.get(type(error), "is not JSON that can be read: it is nested too deep")
+    }.get(type(error), "is not JSON: it is nested too deeply")
 
 
 def _wrong_key(row: _Keyed, layout: Layout) -> str | None:
@@ -497,7 +499,7 @@ def _instant_rules(o: ListedObject, question: Question) -> Iterator[Rule]:
     early = "revised < began - interval 1 day"
     yield Rule(of["revised"], early, f"is earlier than 24 hours before {began}")
     after = f"revised > timestamp '{as_of}' + interval 2 day"
-    told = f"is later than 48 hours after {as_of.replace(' ', 'T')}Z, the instant of the request (--as-of)"
+    told = f"is later than 48 hours after {as_of.replace(' ', 'T')}Z, the time of the request (--as-of)"
     yield Rule(of["revised"], after, told)
     yield Rule(of["ended"], "ended < began", f"is before {began}")
     yield Rule(of["ended"], "ended > revised + interval 2 day", f"is later than 48 hours after {revised}")

@@ -3,7 +3,7 @@
 It runs the SQL files as they stand, whole, and pays for each question once:
 
 1. A question's token is made of its statement, its parameters, the evidence that it reads and a try number, under a
-   name that its request gives. Athena answers a token that it knows with the execution of then, so whoever asks
+   name that its request gives. Athena answers a known token with the original execution, so whoever asks
    again, in this process or after it was killed, meets the same execution.
 2. An execution that failed for a passing reason, was cancelled, or whose result was deleted, leaves it to whoever asks
    next to make the next try, under another token. There are `TRIES` of them. Nothing has to be written down: a token
@@ -52,12 +52,12 @@ _EVIDENCE = re.compile(
 _LIMIT = re.compile(r"bytes scanned limit", re.IGNORECASE)
 REFUSED = {
     "unsound": ("breaks a rule of the layout", "break a rule of the layout"),
-    "tied": ("differs from a revision of the same instant", "differ from revisions of the same instant"),
+    "tied": ("differs from a revision at the same time", "differ from revisions at the same time"),
 }
 _READ_LESS = {
-    "overlap": "deliver in one layout",
-    "tallies": "ask for a shorter window",
-    "history": "take the oldest partitions out of the evidence",
+    "overlap": "deliver the evidence in one layout",
+    "tallies": "choose a shorter window",
+    "history": "remove the oldest partitions from the evidence",
 }
 
 
@@ -86,7 +86,7 @@ class _Execution:
         )
 
     def failure(self, question: Question) -> ExhibitError:
-        """The error of an execution that ended without rows; `Unavailable` where another try may end well."""
+        """The error of an execution that ended without rows; `Unavailable` if another try may end well."""
         reason = aws_errors.without_account(self.reason or self.error.get("ErrorMessage", "")).rstrip(". ")
         ended = f"question {question.name}: query {self.id} {self.state.lower()}"
         said = f"{ended} ({reason or 'no reason given'})"
@@ -100,7 +100,7 @@ class _Execution:
         if self.error.get("Retryable") or category == SYSTEM:
             return Unavailable(f"{said}: run again", f"{ended}: run again")
         if _SETTINGS.search(reason):
-            return InvalidSettings(f"{said}: check the tables of the database, and who may read them")
+            return InvalidSettings(f"{said}: check the database's tables and the permissions to read them")
         if category == USER or _EVIDENCE.search(reason):
             return InvalidEvidence(f"{said}: {_by_row(question)}", f"{ended}: {_by_row(question)}")
         return Unavailable(f"{said}: run again", f"{ended}: run again")
@@ -134,7 +134,7 @@ class AthenaEngine:
         """Answer a question exactly, or go on with the execution that an earlier run began.
 
         Raises `InvalidEvidence` for rows that break a rule of their layout and for what Athena cannot read,
-        `InvalidSettings` where the tables, permissions or limits do not serve, `Unavailable` where Athena does not
+        `InvalidSettings` if the tables, permissions or limits do not serve, `Unavailable` if Athena does not
         answer or failed `TRIES` times, and `Unfinished` where the query still runs when time is up.
         """
         listed = self.source.list()
@@ -160,7 +160,7 @@ class AthenaEngine:
         )
 
     def cancel(self) -> None:
-        """Stop the queries that `ask` left running. Raises `Unavailable` where Athena does not answer."""
+        """Stop the queries that `ask` left running. Raises `Unavailable` if Athena does not answer."""
         with self._translated():
             for execution in list(self.running):
                 self.client.stop_query_execution(QueryExecutionId=execution)
@@ -180,12 +180,14 @@ class AthenaEngine:
             if execution.state == "SUCCEEDED":
                 if (rows := self._rows(execution)) is not None:
                     return execution, rows
-                failure = Unavailable(f"question {question.name}: the result of query {execution.id} is gone")
+                failure = Unavailable(
+                    f"question {question.name}: the result of query {execution.id} is no longer there"
+                )
             else:
                 failure = execution.failure(question)
                 if waited or not isinstance(failure, Unavailable):
                     raise failure
-        none = f"(of {TRIES} tries, none ended well)"
+        none = f"(all {TRIES} tries failed)"
         raise Unavailable(f"{failure} {none}", f"{failure.public} {none}")
 
     def _token_of(
@@ -222,7 +224,7 @@ class AthenaEngine:
                 return found, wait > FIRST_WAIT
             if self.deadline() <= wait:
                 raise Unfinished(
-                    f"question {question.name}: query {execution} still runs: run again to go on with it"
+                    f"question {question.name}: query {execution} is still running: run again to wait for it"
                 )
             self.pause(wait)
             wait = min(2 * wait, LONGEST_WAIT)
@@ -258,7 +260,7 @@ class _Gone(Exception):
 
 
 def _by_row(question: Question) -> str:
-    return f"`exhibit publish --evidence` on a copy of {question.about} names the object and the row"
+    return f"`exhibit publish --evidence` on a copy of {question.about} shows which object and row"
 
 
 def _refused(question: Question, execution: _Execution, rows: Sequence[Row]) -> InvalidEvidence:
@@ -296,6 +298,6 @@ def _value(column: Mapping[str, Any], text: str) -> Any:
         return Decimal(text) if column.get("Scale") else int(text)
     if column["Type"] not in _VALUES:
         raise InvalidSettings(
-            f"Athena gives column {column['Name']} as {column['Type']}: check the types of the tables' columns"
+            f"Athena returns column {column['Name']} as {column['Type']}: check the types of the tables' columns"
         )
     return _VALUES[column["Type"]](text)

@@ -124,7 +124,7 @@ class DuckDBEngine:
 
         Raises `InvalidEvidence` for an object that cannot be read, a required column that is missing or one that is
         nearly right, a value that does not parse or breaks its rule, and revisions that tie: it names the object, the
-        row or id, the column and the value. Raises `Unavailable` where the answer takes more memory or disk than there
+        row or id, the column and the value. Raises `Unavailable` if the answer takes more memory or disk than there
         is.
         """
         listed = self.evidence.list()
@@ -168,7 +168,7 @@ class DuckDBEngine:
     def _tallied(
         self, question: Question, located: Sequence[ListedObject], progress: Done, *, normalized: bool
     ) -> tuple[Row, ...]:
-        """The answer to a question that adds up cells; raises `_Irregular` where labels have to be `normalized`."""
+        """The answer to a question that adds up cells; raises `_Irregular` if labels have to be `normalized`."""
         root = self.evidence.root.absolute()
         batches = list(_batches(located))
         names = sorted(o.name for o in located)
@@ -233,7 +233,7 @@ def _texts(con: duckdb.DuckDBPyConnection, heading: str, flat: str) -> list[str]
 def _hashed(con: duckdb.DuckDBPyConnection, flat: str) -> bool:
     """Make the relation `accounts`; whether they are few enough, and no two have one hash.
 
-    Raises `_Irregular` where one needs normalizing or is not legible.
+    Raises `_Irregular` if one needs normalizing or is not legible.
     """
     distinct = (
         f"select distinct account_id from ({flat}) where account_id is not null limit {MOST_ACCOUNTS + 1}"

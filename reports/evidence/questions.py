@@ -105,7 +105,7 @@ class QueryEngine(Protocol):
     """Port: rows of a named question over a window."""
 
     def ask(self, question: Question, progress: Done) -> Answer:
-        """Answer a question exactly; raises `InvalidEvidence` where the evidence cannot be counted."""
+        """Answer a question exactly; raises `InvalidEvidence` if the evidence cannot be counted."""
 
 
 @runtime_checkable
@@ -227,7 +227,7 @@ def _over(layouts: Sequence[Layout], relations: Mapping[str, str], sql: str) -> 
 
 
 def within_64_bits(rows: Sequence[Row]) -> None:
-    """Raises `InvalidEvidence` where a sum does not fit into 64 bits, which Trino does not compute either."""
+    """Raises `InvalidEvidence` if a sum does not fit into 64 bits, which Trino does not compute either."""
     for row in rows:
         for name, column in (("exchanges", "exchange_count"), ("output_tokens", "output_tokens")):
             if (row.get(name) or 0) > LARGEST:

@@ -58,7 +58,7 @@ class Source:
     point_zero: frozenset[str] = frozenset()
 
     def value(self, column: Column) -> str:
-        """The expression of a column in its canonical type; null where the objects do not have it.
+        """The expression of a column in its canonical type; null if the objects do not have it.
 
         A row of OCSF that does not tell its class is an error, for it would be passed over unnoticed.
         """
@@ -70,9 +70,9 @@ class Source:
         return f"coalesce({value}, cast({missing} as bigint))"
 
     def find(self, column: Column) -> tuple[str, Type] | None:
-        """The expression of a column as it is, and its type; None where the objects do not have it, or nulls alone.
+        """The expression of a column as it is, and its type; None if the objects do not have it, or nulls alone.
 
-        Raises `InvalidEvidence` where the type of what leads to the column cannot hold it, or there are two of it.
+        Raises `InvalidEvidence` if the type of what leads to the column cannot hold it, or there are two of it.
         """
         try:
             whole = self._followed(column.name)
@@ -82,7 +82,7 @@ class Source:
         except InvalidEvidence as error:
             raise InvalidEvidence(f"column {column.name}: {error}") from None
         if whole and found:
-            raise InvalidEvidence(f"column {column.name} is in {column.path[0]} as well: keep one of them")
+            raise InvalidEvidence(f"column {column.name} is also in {column.path[0]}: keep one of them")
         return whole or found
 
     def _followed(self, top: Step, *inner: Step) -> tuple[str, Type] | None:
@@ -97,7 +97,7 @@ class Source:
         return convert.converted(column, value, type_)
 
     def _json(self, column: Column) -> tuple[str, str] | None:
-        """The type of a column in the JSON that it is taken from, and that JSON; None where it is not from any."""
+        """The type of a column in the JSON that it is taken from, and that JSON; None if it is not from any."""
         if self.of_lines:
             return identifier(_type_of(column)), JSON
         top, *inner = column.path
@@ -153,7 +153,7 @@ def relation(
 ) -> str:
     """The SELECT that reads objects of one layout as its raw relation, under an absolute `root`.
 
-    Every column is in its canonical type, and null where an object does not have it. Besides `"$path"` there
+    Every column is in its canonical type, and null if an object does not have it. Besides `"$path"` there
     is `place` if `places` are given: the place of the object that a row is from, by its name. Raises `InvalidEvidence`
     for names that are wrong.
     """
@@ -315,7 +315,7 @@ class _Node(NamedTuple):
     below: Sequence[_Node]
 
     def at(self, path: Sequence[Step]) -> _Node | None:
-        """What a path leads to; None where the way ends."""
+        """What a path leads to; None if the way ends."""
         if not path:
             return self
         step, *rest = path
@@ -442,12 +442,12 @@ def _point_zero(
 
 
 def header(root: Path, located: ListedObject) -> tuple[str, ...]:
-    """The names of a CSV object's columns; raises `InvalidEvidence` where none is the layout's, or one is twice."""
+    """The names of a CSV object's columns; raises `InvalidEvidence` if none is the layout's, or one is twice."""
     try:
         with (root / located.name).open(encoding="utf-8-sig", errors="replace", newline="") as file:
             names = tuple(next(csv.reader(file, strict=True), ()))
     except (OSError, csv.Error) as error:
-        where = f"{located.name}: line 1 is no CSV header"
+        where = f"{located.name}: line 1 is not a CSV header"
         raise InvalidEvidence(f"{where}: {error}", where) from None
     wanted = _wanted(located.layout)
     if wanted.isdisjoint(names):

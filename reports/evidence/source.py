@@ -49,7 +49,7 @@ _KEYS: Mapping[Layout, Collection[str]] = MappingProxyType(
     {"flat": {"eventday"}, "ocsf": {"region", "accountid", "eventday"}}
 )
 NEITHER = f"neither layout is present: expected {' or '.join(f'{way}*' for way in _PARTITIONS.values())}"
-UNHOLDABLE = "no folder can hold it: rename it, without //, /./ and /../"
+UNHOLDABLE = "a folder cannot hold that name: rename it, without //, /./ and /../"
 _NULL = "__HIVE_DEFAULT_PARTITION__"  # the value of a partition of rows that have none
 _WITHIN = re.compile(r"(?:\A|/)ext/[^/]")  # whose ids are they then?
 _HIDDEN = re.compile(r"/([._][^/]*)")
@@ -103,7 +103,7 @@ class EvidenceSource(Protocol):
         """Digest objects as they are now, in the order given."""
 
     def text(self, name: str) -> str | None:
-        """A settings file that lies beside the objects, or None where there is none.
+        """A settings file that lies beside the objects, or None if there is none.
 
         Raises `InvalidEvidence` for what has its name and is no file of UTF-8 text.
         """
@@ -126,7 +126,7 @@ def locate(name: str, size: int) -> ListedObject | None:
     found = match.groupdict() if match else {}
     if match is None or _NULL in (found.get("region"), found.get("account")):
         raise InvalidEvidence(
-            f"{_shown(name)}: is in no partition: move it to {_PARTITIONS[layout]} or out of {top}/"
+            f"{_shown(name)}: is not in a partition: move it to {_PARTITIONS[layout]} or out of {top}/"
         )
     _check_keys(name, layout, found.get("source", ""), found["below"])
     return _read(name, size, layout, found["day"])
@@ -169,7 +169,7 @@ def _log(name: str) -> str | None:
         found = pattern.search(name)
         if found and not _HIDDEN.search(name, 0, found.start()):
             log = name[: found.end()].removeprefix("/")
-            return f"{log}: the files of this {owner} table are not its rows: deliver those as files of their own"
+            return f"{log}: the files of this {owner} table may hold old rows: deliver the current ones as plain files"
     return None
 
 
@@ -181,9 +181,7 @@ def _check_spelling(name: str) -> None:
     if "//" in name or _HIDDEN.search(name):
         raise InvalidEvidence(f"{name}: {UNHOLDABLE}")
     if name.endswith("/"):
-        raise InvalidEvidence(
-            f"{name}: has the name of a folder but is not empty: rename it, or take it away"
-        )
+        raise InvalidEvidence(f"{name}: has the name of a folder but is not empty: rename it, or remove it")
 
 
 def _check_keys(name: str, layout: Layout, source: str, below: str) -> None:
@@ -192,21 +190,19 @@ def _check_keys(name: str, layout: Layout, source: str, below: str) -> None:
     A column that rows must have cannot be left out, and OCSF's own names may well be those of folders.
     """
     if _WITHIN.search(source):
-        raise InvalidEvidence(
-            f"{_shown(name)}: folder ext/ would be taken for the outer one: name it otherwise"
-        )
+        raise InvalidEvidence(f"{_shown(name)}: folder ext/ could be mistaken for the outer one: rename it")
     for folder in f"{source}{below}".split("/"):
         key, equals, _ = folder.partition("=")
         if not equals:
             continue
         if _folded(key) in _KEYS[layout]:
             raise InvalidEvidence(
-                f"{_shown(name)}: is in two partitions, of which one is {folder}: move it to {_PARTITIONS[layout]}"
+                f"{_shown(name)}: is in two partitions, one of them {folder}: move it to {_PARTITIONS[layout]}"
             )
         if column := nearly(key, OPTIONAL) or (key if key in OPTIONAL else None):
             raise InvalidEvidence(
-                f"{_shown(name)}: folder {folder} would be left out: write {column} into the rows, and name the folder "
-                "otherwise"
+                f"{_shown(name)}: folder {folder} would be ignored: write {column} in the rows, and rename the "
+                "folder"
             )
 
 
@@ -231,11 +227,11 @@ def _misplaced(top: str) -> str | None:
     elif name.startswith((".", "_")) or top in {f"{layout}/" for layout in LAYOUTS}:
         pass
     elif name in LAYOUTS:
-        problem = "is not a folder: put the objects into a folder of that name, or rename it"
+        problem = "is not a folder: put the objects in a folder of that name, or rename it"
     elif nearest:
-        problem = f"would not be read, but has nearly the name of {nearest}/: rename it to that, or otherwise"
+        problem = f"would not be read, although its name is close to {nearest}/: rename it to that, or something else"
     elif equals and _folded(key) == "eventday":
-        problem = "is a partition beside the layouts: move it to detections/ or ext/, or away"
+        problem = "is a partition outside the layouts: move it into detections/ or ext/, or remove it"
     return problem and f"{_shown(top)}: {problem}"
 
 
@@ -290,7 +286,7 @@ def _format(name: str) -> str:
         if name.endswith(suffix):
             return format_
     raise InvalidEvidence(
-        f"{name}: {PurePosixPath(name).suffix or 'no suffix'} is not a format that is read: "
+        f"{name}: {PurePosixPath(name).suffix or 'no suffix'} is not a supported format: "
         f"convert it to one of {', '.join(FORMATS)}, or move it away"
     )
 
@@ -334,7 +330,7 @@ def _reading() -> Iterator[None]:
         yield
     except OSError as error:
         raise kind_of(error, InvalidEvidence)(
-            f"{error.filename}: cannot be read: {error.strerror}: allow it, or deliver it again"
+            f"{error.filename}: cannot be read: {error.strerror}: grant access to it, or deliver it again"
         ) from None
 
 
@@ -361,9 +357,11 @@ class FolderEvidence:
 
     def __init__(self, root: Path, only: Collection[str] | None = None) -> None:
         if not root.is_dir():
-            raise InvalidRequest(f"{root}: no such folder: name the folder that holds detections/ or ext/")
+            raise InvalidRequest(f"{root}: no such folder: give the folder that holds detections/ or ext/")
         if not is_utf8_path(root):
-            raise InvalidRequest(f"{root}: its path is not UTF-8: rename it, or set LC_ALL=C.UTF-8 if it is")
+            raise InvalidRequest(
+                f"{root}: its path is not UTF-8: rename it, or if the path is UTF-8 set LC_ALL=C.UTF-8"
+            )
         self.root = root
         self.only = only
 
@@ -375,7 +373,7 @@ class FolderEvidence:
     def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
         """Every evidence object, in the order of the names; or those that are there of some that a briefing records.
 
-        Raises `InvalidEvidence` where neither layout is present, and for what is in its place but cannot be read,
+        Raises `InvalidEvidence` if neither layout is present, and for what is in its place but cannot be read,
         leads out of the folder or would be left out unnoticed. Of some, what else is there does not matter.
         """
         only = self.only if only is None else only
@@ -392,7 +390,7 @@ class FolderEvidence:
         for way in sorted({name.rpartition("/")[0] for name in names if recorded(name, 0)}):
             folder = os.path.join(root, way)
             if os.path.realpath(folder) != folder:
-                raise InvalidEvidence(f"{way}: leads through a link: put the objects themselves there")
+                raise InvalidEvidence(f"{way}: contains a link: put the objects themselves there")
             for entry in _entries(folder):
                 if f"{way}/{entry.name}" in names and not _is_way(entry):
                     yield f"{way}/{entry.name}", entry
@@ -446,11 +444,11 @@ class FolderEvidence:
             return None
         except OSError as error:
             raise kind_of(error, InvalidEvidence)(
-                f"{name}: cannot be read: {error.strerror}: allow it, or deliver it again"
+                f"{name}: cannot be read: {error.strerror}: grant access to it, or deliver it again"
             ) from None
         if found is None:
             return None
-        remedy = "put the object itself there, or take it away"
+        remedy = "put the object itself there, or remove it"
         if problem := f"is a folder: {remedy}" if stat.S_ISDIR(found.st_mode) else self._astray(path):
             raise InvalidEvidence(f"{name}: {problem}")
         return found.st_size
@@ -458,19 +456,21 @@ class FolderEvidence:
     def _astray(self, path: Path) -> str | None:
         """What is wrong with the place of a named object, of whose folders each may be a link."""
         inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
-        return self._problem(path) if inside else "leads out of the evidence folder: take it away"
+        return self._problem(path) if inside else "leads out of the evidence folder: remove it"
 
     def _problem(self, path: Path) -> str | None:
         problem = None
         if not path.is_symlink():
             problem = "is an empty folder" if path.is_dir() else None if path.is_file() else "is not a file"
         elif not (target := Path(os.path.realpath(path))).exists():
-            problem = "is a link that leads nowhere"
+            problem = "is a broken link"
         elif not target.is_relative_to(os.path.realpath(self.root)):
-            problem = "is a link that leads out of the evidence folder"
+            problem = "is a link out of the evidence folder"
         elif not target.is_file():
-            problem = "is a link to a folder" if target.is_dir() else "is a link to what is not a file"
-        return problem and f"{problem}: put the object itself there, or take it away"
+            problem = (
+                "is a link to a folder" if target.is_dir() else "is a link to something that is not a file"
+            )
+        return problem and f"{problem}: put the object itself there, or remove it"
 
     def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
         """Digest objects as they are now, in the order given; large ones on all cores, where that is worth a thread."""
@@ -488,11 +488,11 @@ class FolderEvidence:
                 return EvidenceObject(name, digest.hexdigest(), file.tell())
         except OSError as error:
             raise kind_of(error, InvalidEvidence)(
-                f"{name}: cannot be read: {error.strerror}: allow it, or deliver it again"
+                f"{name}: cannot be read: {error.strerror}: grant access to it, or deliver it again"
             ) from None
 
     def text(self, name: str) -> str | None:
-        """A settings file beside the objects, or None where there is none; raises as `EvidenceSource.text` says."""
+        """A settings file beside the objects, or None if there is none; raises as `EvidenceSource.text` says."""
         path = self.root / name
         try:
             path.lstat()
@@ -500,14 +500,12 @@ class FolderEvidence:
             return None
         except OSError as error:
             raise kind_of(error, InvalidEvidence)(
-                f"{path}: cannot be read: {error.strerror}: allow it"
+                f"{path}: cannot be read: {error.strerror}: grant access to it"
             ) from None
         if path.is_symlink() and not path.exists():
-            raise InvalidEvidence(
-                f"{path}: is a link that leads nowhere: put the file there, or take it away"
-            )
+            raise InvalidEvidence(f"{path}: is a broken link: put the file there, or remove it")
         if not path.is_file():
-            raise InvalidEvidence(f"{path}: is not a file: put the file there, or take it away")
+            raise InvalidEvidence(f"{path}: is not a file: put the file there, or remove it")
         try:
             return path.read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:

@@ -75,7 +75,7 @@ class S3Evidence:
     def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
         """Every evidence object, in the order of the names; or those that are there of some that a briefing records.
 
-        It is as of now. Raises `InvalidEvidence` where neither layout is present, and for
+        It is as of now. Raises `InvalidEvidence` if neither layout is present, and for
         what is in its place but cannot be read or would be left out unnoticed. Of some, what else is there does not
         matter.
         """
@@ -97,7 +97,7 @@ class S3Evidence:
         """Digest objects as they are now, in the order given, several at once.
 
         The digest is S3's own, which it checked on arrival, where it covers the whole object; otherwise that version
-        of the object is read. `version` is None where the bucket keeps none.
+        of the object is read. `version` is None if the bucket keeps none.
         """
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return tuple(pool.map(self._pin, objects))
@@ -122,7 +122,7 @@ class S3Evidence:
                 pass
 
     def text(self, name: str) -> str | None:
-        """A settings file beside the objects, or None where there is none."""
+        """A settings file beside the objects, or None if there is none."""
         with self._translated():
             try:
                 content: bytes = self._get(name)["Body"].read()
@@ -157,7 +157,7 @@ class S3Evidence:
         if located is None:
             return None
         if listed.get("StorageClass") in COLD:
-            raise InvalidEvidence(f"{name}: is in cold storage: restore it as a copy, or take it away")
+            raise InvalidEvidence(f"{name}: is in cold storage: restore a copy, or remove it")
         written = listed["LastModified"]
         if datetime.now(UTC) - written < UNSETTLED:
             self._recent.add(name)
@@ -183,7 +183,7 @@ class S3Evidence:
         return found
 
     def _digested(self, name: str) -> EvidenceObject | None:
-        """An object as it is now; None where there is none."""
+        """An object as it is now; None if there is none."""
         with self._translated(name):
             try:
                 head = self.client.head_object(
@@ -195,7 +195,9 @@ class S3Evidence:
                 if aws_errors.code(error) in MISSING:
                     return None
                 if aws_errors.code(error) in CHANGED:
-                    raise Changed(f"{name}: changed while it was read: wait until it is delivered") from None
+                    raise Changed(
+                        f"{name}: changed while being read: wait until its delivery has ended"
+                    ) from None
                 raise
         return EvidenceObject(name, digest, head["ContentLength"], None if version == "null" else version)
 
@@ -209,7 +211,7 @@ class S3Evidence:
                 file.writelines(self._chunks(pinned.name, self._body(pinned)))
         except OSError as error:
             raise Unavailable(
-                f"{pinned.name}: cannot be copied to {folder}: {error.strerror}: make room, or ask Athena"
+                f"{pinned.name}: cannot be copied to {folder}: {error.strerror}: make room, or use Athena"
             ) from None
 
     def _body(self, pinned: EvidenceObject) -> Any:
@@ -233,7 +235,7 @@ class S3Evidence:
             yield chunk
             if self.deadline() <= 0:
                 raise Unavailable(
-                    f"{name}: time was up before it was read: run again, or deliver it with a SHA-256"
+                    f"{name}: the time limit was reached before it was read: run again, or deliver it with a SHA-256"
                 )
 
     def _get(self, name: str, **how: Any) -> Any:
@@ -253,11 +255,13 @@ def _check_folders(names: Iterable[str]) -> None:
     folders = {name.rpartition("/")[0] for name in known}
     ways = {str(way) for folder in folders for way in PurePosixPath(folder, "object").parents}
     if both := known & ways:
-        raise InvalidEvidence(f"{min(both)}: has objects below it, as a folder has: rename it, or move them")
+        raise InvalidEvidence(
+            f"{min(both)}: is an object and also a folder of others: rename it, or move them"
+        )
 
 
 def _whole(head: Mapping[str, Any]) -> str | None:
-    """S3's own SHA-256 of an object, in hexadecimal; None where it has none, or one of its parts' digests."""
+    """S3's own SHA-256 of an object, in hexadecimal; None if it has none, or one of its parts' digests."""
     if head.get("ChecksumType") != "FULL_OBJECT" or "ChecksumSHA256" not in head:
         return None
     return base64.b64decode(head["ChecksumSHA256"]).hex()

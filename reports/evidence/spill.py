@@ -1,4 +1,4 @@
-"""A folder for what does not fit in memory, which no run leaves behind, not even one that is killed."""
+"""A folder for data that does not fit in memory. No run leaves it behind, not even one that is killed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def temporary() -> Iterator[None]:
         if error.filename is None or str(error.filename).startswith(folder):
             raise Unavailable(
                 f"the temporary folder{f' {folder}' if folder else ''} cannot be used ({error.strerror}): "
-                "make room there, or name another with TMPDIR"
+                "make room there, or choose another with TMPDIR"
             ) from None
         raise
 
@@ -53,7 +53,7 @@ def _new_folder(beside: Path) -> tuple[str, int]:
     """A folder, and the handle that holds its lock."""
     if not is_utf8_path(beside):
         raise Unavailable(
-            f"the temporary folder {beside} has a path that is not UTF-8: name another with TMPDIR"
+            f"the temporary folder {beside} has a path that is not UTF-8: choose another with TMPDIR"
         )
     with _locked(beside, fcntl.LOCK_EX):
         for left in beside.glob(f"{PREFIX}*"):

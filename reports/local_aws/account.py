@@ -60,13 +60,17 @@ class Account:
         """Answer a call."""
         if foreign := _foreign(environ):
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
-            return [f"{foreign}: only this machine is answered\n".encode()]
+            return [f"{foreign}: only requests from this machine are answered\n".encode()]
         if environ["PATH_INFO"] == TIMESTAMP:
             start_response("200 OK", [("Content-Type", "application/timestamp-reply")])
             return [LocalTimestamper(self.authority.stamp_key).respond(_body(environ))]
         if not self.key.has_signed(environ, datetime.now(UTC)):
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
-            return [_error("SignatureDoesNotMatch", "the key of this exhibit serve has not signed the call")]
+            return [
+                _error(
+                    "SignatureDoesNotMatch", "the request is not signed with the key of this exhibit serve"
+                )
+            ]
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if service == "AmazonAthena" and self.athena and self.athena.knows(operation):
             return self._query(self.athena, operation, environ, start_response)

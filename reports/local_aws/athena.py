@@ -1,4 +1,4 @@
-"""Athena, answered by DuckDB: it runs the very statements, and what comes back has Athena's shapes.
+"""Athena, simulated with DuckDB: it runs the same statements, and its answers have Athena's form.
 
 `DuckDBAthena` executes a statement, and `AthenaService` is what stands around it: tokens, states, pages.
 """
@@ -111,7 +111,7 @@ def _literal(text: str) -> str | int:
     """The value of a parameter: text in its own quotes, or an integer; anything else is an expression."""
     parsed = sqlglot.parse_one(text, read="trino")
     if not isinstance(parsed, exp.Literal):
-        raise duckdb.BinderException(f"TYPE_MISMATCH: parameter {text} is no literal")
+        raise duckdb.BinderException(f"TYPE_MISMATCH: parameter {text} is not a literal")
     return str(parsed.this) if parsed.is_string else int(parsed.this)
 
 

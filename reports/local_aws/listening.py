@@ -23,7 +23,7 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def listening(port: int) -> Iterator[socket.socket]:
-    """A port of 127.0.0.1, or any that is free for 0; raises `InvalidRequest` where it cannot be had."""
+    """A port of 127.0.0.1, or any that is free for 0; raises `InvalidRequest` if it cannot be had."""
     with socket.socket() as listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -33,7 +33,7 @@ def listening(port: int) -> Iterator[socket.socket]:
             reason = getattr(error, "strerror", None) or "there is no such port"
             other = port + 1 if 0 < port < 65535 else 8080
             raise InvalidRequest(
-                f"port {port} cannot be had ({reason}): choose another with --port, or make local PORT={other}"
+                f"port {port} cannot be used ({reason}): choose another with --port, or make local PORT={other}"
             ) from None
         yield listener
 

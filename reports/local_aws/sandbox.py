@@ -53,7 +53,7 @@ class Sandbox:
                 raise FunctionFailed(f"{name} timed out after {seconds} seconds")
             answer, error = self._connection.recv()
         except (EOFError, OSError):
-            raise FunctionFailed(f"the process of {name} is gone") from None
+            raise FunctionFailed(f"the process of {name} has ended") from None
         if error:
             raise FunctionFailed(f"{name} failed: {error}")
         return answer
@@ -116,7 +116,7 @@ class Sandboxes:
             return sandbox
 
     def _drop(self, sandbox: Sandbox) -> bool:
-        """End a process; False where that is done already."""
+        """End a process; False if that is done already."""
         with self._changing:
             if sandbox not in self._all:
                 return False

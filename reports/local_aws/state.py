@@ -19,7 +19,7 @@ SESSION = "session"
 def opened(folder: Path | None) -> Iterator[Path]:
     """The folder, or one that is gone afterwards for None; one process has it at a time.
 
-    Raises `InvalidSettings` where it is the folder of something else, cannot be written, or another process has it.
+    Raises `InvalidSettings` if it is the folder of something else, cannot be written, or another process has it.
     """
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="exhibit-") as made:
@@ -30,14 +30,14 @@ def opened(folder: Path | None) -> Iterator[Path]:
         mark = os.open(folder / MARK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise kind_of(error, InvalidSettings)(
-            f"{folder} cannot be used ({error.strerror}): name another folder"
+            f"{folder} cannot be used ({error.strerror}): choose another folder"
         ) from None
     try:
         fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield folder
     except BlockingIOError:
         raise InvalidSettings(
-            f"{folder} is used by another exhibit serve: end it, or choose another with --state, or make local STATE=…"
+            f"{folder} is in use by another exhibit serve: stop it, or use --state, or make local STATE=…"
         ) from None
     finally:
         os.close(mark)
@@ -46,7 +46,7 @@ def opened(folder: Path | None) -> Iterator[Path]:
 def _take(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (folder / MARK).exists() and any(folder.iterdir()):
-        raise InvalidSettings(f"{folder} holds something else: name a new or empty folder for the state")
+        raise InvalidSettings(f"{folder} holds other files: choose a new or empty folder for the state")
 
 
 def write_session(folder: Path, variables: Mapping[str, str]) -> None:

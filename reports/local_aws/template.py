@@ -90,7 +90,7 @@ class Stack:
     """The template, deployed in thought.
 
     `parameters` need to give those without a default; `made` gives, by logical id, what AWS made up: `Ref` or the name
-    of an attribute (`Arn`) → value. Raises `InvalidSettings` for a parameter that is missing or that there is none of.
+    of an attribute (`Arn`) → value. Raises `InvalidSettings` for a parameter that is missing or unknown.
     """
 
     parameters: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Tokens: an issuer of one's own, and the checks of an HTTP API's JWT authorizer.
+"""Tokens: a local issuer, and the checks of an HTTP API's JWT authorizer.
 
 The issuer's key is made anew each time and is known to this process alone; on AWS, the gateway fetches it from the
 issuer. Everything else is checked as there: the signature (RS256), `iss`, `aud`, `exp`, `nbf` and `iat`.
@@ -42,7 +42,7 @@ class Tokens:
         )
 
     def authorize(self, headers: Mapping[str, str]) -> Mapping[str, Any] | None:
-        """The claims of the token that a call brings, or None where it brings none that is valid."""
+        """The claims of the token that a call brings, or None if it brings none that is valid."""
         kind, _, rest = headers.get("authorization", "").partition(" ")
         token = rest.strip() if kind.lower() == "bearer" else kind
         try:

@@ -146,7 +146,7 @@ class Triggers:
 def _every(expression: str) -> timedelta:
     match = _RATE.fullmatch(expression)
     if match is None:
-        raise ValueError(f"{expression} is no rate")
+        raise ValueError(f"{expression} is not a rate")
     return int(match[1]) * timedelta(**{f"{match[2]}s": 1})
 
 

@@ -1,4 +1,4 @@
-"""From a briefing to the same bytes every time: templates, charts, fonts and the structure of the PDF.
+"""From a briefing to pages, with the same bytes every time: templates, charts, fonts and the structure of the PDF.
 
-Nothing here asks a network, and no template runs code.
+Nothing here uses the network, and no template runs code.
 """

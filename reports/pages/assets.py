@@ -66,7 +66,7 @@ class Resources:
             for name in self.known:
                 if problem := _problem(folder, name):
                     raise InvalidSettings(
-                        f"{name}: {problem}, among the templates: put the file itself there, or take it away"
+                        f"{name}: {problem}, among the templates: put the file itself there, or remove it"
                     )
 
     @property
@@ -74,7 +74,7 @@ class Resources:
         return tuple(folder for folder in self.folders if folder != TEMPLATES)
 
     def find(self, name: str) -> bytes | None:
-        """Return the bytes of a file of the folders, or None where none has it."""
+        """Return the bytes of a file of the folders, or None if none has it."""
         path = _first(self.folders, name)
         return _content(path) if path else None
 
@@ -134,7 +134,7 @@ def _check(folder: Path) -> None:
 
     def stop(error: OSError) -> NoReturn:
         raise kind_of(error, InvalidSettings)(
-            f"{error.filename}: cannot be read: {error.strerror}: allow it, or take it away"
+            f"{error.filename}: cannot be read: {error.strerror}: grant access to it, or remove it"
         )
 
     for _ in os.walk(folder, onerror=stop):
@@ -146,13 +146,15 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise kind_of(error, InvalidSettings)(
-            f"{path}: cannot be read: {error.strerror}: allow it, or take it away"
+            f"{path}: cannot be read: {error.strerror}: grant access to it, or remove it"
         ) from None
 
 
 def _names(folder: Path, parents: Collection[str]) -> Iterator[str]:
     def stop(error: OSError) -> NoReturn:
-        raise InvalidSettings(f"{error.filename}: cannot be read: {error.strerror}: allow it") from None
+        raise InvalidSettings(
+            f"{error.filename}: cannot be read: {error.strerror}: grant access to it"
+        ) from None
 
     for place, folders, files in os.walk(folder, onerror=stop):
         within = PurePosixPath(Path(place).relative_to(folder).as_posix())
@@ -162,12 +164,12 @@ def _names(folder: Path, parents: Collection[str]) -> Iterator[str]:
 
 
 def _problem(folder: Path, name: str) -> str | None:
-    """What is wrong with a name of a folder; None where nothing is, or there is none."""
+    """What is wrong with a name of a folder; None if nothing is, or there is none."""
     path, parts = folder / name, PurePosixPath(name).parts
     try:
         for link in (folder.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)):
             if link.is_symlink() and not link.exists():
-                return "is a link that leads nowhere"
+                return "is a broken link"
             if not link.resolve().is_relative_to(folder.resolve()):
                 return "is a link that leads out of the folder"
         return None if S_ISREG(path.stat().st_mode) else "is not a file"

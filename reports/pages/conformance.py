@@ -60,7 +60,7 @@ def require_conformance(pdf: bytes) -> None:
     """Raise `InvalidSettings` for the first rule that a PDF breaks, with what to change."""
     fault = next(faults(pdf), None)
     if fault:
-        raise InvalidSettings(f"the pages would not be PDF/A-3a and PDF/UA-1: {fault}")
+        raise InvalidSettings(f"the pages would not conform to PDF/A-3a and PDF/UA-1: {fault}")
 
 
 def faults(pdf: bytes) -> Iterator[str]:
@@ -90,9 +90,9 @@ def _identity(pdf: pikepdf.Pdf) -> Iterator[str]:
     said = (b'pdfaid:part="3"', b'pdfaid:conformance="A"', b'pdfuaid:part="1"', b"dc:title")
     marked = root.get("/MarkInfo", {}).get("/Marked") is True and "/StructTreeRoot" in root
     if not (marked and all(each in xmp for each in said) and root.get("/Lang") is not None):
-        yield "the document does not say what it is: make its pages with Exhibit's renderer"
+        yield "the document has no metadata: make its pages with Exhibit's renderer"
     if root.get("/AcroForm", {}).get("/NeedAppearances"):
-        yield "a form field is to be filled in: remove “appearance: auto” and form fields from the template"
+        yield "the document has form fields: remove “appearance: auto” and form fields from the template"
 
 
 def _limits(pdf: pikepdf.Pdf) -> Iterator[str]:
@@ -123,14 +123,14 @@ def _boxes(page: pikepdf.Page) -> Iterator[str]:
         left, bottom, right, top = map(float, box)
         sides = abs(right - left), abs(top - bottom)
         if min(sides) < SMALLEST_SIDE or max(sides) > LARGEST_SIDE:
-            yield f"a page of {sides[0]:,.0f} by {sides[1]:,.0f} points: give @page a size from 3 to 14,400 points"
+            yield f"a page is {sides[0]:,.0f} by {sides[1]:,.0f} points: give @page a size from 3 to 14,400 points"
             return
 
 
 def _annotations(page: pikepdf.Page, structure: _Structure) -> Iterator[str]:
     annotations: Any = page.obj.get("/Annots", ())
     if len(annotations) and page.obj.get("/Tabs") != "/S":
-        yield "the annotations of a page are not in the order of its structure"
+        yield "the annotations of a page are not in the order of the document structure"
     edges = list(map(float, page.obj.get("/CropBox", page.obj.MediaBox)))
     for each in annotations:
         yield from _annotation(each)
@@ -150,7 +150,7 @@ def _annotation(each: Any) -> Iterator[str]:
         yield "a form field without an appearance: remove “appearance: auto” and form fields from the template"
     action = each.get("/A", {}).get("/S", "/URI")
     if str(action) not in _ACTIONS:
-        yield f"an annotation asks for the action {str(action)[1:]}: remove it from the template"
+        yield f"an annotation has the action {str(action)[1:]}: remove it from the template"
 
 
 def _outside(box: Sequence[float], page: Sequence[float]) -> bool:
@@ -160,11 +160,11 @@ def _outside(box: Sequence[float], page: Sequence[float]) -> bool:
 def _tag_of(annotation: Any, parent: Any) -> Iterator[str]:
     kind = str(annotation.get("/Subtype"))
     if kind == "/Link" and (parent is None or str(parent.S) != "/Link"):
-        yield "a link is not tagged as one: put the link outside of images and running heads"
+        yield "a link is not tagged as a link: move it out of images and running heads"
     if kind == "/Link" and not str(annotation.get("/Contents", "")):
-        yield "a link leads nowhere: give it an address"
+        yield "a link has no target: give it an address"
     if kind == "/Widget" and (parent is None or str(parent.S) != "/Form"):
-        yield "a form field is not tagged as one: remove form fields from the template"
+        yield "a form field is not tagged as a form field: remove form fields from the template"
 
 
 # 3.
@@ -277,34 +277,34 @@ class _Element:
 
     def faults(self) -> Iterator[str]:
         if self.kind in _PARENTS and self.around() not in _PARENTS[self.kind]:
-            yield f"{_html(self.kind)} stands in {_html(self.around())}: put it into {_html(_PARENTS[self.kind][0])}"
+            yield f"{_html(self.kind)} is in {_html(self.around())}: put it in {_html(_PARENTS[self.kind][0])}"
         if self.kind in _CHILDREN:
             strange = [kid.kind for kid in self.within() if kid.kind not in _CHILDREN[self.kind]]
             if strange:
-                yield f"{_html(self.kind)} holds {_html(strange[0])}: take it out, or put it into a list item or cell"
+                yield f"{_html(self.kind)} contains {_html(strange[0])}: remove it, or put it in a list item or cell"
         if self.kind in ("/Table", "/L"):
             yield from self._captions()
         if self.kind == "/Table":
             yield from self._table()
         if self.kind == "/Figure" and not str(self.node.get("/Alt", "")) and "/ActualText" not in self.node:
-            yield "an image has no description: give it an alt, or an SVG element a <title>"
+            yield "an image has no description: add an alt attribute, or a <title> in an SVG"
         language = self.node.get("/Lang")
         if language is not None and not _LANGUAGE.fullmatch(str(language)):
-            yield f"{str(language)!r} is not a tag of a language: write lang like zh-Hant or en-GB"
+            yield f"{str(language)!r} is not a language tag: write lang like zh-Hant or en-GB"
 
     def _captions(self) -> Iterator[str]:
         kinds = [kid.kind for kid in self.within()]
         captions = [at for at, kind in enumerate(kinds) if kind == "/Caption"]
         last = len(kinds) - 1 if self.kind == "/Table" else 0
         if any(at not in (0, last) for at in captions) or (len(captions) > 1 and self.kind == "/Table"):
-            yield f"{_html(self.kind)} has a caption in its middle, or two: keep one, at its start"
+            yield f"{_html(self.kind)} has a caption that is not at its start, or two captions: keep one, at the start"
 
     def _table(self) -> Iterator[str]:
         parts = Counter(kid.kind for kid in self.within())
         if parts["/THead"] > 1 or parts["/TFoot"] > 1:
-            yield "a table has two heads or feet: keep one <thead> and one <tfoot>"
+            yield "a table has two heads or two feet: keep one <thead> and one <tfoot>"
         if (parts["/THead"] or parts["/TFoot"]) and not parts["/TBody"]:
-            yield "a table has a head and no body: give it a <tbody> with rows"
+            yield "a table has a head but no body: add a <tbody> with rows"
         yield from _Grid(self).faults()
 
 
@@ -349,7 +349,7 @@ class _Grid:
                     return
                 taken = {(number + y, column + x) for y in range(down) for x in range(across)}
                 if not cells.isdisjoint(taken):
-                    yield f"two cells of a table are in one place, in row {number + 1}: correct colspan and rowspan"
+                    yield f"two cells of a table overlap, in row {number + 1}: correct colspan and rowspan"
                     return
                 cells |= taken
                 column += across
@@ -360,15 +360,13 @@ class _Grid:
         yield from self._headers()
 
     def _uneven(self, number: int) -> str:
-        return (
-            f"row {number + 1} of a table has more or fewer cells than its first: correct colspan and rowspan"
-        )
+        return f"row {number + 1} of a table has more or fewer cells than the first row: correct colspan and rowspan"
 
     def _headers(self) -> Iterator[str]:
         cells = [cell for row in self.rows for cell in row]
         heads = [cell for cell in cells if cell.kind == "/TH"]
         if any("/Scope" not in _attributes(cell) for cell in heads):
-            yield "a header of a table does not say whether it is about a row or a column: give <th> a scope"
+            yield "a table header has no scope, so it may be for a row or a column: give <th> a scope"
 
 
 def _attributes(cell: _Element) -> Mapping[str, Any]:
@@ -430,13 +428,13 @@ class _Drawn:
             elif name in ("BDC", "BMC"):
                 places.append(_marked(operands, owners, places[-1]))
                 if places[-1].artifact and places[-1].tagged:
-                    yield "what is decoration stands in what is read out, or the other way round: keep them apart"
+                    yield "decoration is mixed with content that is read aloud: keep them apart"
             elif name == "EMC":
                 places.pop()
             elif name in ("q", "Q"):
                 depth += 1 if name == "q" else -1
                 if name == "q" and depth == DEEPEST_STATE + 1:
-                    yield "what is drawn is nested too deeply: nest fewer elements with overflow, opacity or transform"
+                    yield "drawings are nested too deeply: nest fewer elements with overflow, opacity or transform"
             elif name == "Tf":
                 font = self._font(resources.Font[operands[0]])
             else:
@@ -480,9 +478,9 @@ class _Drawn:
         mode = state.get("/BM", pikepdf.Name.Normal)
         for each in mode if isinstance(mode, pikepdf.Array) else [mode]:
             if str(each) not in BLEND_MODES:
-                yield f"the blend mode {str(each)[1:]} is not one of PDF: use another"
+                yield f"the blend mode {str(each)[1:]} is not a PDF blend mode: use another"
         if "/TR" in state or "/HTP" in state:
-            yield "a transfer function or a halftone's origin: leave them out of the style sheet"
+            yield "the pages have a transfer function or a halftone origin: remove it from the style sheet"
         mask = state.get("/SMask")
         if isinstance(mask, pikepdf.Dictionary):
             yield from self._object(mask.G, _Place(artifact=True))
@@ -503,9 +501,9 @@ class _Drawn:
 
     def _image(self, image: Any) -> Iterator[str]:
         if image.get("/Interpolate"):
-            yield "an image is to be interpolated: make its pages with Exhibit's renderer"
+            yield "an image asks for interpolation: make the pages with Exhibit's renderer"
         if int(image.get("/BitsPerComponent", 8)) not in (1, 2, 4, 8, 16):
-            yield "an image has an odd number of bits: save it as PNG with 8 bits a channel"
+            yield "an image has an unsupported bit depth: save it as PNG with 8 bits per channel"
         if "/ColorSpace" in image:
             yield from self._colour(image.ColorSpace, None)
         if "/SMask" in image:
@@ -518,7 +516,7 @@ class _Drawn:
         needed = _CHANNELS.get(name)
         if name in _CHANNELS and (self._intent is None or (needed and needed != self._intent)):
             what = {"/DeviceCMYK": "CMYK", "/DeviceRGB": "RGB"}.get(name, "grey")
-            yield f"a colour in {what}, which the pages do not define: write it as #rrggbb, and save images in RGB"
+            yield f"a colour is in {what}, which the pages do not define: write it as #rrggbb, and save images in RGB"
 
     def _first(self, each: Any, *more: Any) -> bool:
         key = (each.objgen, *more) if each.objgen != (0, 0) else (id(each), *more)
@@ -544,7 +542,7 @@ def _marked(operands: Sequence[Any], owners: Sequence[bool], around: _Place) -> 
 
 
 def _unread(what: str) -> str:
-    return f"{what} would not be read out: write a lighter colour instead of “opacity”"
+    return f"{what} would not be read aloud: use a lighter colour instead of “opacity”"
 
 
 def _intent(pdf: pikepdf.Pdf) -> bytes | None:
@@ -558,7 +556,7 @@ def _profile(profile: Any) -> Iterator[str]:
     kind, space, version = content[12:16], content[16:20], content[8:9]
     good = kind in (b"prtr", b"mntr", b"scnr", b"spac") and space in (b"RGB ", b"CMYK", b"GRAY", b"Lab ")
     if not good or version >= b"\5":
-        yield "a colour profile is of a kind that archived files may not use: take an ICC profile of version 2 or 4"
+        yield "a colour profile is not allowed in PDF/A: use an ICC profile of version 2 or 4"
 
 
 # 5.
@@ -583,7 +581,7 @@ class _Font:
     def faults(self) -> Iterator[str]:
         name = str(self._font.get("/BaseFont", "a font"))[1:].partition("+")[2] or "a font"
         if str(self._font.Subtype) != "/Type0":
-            yield f"{name} has only bitmaps: use a font with outlines"
+            yield f"{name} has only bitmap glyphs: use a font with outlines"
             return
         for fault in self._glyphs():
             yield f"{name} {fault}"
@@ -592,11 +590,11 @@ class _Font:
         codes = _codes(self._shown)
         texts = self._texts
         if codes - texts.keys():
-            yield "has a glyph whose text is not known: use another font"
+            yield "has a glyph that no text is known for: use another font"
         if any(set(texts.get(code, "")) & set("\0\ufeff\ufffe") for code in codes):
             yield "has a glyph that stands for no character: use another font"
         if any(_is_private(texts.get(code, "")) for code in _codes(self._untold)):
-            yield "has a character for private use, whose meaning nobody knows: write another"
+            yield "has a private-use character, which has no defined meaning: use another character"
         program = _program(self._font.DescendantFonts[0])
         if program is None:
             yield "is not embedded: use another font"
@@ -646,11 +644,11 @@ def _held_against(program: TTFont, codes: set[int], widths: Mapping[int, float])
         yield "lacks a glyph that the pages show: use another font"
         return
     if "CFF " in program and _misnumbered(program, codes):
-        yield "numbers its glyphs otherwise than the pages do: make them with Exhibit's renderer"
+        yield "numbers its glyphs differently from the pages: make the pages with Exhibit's renderer"
         return
     own = _cff_widths(program, codes) if "CFF " in program else _ttf_widths(program, codes)
     if any(abs(own[code] * scale - widths.get(code, 1000)) > 1 for code in codes):
-        yield "has glyphs of other widths than it says: use another font, or save it again"
+        yield "has glyph widths that differ from its tables: use another font, or save it again"
 
 
 def _misnumbered(program: TTFont, codes: set[int]) -> bool:

@@ -1,4 +1,4 @@
-"""Countries by name: the codes that evidence has are those of ISO 3166-1 alpha-2."""
+"""Names of countries, by the ISO 3166-1 alpha-2 codes in the evidence."""
 
 from __future__ import annotations
 

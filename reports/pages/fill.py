@@ -1,6 +1,6 @@
-"""Where templates are filled: they print what they are given, and run nothing.
+"""Fills templates, which print what they are given and run no code.
 
-1. What a template says is held against a grammar before it is compiled (`template_grammar.py`): statements,
+1. A template is checked against a grammar before it is compiled (`template_grammar.py`): statements,
    expressions, filters and tests that are listed. Anything else is refused.
 2. Values are of the types of `page_data.py` and `template_language.py`. Of each type, what can be read
    is listed (`TemplateEnvironment.getattr`): a text has nothing. What is not listed is undefined, and to use that is an
@@ -98,7 +98,7 @@ def fill(environment: TemplateEnvironment, name: str, context: Mapping[str, Any]
     except jinja2.TemplateSyntaxError as error:
         raise _refused(f"{error.name}, line {error.lineno}", error.message) from None
     except jinja2.TemplateNotFound as error:
-        raise _refused(error.name, "no such template in the templates folders") from None
+        raise _refused(error.name, "there is no such template in the template folders") from None
     except InvalidSettings:
         raise
     except Exception as error:  # whatever a template's expressions run into
@@ -136,7 +136,7 @@ class _Loader(jinja2.BaseLoader):
             return content.decode(), _FILE + template, None
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
-            raise jinja2.TemplateSyntaxError("not UTF-8: save it as that", line, template) from None
+            raise jinja2.TemplateSyntaxError("not UTF-8: save it as UTF-8", line, template) from None
 
 
 def environment_of(resources: Resources, filters: Mapping[str, Function]) -> TemplateEnvironment:
@@ -215,7 +215,7 @@ class TemplateEnvironment(SandboxedEnvironment):
         if isinstance(obj, Undefined):
             str(obj)  # raises for a name that does not exist
         return self.undefined(
-            f"{kind_of(obj)} has nothing under {str(name)[:80]!r} that a template can read", obj, str(name)
+            f"{kind_of(obj)} has no {str(name)[:80]!r} that a template can read", obj, str(name)
         )
 
     # Calling
@@ -235,7 +235,7 @@ class TemplateEnvironment(SandboxedEnvironment):
             return self.getitem(obj, args[0])
         if isinstance(obj, Undefined):
             str(obj)  # raises for a name that does not exist
-        raise Unfit(f"{kind_of(obj)} cannot be called: only macros can, and items of a mapping")
+        raise Unfit(f"{kind_of(obj)} cannot be called: only macros and items of a mapping can")
 
     def _counted(self, name: str, function: Function) -> Function:
         """A filter or a test whose use is counted, with what it is given and what it makes."""
@@ -315,7 +315,7 @@ class TemplateEnvironment(SandboxedEnvironment):
         except SyntaxError as error:
             raise _refused(name, f"cannot be compiled: {error.msg}") from None
         except (RecursionError, MemoryError):
-            raise _refused(name, "its parts are too deep in one another: take some out") from None
+            raise _refused(name, "its parts are nested too deeply: remove some") from None
         except ValueError:  # of more digits than Python reads
             raise _refused(name, f"a number has more than {MOST_BITS} bits") from None
 

@@ -1,4 +1,4 @@
-"""The pinned fonts, and what of the text from outside pages can show. A font of the host is never used.
+"""The pinned fonts, and which text from outside they can show. Fonts installed on the machine are never used.
 
 Source Sans and Source Serif have Latin, Greek and Cyrillic, and are on every page. The fonts of other scripts are
 large, and are given to the pages that need them.
@@ -113,7 +113,7 @@ FONT_FILES = (b"OTTO", b"\0\1\0\0", b"true", b"ttcf", b"wOFF", b"wOF2")  # how t
 
 
 def read_font(content: bytes) -> HouseFont | None:
-    """What a font file holds; None where it cannot be read, which leaves it out of the pages too."""
+    """What a font file holds; None if it cannot be read, which leaves it out of the pages too."""
     try:
         with TTFont(BytesIO(content), lazy=True, fontNumber=0) as face:
             return HouseFont(frozenset(face.getBestCmap() or ()), frozenset(_variants_in(face)))
@@ -130,12 +130,14 @@ def require_rights(content: bytes, name: str) -> None:
         return
     for bit, what in _RIGHTS.items():
         if rights & bit:
-            raise InvalidSettings(f"{name} {what}, as its fsType says (0x{rights:04x}): use another font")
+            raise InvalidSettings(
+                f"{name} {what}, according to its fsType (0x{rights:04x}): use another font"
+            )
 
 
 _RIGHTS = {  # OpenType, OS/2, fsType
     0x0002: "may not be embedded in a document",
-    0x0100: "may be embedded only whole",
+    0x0100: "may be embedded only as a whole",
     0x0200: "may be embedded only as bitmaps",
 }
 

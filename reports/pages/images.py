@@ -1,4 +1,4 @@
-"""Raster images, as archived pages can hold them: whole, upright, without motion, in grey or in the pages' RGB.
+"""Raster images in a form suitable for archived pages: complete, upright, one frame, in grey or the pages' RGB.
 
 WeasyPrint puts the samples of an image into a PDF as they are and leaves out its colour profile (PDF/A-3 wants the
 colours of the output intent: ISO 19005-3, 6.2.4), shows what there is of a damaged file, and takes sixteen bits for
@@ -38,9 +38,7 @@ def plain(content: bytes, name: str) -> bytes | None:
         raise _damaged(name, error) from None
     with image:
         if image.format not in (*FORMATS, "MPO"):
-            raise InvalidSettings(
-                f"{name} is an image of the kind {image.format}: save it as PNG, JPEG, WebP or GIF"
-            )
+            raise InvalidSettings(f"{name} is a {image.format} image: save it as PNG, JPEG, WebP or GIF")
         if image.width * image.height > MOST_PIXELS:
             raise _too_large(name)
         _load(image, name)
@@ -52,7 +50,7 @@ def _too_large(name: str) -> InvalidSettings:
 
 
 def _damaged(name: str, error: Exception) -> InvalidSettings:
-    return InvalidSettings(f"{name} is damaged and cannot be shown whole ({error}): save it again")
+    return InvalidSettings(f"{name} is damaged and cannot be shown completely ({error}): save it again")
 
 
 def _load(image: Image.Image, name: str) -> None:

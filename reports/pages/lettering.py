@@ -1,4 +1,4 @@
-"""What WeasyPrint leaves open where text is in another script than Latin.
+"""What WeasyPrint does not do for text in scripts other than Latin.
 
 1. The pinned fonts of other scripts come after those that a style sheet names.
 2. A run in a drawing is set as one piece: letters set one by one neither join nor change places.

@@ -1,4 +1,4 @@
-"""Reads what people wrote, beside the evidence and among the templates."""
+"""Reads the settings files, beside the evidence and among the templates."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class Rendered:
 def render(briefing: Briefing, resources: Resources, page_size: str) -> Rendered:
     """Render a briefing with its attachments; the same arguments and assets give the same bytes.
 
-    Raises `InvalidSettings` where the templates make something else than PDF/A-3a and PDF/UA-1 of it.
+    Raises `InvalidSettings` if the templates make something else than PDF/A-3a and PDF/UA-1 of it.
     """
     html, ledger = typeset(briefing, resources, page_size)
     pages = pages_record(resources, page_size)
@@ -246,8 +246,8 @@ class _Fetcher(URLFetcher):  # type: ignore[misc]
     def _named(self, url: str) -> URLFetcherResponse:
         if not url.startswith(_BASE):
             raise InvalidSettings(
-                f"the template asks for {url}, but pages are made without the network and other files: "
-                "put it into the template folder and name it by its path there"
+                f"the template asks for {url}, but pages are made without network access or files from elsewhere: "
+                "put it in the template folder and use its path there"
             )
         name = unquote(url.removeprefix(_BASE))
         media_type = mimetypes.types_map.get(Path(name).suffix.lower(), "application/octet-stream")
@@ -256,13 +256,13 @@ class _Fetcher(URLFetcher):  # type: ignore[misc]
         return URLFetcherResponse(url, content, {"Content-Type": media_type})
 
     def _usable(self, content: bytes, name: str, media_type: str) -> bytes:
-        """An asset as pages can hold it; raises `InvalidSettings` where they cannot."""
+        """An asset as pages can hold it; raises `InvalidSettings` if they cannot."""
         if content.startswith(FONT_FILES):
             require_rights(content, name)
         elif (image := None if _is_text(content) else images.plain(content, name)) is not None:
             return image
         elif media_type.startswith("image/") and media_type != "image/svg+xml":
-            raise InvalidSettings(f"{name} is not an image that can be read: save it again, as PNG or JPEG")
+            raise InvalidSettings(f"{name} is not a readable image: save it again, as PNG or JPEG")
         else:
             text = content.decode(errors="replace")
             if self.give_fonts(text) and media_type == "image/svg+xml" and "xml:lang" not in text:
@@ -299,7 +299,7 @@ def _strict(fetcher: _Fetcher) -> Iterator[None]:
     except FatalURLFetchingError as fatal:
         raise fetcher.refusal or InvalidSettings(f"the template: {fatal}: correct it") from fatal
     except RecursionError:
-        raise InvalidSettings("the template nests too deeply what it draws: take some out") from None
+        raise InvalidSettings("the template nests its elements too deeply: remove some") from None
     except InvalidSettings:
         raise
     except MemoryError:
@@ -308,14 +308,14 @@ def _strict(fetcher: _Fetcher) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:  # the system's; Pillow's own have no number
             raise
         raise InvalidSettings(
-            f"the pages cannot be drawn as the style sheets and drawings ask ({error}): simplify them"
+            f"the pages cannot be drawn as the style sheets and drawings specify ({error}): simplify them"
         ) from error
     finally:
         logger.removeHandler(log)
     if fetcher.refusal:
         raise fetcher.refusal
     if log.first:
-        raise InvalidSettings(f"the template cannot be shown as it is meant: {log.first}: correct it")
+        raise InvalidSettings(f"the template cannot be shown as intended: {log.first}: correct it")
 
 
 class _ErrorLog(logging.Handler):
@@ -385,9 +385,11 @@ def _require_moderate(page: Element) -> None:
     while waiting:
         element, depth = waiting.pop()
         if depth > DEEPEST_MARKUP:
-            raise InvalidSettings(f"the template has elements more than {DEEPEST_MARKUP} deep: take some out")
+            raise InvalidSettings(
+                f"the template has elements nested more than {DEEPEST_MARKUP} deep: remove some"
+            )
         if "attachment" in element.get("rel", "").lower().split():
-            raise InvalidSettings("the template attaches a file by rel=attachment: take that out")
+            raise InvalidSettings("the template attaches a file with rel=attachment: remove that")
         for name in ("colspan", "rowspan"):
             _check_span(name, element.get(name, "1"))
         waiting += [(child, depth + 1) for child in element]
@@ -404,7 +406,7 @@ def _require_glyphs(document: weasyprint.Document) -> None:
     if missing:
         shown = ", ".join(f"U+{code:04X}" for code in missing[:5])
         raise InvalidSettings(
-            f"the template prints {shown}, which no font has: write it otherwise, or add a font"
+            f"the template prints {shown}, which no font has: replace it, or add a font that has it"
         )
 
 

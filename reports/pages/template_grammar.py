@@ -1,4 +1,4 @@
-"""The grammar of templates: what they can say, and where it is counted.
+"""The grammar of templates: what they may contain, and where their work is counted.
 
 What is not listed here is refused before it is compiled, with its line. Each body that is filled as a whole (of a
 template, a block, a macro, a loop) starts by counting its parts, and each operator that would work uncounted becomes a
@@ -24,7 +24,7 @@ MOST_NAMES = 10
 
 
 class Brackets(Extension):
-    """Refuses brackets that are too deep in one another before the parser descends into them."""
+    """Refuses brackets that are nested too deeply before the parser descends into them."""
 
     def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
         """The tokens, as they are."""
@@ -32,7 +32,7 @@ class Brackets(Extension):
         for token in stream:
             depth += (token.type in _OPENING) - (token.type in _CLOSING)
             if depth > DEEPEST_BRACKETS:
-                message = f"brackets are more than {DEEPEST_BRACKETS} deep in one another"
+                message = f"brackets are nested more than {DEEPEST_BRACKETS} deep"
                 raise TemplateSyntaxError(message, token.lineno, stream.name, stream.filename)
             yield token
 
@@ -112,7 +112,7 @@ class Grammar(NodeTransformer):
         self._parts += 1
         self._depth += 1
         if self._depth > DEEPEST_PARTS:
-            self._refuse(f"parts are more than {DEEPEST_PARTS} deep in one another")
+            self._refuse(f"parts are nested more than {DEEPEST_PARTS} deep")
         made = super().visit(node)
         self._depth -= 1
         return made
@@ -190,9 +190,9 @@ class Grammar(NodeTransformer):
         several = isinstance(node.template, nodes.List | nodes.Tuple)
         names = node.template.items if several else [node.template]
         if len(names) > MOST_NAMES:
-            self._refuse(f"name at most {MOST_NAMES} templates, of which the first that is there is taken")
+            self._refuse(f"list at most {MOST_NAMES} templates; the first that exists is used")
         if not all(isinstance(each, nodes.Const) and isinstance(each.value, str) for each in names):
-            self._refuse("write the name of the other template out, in quotes")
+            self._refuse("write the full name of the other template, in quotes")
 
     # Expressions
 
@@ -210,7 +210,7 @@ class Grammar(NodeTransformer):
 
     def on_getattr(self, node: nodes.Getattr) -> nodes.Node:
         if node.attr.startswith("_"):
-            self._refuse(f"{node.attr} is unsafe: templates read no name that begins with an underscore")
+            self._refuse(f"{node.attr} is unsafe: templates cannot read names that begin with an underscore")
         return self.generic_visit(node)
 
     def on_getitem(self, node: nodes.Getitem) -> nodes.Node:

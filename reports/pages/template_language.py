@@ -88,14 +88,14 @@ def scalar(value: Any) -> Any:
     if type(value) in SCALARS or type(value) in TEXTS:
         return value
     hint = ": print it with a filter" if isinstance(value, Quantity) else ""
-    raise Unfit(f"a text or a number is needed, not {kind_of(value)}{hint}")
+    raise Unfit(f"expected text or a number, not {kind_of(value)}{hint}")
 
 
 def key(value: Any) -> Any:
     """What is looked up in a mapping; long numbers and fractions are not, since many of them can share one hash."""
     value = scalar(value)
     if isinstance(value, Fraction) or (isinstance(value, int) and value.bit_length() > MOST_BITS_OF_A_KEY):
-        raise Unfit(f"a text, a day or a number of up to {MOST_BITS_OF_A_KEY} bits is needed")
+        raise Unfit(f"expected text, a day or a number of up to {MOST_BITS_OF_A_KEY} bits")
     return value
 
 
@@ -109,7 +109,7 @@ def number(value: Any) -> Any:
     """A number, true and false among them."""
     if isinstance(value, int | float | Fraction):
         return value
-    raise Unfit(f"a number is needed, not {kind_of(value)}")
+    raise Unfit(f"expected a number, not {kind_of(value)}")
 
 
 def bounded(value: Any) -> Any:
@@ -126,14 +126,14 @@ def sequence(value: Any) -> Sequence[Any]:
         return value  # type: ignore[no-any-return]
     if type(value) in MAPPINGS or isinstance(value, Undefined):
         return tuple(value)  # raises for a name that does not exist
-    raise Unfit(f"a list is needed, not {kind_of(value)}")
+    raise Unfit(f"expected a list, not {kind_of(value)}")
 
 
 def items(value: Any) -> tuple[tuple[Any, Any], ...]:
     """The keys of a mapping, each with its value."""
     if type(value) in MAPPINGS:
         return tuple(value.items())
-    raise Unfit(f"a mapping has items, and this is {kind_of(value)}")
+    raise Unfit(f"expected a mapping, not {kind_of(value)}")
 
 
 _ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -348,7 +348,7 @@ class ManyValues:
         if attribute is not None:
             return tuple(self._attribute(each, attribute, default) for each in found)
         if name not in self.filters:
-            raise Unfit(f"map takes no filter {text(name)[:40]!r}")
+            raise Unfit(f"map has no filter {text(name)[:40]!r}")
         return tuple(self.filters[name](each, *more) for each in found)
 
     def replace(self, value: Any, old: Any, new: Any) -> str:

@@ -1,4 +1,4 @@
-"""How much templates may do: counted, never timed, so that no page depends on the machine."""
+"""Limits on the work of templates: counted, never timed, so that no page depends on the machine."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Beyond(TemplateRuntimeError):
 
 @dataclass(slots=True)
 class Meter:
-    """Counts what the templates of one briefing do; raises `Beyond` where that is more than they may.
+    """Counts what the templates of one briefing do; raises `Beyond` if that is more than they may.
 
     A step is a part of a template that is filled (in a loop, each time), an item of a list that is made or looked
     through, or the use of a filter or a macro. Characters are those of every text that is made or looked through, and
-    `source` those of the templates themselves. Depth is that of macros and includes in one another.
+    `source` those of the templates themselves. Depth is the nesting of macros and includes.
     """
 
     steps: int = 0
@@ -42,7 +42,7 @@ class Meter:
         """Count characters."""
         self.characters += count
         if self.characters > MOST_CHARACTERS:
-            raise Beyond(f"the templates make more than {MOST_CHARACTERS:,} characters: print less")
+            raise Beyond(f"the templates produce more than {MOST_CHARACTERS:,} characters: print less")
 
     def load(self, count: int) -> None:
         """Count the characters of a template."""
@@ -54,7 +54,7 @@ class Meter:
         """Count a level that lasts as long as what it is in."""
         self.depth += 1
         if self.depth > DEEPEST:
-            raise Beyond(f"macros and includes are more than {DEEPEST} deep in one another: use fewer")
+            raise Beyond(f"macros and includes are nested more than {DEEPEST} deep: use fewer")
 
     def enter(self) -> None:
         """Count a level, until `leave`."""

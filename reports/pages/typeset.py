@@ -1,6 +1,6 @@
 """From a briefing to HTML: the templates, the filters that print figures, and the charts.
 
-The filters are the only way for a number to get onto a page, and each records what it prints.
+Numbers reach a page only through the filters, and each filter records what it prints.
 """
 
 from __future__ import annotations
@@ -99,25 +99,25 @@ def _filters(ledger: Ledger, characters: Characters, language: Spelling) -> dict
 def _quantity(value: Any) -> Quantity:
     if isinstance(value, Quantity):
         return value
-    raise Unfit(f"a quantity of the briefing is needed, not {kind_of(value)}")
+    raise Unfit(f"expected a quantity of the briefing, not {kind_of(value)}")
 
 
 def _of(value: Any, kind: str) -> Record:
     if isinstance(value, Record) and value.kind == kind:
         return value
-    raise Unfit(f"a value of kind {kind!r} is needed, not {kind_of(value)}")
+    raise Unfit(f"expected a value of kind {kind!r}, not {kind_of(value)}")
 
 
 def _date(value: Any) -> date:
     if isinstance(value, date):
         return value
-    raise Unfit(f"a day is needed, not {kind_of(value)}")
+    raise Unfit(f"expected a day, not {kind_of(value)}")
 
 
 def _instant(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value
-    raise Unfit(f"an instant is needed, not {kind_of(value)}")
+    raise Unfit(f"expected an instant, not {kind_of(value)}")
 
 
 def _print(ledger: Ledger, quantity: Quantity, shown: str) -> Printed:
@@ -129,7 +129,7 @@ def _print(ledger: Ledger, quantity: Quantity, shown: str) -> Printed:
 
 def _published(ledger: Ledger, quantity: Quantity, hedge: Any) -> Printed:
     if hedge not in get_args(Hedge):
-        raise Unfit(f"a published figure is hedged with one of {', '.join(get_args(Hedge))}")
+        raise Unfit(f"a published figure must be hedged with one of {', '.join(get_args(Hedge))}")
     return _print(ledger, quantity, figures.hedged(hedge)(quantity.value))  # type: ignore[arg-type]
 
 

@@ -150,9 +150,11 @@ def read_signature(content: bytes) -> Signature:
         found = _signature(cms.ContentInfo.load(content)["content"])
         made = found.dump()
     except (NotDerError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise UnusualError(f"the signature is not as Exhibit writes it ({type(error).__name__})") from None
+        raise UnusualError(
+            f"the signature is not in the form that Exhibit writes ({type(error).__name__})"
+        ) from None
     if made != content:
-        raise UnusualError("the signature holds something else than Exhibit writes into it")
+        raise UnusualError("the signature holds something that Exhibit does not write")
     return found
 
 
@@ -164,7 +166,7 @@ def _signature(data: Any) -> Signature:
     )
     signers = [each for each in certificates if der.value(SEQUENCE, _issuer(each), _serial(each)) == wanted]
     if not signers:
-        raise UnusualError("the signature does not hold the certificate of its signer")
+        raise UnusualError("the signature does not hold its signer's certificate")
     others = [each for each in certificates if each is not signers[0]]
     (digested,) = (
         each["values"][0].native for each in info["signed_attrs"] if each["type"].native == "message_digest"
@@ -211,7 +213,7 @@ def read_token(content: bytes) -> Token:
     except WeakError as error:
         raise UnusualError(f"the time-stamp is weak: {error}") from None
     except (NotDerError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise UnusualError(f"the time-stamp is none ({type(error).__name__}: {error})") from None
+        raise UnusualError(f"the time-stamp cannot be read ({type(error).__name__}: {error})") from None
 
 
 def _token(content: bytes) -> Token:
@@ -222,16 +224,19 @@ def _token(content: bytes) -> Token:
     number, sid, digested, attributes, algorithm, value = _parts(info)
     what, wrapped = der.members(encapsulated)
     (octets,) = der.members(wrapped, TAGGED_0)
-    _require(kind == _SIGNED_DATA and what == _TST_INFO and version == der.value(INTEGER, b"\3"), "is none")
     _require(
-        len(certificates) == 1, "comes without its authority's certificate, or with more than certificates"
+        kind == _SIGNED_DATA and what == _TST_INFO and version == der.value(INTEGER, b"\3"),
+        "is not a time-stamp token",
+    )
+    _require(
+        len(certificates) == 1, "does not hold its authority's certificate, or holds more than certificates"
     )
     held = tuple(certificate(each) for each in der.members(certificates[0], TAGGED_0))
     signer = _signer(sid, number, held)
     digest_algorithm = _digest_algorithm(digested)
     _require(
         {_digest_algorithm(each) for each in der.members(digests, SET)} == {digest_algorithm},
-        "contradicts itself",
+        "is inconsistent",
     )
     named = _attributes(attributes, signer)
     stamped = der.contents(octets, OCTETS)
@@ -257,33 +262,33 @@ def _token(content: bytes) -> Token:
 def _parts(info: bytes) -> list[bytes]:
     parts = der.members(info)
     if len(parts) == 7 and parts[6][0] == TAGGED_1:
-        raise UnusualError("the time-stamp has attributes that nothing signs")
+        raise UnusualError("the time-stamp has attributes that are not signed")
     return parts
 
 
 def _check_told(stamped: bytes, told: Any) -> None:
     der.check(stamped)
-    _require(told["version"].native == "v1" and len(der.members(stamped)) >= 5, "is of another version")
+    _require(told["version"].native == "v1" and len(der.members(stamped)) >= 5, "has another version")
     for each in told["extensions"] or ():
-        _require(not each["critical"].native, "has an extension that is critical and not known here")
+        _require(not each["critical"].native, "has an unknown critical extension")
 
 
 def _digest_algorithm(identifier: bytes) -> str:
     algorithm, *parameters = der.members(identifier)
-    _require(parameters in ([], [b"\5\0"]), "has parameters of a digest")
+    _require(parameters in ([], [b"\5\0"]), "has parameters for a digest algorithm")
     name: str = algos.DigestAlgorithmId.load(algorithm).native
     return name
 
 
 def _signer(sid: bytes, version: bytes, held: Sequence[x509.Certificate]) -> x509.Certificate:
     by_name = sid[0] == SEQUENCE
-    _require(version == der.value(INTEGER, b"\1" if by_name else b"\3"), "contradicts itself")
+    _require(version == der.value(INTEGER, b"\1" if by_name else b"\3"), "is inconsistent")
     for each in held:
         if by_name and sid == der.value(SEQUENCE, _issuer(each), _serial(each)):
             return each
         if not by_name and der.contents(sid, KEY_IDENTIFIER) == _key_identifier(each):
             return each
-    raise UnusualError("the time-stamp comes without its authority's certificate")
+    raise UnusualError("the time-stamp does not hold its authority's certificate")
 
 
 def _key_identifier(certificate: x509.Certificate) -> bytes | None:
@@ -301,10 +306,10 @@ def _attributes(attributes: bytes, signer: x509.Certificate) -> dict[str, bytes]
         name = cms.CMSAttributeType.load(kind).native
         _require(
             name in TOKEN_ATTRIBUTES and name not in found,
-            f"has an attribute {name} that no time-stamp needs",
+            f"has an attribute {name} that time-stamps do not need",
         )
         (found[name],) = der.members(values, SET)
-    _require(found["content_type"] == _TST_INFO, "contradicts itself")
+    _require(found["content_type"] == _TST_INFO, "is inconsistent")
     own = signer.public_bytes(Encoding.DER)
     if "signing_certificate_v2" in found:
         first = tsp.SigningCertificateV2.load(found["signing_certificate_v2"])["certs"][0]
@@ -312,7 +317,7 @@ def _attributes(attributes: bytes, signer: x509.Certificate) -> dict[str, bytes]
     else:
         first = tsp.SigningCertificate.load(found["signing_certificate"])["certs"][0]
         named = sha1(own).digest()  # noqa: S324 -- all that ESS v1 has
-    _require(first["cert_hash"].native == named, "names another certificate than its own")
+    _require(first["cert_hash"].native == named, "names a certificate that is not its own")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The content of pages and pictures: a line an operator (ISO 32000-1, annex A), written in one way alone."""
+"""The content of pages and pictures: one operator per line (ISO 32000-1, annex A), written in only one way."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def check(data: bytes, resources: Mapping[str, Any]) -> tuple[list[int], set[str
         if name.decode() not in resources.get(_HELD[operator], ()) and not (
             operator in (b"cs", b"CS") and name.decode() in _COLORS
         ):
-            raise UnusualContentError(f"content that uses {name.decode()}, which its resources do not have")
+            raise UnusualContentError(f"content that uses {name.decode()}, which is not among its resources")
     _check_nesting(data)
     marks = [int(number) for number in _MARK.findall(data)]
     return marks, {name.decode() for name, operator in used if operator == b"Do"}

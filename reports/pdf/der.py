@@ -48,7 +48,7 @@ def check(data: bytes, most: int = MOST_VALUES) -> int:
     while waiting:
         at, end, depth = waiting.pop()
         if depth > DEEPEST:
-            raise NotDerError("values too deep in each other")
+            raise NotDerError("values that are nested too deeply")
         for tag, start, stop in _values(data, at, end):
             count += 1
             if count > most:
@@ -67,7 +67,7 @@ def members(data: bytes, tag: int = SEQUENCE) -> list[bytes]:
     """The values that a constructed value with such a tag is made of, each with its head. Raises `NotDerError`."""
     found = next(_values(data, 0, len(data)), (0, 0, 0))
     if found[0] != tag or found[2] != len(data):
-        raise NotDerError("a value of another kind")
+        raise NotDerError("a value of an unexpected kind")
     ends = [found[1], *(end for _, _, end in _values(data, *found[1:]))]
     return [data[begin:end] for begin, end in pairwise(ends)]
 
@@ -76,7 +76,7 @@ def contents(data: bytes, tag: int) -> bytes:
     """What a primitive value with such a tag holds. Raises `NotDerError`."""
     found = next(_values(data, 0, len(data)), (0, 0, 0))
     if found[0] != tag or found[2] != len(data):
-        raise NotDerError("a value of another kind")
+        raise NotDerError("a value of an unexpected kind")
     return data[found[1] :]
 
 
@@ -101,7 +101,7 @@ def _values(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
             start += len(digits)
             size = int.from_bytes(digits, "big")
             if not 0 < len(digits) <= 4 or size < 0x80 or not digits[0]:
-                raise NotDerError("a length that is indefinite, or longer than it need be")
+                raise NotDerError("a length that is indefinite, or longer than necessary")
         if start + size > end:
             raise NotDerError("a value that is cut short")
         yield tag, start, start + size
@@ -115,7 +115,7 @@ def _check_value(tag: int, data: bytes, start: int, stop: int) -> None:
     if kind == 2:
         return
     if (number in (_SEQUENCE, _SET)) != bool(tag & 0x20) or not _holds(number, data, start, stop):
-        raise NotDerError(f"a value of kind {number} that is not as DER has it")
+        raise NotDerError(f"a value of kind {number} that is not valid DER")
 
 
 def _holds(number: int, data: bytes, start: int, stop: int) -> bool:  # noqa: PLR0911 -- one line a kind

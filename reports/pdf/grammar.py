@@ -1,4 +1,4 @@
-"""What the objects of unsigned pages may be, and what refers to what: everything else is no briefing.
+"""What the objects of unsigned pages may be, and what may refer to what: anything else is not a briefing.
 
 `docs/inside-the-pdf.md` has the same in words. It is what WeasyPrint, and `render` after it, write for what
 templates may ask for: no layers, scripts, forms, actions, pictures from elsewhere, alternates, and nothing that no page
@@ -72,7 +72,7 @@ def check_pages(pages: Pages) -> None:
 
 
 def embedded_files(pages: Pages) -> Iterator[tuple[str, Stream]]:
-    """The attached files by name, as they are in the file; raises `NotPlainError` where there is no list of them."""
+    """The attached files by name, as they are in the file; raises `NotPlainError` if there is no list of them."""
     names = pages.root.get("Names", {})
     if "EmbeddedFiles" not in names:
         return
@@ -87,7 +87,7 @@ def embedded_files(pages: Pages) -> Iterator[tuple[str, Stream]]:
 def _stream(pages: Pages, number: Value) -> Stream:
     found = pages.objects.get(number)
     if not isinstance(found, Stream):
-        raise NotPlainError("something that is no stream where there should be one")
+        raise NotPlainError("something other than a stream where a stream should be")
     return found
 
 
@@ -155,7 +155,7 @@ def _shape(
 ) -> dict[str, Value]:
     """The entries of a dictionary that has these keys and may have those, each with such a value."""
     if type(entries) is not dict:
-        raise NotPlainError(f"{what} that is none")
+        raise NotPlainError(f"{what} that is not a dictionary")
     known = {**must, **(may or {})}
     for key, value in entries.items():
         if key not in known:
@@ -272,9 +272,11 @@ class _Walk:
         listed = _shape(names.get("Dests", {"Names": []}), "the destinations", {"Names": _list})["Names"]
         _require(len(listed) % 2 == 0 and all(map(_text, listed[::2])), "destinations without names")
         self.anchors = set(map(bytes, listed[::2]))
-        _require(len(self.anchors) == len(listed) // 2, "two destinations of one name")
+        _require(len(self.anchors) == len(listed) // 2, "two destinations with the same name")
         for anchor in self.anchors:
-            _require(b"\n" not in anchor and b"\t" not in anchor, "a destination whose name is no line")
+            _require(
+                b"\n" not in anchor and b"\t" not in anchor, "a destination whose name is not a single line"
+            )
         for place in listed[1::2]:
             self._place(place)
 
@@ -286,7 +288,7 @@ class _Walk:
             and _name("XYZ")(place[1])
             and all(map(_number, place[2:4]))
             and place[4] == 0,
-            "a destination that is no place on a page",
+            "a destination that is not a place on a page",
         )
         self._to(place[0], "page")
 
@@ -300,7 +302,7 @@ class _Walk:
         self.kids = found["Kids"]
         if len(self.kids) > MOST_PAGES:
             raise TooMuchError(f"the file has more than {MOST_PAGES:,} pages")
-        _require(0 < len(self.kids) == found["Count"], "a list of pages that contradicts itself")
+        _require(0 < len(self.kids) == found["Count"], "a list of pages that is inconsistent")
         _require(self.kids == sorted(set(self.kids)), "pages out of order")
         for kid in self.kids:
             self._to(kid, "page")
@@ -362,16 +364,16 @@ class _Walk:
             },
             {"Dest": _text, "A": _dictionary},
         )
-        _require(("Dest" in found) != ("A" in found), "a link that leads to nowhere, or to two places")
+        _require(("Dest" in found) != ("A" in found), "a link with no target, or with two")
         if "Dest" in found:
-            _require(bytes(found["Dest"]) in self.anchors, "a link to a place that is not there")
+            _require(bytes(found["Dest"]) in self.anchors, "a link to a place that does not exist")
             return
         action = _shape(
             found["A"], "the action of a link", {"Type": _name("Action"), "S": _name("URI"), "URI": _text}
         )
         leads = action["URI"].decode("ascii", "replace").lower()
-        _require(leads.startswith(SCHEMES), "a link that leads neither to https: nor to mailto:")
-        _require(found["Contents"] == action["URI"], "a link that leads elsewhere than it says")
+        _require(leads.startswith(SCHEMES), "a link that is neither https: nor mailto:")
+        _require(found["Contents"] == action["URI"], "a link to another address than it shows")
 
     def _outlines(self, reference: Value) -> None:
         """The bookmarks: a tree, of which each is in its place."""
@@ -386,7 +388,7 @@ class _Walk:
             parent, above = waiting.pop()
             before, each = None, above["First"]
             while each is not None:
-                _require(int(each) not in self.kinds, "a bookmark that is there twice")
+                _require(int(each) not in self.kinds, "a bookmark that appears twice")
                 self.kinds[int(each)] = "bookmark"
                 found = _shape(
                     self.pages.objects.get(each),
@@ -396,7 +398,7 @@ class _Walk:
                 )
                 self._place(found["Dest"])
                 _require(found.get("Prev") == before, "bookmarks out of order")
-                _require(("First" in found) == ("Last" in found), "a bookmark that contradicts itself")
+                _require(("First" in found) == ("Last" in found), "a bookmark that is inconsistent")
                 if "First" in found:
                     waiting.append((each, found))
                 before, each = each, found.get("Next")
@@ -419,8 +421,8 @@ class _Walk:
             self._file(name.decode("ascii", "replace"), spec)
 
     def _file(self, name: str, spec: Value) -> None:
-        _require(name in FILES, f"an attachment {name[:40]!r}, which no briefing has")
-        _require(_reference(spec) and int(spec) not in self.kinds, "an attachment that is there twice")
+        _require(name in FILES, f"an attachment {name[:40]!r}, which a briefing does not have")
+        _require(_reference(spec) and int(spec) not in self.kinds, "an attachment that appears twice")
         self.kinds[int(spec)] = "attachment"
         text = _said(name.encode())
         found = _shape(
@@ -436,7 +438,7 @@ class _Walk:
             },
         )
         held = _shape(found["EF"], "an attachment", {"F": _reference})["F"]
-        _require(int(held) not in self.kinds, "an attachment that is there twice")
+        _require(int(held) not in self.kinds, "an attachment that appears twice")
         self.kinds[int(held)] = "attached file"
         entries, data = self._data(held, self.pages.objects.get(held))
         told = _shape(
@@ -580,12 +582,15 @@ class _Walk:
         if found["Filter"] == "DCTDecode":
             said = (found["Height"], found["Width"], colors[found["ColorSpace"]])
             _require(
-                "DecodeParms" not in found and _frame(value.raw) == said, "an image that is no such JPEG"
+                "DecodeParms" not in found and _frame(value.raw) == said,
+                "a JPEG image that differs from its description",
             )
         else:
             self._lines(found, value, colors[found["ColorSpace"]])
         if "SMask" in found:
-            _require(int(found["SMask"]) not in self.kinds, "a mask of an image that is something else too")
+            _require(
+                int(found["SMask"]) not in self.kinds, "an image mask that is also used as something else"
+            )
             self.kinds[int(found["SMask"])] = "mask of an image"
             self._image(_stream(self.pages, found["SMask"]), mask=True)
 
@@ -593,12 +598,12 @@ class _Walk:
         wanted = {"Predictor": 15, "Columns": found["Width"], **({"Colors": 3} if colors == 3 else {})}
         _require(
             "Decode" not in found and found.get("DecodeParms") == wanted,
-            "an image that is packed in an unusual way",
+            "an image that is compressed in an unusual way",
         )
         size = len(self.meter.inflate(value.raw))
         _require(
             size == found["Height"] * (1 + found["Width"] * colors),
-            "an image that is not as large as it says",
+            "an image whose data do not fit its stated size",
         )
 
     def _shading(self, number: int, value: Value) -> None:
@@ -651,7 +656,7 @@ class _Walk:
         self._to(value[1], "profile")
 
     def _colors(self, number: int, value: Value) -> None:
-        _require(_dictionary(value), "color spaces that are none")
+        _require(_dictionary(value), "color spaces that are not a dictionary")
         for each in value.values():
             if type(each) is list and len(each) == 2 and _name("Lab")(each[0]):
                 _shape(each[1], "a color space", {"WhitePoint": _numbers(3), "Range": _numbers(4)})
@@ -685,7 +690,7 @@ class _Walk:
     # Fonts
 
     def _fonts(self, number: int, value: Value) -> None:
-        _require(_dictionary(value), "fonts that are none")
+        _require(_dictionary(value), "fonts that are not a dictionary")
         for key, reference in value.items():
             self._to(reference, "font")
             base = self.pages.objects[reference]
@@ -758,12 +763,12 @@ class _Walk:
     def _font_open(self, number: int, value: Value) -> None:
         entries, data = self._data(number, value)
         _shape(entries, "a font file", {"Subtype": _name("OpenType"), **_FLATE})
-        _require(data[:4] == b"OTTO", "a font file that is none")
+        _require(data[:4] == b"OTTO", "a font file in another format")
 
     def _font_true(self, number: int, value: Value) -> None:
         entries, data = self._data(number, value)
         _shape(entries, "a font file", {"Length1": _is(len(data)), **_FLATE})
-        _require(data[:4] in (b"\0\1\0\0", b"true"), "a font file that is none")
+        _require(data[:4] in (b"\0\1\0\0", b"true"), "a font file in another format")
 
     def _letters(self, number: int, value: Value) -> None:
         entries, data = self._data(number, value)
@@ -794,14 +799,14 @@ class _Walk:
             {"Type": _name("StructTreeRoot"), "ParentTree": _reference, "K": _references},
         )
         self._to(found["ParentTree"], "places")
-        _require(len(found["K"]) == 1, "a structure with more than one top")
+        _require(len(found["K"]) == 1, "a structure with more than one root")
         self._tree(Ref(number), found["K"][0])
 
     def _tree(self, root: Ref, top: Value) -> None:
         waiting = [(root, top)]
         while waiting:
             parent, each = waiting.pop()
-            _require(_reference(each) and int(each) not in self.kinds, "an element that is there twice")
+            _require(_reference(each) and int(each) not in self.kinds, "an element that appears twice")
             self.kinds[int(each)] = "element"
             found = self._element(each, self.pages.objects.get(each), parent)
             for kid in found["K"]:
@@ -833,7 +838,7 @@ class _Walk:
             },
         )
         if "Pg" in found:
-            _require(self.kinds.get(found["Pg"]) == "page", "an element of no page")
+            _require(self.kinds.get(found["Pg"]) == "page", "an element that belongs to no page")
         _shape(
             found.get("A", {"O": Name("Table")}),
             "an attribute of an element",
@@ -859,7 +864,7 @@ class _Walk:
         on_page = page.get("Annots", []) if found["Pg"] in self.kids and type(page) is dict else []
         _require(
             found["Obj"] in on_page and int(found["Obj"]) not in self.annotated,
-            "an element of another's link",
+            "an element for a link that is not its own",
         )
         self.annotated[int(found["Obj"])] = element
 
@@ -887,29 +892,31 @@ class _Walk:
                 for kid in held["K"]:
                     if type(kid) is int:
                         place = (int(held.get("Pg", 0)), kid)
-                        _require(place not in owned, "a mark that two elements have")
+                        _require(place not in owned, "a mark that belongs to two elements")
                         owned[place] = element
         for page, held in zip(self.kids, values, strict=False):
             _require(_list(held), "a structure out of order")
             told = {at: each for at, each in enumerate(held) if each is not None}
             _require(
                 self._marked(int(page) - 1) == sorted(told),
-                "marks on a page that the structure does not have",
+                "marks on a page that are not in the structure",
             )
             for at, each in told.items():
                 _require(
-                    _reference(each) and owned.get((int(page), at)) == int(each), "a mark of another element"
+                    _reference(each) and owned.get((int(page), at)) == int(each),
+                    "a mark that belongs to another element",
                 )
             marks += len(told)
-        _require(len(owned) == marks, "an element of a mark that is not there")
+        _require(len(owned) == marks, "an element for a mark that does not exist")
         links = values[len(self.kids) :]
         by_place = {self.pages.objects[link]["StructParent"]: by for link, by in self.annotated.items()}
         wanted = dict(zip(keys[len(self.kids) :], links, strict=True))
         _require(
-            by_place == wanted and len(links) == len(self.annotated), "a link of another element, or of none"
+            by_place == wanted and len(links) == len(self.annotated),
+            "a link that belongs to another element, or to none",
         )
         on_pages = sum(len(self.pages.objects[kid].get("Annots", ())) for kid in self.kids)
-        _require(len(links) == on_pages, "a link that the structure does not have")
+        _require(len(links) == on_pages, "a link that is not in the structure")
 
     def _marked(self, content_number: int) -> list[int]:
         """What is marked in some content and in the pictures that it draws; twice, if it draws one twice."""
@@ -934,7 +941,7 @@ class _Walk:
                 if left:
                     state[each] = 2
                 elif state.get(each) == 1:
-                    raise NotPlainError("a picture within itself")
+                    raise NotPlainError("a picture that contains itself")
                 elif each not in state:
                     state[each] = 1
                     waiting.append((each, True))
@@ -949,7 +956,7 @@ class _Walk:
         rest = data[len(told) :]
         _require(
             data.startswith(told) and hashlib.sha256(rest).hexdigest() in UA_PACKETS,
-            "metadata that say something else than its information does",
+            "metadata that differ from its document information",
         )
 
     def _information(self, value: Value) -> None:
@@ -1009,13 +1016,13 @@ def _iso(found: re.Match[str]) -> str:
 
 def _decoded(text: Value) -> str:
     if type(text) is not Text:
-        raise NotPlainError("text that is none")
+        raise NotPlainError("text that cannot be read")
     try:
         if text.startswith(codecs.BOM_UTF16_BE):
             return text[2:].decode("utf-16-be")
         return text.decode("ascii")
     except UnicodeDecodeError:
-        raise NotPlainError("text that is none") from None
+        raise NotPlainError("text that cannot be read") from None
 
 
 __all__ = ["FILES", "NotPlainError", "WrittenOtherwiseError", "check_pages", "embedded_files"]

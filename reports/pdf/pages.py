@@ -47,14 +47,14 @@ class Meter:
         try:
             data = machine.decompress(deflated, most + 1)
         except zlib.error:
-            raise WrittenOtherwiseError("a stream that cannot be inflated") from None
+            raise WrittenOtherwiseError("a stream that cannot be decompressed") from None
         if len(data) > most:
             raise TooMuchError(
-                f"the file has data that inflates to more than {MOST_INFLATED_AT_ONCE:,} bytes,"
+                f"the file has data that decompresses to more than {MOST_INFLATED_AT_ONCE:,} bytes,"
                 f" or {MOST_INFLATED:,} in all"
             )
         if not machine.eof or machine.unused_data or machine.unconsumed_tail:
-            raise WrittenOtherwiseError("a stream that does not end where its data do")
+            raise WrittenOtherwiseError("a stream that does not end where its data end")
         self.left -= len(data)
         return data
 
@@ -69,7 +69,7 @@ class Stream:
     def inflated(self, meter: Meter) -> bytes:
         """The data; raises for any other filter than one `FlateDecode` without parameters."""
         if self.entries.get("Filter") != "FlateDecode" or "DecodeParms" in self.entries:
-            raise WrittenOtherwiseError("a stream that is packed in an unusual way")
+            raise WrittenOtherwiseError("a stream that is compressed in an unusual way")
         return meter.inflate(self.raw)
 
 
@@ -97,9 +97,9 @@ def read_pages(pdf: bytes) -> Pages:
     Raises `WrittenOtherwiseError` for what Exhibit does not write, and `TooMuchError` for what would take too much.
     """
     if len(pdf) > MOST_BYTES:
-        raise TooMuchError(f"the file has more than {MOST_BYTES:,} bytes, which is the most that is read")
+        raise TooMuchError(f"the file has more than {MOST_BYTES:,} bytes, over the limit for reading")
     if not pdf.startswith(HEADER):
-        raise WrittenOtherwiseError("another first line")
+        raise WrittenOtherwiseError("a different first line")
     streams, places, at = _streams(pdf)
     end = _END.match(pdf, at)
     if end is None or len(places) < 2:
@@ -110,7 +110,7 @@ def read_pages(pdf: bytes) -> Pages:
     trailer = dict(streams[section].entries)
     _check_section(streams[section].inflated(meter), trailer, places, packed, order)
     if int(end[1]) != places[section]:
-        raise WrittenOtherwiseError("an end that points elsewhere than to its cross-reference")
+        raise WrittenOtherwiseError("an end that does not point to its cross-reference")
     return Pages(
         end.end(), {**objects, **streams}, trailer, places[section], frozenset({packed, section}), meter
     )
@@ -133,10 +133,10 @@ def _streams(pdf: bytes) -> tuple[dict[int, Stream], dict[int, int], int]:
         entries, after = parse_dictionary(pdf, found.end())
         length = entries.get("Length")
         if type(length) is not int or length < 0 or pdf[after : after + 8] != b"\nstream\n":
-            raise WrittenOtherwiseError(f"object {number}, which is no stream")
+            raise WrittenOtherwiseError(f"object {number}, which is not a stream")
         start = after + 8
         if pdf[start + length : start + length + len(_AFTER_STREAM)] != _AFTER_STREAM:
-            raise WrittenOtherwiseError(f"a stream that is longer or shorter than it says, object {number}")
+            raise WrittenOtherwiseError(f"a stream that is longer or shorter than stated, object {number}")
         streams[number] = Stream(entries, pdf[start : start + length])
         places[number] = at
         at, last = start + length + len(_AFTER_STREAM), number
@@ -153,13 +153,13 @@ def _unpacked(stream: Stream, meter: Meter) -> tuple[dict[int, Value], list[int]
     entries = stream.entries
     count, first = entries.get("N"), entries.get("First")
     if list(entries) != ["Type", "N", "First", "Filter", "Length"] or entries["Type"] != "ObjStm":
-        raise WrittenOtherwiseError("no object stream where it should be")
+        raise WrittenOtherwiseError("no object stream where one should be")
     data = stream.inflated(meter)
     if _values(data, 0, len(data)) > MOST_VALUES:
         raise TooMuchError(f"the file has more than {MOST_VALUES:,} values")
     words = data[:first].split()
     if type(count) is not int or type(first) is not int or len(words) != 2 * count or not count:
-        raise WrittenOtherwiseError("an object stream that contradicts itself")
+        raise WrittenOtherwiseError("an object stream that is inconsistent")
     if b" ".join(words) + b"\n" != data[:first] or not all(
         word.isdigit() and len(word) < 11 for word in words
     ):
@@ -187,9 +187,11 @@ def _check_section(
         raise WrittenOtherwiseError("a cross-reference stream with unusual entries")
     size, widths = trailer["Size"], trailer["W"]
     numbers = [*places, *order]
-    # The section does not count itself among the objects that there are, but its own row is there.
+    # The section is not counted among the objects, but has its own row.
     if type(size) is not int or trailer["Index"] != [0, size] or sorted(numbers) != list(range(1, size)):
-        raise WrittenOtherwiseError("objects that are there and not in its cross-reference, or the reverse")
+        raise WrittenOtherwiseError(
+            "objects that are missing from its cross-reference, or entries there without an object"
+        )
     _check_trailer(trailer, widths)
     wanted = {0: (0, 0, 65535)}
     wanted.update((number, (1, place, 0)) for number, place in places.items())
@@ -203,7 +205,7 @@ def _check_section(
     except OverflowError:
         made = b""
     if rows != made:
-        raise WrittenOtherwiseError("a cross-reference that points elsewhere than to its objects")
+        raise WrittenOtherwiseError("a cross-reference that does not point to its objects")
 
 
 def _check_trailer(trailer: dict[str, Value], widths: Value) -> None:

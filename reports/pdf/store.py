@@ -82,7 +82,7 @@ def check_store(
     for data in every:
         left -= _check_plain(data, left)
     if len(set(every)) < len(every):
-        raise UnusualError("something is stored twice")
+        raise UnusualError("an item is stored twice")
     for content in (signature.token, *(token.content for token in tokens)):
         _check_pieces(content)
     found = _Gathering(signature, tokens)
@@ -108,16 +108,14 @@ def _check_plain(data: bytes, most: int) -> int:
     try:
         count = der.check(data, most)
     except der.NotDerError as error:
-        raise UnusualError(f"what is stored is not DER: it has {error}") from None
+        raise UnusualError(f"a stored item is not DER: it has {error}") from None
     _check_pieces(data)
     return count
 
 
 def _check_pieces(data: bytes) -> None:
     if piece := PIECES.search(data):
-        raise UnusualError(
-            f"what is stored could be taken for a piece of a file: it has {piece[0].decode()!r}"
-        )
+        raise UnusualError(f"a stored item could be read as part of a PDF: it has {piece[0].decode()!r}")
 
 
 class _Gathering:
@@ -160,11 +158,13 @@ class _Gathering:
             self._climb()
         if unexplained:
             raise UnusualError(
-                "an answer is stored that is about no certificate of the file, or not by who may answer"
+                "a stored OCSP answer is not about a certificate in the file, or not from an authorised responder"
             )
         for each in (each for named in self.pool.values() for each in named):
             if each not in self.reached:
-                raise UnusualError(f"certificate {each.subject.rfc4514_string()} issued none of the others")
+                raise UnusualError(
+                    f"certificate {each.subject.rfc4514_string()} did not issue any of the others"
+                )
         lists = tuple(RevocationList(found, self._by(found), data, at) for found, data, at in self.lists)
         told = tuple(
             Answer(data, max(each["this_update"].native for each in _singles(found)), at)
@@ -192,14 +192,14 @@ class _Gathering:
             raise UnusualError(
                 f"certificate {each.subject.rfc4514_string()} is not one that its issuer signed"
                 if named
-                else f"certificate {each.subject.rfc4514_string()} is signed by nobody of the file, and not stored"
+                else f"certificate {each.subject.rfc4514_string()} is stored without the certificate of its issuer"
             )
 
     def _count(self) -> None:
         self.compared += 1
         if self.compared > MOST_COMPARISONS:
             raise TooManyError(
-                f"the file has more certificates, lists and answers to compare than {MOST_COMPARISONS:,} comparisons do"
+                f"the file needs more than {MOST_COMPARISONS:,} comparisons of certificates, lists and answers"
             )
 
     def _issued(self, issued: x509.Certificate, by: x509.Certificate) -> bool:
@@ -213,7 +213,7 @@ class _Gathering:
                 self._count()
                 if by in self.reached and found.is_signature_valid(by.public_key()):  # type: ignore[arg-type]
                     return by
-        raise UnusualError("a revocation list is stored that is about no certificate of the file")
+        raise UnusualError("a stored revocation list is not about a certificate in the file")
 
     def _explained(self, basic: Any) -> bool:
         """Whether an answer is about certificates that were reached, by who may answer; what it brings along waits."""
@@ -283,10 +283,10 @@ def _answer(data: bytes) -> Any:
         der.check(response["response_bytes"]["response"].native if isinstance(basic, bytes) else basic.dump())
         _ = basic.native
     except (ValueError, TypeError, LookupError, der.NotDerError) as error:
-        raise UnusualError(f"an answer that cannot be read ({error})") from None
+        raise UnusualError(f"an OCSP answer that cannot be read ({error})") from None
     whole = response["response_bytes"]["response"].contents
     if found != known or whole != basic.dump() or not len(_singles(basic)):
-        raise UnusualError("an answer is stored that answers nothing")
+        raise UnusualError("a stored OCSP answer has no result")
     return basic
 
 
@@ -307,7 +307,7 @@ def _answered(basic: Any, responder: x509.Certificate) -> bool:
     try:
         return check_signature(responder.public_key(), algorithm, algorithm.hash_algo, signature, data)
     except (WeakError, UnsupportedAlgorithm, ValueError) as error:
-        raise UnusualError(f"an answer: {error}") from None
+        raise UnusualError(f"an OCSP answer: {error}") from None
 
 
 def _hashes(by: x509.Certificate, algorithm: str) -> tuple[bytes, bytes]:
@@ -317,5 +317,5 @@ def _hashes(by: x509.Certificate, algorithm: str) -> tuple[bytes, bytes]:
     try:
         name, key = (hashlib.new(algorithm, each) for each in (by.subject.public_bytes(), bits[1:]))
     except ValueError:
-        raise UnusualError(f"an answer that names its issuer by {algorithm}") from None
+        raise UnusualError(f"an OCSP answer that identifies its issuer by {algorithm}") from None
     return name.digest(), key.digest()

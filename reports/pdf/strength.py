@@ -1,4 +1,4 @@
-"""Which algorithms and keys still prove something (ETSI TS 119 312, V1.5.1)."""
+"""Which algorithms and keys are still secure (ETSI TS 119 312, V1.5.1)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 
 class WeakError(Exception):
-    """Something is signed with what proves nothing any more, or with what is not known; the message says with what."""
+    """Something is signed with what is no longer secure, or with what is not known; the message says with what."""
 
 
 def digest(algorithm: str, *data: bytes | memoryview) -> bytes:
@@ -37,22 +37,20 @@ def digest(algorithm: str, *data: bytes | memoryview) -> bytes:
 def strong_digest(algorithm: str) -> hashes.HashAlgorithm:
     """An algorithm by asn1crypto's name; raises `WeakError` if it is weaker than SHA-256."""
     if algorithm not in DIGESTS:
-        raise WeakError(f"the digest algorithm {algorithm} proves nothing any more")
+        raise WeakError(f"the digest algorithm {algorithm} is no longer secure")
     return DIGESTS[algorithm]
 
 
 def check_key(public: Any, whose: str) -> None:
-    """Raise `WeakError` for a key that is short, or of a kind that is not used here."""
+    """Raise `WeakError` for a key that is short, or of a kind that Exhibit does not use."""
     if isinstance(public, rsa.RSAPublicKey):
         if public.key_size < LEAST_RSA:
-            raise WeakError(
-                f"{whose} has an RSA key of {public.key_size} bits, which proves nothing any more"
-            )
+            raise WeakError(f"{whose} has an RSA key of {public.key_size} bits, which is no longer secure")
     elif isinstance(public, ec.EllipticCurvePublicKey):
         if not isinstance(public.curve, CURVES):
-            raise WeakError(f"{whose} has a key on the curve {public.curve.name}, which is not used here")
+            raise WeakError(f"{whose} has a key on the curve {public.curve.name}, which is not allowed")
     else:
-        raise WeakError(f"{whose} has a key of a kind that is not used here")
+        raise WeakError(f"{whose} has a key of a kind that Exhibit does not use")
 
 
 def check_certificate(certificate: x509.Certificate) -> None:
@@ -68,15 +66,15 @@ def check_signed(signed: Any, what: str) -> None:
         found = [signed.signature_hash_algorithm]
         parameters = getattr(signed, "signature_algorithm_parameters", None)
     except UnsupportedAlgorithm:
-        raise WeakError(f"{what} is signed with an algorithm that is not known here") from None
+        raise WeakError(f"{what} is signed with an algorithm that Exhibit does not know") from None
     if isinstance(parameters, padding.PSS):
         found.append(parameters.mgf._algorithm)
     strong = tuple(type(each) for each in DIGESTS.values())
     for each in found:
         if each is None:  # Ed25519 and Ed448 bring their own
-            raise WeakError(f"{what} is signed with an algorithm that is not used here")
+            raise WeakError(f"{what} is signed with an algorithm that Exhibit does not use")
         if not isinstance(each, strong):
-            raise WeakError(f"{what} is signed with {each.name}, which proves nothing any more")
+            raise WeakError(f"{what} is signed with {each.name}, which is no longer secure")
 
 
 def check_signature(
@@ -128,5 +126,5 @@ def _padding(name: str, algorithm: Any, digest_algorithm: str, parameters: bytes
 def _require(holds: bool, algorithm: str) -> None:
     if not holds:
         raise WeakError(
-            f"the signature algorithm {algorithm} does not go with its key or its digest, or is not used here"
+            f"the signature algorithm {algorithm} does not match its key or digest, or is one that Exhibit does not use"
         )

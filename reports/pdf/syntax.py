@@ -71,7 +71,7 @@ def parse(data: bytes, start: int, end: int) -> Value:
     """The one value that is written from `start` to `end`; raises `WrittenOtherwiseError` for anything else."""
     value, at = _value(data, start, DEEPEST)
     if at != end:
-        raise WrittenOtherwiseError("an object that goes on after its end")
+        raise WrittenOtherwiseError("an object that continues after its end")
     return value
 
 
@@ -84,7 +84,7 @@ def parse_dictionary(data: bytes, start: int) -> tuple[dict[str, Value], int]:
 
 def _value(data: bytes, at: int, room: int) -> tuple[Value, int]:
     if not room:
-        raise WrittenOtherwiseError(f"objects more than {DEEPEST} deep in each other")
+        raise WrittenOtherwiseError(f"objects nested more than {DEEPEST} deep")
     if data.startswith(b"<<", at):
         return _dictionary(data, at + 2, room - 1)
     if data.startswith(b"[", at):

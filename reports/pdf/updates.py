@@ -260,7 +260,7 @@ def _section(before: Revision, after: Revision, held: Held, places: dict[int, in
         b"\1" + places[number].to_bytes(8, "big") + b"\0\0" for number in sorted(places)
     )
     if held.deflated is not None and not _deflates_to(held.deflated, rows):
-        raise WrittenOtherwiseError("a cross-reference that points elsewhere than to its objects")
+        raise WrittenOtherwiseError("a cross-reference that does not point to its objects")
     data = rows if held.deflated is None else held.deflated
     entries = {
         "W": [1, 8, 2],
@@ -329,7 +329,7 @@ def _encoded(text: Text) -> bytes:
     try:
         found = text[2:].decode("utf-16-be")
     except UnicodeDecodeError:
-        raise WrittenOtherwiseError("a string that is no text") from None
+        raise WrittenOtherwiseError("a string that is not text") from None
     if all(c in _IN_LATIN_1 or c in _PDF_DOC for c in found):
         return bytes(_PDF_DOC[c] if c in _PDF_DOC else ord(c) for c in found)
     return bytes(text)
@@ -356,7 +356,7 @@ class NotRemadeError(Exception):
 def take(pdf: bytes, before: Revision) -> tuple[Update, Revision]:
     """The next update of a file, if it is to the byte what `write` makes of what it holds.
 
-    Raises `NotRemadeError` where it is not.
+    Raises `NotRemadeError` if it is not.
     """
     held = _taken(pdf, before)
     try:
@@ -365,10 +365,10 @@ def take(pdf: bytes, before: Revision) -> tuple[Update, Revision]:
         raise NotRemadeError(f"it has {error}") from None
     if not pdf.startswith(made, before.length):
         raise NotRemadeError(
-            f"byte {_first_difference(pdf, made, before.length):,} is another than Exhibit writes"
+            f"byte {_first_difference(pdf, made, before.length):,} differs from what Exhibit writes"
         )
     if not fits(held):
-        raise NotRemadeError("it leaves more or less room for itself than it needs")
+        raise NotRemadeError("it reserves more or less space than it needs")
     return update, after
 
 
@@ -389,7 +389,7 @@ def _taken(pdf: bytes, before: Revision) -> Held:
             return _with_section(pdf, section, content, stated, _in_order(streams, kinds))
         if len(streams) > MOST_STORED:
             raise TooMuchError(
-                f"the file stores more than {MOST_STORED} certificates, lists and answers at once"
+                f"the file stores more than {MOST_STORED} certificates, lists and answers in one update"
             )
         if stream := _STORED.match(pdf, inside):
             streams[int(found[1])] = pdf[stream.end() : stream.end() + int(stream[1])]
@@ -405,7 +405,7 @@ def _taken(pdf: bytes, before: Revision) -> Held:
             kind: Kind = next(kind for kind in KINDS if kind.encode() == listed[1])
             kinds.update((int(number), kind) for number in listed[2].split()[::3])
         at = end + len(b"\nendobj\n")
-    raise NotRemadeError(f"byte {at:,} is no object of an update, and no end of one")
+    raise NotRemadeError(f"byte {at:,} is neither an object of an update nor its end")
 
 
 def _in_order(streams: Mapping[int, bytes], kinds: Mapping[int, Kind]) -> tuple[tuple[Kind, bytes], ...]:
@@ -421,7 +421,7 @@ def _stated(pdf: bytes, start: int, end: int) -> bytes:
     try:
         datetime.strptime(found[2].decode(), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
-        raise NotRemadeError("it states a moment that there is not") from None
+        raise NotRemadeError("it states a date or time that does not exist") from None
     return _OCTAL.sub(lambda escape: bytes((int(escape[1], 8),)), found[1])
 
 
@@ -432,7 +432,7 @@ def _with_section(
     held = Held(content, len(padded), stated, stored)
     if not section[1]:
         if stated and not stated.endswith(b"Z"):
-            raise NotRemadeError("it states a moment in another time zone than UTC")
+            raise NotRemadeError("it states a time in a time zone other than UTC")
         return held
     deflated = pdf[section.end() : section.end() + int(section[3])]
     return replace(held, identifier=bytes.fromhex(section[2].decode()), deflated=deflated)

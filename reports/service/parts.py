@@ -1,4 +1,4 @@
-"""The deployed system, put together: Athena over S3, a key in KMS, a bucket as the store. The second composition root.
+"""The parts of the deployed system: Athena over S3, a key in KMS, a bucket as the store. The second composition root.
 
 Functions share it. What only some of them need, and takes long to load, is loaded where it is used: hence the imports
 within functions.
@@ -187,7 +187,7 @@ class Deployed:
     def schedules(self) -> Schedules:
         """The schedules of the settings; Exhibit's own where there are none, once there is a certificate to sign with.
 
-        Raises `InvalidSettings` where they cannot be read.
+        Raises `InvalidSettings` if they cannot be read.
         """
         from reports.service import schedules
 
@@ -207,7 +207,7 @@ class Deployed:
 
         content = self.settings.get(CHAIN)
         if content is None:
-            raise InvalidSettings(f"the settings hold no {CHAIN}: put it there with exhibit keys install")
+            raise InvalidSettings(f"the settings do not have {CHAIN}: add it with exhibit keys install")
         return certificates_in(content, CHAIN)
 
     def trust(self) -> tuple[x509.Certificate, ...]:

@@ -31,7 +31,7 @@ class Press(Protocol):
         """The receipt of the briefing, if it was published for this request."""
 
     def stop(self, request: StoredRequest) -> None:
-        """Stop what still runs for a request; raises `Unavailable` where that cannot be asked."""
+        """Stop what still runs for a request; raises `Unavailable` if that cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Ended:
 def deliver(delivery: Delivery, requests: Requests, press: Press, now: datetime, worker: str) -> Ended:
     """Do what a delivery is to do, and return how the request has ended.
 
-    Raises `Unavailable` where the next delivery is to go on, and whatever a fault of ours raises.
+    Raises `Unavailable` if the next delivery is to go on, and whatever a fault of ours raises.
     """
     id_ = delivery.request
     if outcome := requests.outcome(id_):
@@ -75,7 +75,9 @@ def deliver(delivery: Delivery, requests: Requests, press: Press, now: datetime,
 def _found(id_: str, requests: Requests) -> StoredRequest:
     request = requests.get(id_)
     if request is None:
-        raise Unavailable(f"requests/{id_}.json is not there: restore it, or ask again through the API")
+        raise Unavailable(
+            f"requests/{id_}.json is missing: restore it, or make the request again through the API"
+        )
     return request
 
 
@@ -88,7 +90,7 @@ def _give_up(delivery: Delivery, requests: Requests, press: Press) -> RequestOut
         return requests.fail(id_, kind_and_message(error))
     if receipt:
         return requests.publish(id_, receipt.data())
-    last = requests.last_error(id_) or {"kind": "Unavailable", "message": "no worker came to an end"}
+    last = requests.last_error(id_) or {"kind": "Unavailable", "message": "no worker finished"}
     message = f"given up after {delivery.number} deliveries: {last['message']}"
     outcome = requests.fail(id_, {"kind": last["kind"], "message": message})
     if request:

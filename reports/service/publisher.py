@@ -1,4 +1,4 @@
-"""The press of the deployed system: makes the briefing of a request with Athena, S3 and KMS.
+"""The publisher of the deployed system: makes the briefing for a request with Athena, S3 and KMS.
 
 What makes briefings is loaded when one is made, and not by a delivery that only ends a request: hence the imports
 within functions.
@@ -48,7 +48,7 @@ class AthenaPress:
     scanned: int = field(default=0, init=False)
 
     def publish(self, request: StoredRequest) -> Receipt:
-        """Publish as `Press` says; raises `Shortened` where the register lacks what was in it."""
+        """Publish as `Press` says; raises `Shortened` if the register lacks what was in it."""
         from reports import pipeline
         from reports.archive.archive import restore_last_receipt
 
@@ -166,14 +166,14 @@ class AthenaPress:
     def _copy(self, name: str, folder: Path) -> None:
         """Copy an object of the settings into a folder; what marks a folder is one there."""
         if {"", ".", ".."} & {*name.removesuffix("/").split("/")}:
-            raise InvalidSettings(f"{name} of the settings is not the name of a file: take it away")
+            raise InvalidSettings(f"{name} of the settings is not a file name: remove it")
         place = folder / name
         try:
             (place if name.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
             if not name.endswith("/"):
                 place.write_bytes(self.parts.settings.get(name) or b"")
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
-            raise InvalidSettings(f"{name} of the settings is a file and a folder: take one away") from None
+            raise InvalidSettings(f"{name} of the settings is both a file and a folder: remove one") from None
 
     def _pseudonym_key(self) -> bytes:
         from reports.signing.keys_kms import pseudonym_key

@@ -1,4 +1,4 @@
-"""How much one caller may ask for in a day: each call takes the next free number, a name that can be had once."""
+"""How many requests a caller may make in a day: each takes the next free number, which can be taken only once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Quota:
     most: int
 
     def take(self, caller: str | None, now: datetime) -> bool:
-        """Take one; False where none is left. Callers without a name share theirs.
+        """Take one; False if none is left. Callers without a name share theirs.
 
         Two calls at once never take the same one: whoever comes second takes the next.
         """

@@ -89,7 +89,7 @@ class Archive:
         try:
             return TypeAdapter(Record).validate_json(self.copies.get(name) or b"")
         except ValidationError:
-            raise Unavailable(f"{name} is no record that can be read: restore it") from None
+            raise Unavailable(f"{name} is not a readable record: restore it") from None
 
     def _first(self, edition: str, receipt: str) -> Record:
         try:
@@ -97,7 +97,7 @@ class Archive:
                 self.briefings, TypeAdapter(Receipt).validate_json(self.briefings.get(receipt) or b"")
             )
         except ValidationError:
-            raise Unavailable(f"{receipt} is not a receipt that can be read: restore it") from None
+            raise Unavailable(f"{receipt} is not a readable receipt: restore it") from None
         document = told.document
         sealed, until = sealed_until(self.briefings.get(document.name) or b"")
         record = Record(edition, document.name, 0, None, document.sha256, sealed, until)
@@ -105,16 +105,16 @@ class Archive:
         return record
 
     def renew(self, record: Record, renew: Callable[[bytes], bytes]) -> Record:
-        """Make the next copy of an edition; raises `Unavailable` where nothing is gained, and what `renew` raises."""
+        """Make the next copy of an edition; raises `Unavailable` if nothing is gained, and what `renew` raises."""
         content = self.copies.get(record.copy) if record.copy else self.briefings.get(record.document)
         if content is None or hashlib.sha256(content).hexdigest() != record.sha256:
-            raise Unavailable(f"{record.copy or record.document} is not what was kept: restore it")
+            raise Unavailable(f"{record.copy or record.document} has changed since it was stored: restore it")
         renewed = renew(content)
         sealed, until = sealed_until(renewed)
         if until <= record.until:
             raise NothingGainedError(
-                f"the time-stamp authority's certificate ends at {until:%Y-%m-%d}, no later than the last one's:"
-                " name another authority"
+                f"the time-stamp authority's certificate expires on {until:%Y-%m-%d}, no later than the last one's:"
+                " use another authority"
             )
         digest, number = hashlib.sha256(renewed).hexdigest(), record.number + 1
         copy = f"{record.edition}.{number:04}-{digest[:12]}.pdf"

@@ -1,4 +1,4 @@
-"""Requests for briefings. Each is one object that never changes; what has become of it is which objects there are.
+"""Requests for briefings. Each is one object that never changes; its state is given by the objects beside it.
 
     request             asked for, nobody has begun
     request, attempts   somebody has begun
@@ -86,7 +86,7 @@ class RequestId:
 
     @classmethod
     def parse(cls, text: str) -> RequestId | None:
-        """Read an id; None for what is none."""
+        """Read an id; None if it is not one."""
         match = _ID.fullmatch(text)
         if match is None:
             return None
@@ -159,7 +159,7 @@ class Requests:
     segments: Segments | None = None
 
     def create(self, request: StoredRequest) -> bool:
-        """Create a request; False where it is there already."""
+        """Create a request; False if it is there already."""
         return self.requests.put({f"{request.id}.json": request.json()})
 
     def knows(self, key: str) -> bool:
@@ -182,7 +182,7 @@ class Requests:
         return request
 
     def get(self, id_: str) -> StoredRequest | None:
-        """A request, or None; raises `InvalidRequest` for what is none."""
+        """A request, or None; raises `InvalidRequest` for a damaged one."""
         content = self.requests.get(f"{id_}.json")
         if content is None:
             return None
@@ -191,10 +191,12 @@ class Requests:
             _ = request.instant
         except ValueError as error:
             raise InvalidRequest(
-                f"requests/{id_}.json is not a request ({_first(error)}): ask again through the API"
+                f"requests/{id_}.json is not a request ({_first(error)}): make the request again through the API"
             ) from None
         if request.id != id_:
-            raise InvalidRequest(f"requests/{id_}.json is request {request.id}: ask again through the API")
+            raise InvalidRequest(
+                f"requests/{id_}.json holds request {request.id}: make the request again through the API"
+            )
         return request
 
     def names(self) -> Iterator[RequestId]:
@@ -223,7 +225,7 @@ class Requests:
                 yield listed
 
     def index(self) -> bool:
-        """Have the index tell of all but the newest requests; False where there is nothing new, or others were quicker.
+        """Have the index tell of all but the newest requests; False if there is nothing new, or others were quicker.
 
         Whatever ends it, and whoever calls it at the same time: what is not in the index is looked up by its name.
         """
@@ -255,7 +257,7 @@ class Requests:
                 index, index.newest.boundary, [*index.newest.open, id_], {}
             ):
                 return
-        raise Unavailable(f"request {id_} cannot be entered in the index: run again")
+        raise Unavailable(f"request {id_} cannot be added to the index: run again")
 
     def _newest(self, after: str, index: Index | None) -> Iterator[str]:
         """The ids of requests after an id, down to those that an index tells of."""
@@ -364,7 +366,7 @@ def kind_and_message(error: Exception) -> Mapping[str, str]:
         return {"kind": type(error).__name__, "message": error.public}
     return {
         "kind": "InternalError",
-        "message": f"internal error: {type(error).__name__}: the log of the function has more",
+        "message": f"internal error: {type(error).__name__}: see the log of the function",
     }
 
 

@@ -1,4 +1,4 @@
-"""`schedules.yaml`: the briefings that are published by themselves, and which of them are due.
+"""`schedules.yaml`: the briefings that are published automatically, and which of them are due.
 
 A schedule's windows follow each other without gap or overlap, and each is due at one instant: the first time that the
 schedule's clock shows its hour after the window is over and its settling days have passed. So what is due at an instant
@@ -53,13 +53,13 @@ def _zone(name: str) -> str:
 def _rule(text: str) -> str:
     days = re.fullmatch(r"last-([1-9]\d{0,3})-days", text, re.ASCII)
     if text not in ("last-week", "last-month", "last-quarter") and not (days and int(days[1]) <= MOST_DAYS):
-        raise ValueError(f"{text!r} is not a rule for windows: write {NAMED} (at most {MOST_DAYS})")
+        raise ValueError(f"{text!r} is not a window rule: write {NAMED} (at most {MOST_DAYS})")
     return text
 
 
 def _possible(day: date) -> date:
     if not EARLIEST <= day <= LATEST:
-        raise ValueError(f"{day} is not a day that evidence can be of")
+        raise ValueError(f"{day} is not a day that evidence can be from")
     return day
 
 
@@ -80,7 +80,7 @@ class Schedule(BaseModel):
     @model_validator(mode="after")
     def _anchored(self) -> Schedule:
         if self.window.endswith("-days") and self.since is None:
-            raise ValueError(f"window {self.window} needs since: the first day of the first window")
+            raise ValueError(f"window {self.window} needs since: add the first day of the first window")
         return self
 
 
@@ -96,7 +96,7 @@ class Schedules(BaseModel):
         names = [schedule.name for schedule in self.schedules]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"schedule {twice!r} is listed twice: give each a name of its own")
+            raise ValueError(f"schedule {twice!r} is listed twice: give each its own name")
         return self
 
 
@@ -121,7 +121,7 @@ def due(schedules: Schedules, at: datetime, settling_days: int) -> tuple[StoredR
 def missing(requests: Iterable[StoredRequest], names: Iterable[RequestName]) -> tuple[StoredRequest, ...]:
     """The requests that nobody has created, the oldest window first.
 
-    They are known again by schedule and window, so that a change of its hour asks for nothing a second time.
+    They are identified by schedule and window, so that changing the hour does not create them twice.
     """
     created = {name.tail for name in names}
     found = [request for request in requests if request.id.rpartition("-")[2] not in created]

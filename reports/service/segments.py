@@ -69,7 +69,7 @@ class Segments:
     _index: Index | None = None
 
     def index(self) -> Index | None:
-        """The index as it is now; None where there is none yet. Raises `Unavailable` for a segment that is damaged."""
+        """The index as it is now; None if there is none yet. Raises `Unavailable` for a segment that is damaged."""
         names = self.store.list("", most=1)
         if not names:
             return None
@@ -87,7 +87,7 @@ class Segments:
     ) -> bool:
         """Say what has come after an index: what is still open, and which state others have ended in.
 
-        False where another writer was quicker.
+        False if another writer was quicker.
         """
         before = index.newest if index else None
         number = before.number + 1 if before else 1

@@ -1,4 +1,4 @@
-"""Signing requests and certificates for a key whose private half stays with its keeper."""
+"""Signing requests and certificates for a key whose private half never leaves its place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def signing_request(signer: KmsSigner, subject: str) -> bytes:
     """A PKCS #10 request (RFC 2986) in PEM, signed by the key, that asks for a certificate for signing documents.
 
     `subject` is a distinguished name (RFC 4514), the most specific part first: `CN=…,O=…,C=…`. Raises
-    `InvalidRequest` if it is none, and what the key raises.
+    `InvalidRequest` if it is not one, and what the key raises.
     """
     info = csr.CertificationRequestInfo(
         {
@@ -48,11 +48,11 @@ def self_signed(signer: KmsSigner, subject: str, days: int, now: datetime) -> by
     """A certificate (RFC 5280, version 3) in PEM that the key signs for itself, in force from `now` for some days.
 
     It is for signing documents and can issue nothing. Raises `InvalidRequest` if `subject` is no name as in
-    `signing_request`, or the days are none or reach beyond the calendar, and what the key raises.
+    `signing_request`, or the days are not positive or go beyond the calendar, and what the key raises.
     """
     name, public, start = _name(subject), _public(signer), now.replace(microsecond=0)
     if not 0 < days < (EXPIRES_AT_MOST - start.replace(tzinfo=None)).days:
-        raise InvalidRequest(f"--days {days}: give how many days the certificate is to be in force")
+        raise InvalidRequest(f"--days {days}: give the number of days that the certificate is to be valid")
     body = x509.TbsCertificate(
         {
             "version": "v3",
@@ -91,12 +91,12 @@ def whole_chain(key: KmsKey, certificates: Sequence[pyca.Certificate]) -> bytes:
         if certificate not in key.chain:
             name = certificate.subject.rfc4514_string()
             raise InvalidSettings(
-                f"certificate {name} issued none of the others: leave it out, or add what is missing"
+                f"certificate {name} did not issue any of the others: leave it out, or add the missing one"
             )
     leaf = key.chain[0]
     if len(key.chain) == 1 and leaf.issuer != leaf.subject:
         issuer = leaf.issuer.rfc4514_string()
-        raise InvalidSettings(f"the certificate comes without its issuer: add the certificate of {issuer}")
+        raise InvalidSettings(f"the issuer's certificate is missing: add the certificate of {issuer}")
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in key.chain)
 
 
@@ -105,7 +105,7 @@ def _name(subject: str) -> Any:
         name = pyca.Name.from_rfc4514_string(subject)
     except ValueError:
         raise InvalidRequest(
-            f"--subject {subject!r} is no name: write it like CN=Example,O=Example,C=DE"
+            f"--subject {subject!r} is not a name: write it like CN=Example,O=Example,C=DE"
         ) from None
     return x509.Name.load(name.public_bytes())
 

@@ -1,4 +1,4 @@
-"""One exchange over HTTP with a machine that may be slow, or not be the one that was meant."""
+"""One exchange over HTTP with a server that may be slow, or not the intended one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Exchange:
         if self.socket is not None:
             with suppress(OSError):
                 self.socket.shutdown(socket.SHUT_RDWR)
-        raise TimeoutError(f"timed out: no whole answer within {self.seconds:g} seconds")
+        raise TimeoutError(f"timed out: no complete answer within {self.seconds:g} seconds")
 
     def connect(self, address: tuple[str, int], *how: Any) -> socket.socket:
         """A connection as `socket.create_connection` makes it; refused by the address that it has reached."""
@@ -76,7 +76,9 @@ def _check_public(address: str) -> None:
     found = ipaddress.ip_address(address.partition("%")[0])
     found = getattr(found, "ipv4_mapped", None) or found
     if found.is_loopback or found.is_link_local or found.is_unspecified:
-        raise ConnectionRefusedError(f"its host is {found}, an address of this machine or its link")
+        raise ConnectionRefusedError(
+            f"its host is {found}, an address of this machine or its local network link"
+        )
 
 
 class _Through:

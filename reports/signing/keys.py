@@ -38,7 +38,7 @@ from reports.core.errors import InvalidSettings, kind_of
 
 # What an extended key usage must allow, if it is there at all, for its certificate to sign documents.
 PUBLIC = "root.cert.pem"
-_BARE = "is not encrypted, but a passphrase is given for it: unset EXHIBIT_PASSPHRASE, or give the key that it is for"
+_BARE = "is not encrypted, but a passphrase is set: unset EXHIBIT_PASSPHRASE, or give the key that needs it"
 
 
 # The curves of NIST, each with the digest of its strength (RFC 5753).
@@ -83,7 +83,7 @@ class LocalKey:
     def from_pem(cls, key: Path, chain: Path, now: datetime, passphrase: bytes | None = None) -> LocalKey:
         """Read a PEM private key, and PEM certificates in any order; both may be in the same file.
 
-        Raises `InvalidSettings`, naming the file, when either cannot be read or does not serve to sign at
+        Raises `InvalidSettings`, naming the file, when either cannot be read or cannot be used for signing at
         `now`, and for a passphrase where the key has none.
         """
         content = content_of(key)  # once: what is handed over by a pipe is there once
@@ -94,18 +94,20 @@ class LocalKey:
     def from_pkcs12(cls, file: Path, passphrase: bytes, now: datetime) -> LocalKey:
         """Read a PKCS #12 file (`.p12`, `.pfx`): a private key with its certificates.
 
-        Raises `InvalidSettings`, naming the file, when it cannot be read or does not serve to sign at `now`, and for a
-        passphrase where it has none.
+        Raises `InvalidSettings`, naming the file, when it cannot be read or cannot be used for signing at `now`, and
+        for a passphrase where it has none.
         """
         content = content_of(file)
         found = _pkcs12(content, passphrase)
         if passphrase and (_pkcs12(content, b"") or _pkcs12(content, None)):
             raise InvalidSettings(f"{file} {_BARE}")
         if found is None:
-            raise InvalidSettings(f"{file} cannot be opened: check that it is PKCS #12, and its passphrase")
+            raise InvalidSettings(
+                f"{file} cannot be opened: check that it is PKCS #12 and that the passphrase is right"
+            )
         private, leaf, others = found
         if private is None or leaf is None:
-            raise InvalidSettings(f"{file} holds no private key with its certificate: export it with both")
+            raise InvalidSettings(f"{file} does not hold a private key and its certificate: export both")
         return cls._checked(private, [leaf, *others], file, now)
 
     @classmethod
@@ -124,7 +126,7 @@ class LocalKey:
 
 @dataclass(frozen=True, slots=True)
 class LocalAuthority:
-    """The embedded default: an authority of one's own, in a folder that only its owner can enter.
+    """The embedded default: Exhibit's own authority, in a folder that only its owner can enter.
 
     `root.cert.pem` can be read by everyone, so that those who are handed a copy with its permissions can read it.
 
@@ -194,7 +196,7 @@ def _private_key(content: bytes, file: Path, passphrase: bytes | None) -> Privat
         raise InvalidSettings(f"{file} {_BARE}")
     if found is None:
         raise InvalidSettings(
-            f"{file} holds no private key that can be read: give one as PEM, and its passphrase"
+            f"{file} does not hold a readable private key: give one as PEM, with its passphrase"
         )
     return found
 
@@ -208,7 +210,7 @@ def _pem_key(content: bytes, passphrase: bytes | None) -> PrivateKeyTypes | None
 
 
 def _pkcs12(content: bytes, passphrase: bytes | None) -> Any:
-    """The key, its certificate and others, as far as they are there; None where they cannot be read."""
+    """The key, its certificate and others, as far as they are there; None if they cannot be read."""
     try:
         return pkcs12.load_key_and_certificates(content, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -242,11 +244,13 @@ class _Folder:
         key = self.directory / f"{name}.key.pem"
         private = _strong(_private_key(content_of(key), key, None), file)
         if not same_key(leaf.public_key(), private.public_key()) or not issued_by(leaf, above[0]):
-            raise InvalidSettings(f"{self.directory} mixes files of two authorities: restore it from a copy")
+            raise InvalidSettings(
+                f"{self.directory} mixes files from two authorities: restore it from a copy"
+            )
         if self.now > leaf.not_valid_after_utc:
             raise InvalidSettings(
-                f"{file} expired at {leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}: name a new folder for keys,"
-                " and keep this one's root.cert.pem for readers of what it signed"
+                f"{file} expired at {leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}: choose a new folder for keys,"
+                " and keep this folder's root.cert.pem for readers of its briefings"
             )
         return LocalKey((leaf, *above), private)
 
@@ -269,7 +273,7 @@ def _make(directory: Path, now: datetime) -> None:
         parent = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise kind_of(error, InvalidSettings)(
-            f"{directory} cannot be made: {error.strerror}: name another folder with --keys"
+            f"{directory} cannot be created: {error.strerror}: choose another folder with --keys"
         ) from None
     beside = directory.parent / f".{directory.name}.unfinished"
     try:
@@ -281,7 +285,7 @@ def _make(directory: Path, now: datetime) -> None:
             os.fsync(parent)
     except OSError as error:
         raise kind_of(error, InvalidSettings)(
-            f"{directory} cannot become a folder of keys ({error.strerror}): name a new or empty folder"
+            f"{directory} cannot be used for keys ({error.strerror}): choose a new or empty folder"
         ) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -300,7 +304,7 @@ def _is_there(file: Path) -> bool:
         return file.exists()
     except OSError as error:
         raise kind_of(error, InvalidSettings)(
-            f"{file} cannot be read: {error.strerror}: allow it, or name another folder with --keys"
+            f"{file} cannot be read: {error.strerror}: grant access to it, or choose another folder with --keys"
         ) from None
 
 

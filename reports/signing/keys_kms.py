@@ -44,8 +44,8 @@ class KmsSigner:
     def open(cls, client: Any, key_id: str) -> KmsSigner:
         """Ask KMS for the public key of a key's id, ARN or alias.
 
-        Raises `InvalidSettings`, naming the key, where it is not there, is disabled or denied, or does not serve to
-        sign; `Unavailable` where KMS does not answer.
+        Raises `InvalidSettings`, naming the key, if it is not there, is disabled or denied, or cannot be used to
+        sign; `Unavailable` if KMS does not answer.
         """
         with aws_errors.translated(f"KMS key {key_id}"):
             found = client.get_public_key(KeyId=key_id)
@@ -56,8 +56,8 @@ class KmsSigner:
             if isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1):
                 return cls(client, key_id, public, "ECDSA_SHA_256")
         raise InvalidSettings(
-            f"{aws_errors.without_account(f'KMS key {key_id}')} does not serve to sign briefings: use one for "
-            "SIGN_VERIFY, RSA_3072, RSA_4096 or ECC_NIST_P256"
+            f"{aws_errors.without_account(f'KMS key {key_id}')} cannot be used for signing briefings: use a key for "
+            "SIGN_VERIFY of type RSA_3072, RSA_4096 or ECC_NIST_P256"
         )
 
     def sign(self, message: bytes) -> bytes:
@@ -85,7 +85,7 @@ class KmsKey:
     ) -> KmsKey:
         """Open a key with its certificates, in any order.
 
-        Raises `InvalidSettings` where none of them is for the key, or that one does not serve to sign at `now`, and
+        Raises `InvalidSettings` if none of them is for the key, or that one cannot be used for signing at `now`, and
         otherwise as `KmsSigner.open` does.
         """
         signer = KmsSigner.open(client, key_id)

@@ -88,9 +88,9 @@ def sign(
     the time of the signature's time-stamp. What else the certificates declare is fetched (10 seconds each).
     This step reads the clock, for the signing time that a signature states.
 
-    Raises `InvalidRequest` if `pdf` is none or is signed already, `InvalidSettings` if it has what no briefing has, or
-    the certificates do not serve, `Unavailable` if the time-stamp authority, a revocation service or the keeper of the
-    key does not answer.
+    Raises `InvalidRequest` if `pdf` is not one or is already signed, `InvalidSettings` if it has something that a
+    briefing may not have, or the certificates cannot be used, `Unavailable` if the time-stamp authority, a revocation
+    service or the keeper of the key does not answer.
     """
     with _told():
         return asyncio.run(_sign(pdf, key, _Authority(timestamper), certificates, crls))
@@ -121,15 +121,15 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (WrittenOtherwiseError, NotRemadeError, TooMuchError) as error:
-        raise InvalidRequest(f"the PDF to be signed cannot be read: it has {error}") from None
+        raise InvalidRequest(f"the PDF cannot be signed: it has {error}") from None
     except NotPlainError as error:
         raise InvalidSettings(
-            f"the pages have {error}, which no briefing has: correct the templates"
+            f"the pages have {error}, which a briefing may not have: correct the templates"
         ) from None
     except (PathError, ValidationError) as error:
         raise _translated(error.__cause__ or error) from None
     except (UnusualError, WeakError, TooManyError) as error:
-        raise InvalidSettings(f"{error}: use certificates and authorities without that") from None
+        raise InvalidSettings(f"{error}: use other certificates or another authority") from None
 
 
 @dataclass
@@ -160,7 +160,7 @@ class _File:
     def finished(self) -> bytes:
         """The bytes, once everything that is stored has its reason."""
         if self.signature is None:
-            raise InvalidRequest("the PDF to be sealed is not signed: sign it first")
+            raise InvalidRequest("the PDF to seal is not signed: sign it first")
         check_store(self.signature, self.tokens, self.stored, self.forms)
         return self.pdf
 
@@ -193,7 +193,7 @@ async def _sign(
 ) -> bytes:
     pages = read_pages(pdf)
     if pages.length < len(pdf):
-        raise InvalidRequest("the PDF to be signed carries a signature already: give the unsigned one")
+        raise InvalidRequest("the PDF is already signed: give the unsigned one")
     check_pages(pages)
     file = _File(pdf, Revision.of(pages))
     _signed(file, key, authority)
@@ -216,7 +216,7 @@ def _signed(file: _File, key: SigningKey, authority: _Authority) -> None:
         if fits(held):
             return file.add(held)
         length = len(content)
-    raise Unavailable(f"{authority} gives time-stamps of very different lengths: try again, or name another")
+    raise Unavailable(f"{authority} gives time-stamps of very different lengths: try again, or use another")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ async def _sealed(
                 file.add(held)
                 return file.finished()
             expected = token
-    raise Unavailable(f"{authority} gives time-stamps of very different lengths: try again, or name another")
+    raise Unavailable(f"{authority} gives time-stamps of very different lengths: try again, or use another")
 
 
 def _whole_second(time: datetime) -> datetime:
@@ -332,7 +332,9 @@ async def _complete(
         return await _complete(leaf, [*known, *fetched], fetchers)
     if len(chain) == 1:
         name, issuer = leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string()
-        raise InvalidSettings(f"certificate {name} comes without its issuer: add the certificate of {issuer}")
+        raise InvalidSettings(
+            f"certificate {name} is given without its issuer's: add the certificate of {issuer}"
+        )
     return chain
 
 
@@ -347,7 +349,7 @@ def _translated(error: BaseException) -> ExhibitError:
     why = str(error).rstrip(".")
     if isinstance(error, InsufficientRevinfoError):
         return Unavailable(f"{why}: try again later, or use a certificate whose issuer answers")
-    return InvalidSettings(f"{why}: use certificates that serve to sign and to time-stamp")
+    return InvalidSettings(f"{why}: use certificates that are valid for signing and time-stamping")
 
 
 class _Authority:
@@ -361,7 +363,7 @@ class _Authority:
         return f"{self._port}"
 
     def stamp(self, imprint: bytes) -> bytes:
-        """The token in DER about a SHA-256. Raises `Unavailable` where the answer holds none that can be used."""
+        """The token in DER about a SHA-256. Raises `Unavailable` if the answer holds none that can be used."""
         query = tsp.TimeStampReq(
             {
                 "version": "v1",
@@ -373,23 +375,21 @@ class _Authority:
         request = query.dump()
         answer = self._port.respond(request)
         if fault := fault_of(answer, request):
-            raise Unavailable(f"{self._port} {fault}: name another")
+            raise Unavailable(f"{self._port} {fault}: use another")
         try:
             self.last = _usable(Response.load(answer)["time_stamp_token"].dump())
         except Exception as error:  # a token can be any bytes, and the parser fails in as many ways
             why = str(error) or type(error).__name__
-            raise Unavailable(
-                f"{self._port} gave no time-stamp that can be used ({why}): name another"
-            ) from None
+            raise Unavailable(f"{self._port} gave an unusable time-stamp ({why}): use another") from None
         return self.last
 
 
 def _usable(content: bytes) -> bytes:
     token = read_token(content)
     if token.outdated:
-        raise UnusualError("it names its certificate by SHA-1 alone, ESS v1, where RFC 5816 has ESS v2")
+        raise UnusualError("it identifies its certificate only by SHA-1 (ESS v1); RFC 5816 requires ESS v2")
     if token.imprint_algorithm != "sha256":
-        raise UnusualError(f"it stamps {token.imprint_algorithm}, not the SHA-256 that was asked for")
+        raise UnusualError(f"it stamps {token.imprint_algorithm}, not the SHA-256 that was requested")
     public: Any = token.signer.public_key()
     intact = digest(token.digest_algorithm, token.content) == token.message_digest
     if not intact or not check_signature(

@@ -29,18 +29,18 @@ GRANTED = ("granted", "granted_with_mods")
 # RFC 3161, 2.4.2
 _STATUSES = {
     "rejection": "rejected the request",
-    "waiting": "has not decided yet, and gives its time-stamp later",
+    "waiting": "has not decided yet, and will give its time-stamp later",
     "revocation_warning": "warns that its certificate is about to be revoked",
     "revocation_notification": "says that its certificate is revoked",
 }
 _FAILURES = {
     "bad_alg": "badAlg: it does not know or support the algorithm",
-    "bad_request": "badRequest: it does not permit or support such a request",
+    "bad_request": "badRequest: it does not permit or support this request",
     "bad_data_format": "badDataFormat: it finds the request malformed",
-    "time_not_available": "timeNotAvailable: its source of time is not available",
-    "unaccepted_policy": "unacceptedPolicy: it does not support the policy that was asked for",
-    "unaccepted_extensions": "unacceptedExtension: it does not support an extension of the request",
-    "add_info_not_available": "addInfoNotAvailable: it cannot give what was asked for besides",
+    "time_not_available": "timeNotAvailable: its time source is not available",
+    "unaccepted_policy": "unacceptedPolicy: it does not support the requested policy",
+    "unaccepted_extensions": "unacceptedExtension: it does not support an extension in the request",
+    "add_info_not_available": "addInfoNotAvailable: it cannot give the additional information",
     "system_failure": "systemFailure: it failed",
 }
 _LONGEST_TOLD = 200
@@ -50,7 +50,7 @@ class Timestamper(Protocol):
     """Answers time-stamp requests."""
 
     def respond(self, request: bytes) -> bytes:
-        """The DER `TimeStampResp` to a DER `TimeStampReq`; raises `Unavailable` where no time-stamp comes of it."""
+        """The DER `TimeStampResp` to a DER `TimeStampReq`; raises `Unavailable` if no time-stamp comes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class HttpTimestamper:
                 reason = f"status {error.code}"
             except (OSError, http.client.HTTPException) as error:
                 reason = str(getattr(error, "reason", error)) or type(error).__name__
-        raise Unavailable(f"{self} did not answer ({reason}): try again later, or name another")
+        raise Unavailable(f"{self} did not answer ({reason}): try again later, or use another")
 
     def _post(self, request: bytes) -> bytes:
         headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
@@ -104,18 +104,18 @@ class HttpTimestamper:
 
     def _usable(self, answer: bytes, request: bytes) -> bytes:
         if fault := fault_of(answer, request):
-            raise Unavailable(f"{self} {fault}: name another")
+            raise Unavailable(f"{self} {fault}: use another")
         return answer
 
     def _refusal(self, error: urllib.error.HTTPError) -> str:
         if location := error.headers.get("Location") if error.code < 400 else None:
             to = without_passwords(urljoin(self.url, location))[:_LONGEST_TOLD]
-            return f"redirects to {to} (status {error.code}): name that one, if you trust it"
+            return f"redirects to {to} (status {error.code}): use that one, if you trust it"
         if error.code == http.HTTPStatus.UNAUTHORIZED:
             if self._authorization:
                 return "does not accept the user name and password (status 401): correct them in its URL"
             return "asks for a user name and password (status 401): write them like https://USER:PASSWORD@HOST/PATH"
-        return f"refused the request (status {error.code}): check its URL, or name another"
+        return f"refused the request (status {error.code}): check its URL, or use another"
 
 
 class Response(tsp.TimeStampResp):  # type: ignore[misc]
@@ -128,15 +128,15 @@ class Response(tsp.TimeStampResp):  # type: ignore[misc]
 
 
 def fault_of(answer: bytes, request: bytes) -> str | None:
-    """What an authority did instead of giving the time-stamp asked for, as a sentence without its subject, or None.
+    """What an authority did instead of giving the requested time-stamp, as a sentence without its subject, or None.
 
-    Whether the time-stamp is valid, and whom it is by, is for `verify` to say.
+    Whether the time-stamp is valid, and who made it, is for `verify` to check.
     """
     try:
         response, query = Response.load(answer, strict=True), tsp.TimeStampReq.load(request)
         return _refused(response["status"]) or _mismatch(response["time_stamp_token"], query)
     except Exception:  # an answer can be any bytes, and the parser fails in as many ways
-        return "gave no answer that can be read as a time-stamp"
+        return "gave an answer that is not a time-stamp"
 
 
 def _refused(info: Any) -> str | None:
@@ -158,13 +158,13 @@ def _mismatch(token: Any, query: Any) -> str | None:
     info = signed["encap_content_info"]["content"].parsed
     asked, given = (each["message_imprint"] for each in (query, info))
     if given["hashed_message"].native != asked["hashed_message"].native:
-        return "gave a time-stamp of something else"
+        return "gave a time-stamp for other data"
     if query["nonce"].native is not None and info["nonce"].native != query["nonce"].native:
-        return "gave the time-stamp of another request"
+        return "gave the time-stamp for another request"
     if not any(
         _is_signer(each.chosen, signed["signer_infos"][0]["sid"].chosen) for each in signed["certificates"]
     ):
-        return "gave a time-stamp without its certificate, without which nobody can check it"
+        return "gave a time-stamp without its certificate, so that readers could not check it"
     return None
 
 
@@ -179,7 +179,7 @@ def _is_signer(certificate: Any, sid: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FallbackTimestamper:
-    """Several authorities, of which the first that answers is taken; each request begins with the first."""
+    """Several authorities, of which the first that answers is used; each request starts with the first."""
 
     authorities: Sequence[Timestamper]
 

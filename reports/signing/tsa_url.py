@@ -1,4 +1,4 @@
-"""The URL of a time-stamp authority, and the user name and password in it, which nobody gets to see."""
+"""The URL of a time-stamp authority, and the user name and password in it, which are never shown."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _basic(userinfo: str, url: str) -> str:
     name, secret = unquote_to_bytes(user), unquote_to_bytes(password)
     if b":" in name or any(byte < 32 or byte == 127 for byte in name + secret):
         raise InvalidSettings(
-            f"time-stamp authority {url}: no user name holds a colon, and no password a control character: "
-            "ask the authority for others"
+            f"time-stamp authority {url}: a user name cannot contain a colon, nor a password a control character: "
+            "ask the authority for different ones"
         )
     return f"Basic {base64.b64encode(name + b':' + secret).decode()}"

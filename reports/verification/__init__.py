@@ -1,4 +1,4 @@
-"""What a reader asks of a briefing: signature, attachments, evidence, reproduction, proofs.
+"""The checks of a briefing: signature, attachments, evidence, reproduction, proofs.
 
 Nothing here signs or changes a file.
 """

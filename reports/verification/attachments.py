@@ -1,4 +1,4 @@
-"""What a briefing's attachments say of each other. Part of step 7."""
+"""Whether a briefing's attachments agree with each other. Part of step 7."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class InconsistentError(Exception):
 def attached(pdf: bytes) -> dict[str, bytes]:
     """The files attached to a PDF, by name.
 
-    Raises `InconsistentError` for two of one name, and `Unreadable` where the file holds too much or is no briefing.
+    Raises `InconsistentError` for two of one name, and `Unreadable` if the file holds too much or is no briefing.
     """
     try:
         pages = read_pages(pdf)
@@ -78,7 +78,7 @@ def check(files: Mapping[str, bytes]) -> Contents:
        objects, and what they contributed adds up to what was delivered and to what counts.
     6. Each figure that was taken from the tallies has the value that is there.
 
-    Raises `InconsistentError`; `Unreadable` where they hold too much, or a later release wrote them in another form.
+    Raises `InconsistentError`; `Unreadable` if they hold too much, or a later release wrote them in another form.
     """
     try:
         data, statement = _parsed(files, "briefing.json"), _parsed(files, "evidence.json")
@@ -86,7 +86,7 @@ def check(files: Mapping[str, bytes]) -> Contents:
         return _check(files, data, statement)
     except (LookupError, TypeError, ValueError, AttributeError, csv.Error) as error:
         raise InconsistentError(
-            f"the attachments lack their form ({type(error).__name__}: {error})"
+            f"the attachments do not have the expected form ({type(error).__name__}: {error})"
         ) from None
 
 
@@ -96,7 +96,7 @@ def _check_form(statement: Mapping[str, Any]) -> None:
         return
     if statement["_type"] == STATEMENT_TYPE and re.fullmatch(r"urn:exhibit:evidence:v[1-9][0-9]{0,3}", kind):
         raise Unreadable(
-            f"evidence.json is of the form {kind}, and Exhibit {__version__} reads {PREDICATE_TYPE}: "
+            f"evidence.json has the predicate type {kind}, and Exhibit {__version__} reads {PREDICATE_TYPE}: "
             "check it with the release that made it, or a later one"
         )
     raise InconsistentError("evidence.json is not a statement about evidence")
@@ -151,7 +151,9 @@ def _check_files(files: Mapping[str, bytes], data: Mapping[str, Any]) -> None:
     if data["audience"] not in AUDIENCES:
         raise InconsistentError(f"briefing.json: audience {data['audience']!r} is not known")
     if ("accounts.csv" in files) != (data["audience"] == "regulator"):
-        raise InconsistentError(f"accounts.csv does not fit a briefing for the audience {data['audience']}")
+        raise InconsistentError(
+            f"accounts.csv does not belong in a briefing for the audience {data['audience']}"
+        )
 
 
 def _activities(data: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -159,7 +161,7 @@ def _activities(data: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _called(activity: Mapping[str, Any]) -> str:
-    return f"campaign {activity['campaign_id']}" if "campaign_id" in activity else "what is not attributed"
+    return f"campaign {activity['campaign_id']}" if "campaign_id" in activity else "the unattributed part"
 
 
 def _check_days(data: Mapping[str, Any]) -> None:
@@ -167,7 +169,7 @@ def _check_days(data: Mapping[str, Any]) -> None:
     for tallied in (data, *_activities(data)):
         days = [tally["day"] for tally in tallied["by_day"]]
         if days != sorted(set(days)) or any(not first <= day <= last or day in data["gaps"] for day in days):
-            raise InconsistentError("briefing.json: by_day is not made of days of the window")
+            raise InconsistentError("briefing.json: by_day does not consist of days of the window")
 
 
 def _check_sums(activity: Mapping[str, Any]) -> None:
@@ -179,7 +181,7 @@ def _check_sums(activity: Mapping[str, Any]) -> None:
                 )
     if len(activity["by_day"]) != activity["active_days"]:
         raise InconsistentError(
-            f"briefing.json: active_days of {_called(activity)} is not the number of its days"
+            f"briefing.json: active_days of {_called(activity)} differs from the number of its days"
         )
 
 
@@ -187,7 +189,7 @@ def _check_whole(data: Mapping[str, Any]) -> None:
     for column in ("exchanges", "detections"):
         for parts in (_activities(data), data["by_day"]):
             if sum(part[column] for part in parts) != data[column]:
-                raise InconsistentError(f"briefing.json: {column} do not add up to the total of all")
+                raise InconsistentError(f"briefing.json: {column} do not add up to the overall total")
 
 
 def _check_before(data: Mapping[str, Any]) -> None:
@@ -210,7 +212,7 @@ def _check_record(data: Mapping[str, Any]) -> None:
     for campaign in data["campaigns"]:
         whole = known.get(campaign["campaign_id"], -1)
         if campaign["on_record"] != whole or campaign["known_campaigns"] != len(known):
-            raise InconsistentError(f"briefing.json: {_called(campaign)} is not as it is on record")
+            raise InconsistentError(f"briefing.json: {_called(campaign)} differs from its entry on record")
         if whole < campaign["exchanges"] + campaign["preceding"]["exchanges"]:
             raise InconsistentError(
                 f"briefing.json: {_called(campaign)} has fewer exchanges on record than in its windows"
@@ -223,13 +225,13 @@ def _accounts(
     if content is None and recorded is None:
         return None
     if content is None or recorded is None:
-        raise InconsistentError("evidence.json: the root over the accounts does not fit the attached files")
+        raise InconsistentError("evidence.json: the root of the accounts does not match the attached files")
     if content.count(b"\n") > MOST_ACCOUNTS:
         raise Unreadable(f"accounts.csv has more than {MOST_ACCOUNTS:,} lines")
     table = read_accounts(content, recorded["keyCheck"])
     _check_accounts(table, data)
     if table.root != recorded["merkleRoot"]:
-        raise InconsistentError("evidence.json: merkleRoot of accounts is not the root over accounts.csv")
+        raise InconsistentError("evidence.json: merkleRoot of accounts is not the root of accounts.csv")
     return table
 
 
@@ -253,14 +255,14 @@ def _check_accounts(table: AccountTable, data: Mapping[str, Any]) -> None:
 def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     predicate = statement["predicate"]
     if predicate["window"] != data["window"]:
-        raise InconsistentError("evidence.json is about another window than briefing.json")
+        raise InconsistentError("evidence.json and briefing.json have different windows")
     for question in predicate["questions"]:
         if hashlib.sha256(question["sql"].encode()).hexdigest() != question["sqlSha256"]:
             raise InconsistentError(
-                f"evidence.json: the digest of question {question['name']} does not fit its text"
+                f"evidence.json: the digest of question {question['name']} does not match its text"
             )
     if evidence_root(statement["subject"]) != predicate["merkleRoot"]:
-        raise InconsistentError("evidence.json: merkleRoot is not the root over its subjects")
+        raise InconsistentError("evidence.json: merkleRoot is not the root of its subjects")
     _check_contributions([subject["annotations"] for subject in statement["subject"]], data)
 
 
@@ -278,12 +280,12 @@ def _check_contributions(objects: list[Mapping[str, Any]], data: Mapping[str, An
     for column, whole in wholes.items():
         if sum(each[column] for each in told) != whole:
             raise InconsistentError(
-                f"evidence.json: {column} of the objects do not add up to what was delivered"
+                f"evidence.json: {column} of the objects do not add up to the number delivered"
             )
     for column, part in counted.items():
         if part != data[column]:
             raise InconsistentError(
-                f"evidence.json: {column} of the objects that count do not add up to the total of all"
+                f"evidence.json: {column} of the objects that count do not add up to the overall total"
             )
 
 
@@ -292,7 +294,7 @@ def _check_extent(data: Mapping[str, Any]) -> None:
     campaigns = _activities(data)
     tallies = max(len(value) for a in (data, *campaigns) for value in a.values() if isinstance(value, list))
     if len(data["figures"]) * (len(campaigns) + tallies) > MOST_COMPARISONS:
-        raise Unreadable("briefing.json has more figures and tallies than can be compared")
+        raise Unreadable("briefing.json has too many figures and tallies to compare")
 
 
 def _check_figure(figure: Mapping[str, Any], data: Mapping[str, Any]) -> None:

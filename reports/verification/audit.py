@@ -1,4 +1,4 @@
-"""Whether an archive is what its register says, and the register what briefings print of it.
+"""Whether an archive matches its register, and the register matches what briefings print of it.
 
 1. *Chain*: the entries have the numbers from 1 on, and each has the digest of the one before.
 2. *Documents*: the document of each entry is there, as it was published, and is the edition that the entry names.
@@ -66,9 +66,9 @@ class _Found:
 def audit(store: Store, at_hand: Mapping[str, bytes], now: datetime) -> Audit:
     """Check an archive, and its register against briefings at hand, by what they are called.
 
-    Raises `Unavailable` where the store cannot be read.
+    Raises `Unavailable` if the store cannot be read.
     """
-    # Before the entries: what is published meanwhile is entered before it has a receipt
+    # Read before the entries, because a briefing published meanwhile gets its entry before its receipt
     listed = [name for name in store.list("EX-") if name.endswith(RECEIPT)]
     entries = [_kept(store, name) for name in publication_log.entries(store)]
     with ThreadPoolExecutor(READERS) as readers:
@@ -104,21 +104,21 @@ def _document(store: Store, receipt: Receipt | None) -> _Found:
     if content is None:
         return _Found(f"{name} is missing")
     if hashlib.sha256(content).hexdigest() != receipt.document.sha256:
-        return _Found(f"{name} is not what was published")
+        return _Found(f"{name} differs from what was published")
     try:
         data = json.loads(attached(content)["briefing.json"])
         if (data["report_number"], data["edition"]) != (receipt.report_number, receipt.edition):
-            return _Found(f"{name} is another edition than its entry says")
+            return _Found(f"{name} is a different edition from the one in its entry")
         return _Found(None, TypeAdapter(Head).validate_python(data["register"]))
     except Exception as error:  # any bytes may have been entered, and parsers fail in as many ways
-        return _Found(f"{name} prints no head that can be read ({type(error).__name__})")
+        return _Found(f"{name} does not print a readable head of the register ({type(error).__name__})")
 
 
 def _chain(entries: Sequence[_Kept]) -> Verdict:
     if not entries:
-        return Verdict("chain", "could not be checked", "no briefing is entered there")
+        return Verdict("chain", "could not be checked", "no briefing is registered there")
     head = entries[-1].sha256
-    told = f"{counted(len(entries), 'entry', 'entries')}, each after the one before; head {head}"
+    told = f"{counted(len(entries), 'entry', 'entries')}, each following the one before; head {head}"
     return _verdict("chain", list(_breaks(entries)), told)
 
 
@@ -145,10 +145,10 @@ def _receipts(entries: Sequence[_Kept], receipts: Sequence[bytes | None], listed
             to_come = True
         elif content != publication_log.as_stored(kept.entry.receipt):
             wrong.append(
-                f"{kept.receipt.file} is {'missing' if content is None else 'not as it was entered'}"
+                f"{kept.receipt.file} {'is missing' if content is None else 'differs from what was registered'}"
             )
-    told = f"{counted(len(entered) - to_come, 'receipt is', 'receipts are')} as entered"
-    return _verdict("receipts", wrong, told + "; the next run puts the last one" * to_come)
+    told = f"{counted(len(entered) - to_come, 'receipt is', 'receipts are')} as registered"
+    return _verdict("receipts", wrong, told + "; the next run writes the last one" * to_come)
 
 
 def _heads(
@@ -190,13 +190,13 @@ def _own_entry(printed: Record, entries: Sequence[_Kept]) -> int:
 def _disagreement(called: str, printed: Head, own: int, known: Mapping[int, str]) -> Iterator[str]:
     """Why a register is not the one that a briefing prints, whose own entry has a number; 0 if it has none."""
     if printed.entries > max(known, default=0):
-        yield f"{called} prints {printed.entries} entries, and there are {max(known, default=0)}: the last were removed"
+        yield f"{called} prints {printed.entries} entries, but there are {max(known, default=0)}: the last were removed"
     elif printed != EMPTY and known.get(printed.entries) != printed.sha256:
-        yield f"{called} prints another entry {printed.entries}: that one, or one before it, was replaced or removed"
+        yield f"{called} prints a different entry {printed.entries}: it, or an earlier one, was replaced or removed"
     elif not own:
         yield f"{called} has no entry: it was removed, replaced, or published elsewhere"
     elif own <= printed.entries:
-        yield f"{called} prints {printed.entries} entries, but its own is entry {own}: the order was changed"
+        yield f"{called} prints {printed.entries} entries, but is itself entry {own}: the order was changed"
 
 
 def _verdict(check: str, wrong: Sequence[str], right: str, unread: Sequence[str] = ()) -> Verdict:

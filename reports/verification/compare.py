@@ -1,4 +1,4 @@
-"""Whether two briefings tell the same facts: those of two audiences, or two editions of one report.
+"""Whether two briefings state the same facts: for two audiences, or in two editions of one report.
 
 Two audiences are told the same where both are computed from the same evidence and every datum that both have is equal:
 what one leaves out is redacted, not changed. Two editions may differ where something behind them does: their evidence,
@@ -41,7 +41,7 @@ BEHIND: Mapping[str, set[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A figure of one briefing and its counterpart in the other; None where there is none.
+    """A figure of one briefing and its counterpart in the other; None if there is none.
 
     `objects` are those behind it that were added, removed or changed.
     """
@@ -52,7 +52,7 @@ class Moved:
 
     @property
     def pair(self) -> tuple[Printed, ...]:
-        """Those of the two that there are."""
+        """Those of the two that exist."""
         return tuple(each for each in (self.before, self.after) if each)
 
     @property
@@ -63,7 +63,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class ObjectChange:
-    """An object that was added, removed or changed; its digests, None where it is not there.
+    """An object that was added, removed or changed; its digests, None if it is not there.
 
     `accounts_for` is how much more of it counts after than before, by what is counted, where that is recorded.
     """
@@ -76,7 +76,7 @@ class ObjectChange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of comparing two briefings, the earlier edition first.
+    """The result of comparing two briefings, the earlier edition first.
 
     `contradictions` are data that differ and may not. `only` says how much each alone has, by file or place, and by
     source and heading of figures. `moved` are the figures of editions that differ, `causes` what differs behind them.
@@ -112,7 +112,7 @@ def compare(one: Record, other: Record) -> Comparison:
 def _audiences(one: Record, other: Record, base: Comparison) -> Comparison:
     for cause in (EVIDENCE, DAYS):
         if cause in base.causes:
-            detail = f"{cause} behind them differ: {len(base.objects)} objects are not the same"
+            detail = f"{cause} behind them differ: {len(base.objects)} objects differ"
             return replace(base, outcome="could not be compared", detail=detail)
     moved, differing = _moved(one, other), list(_values(one, other))
     contradictions = [each for each in differing if ABSENT not in (each.before, each.after)]
@@ -127,12 +127,12 @@ def _audiences(one: Record, other: Record, base: Comparison) -> Comparison:
     )
     found = replace(base, only=(_only(one, other, *here), _only(other, one, *there)))
     if contradictions:
-        detail = f"{len(contradictions)} data differ that both have, first {contradictions[0].at}"
+        detail = f"{len(contradictions)} values that both have differ, the first at {contradictions[0].at}"
         return replace(found, outcome="contradictory", detail=detail, contradictions=tuple(contradictions))
     same = (
         f"the same {counted(len(one.objects), 'evidence object', 'evidence objects')} ({one.evidence_root})"
     )
-    detail = f"both are computed from {same}, and all that both say is equal"
+    detail = f"both are computed from {same}, and all facts that both state are equal"
     return replace(found, detail=detail)
 
 
@@ -150,7 +150,7 @@ def _editions(one: Record, other: Record, base: Comparison) -> Comparison:
     differ = counted(len(base.objects), "evidence object differs", "evidence objects differ")
     told = f"{counted(len(moved), 'figure', 'figures')} moved, {differ}"
     if contradictions:
-        detail = f"{told}; nothing explains {contradictions[0].at}"
+        detail = f"{told}; nothing explains the difference at {contradictions[0].at}"
         return replace(found, outcome="contradictory", detail=detail)
     why = f"; what differs is {', '.join(base.causes)}" if base.causes else ""
     return replace(found, detail=told + why)
@@ -159,9 +159,9 @@ def _editions(one: Record, other: Record, base: Comparison) -> Comparison:
 def _succession(one: Record, other: Record) -> Iterator[Difference]:
     """Two documents cannot be one edition, and the next edition names the one that it supersedes."""
     if one.said.edition == other.said.edition:
-        yield Difference(f"two documents as edition {one.said.edition}", one.sha256, other.sha256)
+        yield Difference(f"two documents claim edition {one.said.edition}", one.sha256, other.sha256)
     elif one.said.edition + 1 == other.said.edition and other.said.supersedes != one.name:
-        yield Difference("the edition that is superseded", one.name, other.said.supersedes)
+        yield Difference("the superseded edition", one.name, other.said.supersedes)
 
 
 def _causes(one: Record, other: Record, objects: Sequence[ObjectChange]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Whether the evidence that somebody holds is what a briefing was computed from. Part of step 7.
+"""Whether given evidence is what a briefing was computed from. Part of step 7.
 
 The objects are known by their names and digests. Neither is a matter of today's rules: what another release read stays
 its evidence, beside whatever would be refused now.
@@ -18,10 +18,10 @@ from reports.verification.record import Record
 
 
 class Holding(Protocol):
-    """What holds evidence, and finds its objects by their names alone."""
+    """A holder of evidence that finds its objects by name only."""
 
     def list(self) -> tuple[ListedObject, ...]:
-        """Every evidence object, by the rules of this release; raises `InvalidEvidence` where they refuse one."""
+        """Every evidence object, by the rules of this release; raises `InvalidEvidence` if they refuse one."""
 
     def names(self) -> Iterable[str]:
         """The name of every object below the folders of both layouts, by no rule."""
@@ -87,7 +87,7 @@ def held(record: Record, source: Holding) -> EvidenceComparison:
 
 
 def _read_now(record: Record, source: Holding) -> list[str] | None:
-    """What a briefing of the same window reads; None where another release read it, or this one refuses to."""
+    """What a briefing of the same window reads; None if another release read it, or this one refuses to."""
     if not record.of_this_release:
         return None
     try:

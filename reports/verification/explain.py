@@ -1,4 +1,4 @@
-"""From a printed figure to where it comes from: its question, its row, and the evidence objects behind it."""
+"""The sources of a printed figure: its question, its row, and the evidence objects behind it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.evidence.questions import AHEAD
 from reports.evidence.source import ListedObject, recorded
 from reports.verification.record import Asked, Named, Printed, Record, Subject
 
-# Where figures come from that no question answers, and the file that says them
+# The sources of figures that come from no question, and the file that has them
 ELSEWHERE = {
     "request": "the request, not the evidence",
     "settings": "the settings, not the evidence",
@@ -48,7 +48,7 @@ class Chain:
 def explain(record: Record, wanted: str) -> tuple[Chain, ...]:
     """The chains of the figures that have an id, like `F5`, or a printed text; where no text is that one, contain it.
 
-    Raises `InvalidRequest` where there is no such figure, and `Unavailable` where the record names objects that cannot
+    Raises `InvalidRequest` if there is no such figure, and `Unavailable` if the record names objects that cannot
     be.
     """
     return chains(record, _wanted(record, wanted))
@@ -82,7 +82,7 @@ def _wanted(record: Record, wanted: str) -> list[Printed]:
         return found
     known = f"there are {figures[0].id} to {figures[-1].id}" if figures else "there are none"
     raise InvalidRequest(
-        f"no figure is {wanted!r} or prints that: {known}; give an id, or the text on the page"
+        f"no figure has the id {wanted!r} or is printed like that: {known}; give an id, or the text on the page"
     )
 
 

@@ -1,4 +1,4 @@
-"""A proof that an account is in the figures of a briefing, and what it takes to check one: nothing but itself.
+"""A proof that an account is counted in a briefing, and its check, which needs nothing else.
 
 1. The account's pseudonym follows from its id and its salt.
 2. Its leaf follows from the pseudonym and the rows: its lines in `accounts.csv`.
@@ -72,33 +72,31 @@ class Proof(_Model):
 
 
 def read_proof(content: bytes, name: str) -> Proof:
-    """Read a proof; raises `InvalidRequest`, naming the file and the field, for what is none."""
+    """Read a proof; raises `InvalidRequest`, naming the file and the field, if it is not one."""
     if len(content) > MOST_BYTES:
-        raise InvalidRequest(f"{name} has more than {MOST_BYTES:,} bytes: no proof has")
+        raise InvalidRequest(f"{name} has more than {MOST_BYTES:,} bytes, too many for a proof")
     try:
         read_json(content)
         return Proof.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))[:100] or "the whole"
-        raise InvalidRequest(
-            f"{name}: {place}: {first['msg']}: name what exhibit prove has written"
-        ) from None
+        raise InvalidRequest(f"{name}: {place}: {first['msg']}: give the output of exhibit prove") from None
     except ValueError as error:
-        raise InvalidRequest(f"{name} is not JSON ({error}): name what exhibit prove has written") from None
+        raise InvalidRequest(f"{name} is not JSON ({error}): give the output of exhibit prove") from None
 
 
 def check_proof(proof: Proof, root: str | None = None) -> tuple[Verdict, ...]:
     """The verdict `inclusion`, and `root` where the printed root is given, in lower-case hexadecimal."""
     found = proof.leads_to
     if found == proof.root:
-        detail = f"account {proof.account_id} is under the root {found}, {len(proof.path)} steps up"
+        detail = f"account {proof.account_id} leads to the root {found}, {len(proof.path)} steps up"
         inclusion = Verdict("inclusion", "valid", detail)
     else:
-        detail = f"the account and the path lead to another root than the proof names, {found}"
+        detail = f"the account and the path lead to {found}, not to the root in the proof"
         inclusion = Verdict("inclusion", "invalid", detail)
     if root is None:
         return (inclusion,)
     if found == root:
         return (inclusion, Verdict("root", "valid", "it is the printed one"))
-    return (inclusion, Verdict("root", "invalid", f"the printed one is {root}: this proves nothing about it"))
+    return (inclusion, Verdict("root", "invalid", f"the printed one is {root}: this proof is not for it"))

@@ -1,4 +1,4 @@
-"""Prove that an account is in the figures of a regulator's briefing, to somebody who holds the printed page alone."""
+"""Prove that an account is counted in a regulator's briefing, to somebody who has only the printed page."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from reports.verification.record import Record
 def prove(record: Record, account_id: str, key: Callable[[], bytes]) -> Proof:
     """The proof for an account of a briefing; `key` gives the key of the pseudonyms.
 
-    Raises `CheckFailed` where the account is not there, `InvalidRequest` where the briefing lists none, and
+    Raises `CheckFailed` if the account is not there, `InvalidRequest` if the briefing lists none, and
     `InvalidSettings` for another key than the briefing was made with.
     """
     table = record.accounts
     if table is None:
         other = report_number(record.window, "regulator")
         raise InvalidRequest(
-            f"{record.name} is for lawmakers and lists no accounts: name the regulator's briefing, {other}"
+            f"{record.name} is for lawmakers and lists no accounts: give the regulator's briefing, {other}"
         )
     try:
         account_id.encode()
     except UnicodeEncodeError:
-        raise InvalidRequest(f"--account {account_id!r} is no text: give the id in UTF-8") from None
+        raise InvalidRequest(f"--account {account_id!r} is not text: give the id in UTF-8") from None
     account_id = normalized(account_id)
     secret = key()
     check_key(secret, table.key_check)
@@ -36,7 +36,7 @@ def prove(record: Record, account_id: str, key: Callable[[], bytes]) -> Proof:
     name = pseudonym(salted, account_id)
     if name not in table.leaves:
         raise CheckFailed(
-            f"account {account_id!r} is not in the figures of {record.name}: accounts.csv has no line of {name}"
+            f"account {account_id!r} is not counted in {record.name}: accounts.csv has no line for {name}"
         )
     path = merkle.path(list(table.leaves.values()), list(table.leaves).index(name))
     return Proof(

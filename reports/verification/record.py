@@ -1,4 +1,4 @@
-"""What a briefing records about itself, read back from its PDF: what it says, and what that was computed from."""
+"""What a briefing records about itself, read back from its PDF: its content, and what that was computed from."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Subject(_Model):
 
     @property
     def counted(self) -> dict[str, int]:
-        """What is counted of the object, such as its detections, by name; empty where nothing is."""
+        """What is counted of the object, such as its detections, by name; empty if nothing is."""
         found: dict[str, int] = {}
         for name, count in (self.annotations.model_extra or {}).items():
             each = (
@@ -95,7 +95,7 @@ class Days(_Model):
     @model_validator(mode="after")
     def _in_order(self) -> Days:
         if self.first > self.last or self.first.toordinal() <= len(self.window):
-            raise ValueError("they are no window")
+            raise ValueError("they are not a window")
         return self
 
     @property
@@ -197,7 +197,7 @@ class Printed(BaseModel):
                 date.fromisoformat(str(row[key]))
         ratio = row.get("ratio", [{}, {}])
         if not isinstance(ratio, list) or [type(each) for each in ratio] != [dict, dict]:
-            raise ValueError("a ratio is of two rows")
+            raise ValueError("a ratio needs two rows")
         for each in ratio if "ratio" in row else ():
             cls._readable(each)
         return row
@@ -227,13 +227,13 @@ class BriefingJson(BaseModel):
         try:
             return as_of.astimezone(UTC)
         except OverflowError:
-            raise ValueError("it reaches beyond the calendar") from None
+            raise ValueError("it goes beyond the calendar") from None
 
 
 def unlike(
     before: Iterable[Printed], after: Iterable[Printed]
 ) -> Iterator[tuple[Printed | None, Printed | None]]:
-    """The figures whose values differ, in pairs, known again by their place; None where one has no counterpart."""
+    """The figures whose values differ, in pairs, identified by their place; None if one has no counterpart."""
     others = _by_place(after)
     for place, figures in _by_place(before).items():
         found = others.pop(place, {})
@@ -253,9 +253,9 @@ def _by_place(figures: Iterable[Printed]) -> dict[str, dict[int | float | str, P
 
 @dataclass(frozen=True)
 class Record:
-    """A briefing that is whole since it was signed, and what it records; `files` are its attachments.
+    """A briefing that is unchanged since it was signed, and what it records; `files` are its attachments.
 
-    `accounts` is None where the audience does not get them.
+    `accounts` is None if the audience does not get them.
     """
 
     pdf: bytes
@@ -316,14 +316,14 @@ def record(pdf: bytes, integrity: Verdict, found: Contents | Verdict | None = No
     """Read what a briefing records, given the verdict on the integrity of its file.
 
     `found` is what `contents` gives for it, where that is known.
-    Raises `CheckFailed` where nothing vouches for it, or its attachments contradict each other; `Unavailable` where
+    Raises `CheckFailed` if nothing vouches for it, or its attachments contradict each other; `Unavailable` where
     that cannot be told.
     """
     if integrity.outcome != "valid":
-        raise _unread(integrity, "nothing vouches for what the file says")
+        raise _unread(integrity, "the content of the file cannot be trusted")
     found = contents(pdf) if found is None else found
     if isinstance(found, Verdict):
-        raise _unread(found, "the attachments cannot be relied on")
+        raise _unread(found, "the attachments cannot be trusted")
     said, statement = (
         _read(BriefingJson, found.files, "briefing.json"),
         _read(Statement, found.files, "evidence.json"),

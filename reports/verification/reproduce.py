@@ -1,4 +1,4 @@
-"""Whether a briefing can be made again from its evidence: the line once more, without signing. Part of step 7.
+"""Whether a briefing can be reproduced from its evidence: the pipeline again, without signing. Part of step 7.
 
 1. Made by another release, with other settings or other templates, a briefing cannot be held against this one.
 2. The questions are asked again, of the very objects that are recorded.
@@ -41,7 +41,7 @@ from reports.verification.record import THIS, Asked, Printed, Record, unlike
 class Inputs:
     """What a briefing is made again with.
 
-    `engine` and `source` are about the recorded objects. `pseudonym_key` is None where only the issuer has it.
+    `engine` and `source` are about the recorded objects. `pseudonym_key` is None if only the issuer has it.
     """
 
     engine: QueryEngine
@@ -89,11 +89,11 @@ class Recomputed:
 
 
 def _check_release(record: Record) -> None:
-    """Raise `Unavailable` where another release made a briefing: this one may count otherwise, or not at all."""
+    """Raise `Unavailable` if another release made a briefing: this one may count otherwise, or not at all."""
     if not record.of_this_release:
         raise Unavailable(
             f"it was made by {record.made_by}, and this is {THIS.told}: "
-            "run that release, from its source, to make it again"
+            "run that release, from its source, to reproduce it"
         )
 
 
@@ -131,7 +131,7 @@ def _reproduced(record: Record, means: Inputs, progress: Progress) -> Reproducti
         else ", under the pseudonyms of accounts.csv"
     )
     told = f"{len(again.figures)} figures, and the {len(unsigned):,} bytes before the signature, are the same"
-    return Reproduction(Verdict("reproduction", "valid", f"made again from the evidence{pseudonyms}: {told}"))
+    return Reproduction(Verdict("reproduction", "valid", f"reproduced from the evidence{pseudonyms}: {told}"))
 
 
 def recompute(record: Record, reader: Reader, progress: Progress) -> Recomputed:
@@ -226,12 +226,12 @@ def _check_settings(record: Record, settings: Settings, resources: Resources) ->
     for each in settings_digests(settings):
         if recorded.get(each["name"]) != each["digest"]["sha256"]:
             raise Unavailable(
-                f"{each['name']} is not what the briefing was made with: put that one in its place"
+                f"{each['name']} is not the one that the briefing was made with: restore that one"
             )
     if resources.digest() != record.statement.predicate.pages.templates.digest.sha256:
         raise Unavailable(
-            "the templates are not those that the briefing was made with: name them with --templates, if the issuer "
-            "has their own"
+            "the templates are not those that the briefing was made with: if the issuer has its own, give them with "
+            "--templates"
         )
 
 
@@ -241,7 +241,7 @@ def _check_libraries(record: Record, here: Sequence[Mapping[str, str]]) -> None:
         if at_hand.get(made_with.name) != made_with.version:
             raise Unavailable(
                 f"every value is the same, but the pages were made with {made_with.name} {made_with.version}, and here "
-                f"is {at_hand.get(made_with.name, 'none')}: install that release to make the bytes again"
+                f"is {at_hand.get(made_with.name, 'none')}: install that release to reproduce the bytes"
             )
 
 
@@ -293,13 +293,13 @@ def _files(recorded: Mapping[str, bytes], computed: Sequence[Attachment]) -> Ite
 def _check_bytes(pdf: bytes, unsigned: bytes) -> None:
     if not pdf.startswith(unsigned):
         at = next((n for n, (a, b) in enumerate(zip(pdf, unsigned, strict=False)) if a != b), len(pdf))
-        raise CheckFailed(f"every value is the same, but the pages are not: they differ from byte {at:,} on")
+        raise CheckFailed(f"every value is the same, but the pages differ from byte {at:,} on")
 
 
 def _check_signed(pdf: bytes, unsigned: int) -> None:
     """What was signed are these pages: read as pages, the file goes no further than they do."""
     if read_pages(pdf).length != unsigned:
-        raise CheckFailed("the pages are the same before the signature, but not what was signed")
+        raise CheckFailed("the pages before the signature are the same, but the signed content is not")
 
 
 def _differs(found: Sequence[Difference]) -> Verdict:

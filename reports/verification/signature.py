@@ -1,4 +1,4 @@
-"""Step 7. What a reader can know about a signed PDF, from the file and the certificates that they trust."""
+"""Step 7. What a reader can find out about a signed PDF, from the file and the certificates that they trust."""
 
 from __future__ import annotations
 
@@ -105,10 +105,10 @@ def sealed_until(pdf: bytes) -> tuple[datetime, datetime]:
     """
     signed = _judged(lambda: _read(pdf))
     if isinstance(signed, _FindingError):
-        raise CheckFailed(f"the file is not a briefing that is whole: {signed.detail}")
+        raise CheckFailed(f"the file is not an intact briefing: {signed.detail}")
     if signed.fault or signed.foreign or len(signed.tokens) == 1:
         raise CheckFailed(
-            f"the briefing is not whole and sealed: {signed.fault or signed.foreign or 'no time-stamp'}"
+            f"the briefing is not intact and sealed: {signed.fault or signed.foreign or 'no time-stamp'}"
         )
     last = signed.tokens[-1]
     below = [each for each in chain_of(last.signer, signed.store.certificates) if each.issuer != each.subject]
@@ -186,7 +186,9 @@ def _read(pdf: bytes) -> _Signed:
     tokens = [read_token(signature.token), *(read_token(each.held.content) for each in updates[1:])]
     for token, update in zip(tokens, updates, strict=True):
         if token.outdated and update.held.form > 1:
-            raise UnusualError("the time-stamp does not sign which certificate checks it (ESS v2, RFC 5816)")
+            raise UnusualError(
+                "the time-stamp does not sign the identity of its certificate (ESS v2, RFC 5816)"
+            )
     store = check_store(
         signature, tokens, [each.held.stored for each in updates], [each.held.form for each in updates]
     )
@@ -221,14 +223,14 @@ def _unread(pdf: bytes, why: str) -> _FindingError:
     if _covered(pdf, 0) is False:
         return _WrongError("changed: the signature does not match the file")
     if b"/Encrypt" in pdf:
-        return _FindingError("the file is encrypted: decrypt a copy, whose signature will not match any more")
+        return _FindingError("the file is encrypted: decrypt a copy; its signature will no longer match")
     if _covered(pdf, 0):
-        return _WrongError(f"not built as a briefing is: it has {why}")
-    return _FindingError(f"the file is damaged, or no briefing: it has {why}")
+        return _WrongError(f"not in the form of a briefing: it has {why}")
+    return _FindingError(f"the file is damaged, or is not a briefing: it has {why}")
 
 
 def _unsigned(pdf: bytes, start: int, why: str) -> _FindingError:
-    """What to say of pages that something else follows than a signature of ours."""
+    """The finding for pages followed by something other than a signature of Exhibit's."""
     covered = _covered(pdf, start)
     if covered is None:
         return _WrongError(
@@ -236,11 +238,11 @@ def _unsigned(pdf: bytes, start: int, why: str) -> _FindingError:
         )
     if not covered:
         return _WrongError("changed: the signature does not match the file")
-    return _FindingError(f"it was signed by another product than Exhibit, or by a later release: {why}")
+    return _FindingError(f"it was signed by a product other than Exhibit, or by a later release: {why}")
 
 
 def _tail(pdf: bytes, start: int, why: str) -> str:
-    """Why what follows a briefing is none of ours; raises if it was changed, or nothing vouches for it."""
+    """Why Exhibit did not write what follows a briefing; raises if it was changed or is not covered."""
     covered = _covered(pdf, start)
     if covered is None:
         raise _WrongError(
@@ -311,7 +313,7 @@ def _fault(pdf: bytes, updates: Sequence[Update], signature: Signature, tokens: 
         algorithm = token.imprint_algorithm
         found = digests.of(algorithm, update) if at else digest(algorithm, signature.value)
         if found != token.imprint:
-            return f"{what} was made for something else: the file was changed, or the time-stamp swapped"
+            return f"{what} was made for other data: the file was changed, or the time-stamp was swapped"
         if digest(token.digest_algorithm, token.content) != token.message_digest or not _matches(token):
             return f"{what} does not match its certificate"
     return ""
@@ -344,7 +346,7 @@ def _integrity(signed: _Signed) -> str:
         raise _WrongError(signed.fault)
     if signed.foreign:
         raise _FindingError(
-            f"the first {signed.length:,} bytes are a briefing, whole since it was signed; what follows was added by"
+            f"the first {signed.length:,} bytes are a briefing, unchanged since signing; what follows was added by"
             f" another product, and is not checked: {signed.foreign}"
         )
     return "nothing was changed or added after signing"
@@ -356,7 +358,7 @@ def _signing_time(
     """The time that the time-stamp of the signature proves."""
     # 5.
     if len(signed.tokens) == 1:
-        raise _WrongError("the document has no time-stamp: it was cut short, or never finished")
+        raise _WrongError("the document has no time-stamp: it was cut short, or was never finished")
     if signed.fault:
         raise _WrongError(signed.fault)
     # 6.
@@ -375,10 +377,10 @@ def _signing_time(
 def _too_late(time: datetime, until: datetime, now: datetime) -> _FindingError:
     if until == now:
         return _FindingError(
-            f"the last time-stamp is of {instant(time)}, and the clock says {instant(now)}: set it, or name the time"
+            f"the last time-stamp is from {instant(time)}, but the clock says {instant(now)}: set it, or give the time"
             " with --at"
         )
-    return _WrongError(f"a time-stamp of {instant(time)} cannot have existed at {instant(until)}")
+    return _WrongError(f"a time-stamp from {instant(time)} cannot have existed at {instant(until)}")
 
 
 def _stamped(signed: _Signed, time: datetime | _FindingError) -> str:
@@ -398,7 +400,7 @@ def _signer(
     now: datetime,
 ) -> str:
     if signed.fault.startswith("the signature"):
-        raise _FindingError(f"{signed.fault}, so it says nothing about who signed")
+        raise _FindingError(f"{signed.fault}, so it does not show who signed")
     certificate = signed.signature.signer
     # 7.
     if fault := signing_fault(certificate):
@@ -419,7 +421,7 @@ def _declares(certificate: x509.Certificate) -> bool:
 
 def _roots(trust: Sequence[x509.Certificate] | None) -> Sequence[x509.Certificate]:
     if not trust:
-        raise _FindingError("name the certificate that you trust with --trust")
+        raise _FindingError("give the certificate that you trust with --trust")
     return trust
 
 

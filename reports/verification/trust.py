@@ -1,4 +1,4 @@
-"""Whether those whom a reader trusts vouch for a certificate, at a time, by what a file itself holds."""
+"""Whether a certificate can be trusted at a time, by the data in the file and the reader's trusted roots."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 class NotVouchedError(Exception):
-    """Nobody who is trusted vouches for a certificate; the message says why not."""
+    """A certificate is not trusted; the message says why."""
 
 
 class UnknownError(Exception):
-    """Whether somebody vouches for a certificate cannot be known; the message says what is lacking."""
+    """Whether a certificate can be trusted is unknown; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Vouching:
         latest = [(time or now) + CLOCK_TOLERANCE for time in sealed]
         self._certificates = store.certificates
         self._asn1 = {each: to_asn1(each) for each in store.certificates}
-        # One that was issued after its update was sealed is from the future, and proves nothing.
+        # One that was issued after its update was sealed proves nothing.
         self._lists = [each for each in store.lists if each.found.last_update_utc <= latest[each.update]]
         answers = [each for each in store.answers if each.given <= latest[each.update]]
         self._crls = [asn1_crl.CertificateList.load(each.data) for each in self._lists]
@@ -78,7 +78,7 @@ class Vouching:
         trusted: Sequence[x509.Certificate],
         revocation: Literal["hard-fail", "none"],
     ) -> None:
-        """Raise unless somebody who is trusted vouches for a certificate at the time of its use.
+        """Raise unless a certificate is trusted at the time of its use.
 
         "hard-fail" wants an answer from whatever revocation service the certificates declare, "none" leaves it. Answers
         given after the moment count too, for the day of a revocation is in them. Raises `NotVouchedError` or
@@ -87,7 +87,7 @@ class Vouching:
         self._check_issuers(use)
         if revocation != "none":
             self._check_lists(use.certificate, use.time)
-        # To trust an intermediate besides must not hide the root above it: each is tried alone, too.
+        # A trusted intermediate must not hide the root above it, so each root is also tried alone.
         first: Exception | None = None
         for anchors in (trusted, *([each] for each in trusted if len(trusted) > 1)):
             try:
@@ -115,9 +115,7 @@ class Vouching:
         try:
             path = asyncio.run(validator.async_validate_usage(set()))
         except InsufficientRevinfoError:
-            raise UnknownError(
-                f"the file does not hold what it takes to see that {who} was not revoked"
-            ) from None
+            raise UnknownError(f"the file does not hold the proof that {who} was not revoked") from None
         except (PathError, ValidationError) as error:
             unproven = isinstance(error, (ExpiredError, NotYetValidError)) and not use.proven
             kind = UnknownError if unproven else NotVouchedError
@@ -155,17 +153,15 @@ class Vouching:
                     found.add(issuer)
                     names.append(issuer.issuer)
         if len(found) - 1 > MOST_ISSUERS:
-            raise UnknownError(
-                f"the file has more than {MOST_ISSUERS} certificates that may have issued another"
-            )
+            raise UnknownError(f"the file has more than {MOST_ISSUERS} possible issuers of one certificate")
 
 
 def stamping_fault(certificate: x509.Certificate) -> str | None:
-    """Why a certificate does not serve to make time-stamps (RFC 3161, 2.3), or None."""
+    """Why a certificate cannot be used for time-stamps (RFC 3161, 2.3), or None."""
     who = name(certificate)
     usage = _extension(certificate, x509.ExtendedKeyUsage)
     if usage is None or not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
-        return f"certificate {who} is not for time-stamps alone"
+        return f"certificate {who} is not only for time-stamps"
     keys = _extension(certificate, x509.KeyUsage)
     if keys is not None and not (keys.value.digital_signature or keys.value.content_commitment):
         return f"certificate {who} is not for digital signatures"
@@ -180,7 +176,7 @@ def _extension(certificate: x509.Certificate, kind: Any) -> Any:
 
 
 def name(certificate: x509.Certificate) -> str:
-    """Whose a certificate is."""
+    """The subject of a certificate."""
     return certificate.subject.rfc4514_string()
 
 

@@ -1,4 +1,4 @@
-"""Step 7, all of it: every verdict that there is on a briefing, from its file and, if a reader has it, the evidence."""
+"""Step 7 as a whole: every verdict on a briefing, from its file and, if the reader has it, the evidence."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def judge(  # noqa: PLR0913 -- trust in signers and in time-stamps are two thing
     found = contents(pdf)
     attachments = attachments_verdict(found)
     if attachments.outcome == "valid" != integrity.outcome:
-        detail = f"nothing vouches for it: {integrity.detail}"
+        detail = f"it cannot be trusted: {integrity.detail}"
         attachments = Verdict("attachments", "could not be checked", detail)
     verdicts = (integrity, *others, attachments)
     judged = (
@@ -116,6 +116,6 @@ def _reproduction(
     except ExhibitError as error:
         return Verdict("reproduction", "could not be checked", str(error)), ()
     except Exception as error:  # a record that an issuer made up may hold anything
-        detail = f"it cannot be made again ({type(error).__name__}: {error})"
+        detail = f"it cannot be reproduced ({type(error).__name__}: {error})"
         return Verdict("reproduction", "could not be checked", " ".join(detail.split())), ()
     return found.verdict, found.differences

@@ -27,7 +27,7 @@ def every(authority: LocalAuthority) -> Iterator[Forgery]:
         (
             "verification.trust.MOST_ISSUERS",
             2,
-            "the file has more than {:,} certificates that may have issued another",
+            "the file has more than {:,} possible issuers of one certificate",
         ),
     ):
         yield _above(name, takes, why, signed, "signer", (authority.root,))
@@ -42,13 +42,13 @@ def _of_pages(pages: Pages) -> Iterator[tuple[str, int, str]]:
     inflated = {n: len(data(each)) for n, each in pages.objects.items() if isinstance(each, Stream)}
     once = [size for number, size in inflated.items() if number not in pages.containers]
     content = inflated[pages.objects[pages.root["Pages"]]["Kids"][0] - 1]
-    yield "pdf.syntax.DEEPEST", 6, "objects more than {:,} deep in each other"
+    yield "pdf.syntax.DEEPEST", 6, "objects nested more than {:,} deep"
     yield "pdf.pages.MOST_OBJECTS", pages.trailer["Size"] - 1, "the file has more than {:,} objects"
     yield "pdf.pages.MOST_VALUES", _packed_values(pages), "the file has more than {:,} values"
     yield (
         "pdf.pages.MOST_INFLATED_AT_ONCE",
         max(once),
-        "the file has data that inflates to more than {:,} bytes",
+        "the file has data that decompresses to more than {:,} bytes",
     )
     yield "pdf.pages.MOST_INFLATED", sum(once), " bytes, or {:,} in all"
     yield "pdf.grammar.MOST_PAGES", 1, "the file has more than {:,} pages"
@@ -58,13 +58,13 @@ def _of_pages(pages: Pages) -> Iterator[tuple[str, int, str]]:
 
 def _of_updates(signed: bytes) -> Iterator[tuple[str, int, str]]:
     held = [content for _, content in remade.revisions(signed)[1][0].held.stored]
-    counted = "the file has more certificates, lists and answers to compare than {:,} comparisons do"
-    whole = "the file has more than {:,} bytes, which is the most that is read"
+    counted = "the file needs more than {:,} comparisons of certificates, lists and answers"
+    whole = "the file has more than {:,} bytes, over the limit for reading"
     yield "pdf.pages.MOST_BYTES", len(signed), whole
     yield (
         "pdf.updates.MOST_STORED",
         len(held),
-        "stores more than {:,} certificates, lists and answers at once",
+        "stores more than {:,} certificates, lists and answers in one update",
     )
     yield "pdf.der.MOST_VALUES", sum(map(der.check, held)), "the file has more than {:,} values in DER"
     yield "pdf.store.MOST_COMPARISONS", 6, counted

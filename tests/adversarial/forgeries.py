@@ -472,7 +472,10 @@ PAGES: dict[str, tuple[Change, str]] = {
         lambda o: catalog(o)["OutputIntents"].append(catalog(o)["OutputIntents"][0]),
         "more than one output intent",
     ),
-    "an output intent that is none": (_in_catalog(OutputIntents=[1]), "the output intent that is none"),
+    "an output intent that is none": (
+        _in_catalog(OutputIntents=[1]),
+        "the output intent that is not a dictionary",
+    ),
     "a catalog without marks": (lambda o: catalog(o).pop("MarkInfo"), "the catalog without /MarkInfo"),
     "a viewer told to hide": (
         _in_catalog(ViewerPreferences={"HideMenubar": True}),
@@ -485,12 +488,12 @@ PAGES: dict[str, tuple[Change, str]] = {
     "a page of another list": (_on_page(Parent=Ref(2)), "an unusual /Parent in a page"),
     "a list of pages of another length": (
         lambda o: o[catalog(o)["Pages"]].update(Count=2),
-        "a list of pages that contradicts itself",
+        "a list of pages that is inconsistent",
     ),
     "content of another number": (_on_page(Contents=Ref(1)), "an unusual /Contents in a page"),
     "a page twice": (
         lambda o: o[catalog(o)["Pages"]]["Kids"].append(o[catalog(o)["Pages"]]["Kids"][0]),
-        "a list of pages that contradicts itself",
+        "a list of pages that is inconsistent",
     ),
     "a page out of order": (_on_page(StructParents=7), "a page out of order"),
     "a note": (_link(Subtype=Name("FreeText")), "an unusual /Subtype in an annotation"),
@@ -506,34 +509,34 @@ PAGES: dict[str, tuple[Change, str]] = {
     ),
     "a link over http": (
         _link(A=_leads(b"http://a.example/"), Contents=Text(b"http://a.example/")),
-        "a link that leads neither to https: nor to mailto:",
+        "a link that is neither https: nor mailto:",
     ),
     "a link that says another address": (
         _link(Contents=Text(b"https://b.example/")),
-        "a link that leads elsewhere than it says",
+        "a link to another address than it shows",
     ),
-    "a link to two places": (_link(Dest=Text(b"top")), "a link that leads to nowhere, or to two places"),
+    "a link to two places": (_link(Dest=Text(b"top")), "a link with no target, or with two"),
     "a link to nowhere": (
         lambda o: _having(o, "Dest", "Rect").update(Dest=Text(b"nowhere")),
-        "a link to a place that is not there",
+        "a link to a place that does not exist",
     ),
-    "a link without an element": (_without_element, "a link that the structure does not have"),
-    "a link of another place": (_link(StructParent=99), "a link of another element, or of none"),
+    "a link without an element": (_without_element, "a link that is not in the structure"),
+    "a link of another place": (_link(StructParent=99), "a link that belongs to another element, or to none"),
     "annotations out of order": (
         lambda o: _page(o)[1]["Annots"].reverse(),
         "annotations out of order on a page",
     ),
     "a destination twice": (
         lambda o: catalog(o)["Names"]["Dests"]["Names"].extend(catalog(o)["Names"]["Dests"]["Names"][:2]),
-        "two destinations of one name",
+        "two destinations with the same name",
     ),
     "a destination that is none": (
         lambda o: catalog(o)["Names"]["Dests"]["Names"].__setitem__(1, {"D": []}),
-        "a destination that is no place on a page",
+        "a destination that is not a place on a page",
     ),
     "a destination of another kind": (
         _destinations(lambda names: names[1].__setitem__(1, Name("Fit"))),
-        "a destination that is no place on a page",
+        "a destination that is not a place on a page",
     ),
     "a destination without a name": (
         _destinations(lambda names: names.extend([5, names[1]])),
@@ -541,10 +544,13 @@ PAGES: dict[str, tuple[Change, str]] = {
     ),
     "a destination whose name has two lines": (
         _destinations(lambda names: names.extend([Text(b"a\nb"), names[1]])),
-        "a destination whose name is no line",
+        "a destination whose name is not a single line",
     ),
-    "color spaces that are none": (_with_resources([], "ColorSpace"), "color spaces that are none"),
-    "fonts that are none": (_with_resources([], "Font"), "fonts that are none"),
+    "color spaces that are not a dictionary": (
+        _with_resources([], "ColorSpace"),
+        "color spaces that are not a dictionary",
+    ),
+    "fonts that are not a dictionary": (_with_resources([], "Font"), "fonts that are not a dictionary"),
     "pictures out of order": (_drawings_out_of_order, "resources out of order"),
     "a picture that is none": (
         lambda o: _resources(o)["XObject"].update(x0=add(o, {})),
@@ -555,7 +561,7 @@ PAGES: dict[str, tuple[Change, str]] = {
     "a picture that is a layer": (_drawn(OC={"Type": Name("OCG")}), "/OC in a picture"),
     "a picture from another file": (_drawn(Ref={"F": Text(b"a.pdf")}), "/Ref in a picture"),
     "a picture in PostScript": (_drawn(PS=Ref(1)), "/PS in a picture"),
-    "a picture within itself": (_in_itself, "a picture within itself"),
+    "a picture that contains itself": (_in_itself, "a picture that contains itself"),
     "a halftone": (_state(HT=Name("Default")), "/HT in a graphics state"),
     "a transfer function": (_state(TR=Name("Identity")), "/TR in a graphics state"),
     "a mask of a stranger": (
@@ -576,7 +582,7 @@ PAGES: dict[str, tuple[Change, str]] = {
     ),
     "half a character in place of an element": (
         _element(ActualText=Text(b"\xfe\xff\x05\xd0\xd8\x3d")),
-        "text that is none",
+        "text that cannot be read",
     ),
     "the language of the document": (_element(Lang=Text(b"en-US")), "an unusual /Lang in an element"),
     "a language that is none": (_element(Lang=Text(b"en_US")), "an unusual /Lang in an element"),
@@ -593,17 +599,17 @@ PAGES: dict[str, tuple[Change, str]] = {
     "a picture that is not there": (_content(b"/x99 Do"), "content that uses x99"),
     "a state that is not there": (
         _content(b"/s99 gs"),
-        "content that uses s99, which its resources do not have",
+        "content that uses s99, which is not among its resources",
     ),
     "content that ends what it did not begin": (_content(b"Q"), "content that is nested in an unusual way"),
     "content that does not end": (_content(b"q"), "content that does not end what it begins"),
     "a mark that nothing reads": (
         _content(b"/Span\n<</MCID 999>>\nBDC\nEMC"),
-        "marks on a page that the structure does not have",
+        "marks on a page that are not in the structure",
     ),
     "an attachment of another name": (
         _attached("notes.txt"),
-        "an attachment 'notes.txt', which no briefing has",
+        "an attachment 'notes.txt', which a briefing does not have",
     ),
     "attachments out of order": (
         _two_files(lambda _, names, __: names.extend([names.pop(0), names.pop(0)])),
@@ -611,9 +617,9 @@ PAGES: dict[str, tuple[Change, str]] = {
     ),
     "an attachment twice": (
         _two_files(lambda _, names, __: names.__setitem__(3, names[1])),
-        "an attachment that is there twice",
+        "an attachment that appears twice",
     ),
-    "a file of two attachments": (_two_files(_one_file_for_two), "an attachment that is there twice"),
+    "a file of two attachments": (_two_files(_one_file_for_two), "an attachment that appears twice"),
     "a file and no list": (_in_catalog(AF=[Ref(1)]), "a file that is not among the attachments"),
     "an attachment under two names": (_spec(UF=Text(b"b.csv")), "an unusual /UF in an attachment"),
     "an attachment and its other": (_spec(EF={"F": Ref(1), "UF": Ref(2)}), "/UF in an attachment"),
@@ -622,9 +628,9 @@ PAGES: dict[str, tuple[Change, str]] = {
     "a file of another kind": (_file(Subtype=Name("text/html")), "an unusual /Subtype in an attached file"),
     "another title": (
         _information(Title=Text(b"Another")),
-        "metadata that say something else than its information does",
+        "metadata that differ from its document information",
     ),
-    "a title that is no text": (_information(Title=1), "text that is none"),
+    "a title that is no text": (_information(Title=1), "text that cannot be read"),
     "metadata that are no stream": (
         lambda o: catalog(o).update(Metadata=add(o, {})),
         ", which should be a stream",
@@ -637,25 +643,28 @@ PAGES: dict[str, tuple[Change, str]] = {
     "text in place of an element": (_element(ActualText=Text(b"a")), "an unusual /ActualText in an element"),
     "an element of an unknown kind": (_element(S=Name("Secret")), "an unusual /S in an element"),
     "an element under another": (_element(P=Ref(2)), "an unusual /P in an element"),
-    "an element of no page": (lambda o: _top(o).update(Pg=Ref(2)), "an element of no page"),
-    "an element twice": (lambda o: _kids(o, "H1").extend(_kids(o, "H1")), "an element that is there twice"),
-    "an element of another mark": (_element(K=[77]), "a mark of another element"),
+    "an element that belongs to no page": (
+        lambda o: _top(o).update(Pg=Ref(2)),
+        "an element that belongs to no page",
+    ),
+    "an element twice": (lambda o: _kids(o, "H1").extend(_kids(o, "H1")), "an element that appears twice"),
+    "an element of another mark": (_element(K=[77]), "a mark that belongs to another element"),
     "an element of one mark more": (
         lambda o: _kids(o, "Span").append(77),
-        "an element of a mark that is not there",
+        "an element for a mark that does not exist",
     ),
-    "a mark of another element": (
+    "a mark that belongs to another element": (
         _structure(lambda nums: nums[1].insert(0, nums[1].pop(1))),
-        "a mark of another element",
+        "a mark that belongs to another element",
     ),
-    "a mark of two elements": (_mark_of_two, "a mark that two elements have"),
+    "a mark of two elements": (_mark_of_two, "a mark that belongs to two elements"),
     "places that are none": (
         _structure(lambda nums: nums.__setitem__(1, 5)),
         "a structure out of order",
     ),
     "a structure with two tops": (
         lambda o: _having(o, "ParentTree").update(K=_having(o, "ParentTree")["K"] * 2),
-        "a structure with more than one top",
+        "a structure with more than one root",
     ),
     "a structure out of order": (_structure(lambda nums: nums.__setitem__(0, 5)), "a structure out of order"),
     "an object that nothing refers to": (lambda o: add(o, {}), ", which nothing refers to"),
@@ -676,14 +685,14 @@ PAGES: dict[str, tuple[Change, str]] = {
         lambda o: _having(o, "W").update(W=[-1, [500]]),
         "a font without its widths",
     ),
-    "a font file that is none": (_font_file("FontFile3"), "a font file that is none"),
+    "a font file in another format": (_font_file("FontFile3"), "a font file in another format"),
     "an encoding of another table": (
         encoded(ENCODING.replace(b"endcmap", b"/a usecmap\nendcmap")),
         "an encoding that is written in an unusual way",
     ),
     "a drawn font": (_font("Subtype", Name("Type3")), "an unusual /Subtype in a font"),
     "a bookmark that does something": (_bookmark(A=_script()), "/A in a bookmark"),
-    "a bookmark twice": (_bookmark(Next=Ref(1)), "a bookmark that is there twice"),
+    "a bookmark twice": (_bookmark(Next=Ref(1)), "a bookmark that appears twice"),
     "a bookmark out of order": (_bookmark(Prev=Ref(1)), "bookmarks out of order"),
     "bookmarks that end elsewhere": (
         lambda o: _having(o, "First").update(Last=Ref(1)),
@@ -691,38 +700,41 @@ PAGES: dict[str, tuple[Change, str]] = {
     ),
     "a bookmark that has a last below it and no first": (
         _bookmark(Last=Ref(1)),
-        "a bookmark that contradicts itself",
+        "a bookmark that is inconsistent",
     ),
 }
 
 
 PICTURES: dict[str, tuple[Change, str]] = {
-    "a JPEG of another size": (_jpeg(Width=59), "an image that is no such JPEG"),
-    "a JPEG of other colors": (_jpeg(ColorSpace=Name("DeviceGray")), "an image that is no such JPEG"),
-    "an image of another height": (_image(Height=21), "an image that is not as large as it says"),
+    "a JPEG of another size": (_jpeg(Width=59), "a JPEG image that differs from its description"),
+    "a JPEG of other colors": (
+        _jpeg(ColorSpace=Name("DeviceGray")),
+        "a JPEG image that differs from its description",
+    ),
+    "an image of another height": (_image(Height=21), "an image whose data do not fit its stated size"),
     "an image with another predictor": (
         _image(DecodeParms={"Predictor": 12, "Columns": 60, "Colors": 3}),
-        "an image that is packed in an unusual way",
+        "an image that is compressed in an unusual way",
     ),
     "a mask that is none": (
         _image(SMask=Ref(9999)),
-        "something that is no stream where there should be one",
+        "something other than a stream where a stream should be",
     ),
-    "a mask that is drawn, too": (_mask_that_is_drawn, "a mask of an image that is something else too"),
+    "a mask that is drawn, too": (_mask_that_is_drawn, "an image mask that is also used as something else"),
     "a shading in an unknown color": (_shading(ColorSpace=Name("Pattern")), "an unusual color space"),
     "a shading in colors of another kind": (
         _shading(ColorSpace=[Name("Lab"), Ref(3)]),
         "an unusual color space",
     ),
     "a shading without its end": (_shading(Coords=[0, 0, 1]), "a shading without its coordinates"),
-    "a TrueType font file that is none": (_font_file("FontFile2"), "a font file that is none"),
+    "a TrueType font file that is none": (_font_file("FontFile2"), "a font file in another format"),
     "a pattern whose tiles overlap": (_pattern(XStep=1), "a pattern whose tiles overlap"),
     "a pattern without a step": (_pattern(YStep=0), "a pattern whose tiles overlap"),
     "pages out of order": (_pages_out_of_order, "pages out of order"),
     "a page with its own resources": (_page_of_its_own, "a page with its own resources"),
     "an element of a link of another page": (
         lambda o: _having(o, "Obj").update(Pg=o[catalog(o)["Pages"]]["Kids"][1]),
-        "an element of another's link",
+        "an element for a link that is not its own",
     ),
 }
 
@@ -803,7 +815,7 @@ def signed_as_it_is(unsigned: bytes, authority: LocalAuthority, spelling: Spelli
 SPELLINGS: dict[str, tuple[Spelling, str]] = {
     "an object with a space behind it": (
         _rewritten(rb">>$", b">> "),
-        "an object that goes on after its end",
+        "an object that continues after its end",
     ),
     "a stream with an array for a dictionary": (
         _put(rb" 0 obj\n<<", b" 0 obj\n[["),
@@ -829,45 +841,45 @@ SPELLINGS: dict[str, tuple[Spelling, str]] = {
     "a number that is too large": (_spelt(_bookmark(Count=2**31)), "a number that is too large"),
     "arrays 17 deep": (
         _rewritten(rb"/Lang \(en-US\)", b"/Lang " + b"[" * 16 + b"1" + b"]" * 16),
-        " deep in each other",
+        "objects nested more than ",
     ),
-    "an older version": (_spelt(first=HEADER.replace(b"7", b"4")), "another first line"),
+    "an older version": (_spelt(first=HEADER.replace(b"7", b"4")), "a different first line"),
     "a comment at the end": (
         _put(rb"startxref\n", b"% more\nstartxref\n"),
         "something between its objects, or an unusual end, at byte ",
     ),
     "an end that points to the first object": (
         _put(rb"startxref\n\d+", b"startxref\n%d" % len(HEADER)),
-        "an end that points elsewhere than to its cross-reference",
+        "an end that does not point to its cross-reference",
     ),
     "streams out of order": (_to_the_end(Stream), " out of order"),
     "a stream that begins on the line of its dictionary": (
         _put(rb">>\nstream", b">> stream"),
-        ", which is no stream",
+        ", which is not a stream",
     ),
     "a stream that ends otherwise": (
         _put(rb"endstream\nendobj", b"endstream\rendobj"),
-        "a stream that is longer or shorter than it says, object ",
+        "a stream that is longer or shorter than stated, object ",
     ),
-    "a stream that cannot be inflated": (
+    "a stream that cannot be decompressed": (
         _deflated(lambda raw: b"\0\0" + raw[2:]),
-        "a stream that cannot be inflated",
+        "a stream that cannot be decompressed",
     ),
     "a stream with a tail": (
         _deflated(lambda raw: raw + b"x"),
-        "a stream that does not end where its data do",
+        "a stream that does not end where its data end",
     ),
     "a stream in another filter": (
         _put(rb"/Subtype /XML/Filter /FlateDecode", b"/Subtype /XML/Filter /FlateDecodE"),
-        "a stream that is packed in an unusual way",
+        "a stream that is compressed in an unusual way",
     ),
     "an object stream with its keys in another order": (
         _put(rb"/Type /ObjStm(/N \d+)", rb"\1/Type /ObjStm"),
-        "no object stream where it should be",
+        "no object stream where one should be",
     ),
     "an object stream of another number": (
         _put(rb"(?<=/Type /ObjStm/N )\d", lambda found: b"%d" % (int(found[0]) % 9 + 1)),
-        "an object stream that contradicts itself",
+        "an object stream that is inconsistent",
     ),
     "an object stream with a tab in its first line": (
         _spelt(body=lambda body: body.replace(b" ", b"\t", 1)),
@@ -885,7 +897,7 @@ SPELLINGS: dict[str, tuple[Spelling, str]] = {
     "a cross-reference of wide rows": (_spelt(widths=(1, 5, 2)), "a cross-reference of unusual widths"),
     "a cross-reference without itself": (
         lambda unsigned: _spelt(size=read_pages(unsigned).trailer["Size"] - 1)(unsigned),
-        "objects that are there and not in its cross-reference, or the reverse",
+        "objects that are missing from its cross-reference, or entries there without an object",
     ),
     "metadata by their number alone": (
         _spelt(trailer=lambda trailer: {**trailer, "Info": int(trailer["Info"])}),
@@ -897,7 +909,7 @@ SPELLINGS: dict[str, tuple[Spelling, str]] = {
     ),
     "a cross-reference that points elsewhere": (
         _spelt(rows=lambda rows: rows[:-1] + b"\1"),
-        "a cross-reference that points elsewhere than to its objects",
+        "a cross-reference that does not point to its objects",
     ),
 }
 

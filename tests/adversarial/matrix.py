@@ -225,15 +225,18 @@ REFUSED = {
         r"a\.jpg is damaged",
     ),
     "a damaged PNG": (Case(_image("a.png"), files={"a.png": logos()["rgb.png"][:90]}), r"a\.png is damaged"),
-    "a PNG that is none": (Case(_image("a.png"), files={"a.png": b"no image"}), r"a\.png is not an image"),
-    "an empty PNG": (Case(_image("a.png"), files={"a.png": b""}), r"a\.png is not an image"),
+    "a PNG that is none": (
+        Case(_image("a.png"), files={"a.png": b"no image"}),
+        r"a\.png is not a readable image",
+    ),
+    "an empty PNG": (Case(_image("a.png"), files={"a.png": b""}), r"a\.png is not a readable image"),
     "a huge PNG": (
         Case(_image("a.png"), files={"a.png": saved(picture("1").resize((9000, 9000)), "PNG")}),
         r"a\.png has more than 40,000,000 pixels",
     ),
     "an icon": (
         Case(_image("a.ico"), files={"a.ico": saved(picture(), "ICO", sizes=[(16, 16)])}),
-        "of the kind ICO",
+        "is a ICO image",
     ),
     "a profile that is none": (
         Case(_image("a.png"), files={"a.png": saved(picture(), "PNG", icc_profile=b"no profile")}),
@@ -245,7 +248,7 @@ REFUSED = {
     ),
     "a font to be embedded whole": (
         Case('<p style="font-family: House">深</p>', FACE.format("ttf"), {"house.ttf": font(rights=0x100)}),
-        r"house\.ttf may be embedded only whole",
+        r"house\.ttf may be embedded only as a whole",
     ),
     "an image without a description": (Case("<img src=a.png>", files={"a.png": logos()["rgb.png"]}), "alt"),
     "an attachment": (

@@ -126,12 +126,12 @@ def stored(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     foreign, key = stranger(), new_key()
     root = certify(key, name="Root of a stranger")
     held = remade.revisions(signed)[1][0].held.stored
-    nothing = "a revocation list is stored that is about no certificate of the file"
-    not_der = "what is stored is not DER: it has "
+    nothing = "a stored revocation list is not about a certificate in the file"
+    not_der = "a stored item is not DER: it has "
     unread = "a certificate that cannot be read ("
     for name, more, why in (
-        ("a certificate of a stranger", ("Certs", foreign), " issued none of the others"),
-        ("a certificate twice", held[0], "something is stored twice"),
+        ("a certificate of a stranger", ("Certs", foreign), " did not issue any of the others"),
+        ("a certificate twice", held[0], "an item is stored twice"),
         ("no certificate", ("Certs", der.value(0x30)), unread),
         ("nothing", ("Certs", b""), f"{not_der}nothing"),
         ("bytes", ("Certs", b"bytes"), f"{not_der}a value that is cut short"),
@@ -144,7 +144,7 @@ def stored(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
         ("a list of a stranger", ("CRLs", revoking(root, key)), nothing),
         ("a list that another signed", ("CRLs", revoking(authority.root, key)), nothing),
         ("a list that is none", ("CRLs", foreign), "a revocation list that cannot be read ("),
-        ("an answer that is none", ("OCSPs", foreign), "an answer that cannot be read ("),
+        ("an answer that is none", ("OCSPs", foreign), "an OCSP answer that cannot be read ("),
     ):
         yield Forgery(name, seal(more), why)
 
@@ -155,7 +155,9 @@ def housed(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     other, key = certify(new_key(), issuer=("Root", house.root_key)), new_key()
     answer, responder = house.answer(), certify(key, name="Responder", issuer=("Root", house.root_key))
     named = certify(key, ANSWERING, name="Responder", issuer=("Root", new_key()))
-    unexplained = "an answer is stored that is about no certificate of the file, or not by who may answer"
+    unexplained = (
+        "a stored OCSP answer is not about a certificate in the file, or not from an authorised responder"
+    )
     weak = revoking(house.root, house.root_key, digest=SHA224())
     unknown = revoking(house.root, house.root_key).replace(
         b"\x2a\x86\x48\xce\x3d\4\3\2", b"\x2a\x86\x48\xce\x3d\4\3\x09"
@@ -164,13 +166,13 @@ def housed(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
         (
             "a namesake of the root",
             ("Certs", dumped(certify(new_key(), CA, name="Root"))),
-            " issued none of the others",
+            " did not issue any of the others",
         ),
         ("an answer with a tail", ("OCSPs", answer + b"\5\0"), "bytes after the end of a value"),
         (
             "an answer with a tail in it",
             ("OCSPs", _tailed(answer)),
-            "an answer is stored that answers nothing",
+            "a stored OCSP answer has no result",
         ),
         ("an answer about another", ("OCSPs", house.answer(other)), unexplained),
         ("an answer that nobody signed", ("OCSPs", answer[:-1] + bytes([answer[-1] ^ 1])), unexplained),
@@ -187,20 +189,20 @@ def housed(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
         (
             "an answer by an unknown digest",
             ("OCSPs", answer.replace(b"\x2b\x0e\3\2\x1a", b"\x2b\x0e\3\2\x7f")),
-            "an answer that names its issuer by ",
+            "an OCSP answer that identifies its issuer by ",
         ),
-        ("an answer by SHA-224", ("OCSPs", house.answer(digest=SHA224())), "an answer: "),
-        ("a list by SHA-224", ("CRLs", weak), " is signed with sha224, which proves nothing any more"),
+        ("an answer by SHA-224", ("OCSPs", house.answer(digest=SHA224())), "an OCSP answer: "),
+        ("a list by SHA-224", ("CRLs", weak), " is signed with sha224, which is no longer secure"),
         (
             "a list by an unknown algorithm",
             ("CRLs", unknown),
-            " is signed with an algorithm that is not known here",
+            " is signed with an algorithm that Exhibit does not know",
         ),
         *(
             (
                 f"a list with {piece.decode()}",
                 ("CRLs", revoking(house.root, house.root_key, text=b"x " + piece)),
-                "what is stored could be taken for a piece of a file: it has ",
+                "a stored item could be read as part of a PDF: it has ",
             )
             for piece in (b"endobj", b"endstream", b"startxref", b"%%EOF", b"7 0 obj")
         ),
@@ -234,13 +236,13 @@ def signers(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     yield Forgery(
         "a certificate of nobody",
         careless(authority, nobodys, own=False),
-        " is signed by nobody of the file, and not stored",
+        " is stored without the certificate of its issuer",
     )
     short = rsa.generate_private_key(65537, 1024)  # noqa: S505 -- to be refused
     yield Forgery(
         "a short key",
         careless(authority, LocalKey((certify(short),), short)),
-        " bits, which proves nothing any more",
+        " bits, which is no longer secure",
     )
     curve = ec.generate_private_key(ec.SECP256K1())
     own = SimpleNamespace(chain=(certify(curve),), sign=lambda data: curve.sign(data, ec.ECDSA(SHA256())))
@@ -248,7 +250,7 @@ def signers(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     edwards = ed448.Ed448PrivateKey.generate()
     own = SimpleNamespace(chain=(certify(edwards, issuer=("Root", root_key)), root), sign=edwards.sign)
     yield Forgery(
-        "a key of another kind", careless(authority, own), " has a key of a kind that is not used here"
+        "a key of another kind", careless(authority, own), " has a key of a kind that Exhibit does not use"
     )
 
 
@@ -368,7 +370,7 @@ def tokens(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     yield Forgery(
         "a time-stamp of something else",
         sealing.replaced(swapped),
-        " was made for something else: the file was changed, or the time-stamp swapped",
+        " was made for other data: the file was changed, or the time-stamp was swapped",
     )
 
 
@@ -379,7 +381,7 @@ def _unsigned(nobody: Any, later: bytes) -> Iterator[tuple[str, dict[str, Any], 
     )
     time = cms.CMSAttribute({"type": "signing_time", "values": [cms.Time({"utc_time": NOW})]})
     other = algos.SignedDigestAlgorithm({"algorithm": "sha384_ecdsa"})
-    contradicts, signer = "the time-stamp contradicts itself", ("signer_infos", 0)
+    contradicts, signer = "the time-stamp is inconsistent", ("signer_infos", 0)
     yield (
         "a time-stamp of another time",
         {"data": _set(("encap_content_info", "content"), core.ParsableOctetString(later))},
@@ -388,12 +390,12 @@ def _unsigned(nobody: Any, later: bytes) -> Iterator[tuple[str, dict[str, Any], 
     yield (
         "an attribute that nothing signs",
         {"data": _set((*signer, "unsigned_attrs"), cms.CMSAttributes([time]))},
-        "the time-stamp has attributes that nothing signs",
+        "the time-stamp has attributes that are not signed",
     )
     yield (
         "a certificate of a stranger in a token",
         {"data": _append(("certificates",), cms.CertificateChoices.load(stranger()))},
-        " issued none of the others",
+        " did not issue any of the others",
     )
     yield (
         "another digest in a token",
@@ -403,54 +405,58 @@ def _unsigned(nobody: Any, later: bytes) -> Iterator[tuple[str, dict[str, Any], 
     yield (
         "parameters in a token",
         {"data": _set(("digest_algorithms",), cms.DigestAlgorithms.load(der.value(der.SET, hidden)))},
-        "has parameters of a digest",
+        "has parameters for a digest algorithm",
     )
     yield (
         "lists in a token",
         {"data": _set(("crls",), cms.RevocationInfoChoices([]))},
-        "comes without its authority's certificate, or with more than certificates",
+        "does not hold its authority's certificate, or holds more than certificates",
     )
-    yield ("a token of another version", {"data": _set(("version",), "v1")}, "the time-stamp is none")
+    yield (
+        "a token of another version",
+        {"data": _set(("version",), "v1")},
+        "the time-stamp is not a time-stamp token",
+    )
     yield ("a signer of another version", {"data": _set((*signer, "version"), "v3")}, contradicts)
     yield (
         "a token of another signer",
         {"data": _set((*signer, "sid"), nobody)},
-        "the time-stamp comes without its authority's certificate",
+        "the time-stamp does not hold its authority's certificate",
     )
     yield (
         "an algorithm of another digest",
         {"data": _set((*signer, "signature_algorithm"), other)},
-        " does not go with its key or its digest, or is not used here",
+        " does not match its key or digest, or is one that Exhibit does not use",
     )
     yield (
         "certificates of another kind",
         {"parts": _part(3, lambda held: b"\xa2" + held[1:])},
-        "the time-stamp is none (NotDerError: a value of another kind)",
+        "the time-stamp cannot be read (NotDerError: a value of an unexpected kind)",
     )
     yield (
         "a signature of another kind",
         {"parts": _in_signer(5, lambda held: b"\x14" + held[1:])},
-        "a value of another kind",
+        "a value of an unexpected kind",
     )
     yield (
         "a length with a zero before it",
         {"parts": _part(3, lambda held: b"\xa0\x83\0" + held[2:])},
-        " is not DER: it has a length that is indefinite, or longer than it need be",
+        " is not DER: it has a length that is indefinite, or longer than necessary",
     )
 
 
 def _telling() -> Iterator[tuple[str, dict[str, Any], str]]:
     """What a time-stamp tells."""
     critical = tsp.Extension({"extn_id": "1.2.3.4", "critical": True, "extn_value": b"\5\0"})
-    yield ("values 33 deep", {"told": nested(29)}, "values too deep in each other")
+    yield ("values 33 deep", {"told": nested(29)}, "values that are nested too deeply")
     yield ("a value of an unknown kind", {"told": _named(b"\x41\1\0")}, "a value of an unknown kind")
-    yield ("a truth that is neither", {"told": _named(b"\1\1\1")}, " that is not as DER has it")
-    yield ("letters that are none", {"told": _named(b"\x0c\1\xff")}, " that is not as DER has it")
-    yield ("another version", {"told": _told(version=2)}, "is of another version")
+    yield ("a truth that is neither", {"told": _named(b"\1\1\1")}, " that is not valid DER")
+    yield ("letters that are none", {"told": _named(b"\x0c\1\xff")}, " that is not valid DER")
+    yield ("another version", {"told": _told(version=2)}, "has another version")
     yield (
         "a critical extension",
         {"told": _told(extensions=[critical])},
-        "has an extension that is critical and not known here",
+        "has an unknown critical extension",
     )
 
 
@@ -474,22 +480,22 @@ def _signing(own: bytes) -> Iterator[tuple[str, dict[str, Any], str]]:
     yield (
         "content of another kind",
         {"attributes": _attribute(0, type="content_type", values=["data"])},
-        "the time-stamp contradicts itself",
+        "the time-stamp is inconsistent",
     )
     yield (
-        "an attribute that no time-stamp needs",
+        "an attribute that time-stamps do not need",
         {"attributes": lambda made: cms.CMSAttributes([*made, needless])},
-        " that no time-stamp needs",
+        " that time-stamps do not need",
     )
     yield (
         "the certificate of another",
         {"attributes": _ess_v2(cert_hash=bytes(32))},
-        "names another certificate than its own",
+        "names a certificate that is not its own",
     )
     yield (
         "a certificate by SHA-1",
         {"attributes": _ess_v2(**weak)},
-        "the time-stamp is weak: the digest algorithm sha1 proves nothing any more",
+        "the time-stamp is weak: the digest algorithm sha1 is no longer secure",
     )
     yield (
         "a certificate by ESS v1",
@@ -500,7 +506,7 @@ def _signing(own: bytes) -> Iterator[tuple[str, dict[str, Any], str]]:
                 values=[tsp.SigningCertificate({"certs": [{"cert_hash": sha1(own).digest()}]})],  # noqa: S324
             )
         },
-        "the time-stamp does not sign which certificate checks it (ESS v2, RFC 5816)",
+        "the time-stamp does not sign the identity of its certificate (ESS v2, RFC 5816)",
     )
 
 
@@ -519,7 +525,7 @@ def _others_keys(signed: bytes) -> Iterator[Forgery]:
     yield Forgery(
         "RSA with another digest",
         sealing.sealed(data=_set(algorithm, wrong)),
-        " does not go with its key or its digest, or is not used here",
+        " does not match its key or digest, or is one that Exhibit does not use",
     )
     own = SimpleNamespace(
         chain=certificates, sign=lambda data: key.sign(data, PSS(MGF1(SHA256()), 32), SHA256())
@@ -540,7 +546,7 @@ def _others_keys(signed: bytes) -> Iterator[Forgery]:
         yield Forgery(
             name,
             Sealing(signed, own).sealed(data=_set(algorithm, padded)),
-            " does not go with its key or its digest, or is not used here",
+            " does not match its key or digest, or is one that Exhibit does not use",
         )
 
 
@@ -563,7 +569,7 @@ def signatures(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
         (
             "content in a signature",
             _set(("encap_content_info", "content"), core.OctetString(b"hidden")),
-            "the signature holds something else than Exhibit writes into it",
+            "the signature holds something that Exhibit does not write",
         ),
         (
             "two time-stamps of a signature",
@@ -575,17 +581,17 @@ def signatures(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
         (
             "two signers",
             lambda data: data["signer_infos"].append(data["signer_infos"][0]),
-            "the signature is not as Exhibit writes it (",
+            "the signature is not in the form that Exhibit writes (",
         ),
         (
             "a signature of another",
             _set(("signer_infos", 0, "sid"), nobody),
-            "the signature does not hold the certificate of its signer",
+            "the signature does not hold its signer's certificate",
         ),
         (
             "a certificate of a stranger in a signature",
             _append(("certificates",), cms.CertificateChoices.load(stranger())),
-            " issued none of the others",
+            " did not issue any of the others",
         ),
     ):
         yield Forgery(name, changed(change), why)
@@ -623,18 +629,18 @@ def written(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
             signature,
             "a signature where a time-stamp should be, or the reverse",
         ),
-        ("other rows", rows, "a cross-reference that points elsewhere than to its objects"),
-        ("longer rows", longer, "a cross-reference that points elsewhere than to its objects"),
-        ("half a character", text, "a string that is no text"),
+        ("other rows", rows, "a cross-reference that does not point to its objects"),
+        ("longer rows", longer, "a cross-reference that does not point to its objects"),
+        ("half a character", text, "a string that is not text"),
         (
             "too much room",
             remade.stamped(signed, stamper, more=4 * KIB),
-            "it leaves more or less room for itself than it needs",
+            "it reserves more or less space than it needs",
         ),
         (
             "a token with a tail",
             remade.replaced(signed, 1, remade.revisions(signed)[-1][0].held.content + b"\1"),
-            " is another than Exhibit writes",
+            " differs from what Exhibit writes",
         ),
         (
             "another product's stream",
@@ -644,17 +650,17 @@ def written(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
         (
             "another product's comment",
             form_1.stamped(signed + b"% more\n", stamper),
-            " is no object of an update, and no end of one",
+            " is neither an object of an update nor its end",
         ),
         (
             "a day that is not",
             _stating(authority, b"D:20261399000000Z"),
-            "it states a moment that there is not",
+            "it states a date or time that does not exist",
         ),
         (
             "a moment in another time zone",
             _stating(authority, b"D:20260101000000+01'00'"),
-            "it states a moment in another time zone than UTC",
+            "it states a time in a time zone other than UTC",
         ),
         ("no signature", linked(), "not signed"),
         (
@@ -685,11 +691,9 @@ def uses(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     no_match = "the signature does not match the file: the file was changed"
     yield Forgery("a changed moment", pdf, no_match)
     yield Forgery("a changed moment, by its time-stamp", pdf, no_match, "time-stamp", own)
-    yield Forgery(
-        "a changed moment, by its signer", pdf, ", so it says nothing about who signed", "signer", own
-    )
+    yield Forgery("a changed moment, by its signer", pdf, ", so it does not show who signed", "signer", own)
     early = NOW - timedelta(days=400)
-    yield Forgery("a clock that is behind", signed, "the last time-stamp is of ", "time-stamp", own, early)
+    yield Forgery("a clock that is behind", signed, "the last time-stamp is from ", "time-stamp", own, early)
     later = remade.stamped(signed, stamper_of(authority, timedelta(days=2)))
     pdf = remade.stamped(later, stamper_of(authority, timedelta(days=1)))
     after = NOW + timedelta(days=3)
@@ -702,7 +706,7 @@ def uses(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
                     [ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.EMAIL_PROTECTION]
                 ),
             ),
-            " is not for time-stamps alone",
+            " is not only for time-stamps",
         ),
         (
             "an authority that may not sign",
@@ -719,7 +723,7 @@ def uses(signed: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     one = certify(key, STAMPING)
     alone = replace(authority, stamp_key=LocalKey((one,), key))
     cut = remade.cut(careless(alone, authority.key, stamper=stamper_of(alone)), 1)
-    why = "the document has no time-stamp: it was cut short, or never finished"
+    why = "the document has no time-stamp: it was cut short, or was never finished"
     yield Forgery("a file that was cut short", cut, why, "time-stamp", (authority.root, one))
 
 
@@ -736,7 +740,7 @@ def houses(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
         (
             "a certificate without its list",
             declaring.signed(),
-            "the file does not hold what it takes to see that ",
+            "the file does not hold the proof that ",
             declaring.root,
         ),
         (
@@ -748,7 +752,7 @@ def houses(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
         (
             "a certificate for servers",
             server.signed(),
-            " is for another purpose than signing documents",
+            " is for a purpose other than signing documents",
             server.root,
         ),
         (
@@ -763,12 +767,12 @@ def houses(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     issuer, key = ed25519.Ed25519PrivateKey.generate(), new_key()
     root, leaf = certify(issuer, CA, name="Edwards"), certify(key, name="Leaf", issuer=("Edwards", issuer))
     pdf = careless(house.authority, LocalKey((leaf, root), key))
-    why = " is signed with an algorithm that is not used here"
+    why = " is signed with an algorithm that Exhibit does not use"
     yield Forgery("a certificate signed with Ed25519", pdf, why, "signer", (root,))
     yield Forgery(
         "a reader who trusts nobody",
         house.signed(),
-        "name the certificate that you trust with --trust",
+        "give the certificate that you trust with --trust",
         "signer",
     )
 

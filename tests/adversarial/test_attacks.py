@@ -14,7 +14,7 @@ WRONG, UNKNOWN = "invalid", "could not be checked"
 NOT_COVERED = "something was added after signing: "
 NO_MATCH = "changed: the signature does not match the file"
 FOREIGN = (
-    " bytes are a briefing, whole since it was signed; what follows was added by another product,"
+    " bytes are a briefing, unchanged since signing; what follows was added by another product,"
     " and is not checked: "
 )
 
@@ -83,8 +83,8 @@ def test_content_masked_before_signing(unsigned, authority, name):
     pdf = form_1.sign(changed, authority.key, stamper_of(authority), crls=authority.crls(NOW))
     outcome, why = verdict(pdf, authority)
     assert outcome == UNKNOWN
-    assert why.startswith("it was signed by another product than Exhibit, or by a later release: ")
-    with pytest.raises(InvalidRequest, match="carries a signature already"):
+    assert why.startswith("it was signed by a product other than Exhibit, or by a later release: ")
+    with pytest.raises(InvalidRequest, match="is already signed"):
         sign_locally(changed, authority)
 
 

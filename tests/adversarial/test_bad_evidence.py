@@ -146,36 +146,41 @@ ROW = b"d-1,2026-05-01T13:00:00Z,new,account,2026-05-01T12:00:00Z,2026-05-01T12:
 @pytest.mark.parametrize(
     ("suffix", "column", "value", "saying"),
     [
-        (".parquet", "exchange_count", "1.5", "'1.5' is no whole number of 64 bits"),
-        (".jsonl", "exchange_count", 1.5, "'1.5' is no whole number of 64 bits"),
-        (".csv", "exchange_count", "1e3x", "'1e3x' is no whole number of 64 bits"),
-        (".jsonl", "exchange_count", 2**63, "'9223372036854775808' is no whole number of 64 bits"),
-        (".jsonl.gz", "output_tokens", "1_000", "'1_000' is no whole number of 64 bits"),
-        (".jsonl", "exchange_count", True, "'true' is no whole number of 64 bits"),
+        (".parquet", "exchange_count", "1.5", "'1.5' is not a whole number of 64 bits"),
+        (".jsonl", "exchange_count", 1.5, "'1.5' is not a whole number of 64 bits"),
+        (".csv", "exchange_count", "1e3x", "'1e3x' is not a whole number of 64 bits"),
+        (".jsonl", "exchange_count", 2**63, "'9223372036854775808' is not a whole number of 64 bits"),
+        (".jsonl.gz", "output_tokens", "1_000", "'1_000' is not a whole number of 64 bits"),
+        (".jsonl", "exchange_count", True, "'true' is not a whole number of 64 bits"),
         (".parquet", "exchange_count", -1, "'-1' is below 0"),
         (".csv", "output_tokens", -2, "'-2' is below 0"),
-        (".parquet", "confidence", "high", "'high' is no number"),
-        (".parquet", "confidence", float("nan"), "'nan' is no number"),
-        (".csv", "confidence", "nan", "'nan' is no number"),
-        (".jsonl", "confidence", True, "'true' is no number"),
+        (".parquet", "confidence", "high", "'high' is not a number"),
+        (".parquet", "confidence", float("nan"), "'nan' is not a number"),
+        (".csv", "confidence", "nan", "'nan' is not a number"),
+        (".jsonl", "confidence", True, "'true' is not a number"),
         (".parquet", "confidence", 1.25, "'1.25' is not between 0 and 1"),
         (".jsonl.gz", "confidence", -0.5, "'-0.5' is not between 0 and 1"),
         (".jsonl", "confidence", None, "is empty"),
-        (".csv", "first_seen", "2026-13-01", "'2026-13-01' is no instant like 2026-05-01T12:00:00Z"),
+        (".csv", "first_seen", "2026-13-01", "'2026-13-01' is not a date and time like 2026-05-01T12:00:00Z"),
         (
             ".csv",
             "first_seen",
             "2026-05-01T12:00+02:75",
-            "'2026-05-01T12:00+02:75' is no instant like 2026-05-01T12:00:00Z",
+            "'2026-05-01T12:00+02:75' is not a date and time like 2026-05-01T12:00:00Z",
         ),
         (
             ".jsonl",
             "last_seen",
             "2026-05-01T12:00+24",
-            "'2026-05-01T12:00+24' is no instant like 2026-05-01T12:00:00Z",
+            "'2026-05-01T12:00+24' is not a date and time like 2026-05-01T12:00:00Z",
         ),
-        (".parquet", "first_seen", "yesterday", "'yesterday' is no instant like 2026-05-01T12:00:00Z"),
-        (".jsonl", "revised_at", "infinity", "'infinity' is no instant like 2026-05-01T12:00:00Z"),
+        (
+            ".parquet",
+            "first_seen",
+            "yesterday",
+            "'yesterday' is not a date and time like 2026-05-01T12:00:00Z",
+        ),
+        (".jsonl", "revised_at", "infinity", "'infinity' is not a date and time like 2026-05-01T12:00:00Z"),
         (".parquet", "first_seen", None, "is empty"),
         (".csv", "first_seen", datetime(2014, 12, 31, 23, 59, 59), "'2014-12-31T23:59:59Z' is before 2015"),
         (
@@ -201,21 +206,26 @@ ROW = b"d-1,2026-05-01T13:00:00Z,new,account,2026-05-01T12:00:00Z,2026-05-01T12:
             "revised_at",
             datetime(2062, 5, 1),
             "'2062-05-01T00:00:00Z' is later than 48 hours after 2026-06-20T12:00:00.000Z, "
-            "the instant of the request (--as-of)",
+            "the time of the request (--as-of)",
         ),
         (".jsonl", "account_id", "a\x00b", r"'a\x00b' holds a control character or a line break: remove it"),
         (".csv", "network", "NaN", "'NaN' is what tools write for a missing value: leave the value out"),
-        (".jsonl", "country", True, "'true' is no text: write it as text"),
-        (".jsonl", "capability", {"a": 1}, """'{"a":1}' is no text: write it as text"""),
+        (".jsonl", "country", True, "'true' is not text: write it as text"),
+        (".jsonl", "capability", {"a": 1}, """'{"a":1}' is not text: write it as text"""),
         (
             ".jsonl",
             "campaign_id",
             1.5,
-            "'1.5' is no text, and no whole number that is sure to be the one that was meant: write it as text",
+            "'1.5' is not text, or a whole number that may have been rounded: write it as text",
         ),
         (".jsonl", "account_id", "\u2003", "is empty"),
         (".jsonl", "last_seen", datetime(2026, 5, 1, 11), "'2026-05-01T11:00:00Z' is before first_seen"),
-        (".parquet", "status", "open", "'open' is none of new, in_progress, resolved, suppressed, deleted"),
+        (
+            ".parquet",
+            "status",
+            "open",
+            "'open' is not one of new, in_progress, resolved, suppressed, deleted",
+        ),
         (".csv", "status", "", "is empty"),
         (".parquet", "account_id", None, "is empty"),
         (".jsonl", "detector", "", "is empty"),
@@ -236,7 +246,7 @@ def test_a_value_is_told_with_its_place(
 def test_a_column_of_booleans_is_neither_of_numbers_nor_of_instants(tmp_path: Path, column: str) -> None:
     """Though a cast would make 1 of true."""
     write(tmp_path / FLAT / "part.parquet", [{**row, column: True} for row in rows()])
-    assert f"row 1 (detection d-1): {column} 'true' is no " in refusal(tmp_path)
+    assert f"row 1 (detection d-1): {column} 'true' is not " in refusal(tmp_path)
 
 
 def test_a_row_without_an_id(tmp_path: Path) -> None:
@@ -282,23 +292,23 @@ def test_what_converts_is_counted(tmp_path: Path, suffix: str) -> None:
     [
         (".parquet", "count", -1, "count '-1' is below 0"),
         (".csv", "count", None, "count is empty"),
-        (".jsonl", "count", 1.5, "count '1.5' is no whole number of 64 bits"),
-        (".jsonl", "count", True, "count 'true' is no whole number of 64 bits"),
+        (".jsonl", "count", 1.5, "count '1.5' is not a whole number of 64 bits"),
+        (".jsonl", "count", True, "count 'true' is not a whole number of 64 bits"),
         (".parquet", "unmapped__output_tokens", "-3", "unmapped.output_tokens '-3' is below 0"),
         (
             ".csv",
             "unmapped__output_tokens",
             "1.5",
-            "unmapped.output_tokens '1.5' is no whole number of 64 bits",
+            "unmapped.output_tokens '1.5' is not a whole number of 64 bits",
         ),
-        (".jsonl", "status_id", 99, "status_id '99' is none of 1, 2, 3, 4, 5, 6"),
+        (".jsonl", "status_id", 99, "status_id '99' is not one of 1, 2, 3, 4, 5, 6"),
         (".parquet", "status_id", None, "status_id is empty"),
         (".parquet", "class_uid", None, "class_uid is empty"),
         (".jsonl", "class_uid", LEFT_OUT, "class_uid is empty"),
-        (".csv", "class_uid", "2004x", "class_uid '2004x' is no whole number of 64 bits"),
+        (".csv", "class_uid", "2004x", "class_uid '2004x' is not a whole number of 64 bits"),
         (".parquet", "confidence_score", 101, "confidence_score '101' is not between 0 and 100"),
-        (".jsonl", "confidence_score", True, "confidence_score 'true' is no whole number of 64 bits"),
-        (".jsonl", "confidence_score", 0.95, "confidence_score '0.95' is no whole number of 64 bits"),
+        (".jsonl", "confidence_score", True, "confidence_score 'true' is not a whole number of 64 bits"),
+        (".jsonl", "confidence_score", 0.95, "confidence_score '0.95' is not a whole number of 64 bits"),
         (
             ".jsonl",
             "start_time",
@@ -322,7 +332,7 @@ def test_what_converts_is_counted(tmp_path: Path, suffix: str) -> None:
         ),
         (".parquet", "finding_info__analytic", None, "finding_info.analytic.name is empty"),
         (".jsonl", "evidences", [], "evidences[0].actor.user.uid is empty"),
-        (".jsonl", "time", "noon", "time 'noon' is no instant in milliseconds since 1970"),
+        (".jsonl", "time", "noon", "time 'noon' is not a time in milliseconds since 1970"),
         (
             ".parquet",
             "start_time",
@@ -453,9 +463,9 @@ def test_other_classes_are_passed_over(tmp_path: Path) -> None:
         (raw_bytes(f"{FLAT}/part.csv", ROW), "part.csv: line 1 names no column of the layout: "),
         (
             raw_bytes(f"{FLAT}/part.csv", b"status," + HEADER + b"x," + ROW),
-            "part.csv: column status is there twice: ",
+            "part.csv: column status appears twice: ",
         ),
-        (raw_bytes(f"{FLAT}/part.xlsx", b""), "part.xlsx: .xlsx is not a format that is read: "),
+        (raw_bytes(f"{FLAT}/part.xlsx", b""), "part.xlsx: .xlsx is not a supported format: "),
         (raw_bytes("detections/event_day=May/part.csv", HEADER), "partition 'May' is not a day: "),
     ],
 )
@@ -555,10 +565,10 @@ def test_an_empty_folder_in_an_objects_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "saying"),
     [
-        ("nowhere.csv", "is a link that leads nowhere"),
-        ("part.csv", "is a link that leads nowhere"),
-        ("../../../outside.csv", "is a link that leads out of the evidence folder"),
-        ("../../..", "is a link that leads out of the evidence folder"),
+        ("nowhere.csv", "is a broken link"),
+        ("part.csv", "is a broken link"),
+        ("../../../outside.csv", "is a link out of the evidence folder"),
+        ("../../..", "is a link out of the evidence folder"),
         ("../event_day=2026-05-02", "is a link to a folder"),
     ],
 )
@@ -585,7 +595,7 @@ def test_a_layout_that_is_a_link_out_of_the_evidence(tmp_path: Path) -> None:
     write(tmp_path / "elsewhere" / FLAT / "part.csv", rows())
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / "detections").symlink_to("../elsewhere/detections")
-    assert "detections: is a link that leads out of the evidence folder: " in refusal(tmp_path / "evidence")
+    assert "detections: is a link out of the evidence folder: " in refusal(tmp_path / "evidence")
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
@@ -625,12 +635,12 @@ def test_what_may_not_be_read_is_named(unprivileged: Path, forbidden: str) -> No
         ),
         (cut(".parquet", -1), "part.parquet: cannot be read as Parquet"),
         (raw_bytes(f"{FLAT}/b.jsonl", b"{\n"), "b.jsonl: line 1 is not JSON"),
-        (lambda root: (root / FLAT / "b.csv").symlink_to("/etc/hostname"), "b.csv: is a link that leads out"),
+        (lambda root: (root / FLAT / "b.csv").symlink_to("/etc/hostname"), "b.csv: is a link out"),
         (raw_bytes(f"{FLAT}/b.csv", b"\x1b[31m\n"), "line 1 names no column of the layout"),
         (raw_bytes(f"{FLAT}/b\x1b[31m\n.csv", b""), r"b\x1b[31m\n.csv': has a control character in its name"),
         (
             raw_bytes("detections/dt=2026-05-01/b.csv", b""),
-            "dt=2026-05-01/b.csv: is in no partition: move it",
+            "dt=2026-05-01/b.csv: is not in a partition: move it",
         ),
     ],
 )

@@ -33,9 +33,11 @@ def test_pages_that_are_none(authority, name):
     change, why = forgeries.PAGES[name]
     outcome, detail = told(forgeries.signed_anyway(forgeries.linked(), authority, change), authority)
     assert outcome == "invalid"
-    assert detail.startswith("not built as a briefing is: it has ")
+    assert detail.startswith("not in the form of a briefing: it has ")
     assert why in detail
-    with pytest.raises(InvalidSettings, match="which no briefing has: correct the templates") as refused:
+    with pytest.raises(
+        InvalidSettings, match="which a briefing may not have: correct the templates"
+    ) as refused:
         sign_locally(changed(forgeries.linked(), change), authority)
     assert why in str(refused.value)
 
@@ -56,9 +58,9 @@ def test_other_spellings(authority, name):
     pdf = forgeries.signed_as_it_is(forgeries.linked(), authority, spelling)
     outcome, detail = told(pdf, authority)
     assert outcome == "invalid"
-    assert detail.startswith("not built as a briefing is: it has ")
+    assert detail.startswith("not in the form of a briefing: it has ")
     assert why in detail
-    with pytest.raises(InvalidRequest, match="the PDF to be signed cannot be read: it has "):
+    with pytest.raises(InvalidRequest, match="the PDF cannot be signed: it has "):
         sign_locally(spelling(forgeries.linked()), authority)
 
 

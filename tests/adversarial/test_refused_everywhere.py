@@ -173,7 +173,7 @@ def test_settings_that_are_no_file(folder: Path, capsys: Capture) -> None:
     """A settings file that is there and cannot be read as one is not passed over."""
     for make, told in (
         (os.mkfifo, "is not a file"),
-        (lambda path: os.symlink("gone", path), "is a link that leads nowhere"),
+        (lambda path: os.symlink("gone", path), "is a broken link"),
     ):
         make("evidence/campaigns.yaml")
         assert main([word.replace("{}", "evidence") for word in PATHS["publish --evidence"]]) == 2
@@ -220,36 +220,36 @@ def test_what_may_not_be_read(folder: Path, capsys: Capture, command: str, locke
         (
             FileNotFoundError(2, "No such file or directory", "a"),
             2,
-            "a: No such file or directory: name another",
+            "a: No such file or directory: use another",
         ),
         (
             PermissionError(13, "Permission denied", b"a\xff"),
             2,
-            r"a\xff: Permission denied: allow it, or name another",
+            r"a\xff: Permission denied: grant access to it, or use another",
         ),
-        (OSError(36, "File name too long", "a\nb"), 2, "a b: File name too long: name a shorter one"),
+        (OSError(36, "File name too long", "a\nb"), 2, "a b: File name too long: use a shorter one"),
         (OSError(28, "No space left on device", "a"), 3, "a: No space left on device: make room for it"),
         (
             OSError(24, "Too many open files"),
             3,
-            "refused what was asked of it: Too many open files: allow more open",
+            "operating system refused the operation: Too many open files: allow more open",
         ),
         (
             OSError(5, "Input/output error", 7),
             3,
-            "refused what was asked of it: Input/output error: run again",
+            "operating system refused the operation: Input/output error: run again",
         ),
         (
             FileNotFoundError(2, "No such file or directory"),
             2,
-            "the working folder: it is not there any more",
+            "the working folder: it no longer exists",
         ),
         (
             OSError("cannot load library 'x'"),
             3,
-            "refused what was asked of it: cannot load library 'x': run again",
+            "operating system refused the operation: cannot load library 'x': run again",
         ),
-        (MemoryError(), 3, "there is not enough memory"),
+        (MemoryError(), 3, "not enough memory"),
     ],
 )
 def test_errors_at_the_edge(
@@ -369,7 +369,7 @@ def test_nobody_has_no_home(
     ):
         assert main(argv) == 2
         said = capsys.readouterr().err
-        assert said == "exhibit: there is no home folder for keys: name a folder for them with --keys\n"
+        assert said == "exhibit: there is no home folder to keep keys in: give a folder with --keys\n"
     assert sorted(folder.rglob("*")) == before
 
 

@@ -53,15 +53,15 @@ def lines(*rows: Any) -> str:
 CASES: dict[str, tuple[dict[str, str], str]] = {
     "a value that does not parse": (
         {FLAT: lines(GOOD, {**TWIN, "exchange_count": SECRET})},
-        f"{FLAT}: line 2: exchange_count is no whole number of 64 bits",
+        f"{FLAT}: line 2: exchange_count is not a whole number of 64 bits",
     ),
     "a value that breaks a rule": (
         {FLAT: lines(GOOD, {**TWIN, "status": SECRET})},
-        f"{FLAT}: line 2: status is none of new",
+        f"{FLAT}: line 2: status is not one of new",
     ),
     "a time that is none": (
         {FLAT: lines({**TWIN, "first_seen": SECRET}, GOOD)},
-        f"{FLAT}: line 1: first_seen is no instant",
+        f"{FLAT}: line 1: first_seen is not a date and time",
     ),
     "a line that is no object": (
         {FLAT: lines(GOOD, json.dumps(SECRET))},
@@ -70,7 +70,7 @@ CASES: dict[str, tuple[dict[str, str], str]] = {
     "a line that is no JSON": ({FLAT: lines(GOOD, "", SECRET)}, f"{FLAT}: line 3 is not JSON"),
     "a tie": (
         {FLAT: lines(GOOD, TWIN), OTHER: lines({**TWIN, "network": f"n-{SECRET}"})},
-        f"{FLAT}: line 2; {OTHER}: line 1: two revisions of one instant differ in network",
+        f"{FLAT}: line 2; {OTHER}: line 1: two revisions at the same time differ in network",
     ),
     "a tie in one object": (
         {FLAT: lines(TWIN, GOOD, {**TWIN, "network": f"n-{SECRET}"})},

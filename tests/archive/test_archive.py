@@ -81,12 +81,14 @@ def test_another_content_meanwhile(store: FolderStore) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"%PDF changed"])
 def test_document_gone_or_changed(store: FolderStore, tmp_path: Path, content: bytes | None) -> None:
-    """A document that is not what was published any more is told, by its name."""
+    """A document that differs from what was published any more is told, by its name."""
     archive(store, receipt(), SIGNED)
     (tmp_path / receipt().document.name).unlink()
     if content is not None:
         (tmp_path / receipt().document.name).write_bytes(content)
-    with pytest.raises(Unavailable, match=rf"{receipt().document.name} is not what was published: restore"):
+    with pytest.raises(
+        Unavailable, match=rf"{receipt().document.name} differs from what was published: restore"
+    ):
         intact_receipt(store, receipt())
 
 
@@ -104,12 +106,12 @@ def test_damaged_receipt(store: FolderStore, tmp_path: Path, damage) -> None:  #
     archive(store, receipt(), SIGNED)
     file = tmp_path / f"{NUMBER}-lawmaker-e1.receipt.json"
     file.write_text(json.dumps(damage(json.loads(file.read_text()))))
-    with pytest.raises(Unavailable, match=rf"{file.name} is not a receipt that can be read"):
+    with pytest.raises(Unavailable, match=rf"{file.name} is not a readable receipt"):
         latest(store, NUMBER)
 
 
 def test_half_a_receipt(store: FolderStore, tmp_path: Path) -> None:
     """So is one that is not JSON."""
     (tmp_path / f"{NUMBER}-lawmaker-e1.receipt.json").write_text("{")
-    with pytest.raises(Unavailable, match="is not a receipt that can be read"):
+    with pytest.raises(Unavailable, match="is not a readable receipt"):
         latest(store, NUMBER)

@@ -43,9 +43,7 @@ def test_a_register_that_grows(register: FolderStore, heads: Heads) -> None:
     heads.check(register)
 
 
-@pytest.mark.parametrize(
-    ("content", "said"), [(None, "00000011.json is gone"), (b"{}", "is not what it was")]
-)
+@pytest.mark.parametrize(("content", "said"), [(None, "00000011.json is missing"), (b"{}", "has changed")])
 def test_a_register_that_does_not(
     register: FolderStore, heads: Heads, tmp_path: Path, content: bytes | None, said: str
 ) -> None:

@@ -79,9 +79,7 @@ def test_a_damaged_entry(store: FolderStore, tmp_path: Path, content: str) -> No
     """A last entry that cannot be read stops publishing: what was published is not guessed."""
     publish(store, REPORTS[0])
     (tmp_path / "register" / "00000001.json").write_text(content)
-    with pytest.raises(
-        Unavailable, match=r"register/00000001\.json is not an entry that can be read: restore it"
-    ):
+    with pytest.raises(Unavailable, match=r"register/00000001\.json is not a readable entry: restore it"):
         publish(store, REPORTS[1])
     assert latest(store, REPORTS[1]) is None
 
@@ -90,7 +88,7 @@ def test_a_name_that_cannot_be_had(store: FolderStore) -> None:
     """Where another file has the name of the document, that is said, and nothing is entered."""
     made = receipt()
     store.put({made.document.name: b"another"})
-    with pytest.raises(Unavailable, match="cannot be put: move away"):
+    with pytest.raises(Unavailable, match="cannot be written: move the file"):
         archive(store, made, b"%PDF")
     assert restore_last_receipt(store) == EMPTY
 

@@ -106,5 +106,5 @@ def test_a_key_is_known_again() -> None:
     """By what is recorded of it, and another key is not taken for it."""
     assert key_check(KEY) == hmac.digest(KEY, b"exhibit: check of the key", "sha256").hex()[:16]
     check_key(KEY, TABLE.key_check)
-    with pytest.raises(InvalidSettings, match="the key is not the one that the pseudonyms"):
+    with pytest.raises(InvalidSettings, match="this key did not make the briefing's pseudonyms"):
         check_key(bytes(32), TABLE.key_check)

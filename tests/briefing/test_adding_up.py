@@ -155,8 +155,8 @@ def published(days: str) -> str:
 @pytest.mark.parametrize(
     ("days", "said"),
     [
-        ("from: 2026-01-01, ", "from and to go together"),
-        ("to: 2026-01-01, ", "from and to go together"),
+        ("from: 2026-01-01, ", "from and to must come together"),
+        ("to: 2026-01-01, ", "from and to must come together"),
         ("from: 2026-01-02, to: 2026-01-01, ", "the days are out of order"),
         ("from: 2026-01-02, to: 2026-02-24, ", "the days are out of order"),
     ],

@@ -62,17 +62,20 @@ def refused(argv: list[str], capsys: Capture) -> tuple[int, str]:
 # What is asked for
 
 REQUESTS = {
-    "audience": ({"audience": "press"}, "audience 'press' is not known: ask for lawmaker or regulator"),
+    "audience": ({"audience": "press"}, "audience 'press' is not known: use lawmaker or regulator"),
     "empty audience": ({"audience": ""}, "--audience is empty: leave it out, or give it a value"),
     "reversed": ({"window": "2026-05-07/2026-05-01"}, "is reversed: write 2026-05-01/2026-05-07"),
     "not over": ({"window": "2026-05-01/2026-05-09"}, "is not over at 2026-05-09T00:00:00"),
     "not a window": ({"window": "May"}, "'May' is not a window: write YYYY-MM-DD/YYYY-MM-DD"),
-    "not a day": ({"window": "2026-02-29/2026-03-01"}, "names a day that is not in the calendar"),
+    "not a day": ({"window": "2026-02-29/2026-03-01"}, "has a day that is not in the calendar"),
     "before the calendar": ({"window": "last-999999-days"}, "beyond the calendar"),
-    "empty of evidence": ({"window": "2026-04-01/2026-04-07"}, "2026-04-01/2026-04-07 is empty of evidence"),
-    "as-of": ({"as_of": "yesterday"}, "--as-of 'yesterday' is not an instant: write it like 2026-06-20T12:"),
+    "has no evidence": ({"window": "2026-04-01/2026-04-07"}, "2026-04-01/2026-04-07 has no evidence"),
+    "as-of": (
+        {"as_of": "yesterday"},
+        "--as-of 'yesterday' is not a date and time: write it like 2026-06-20T12:",
+    ),
     "as-of without a zone": ({"as_of": "2026-06-20T12:00:00"}, "has no time zone: write it like"),
-    "as-of before time": ({"as_of": "0001-01-01T00:00:00+14:00"}, "is not an instant"),
+    "as-of before time": ({"as_of": "0001-01-01T00:00:00+14:00"}, "is not a date and time"),
     "settling days": ({"settling_days": "-1"}, "--settling-days -1: give a number of days, 0 to 366"),
     "too many settling days": ({"settling_days": "999999999"}, "give a number of days, 0 to 366"),
     "settling days as a word": (
@@ -99,9 +102,9 @@ def test_wrong_request(
 @pytest.mark.parametrize(
     ("argv", "complaint"),
     [
-        (["burn"], "'burn' is not a verb of exhibit: see exhibit --help"),
-        (["verfy"], "'verfy' is not a verb of exhibit (did you mean verify?): see exhibit --help"),
-        (["register", "verfy"], "'verfy' is not a verb of exhibit register (did you mean verify?)"),
+        (["burn"], "'burn' is not a command of exhibit: see exhibit --help"),
+        (["verfy"], "'verfy' is not a command of exhibit (did you mean verify?): see exhibit --help"),
+        (["register", "verfy"], "'verfy' is not a command of exhibit register (did you mean verify?)"),
         (["publish"], "required: --evidence, --window, --audience, --out: see exhibit publish --help"),
         (["publish", "--evidence"], "argument --evidence: expected one argument: see exhibit publish --help"),
         (["verify"], "the following arguments are required: FILE: see exhibit verify --help"),
@@ -250,14 +253,14 @@ def _settings(tmp_path: Path, name: str, text: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     "case",
     [
-        (not_there, r"gone: no such folder: name the folder that holds detections/ or ext/"),
+        (not_there, r"gone: no such folder: give the folder that holds detections/ or ext/"),
         (neither_layout, r"empty: neither layout is present: expected detections/event_day=YYYY-MM-DD/"),
         (evidence_is_a_file, r"file: no such folder"),
-        (out_is_a_file, r"file is not a folder: name one that briefings can be written to"),
-        (out_below_a_file, r"file is not a folder: name one that briefings can be written to"),
-        (keys_in_use, r"keys cannot become a folder of keys .*: name a new or empty folder"),
-        (keys_below_a_file, r"file/keys cannot be made: "),
-        (no_templates, r"gone: no such folder: name the one that holds your templates"),
+        (out_is_a_file, r"file is not a folder: choose one where briefings can be written"),
+        (out_below_a_file, r"file is not a folder: choose one where briefings can be written"),
+        (keys_in_use, r"keys cannot be used for keys .*: choose a new or empty folder"),
+        (keys_below_a_file, r"file/keys cannot be created: "),
+        (no_templates, r"gone: no such folder: give the one that holds your templates"),
         (broken_registry, r"campaigns\.yaml, line \d: .*YAML"),
         (unknown_key, r"campaigns\.yaml: .*colour.*unknown key"),
         (campaign_twice, r"campaigns\.yaml: .*'a' is listed twice"),
@@ -294,18 +297,24 @@ TEMPLATES = {
     "model": ("{{ issuer.parse_raw('x', proto='pickle') }}", r"lawmaker\.html, line 1: issuer.*'parse_raw'"),
     "endless": ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", r"lawmaker\.html, line 1.*40 deep"),
     "including": ("{% include 'lawmaker.html' %}", r"lawmaker\.html, line 1.*40 deep"),
-    "gigabyte": ("{{ 'a' * 1000000000 }}", r"lawmaker\.html, line 1: a number is needed, not a text"),
+    "gigabyte": ("{{ 'a' * 1000000000 }}", r"lawmaker\.html, line 1: expected a number, not a text"),
     "attaching": ("<a rel=attachment href=issuer.yaml>x</a>", r"rel=attachment"),
     "spanning": ("<table><tr><td rowspan=1000000000>x</table>", r"rowspan='1000000000'"),
-    "nested": ("<div>" * 2000, r"elements more than 60 deep"),
+    "nested": ("<div>" * 2000, r"elements nested more than 60 deep"),
     "http": ("<img src='http://127.0.0.1:9/x.png' alt=x>", r"asks for http://127\.0\.0\.1:9/x\.png"),
     "host": ("<img src='//127.0.0.1/x.png' alt=x>", r"asks for https://127\.0\.0\.1/x\.png"),
     "style": ("<style>p { background: url(https://127.0.0.1/x) }</style><p>x", r"asks for https://127\.0"),
     "file": ("<link rel=stylesheet href='file:///etc/passwd'>", r"asks for file:///etc/passwd"),
-    "fading": ("<html lang=en><h1>a</h1><p style='opacity: 0.5'>b", r"would not be PDF/A-3a.*“opacity”"),
-    "heading": ("<html lang=en><h1>a</h1><h3>b</h3>", r"would not be PDF/A-3a.*do not skip h2"),
-    "ink": ("<html lang=en><p style='color: device-cmyk(1 0 0 0)'>a", r"would not be PDF/A-3a.*CMYK"),
-    "field": ("<html lang=en><input style='appearance: auto' name=a>", r"would not be PDF/A-3a.*form field"),
+    "fading": (
+        "<html lang=en><h1>a</h1><p style='opacity: 0.5'>b",
+        r"would not conform to PDF/A-3a.*“opacity”",
+    ),
+    "heading": ("<html lang=en><h1>a</h1><h3>b</h3>", r"would not conform to PDF/A-3a.*do not skip h2"),
+    "ink": ("<html lang=en><p style='color: device-cmyk(1 0 0 0)'>a", r"would not conform to PDF/A-3a.*CMYK"),
+    "field": (
+        "<html lang=en><input style='appearance: auto' name=a>",
+        r"would not conform to PDF/A-3a.*form field",
+    ),
     "climbing": ("<img src='../../../../etc/passwd' alt=x>", r"asks for 'etc/passwd'"),
 }
 
@@ -338,7 +347,7 @@ def test_what_is_shown_as_a_code_is_told(tmp_path: Path, authority: LocalAuthori
 
     told = capsys.readouterr().err
     assert "U+1F600 (GRINNING FACE), U+0BA4 (TAMIL LETTER TA), " in told
-    assert "and 1 more: write them otherwise, or add a font" in told
+    assert "and 1 more: replace them, or add a font" in told
     assert published.receipt["printed_as_codes"] == published.briefing["printed_as_codes"] == codes
     assert "深度 [U+1F600] [U+0BA4]" in published.text
 
@@ -378,9 +387,9 @@ def p12(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "case",
     [
-        ({"until": NOW - timedelta(hours=1)}, "the certificate expired at .*: give one that is in force"),
-        ({"since": NOW + timedelta(days=300)}, "the certificate is not valid before .*: wait"),
-        ({"of": new_key()}, "holds no certificate of the signing key: give the one issued for it"),
+        ({"until": NOW - timedelta(hours=1)}, "the certificate expired at .*: give one that is valid now"),
+        ({"since": NOW + timedelta(days=300)}, "the certificate is not valid until .*: wait"),
+        ({"of": new_key()}, "does not hold the certificate of the signing key: give the one issued for it"),
         ({"extensions": [usage("key_encipherment")]}, "is not for digital signatures"),
     ],
     ids=["expired", "not yet valid", "mismatched", "another purpose"],
@@ -411,7 +420,7 @@ def test_wrong_passphrase(
     if passphrase is not None:
         monkeypatch.setenv(PASSPHRASE, passphrase)
     status, said = refused(quiet(signing_key=p12), capsys)
-    assert said == f"{p12} cannot be opened: check that it is PKCS #12, and its passphrase"
+    assert said == f"{p12} cannot be opened: check that it is PKCS #12 and that the passphrase is right"
     assert status == 2
 
 
@@ -473,7 +482,7 @@ def test_authority_of_unknown_root(
     verdicts = {v["check"]: v["outcome"] for v in json.loads(printed)["verdicts"]}
     assert verdicts == {**ALL_VALID, "time-stamp": "could not be checked"}
     assert (
-        "exhibit: time-stamp could not be checked: name the certificate that you trust with --trust" in said
+        "exhibit: time-stamp could not be checked: give the certificate that you trust with --trust" in said
     )
     root, network_root = authority.directory / "root.cert.pem", network.keys / "root.cert.pem"
     assert outcomes(Published(out).pdf, capsys, root, network_root) == ALL_VALID
@@ -616,7 +625,7 @@ def test_verify_without_the_right_trust(files: Path, capsys: Capture, trust: lis
         (["gone"], "gone cannot be read (No such file or directory): name a PDF file"),
         (["folder"], "folder cannot be read (Is a directory): name a PDF file"),
         (["signed", "--trust", "gone"], "gone cannot be read: No such file or directory"),
-        (["signed", "--trust", "hello"], "hello holds no certificate that can be read"),
+        (["signed", "--trust", "hello"], "hello does not hold a readable certificate"),
         (["signed", "--evidence", "gone"], "gone: no such folder"),
     ],
 )
@@ -646,11 +655,11 @@ def test_verify_changed_evidence(
 @pytest.mark.parametrize(
     ("argv", "complaint"),
     [
-        (["--athena", "w/d"], "--athena serves nothing without --evidence"),
-        (["--keys", "k"], "--keys serves nothing without --evidence"),
-        (["--evidence", ".", "--athena", "w/d"], "--athena serves evidence in S3"),
+        (["--athena", "w/d"], "--athena needs --evidence"),
+        (["--keys", "k"], "--keys needs --evidence"),
+        (["--evidence", ".", "--athena", "w/d"], "--athena needs evidence in S3"),
         (["--evidence", "s3://b", "--athena", "w"], "--athena 'w': write it like WORKGROUP/DATABASE"),
-        (["--evidence", "s3://"], "--evidence 's3://' is no place in S3"),
+        (["--evidence", "s3://"], "--evidence 's3://' is not a place in S3"),
         (["--evidence", "nowhere"], "nowhere: no such folder"),
         (["--evidence", ".", "--templates", "nowhere"], "nowhere: no such folder"),
         (["--evidence", ".", "--keys", "nowhere"], "nowhere/pseudonym.key"),
@@ -774,7 +783,7 @@ def test_steps_on_a_terminal(quiet: Arguments) -> None:
     status, seen = on_terminal(quiet(window="2026-04-01/2026-04-07"))
     *steps, error = seen.splitlines()
     assert steps == ["resolve …", "tallies …"]
-    assert error.startswith("exhibit: window 2026-04-01/2026-04-07 is empty")
+    assert error.startswith("exhibit: window 2026-04-01/2026-04-07 has no evidence")
     assert status == 2
 
 
@@ -794,7 +803,7 @@ def test_interrupted(
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(pipeline, "group", interrupt)
     status, said = refused(quiet(), capsys)
-    assert said == "interrupted: run again"
+    assert said == "interrupted: run it again"
     assert status == 128 + number
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
 

@@ -15,7 +15,7 @@ OCSF_DAY = "ext/gateway/region=eu-west-1/accountId=111122223333/eventDay=2026050
 
 
 IN_OCSF = "region=x/accountId=1/eventDay=20260502"
-IN_NO_PARTITION = "is in no partition"
+IN_NO_PARTITION = "is not in a partition"
 COUNTED = [
     f"{FLAT_DAY}/b.csv",
     f"{FLAT_DAY}/hour=08/b.csv",
@@ -41,11 +41,11 @@ COUNTED = [
     f"ext/next/1.0/{IN_OCSF}/b.csv",
 ]
 FOLDERS = [
-    (f"{FLAT_DAY}/campaign_id=C/b.csv", "campaign_id=C would be left out: write campaign_id into the rows"),
-    (f"{FLAT_DAY}/hour=08/Country=NA/b.csv", "Country=NA would be left out: write country into the rows"),
-    (f"{OCSF_DAY}/campaignId=C/b.csv", "campaignId=C would be left out: write campaign_id into the rows"),
-    (f"ext/gateway/network=n/{IN_OCSF}/b.csv", "network=n would be left out: write network into the rows"),
-    (f"ext/a/ext/b/{IN_OCSF}/b.csv", "ext/ would be taken for the outer one"),
+    (f"{FLAT_DAY}/campaign_id=C/b.csv", "campaign_id=C would be ignored: write campaign_id in the rows"),
+    (f"{FLAT_DAY}/hour=08/Country=NA/b.csv", "Country=NA would be ignored: write country in the rows"),
+    (f"{OCSF_DAY}/campaignId=C/b.csv", "campaignId=C would be ignored: write campaign_id in the rows"),
+    (f"ext/gateway/network=n/{IN_OCSF}/b.csv", "network=n would be ignored: write network in the rows"),
+    (f"ext/a/ext/b/{IN_OCSF}/b.csv", "ext/ could be mistaken for the outer one"),
 ]
 REFUSED = [
     *(
@@ -91,12 +91,12 @@ REFUSED = [
             "ext/event_day=2026-05-02/b.csv",
         )
     ),
-    (f"{FLAT_DAY}/event_day=2026-05-03/b.csv", "is in two partitions, of which one is event_day=2026-05-03"),
-    (f"{FLAT_DAY}/hour=08/Event-Day=2/b.csv", "is in two partitions, of which one is Event-Day=2"),
-    (f"{OCSF_DAY}/eventDay=20260503/b.csv", "is in two partitions, of which one is eventDay=20260503"),
-    (f"{OCSF_DAY}/account_id=1/b.csv", "is in two partitions, of which one is account_id=1"),
-    (f"ext/gateway/region=y/{IN_OCSF}/b.csv", "is in two partitions, of which one is region=y"),
-    (f"ext/region=y/{IN_OCSF}/b.csv", "is in two partitions, of which one is region=y"),
+    (f"{FLAT_DAY}/event_day=2026-05-03/b.csv", "is in two partitions, one of them event_day=2026-05-03"),
+    (f"{FLAT_DAY}/hour=08/Event-Day=2/b.csv", "is in two partitions, one of them Event-Day=2"),
+    (f"{OCSF_DAY}/eventDay=20260503/b.csv", "is in two partitions, one of them eventDay=20260503"),
+    (f"{OCSF_DAY}/account_id=1/b.csv", "is in two partitions, one of them account_id=1"),
+    (f"ext/gateway/region=y/{IN_OCSF}/b.csv", "is in two partitions, one of them region=y"),
+    (f"ext/region=y/{IN_OCSF}/b.csv", "is in two partitions, one of them region=y"),
 ]
 HIDDEN = [
     f"{FLAT_DAY}/_SUCCESS",
@@ -226,9 +226,9 @@ def test_what_is_in_a_partition_counts(place: Place, name: str) -> None:
 
 @pytest.mark.parametrize(("name", "saying"), REFUSED)
 def test_what_is_in_no_partition_is_refused(place: Place, name: str, saying: str) -> None:
-    """An object of a layout's folder that is in no partition, or in two, is refused by its name, not left out."""
+    """An object of a layout's folder that is not in a partition, or in two, is refused by its name, not left out."""
     with pytest.raises(
-        InvalidEvidence, match=rf"^{re.escape(name)}: {saying}.*: move it to (detections|ext)/"
+        InvalidEvidence, match=rf"^{re.escape(name)}: {saying}.*: move it (in)?to (detections|ext)/"
     ):
         filled(place, "detections/event_day=2026-05-01/good.csv", name).list()
 
@@ -250,7 +250,9 @@ def test_what_is_hidden_is_passed_over(place: Place, name: str) -> None:
 def test_a_tables_files_are_refused(place: Place, name: str, log: str, owner: str) -> None:
     """Where the log of a table lies its files are not its rows: that is told before all else, at any depth."""
     names = ["detections/a.csv", f"{FLAT_DAY}/a.avro", f"{OCSF_DAY}/a.csv", "ext/z.csv", name]
-    message = f"^{re.escape(log)}: the files of this {owner} table are not its rows: deliver those as files"
+    message = (
+        f"^{re.escape(log)}: the files of this {owner} table may hold old rows: deliver the current ones"
+    )
     with pytest.raises(InvalidEvidence, match=message):
         filled(place, *names).list()
 
@@ -260,7 +262,7 @@ def test_what_is_nearly_a_layout_is_refused(place: Place, name: str) -> None:
     """A name at the top that somebody may have meant for a layout's is refused, for it would not be read."""
     top, slash, _ = name.partition("/")
     told = re.escape(top + slash if top.isprintable() else repr(top + slash))
-    with pytest.raises(InvalidEvidence, match=rf"^{told}: (would not be read|is a partition beside)"):
+    with pytest.raises(InvalidEvidence, match=rf"^{told}: (would not be read|is a partition outside)"):
         filled(place, f"{FLAT_DAY}/a.csv", name).list()
 
 
@@ -274,7 +276,7 @@ def test_what_else_is_at_the_top_is_theirs(place: Place, name: str) -> None:
 def test_a_layout_is_a_folder(place: Place, name: str) -> None:
     """An object with the name of a layout's folder is refused."""
     others = {"detections": f"{OCSF_DAY}/a.csv", "ext": f"{FLAT_DAY}/a.csv"}
-    with pytest.raises(InvalidEvidence, match=f"^{name}: is not a folder: put the objects into a folder"):
+    with pytest.raises(InvalidEvidence, match=f"^{name}: is not a folder: put the objects in a folder"):
         filled(place, others[name], name).list()
 
 
@@ -376,7 +378,9 @@ def test_neither_layout_is_refused(place: Place) -> None:
         filled(place, "campaigns.yaml").list()
 
 
-@pytest.mark.parametrize(("file", "message"), [("a.avro", "avro is not a format"), ("a", "no suffix is not")])
+@pytest.mark.parametrize(
+    ("file", "message"), [("a.avro", "avro is not a supported format"), ("a", "no suffix is not")]
+)
 def test_what_cannot_be_read_is_not_passed_over(place: Place, file: str, message: str) -> None:
     """An object in its place whose format is not read is refused by its name."""
     with pytest.raises(InvalidEvidence, match=f"{FLAT_DAY}/{file}: .*{message}"):

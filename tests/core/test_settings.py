@@ -191,13 +191,13 @@ def test_the_files_that_come_with_the_templates_parse(file: str) -> None:
         ("---\n---\ncampaigns: []\n", "line 2: cannot be read as YAML: a second document"),
         (
             "a: !!python/object:os.system x\n",
-            "line 1: cannot be read as YAML: the tag 'tag:yaml.org,2002:python/object:os.system': take it away",
+            "line 1: cannot be read as YAML: the tag 'tag:yaml.org,2002:python/object:os.system': remove it",
         ),
         ("a: \0\n", "cannot be read as YAML"),
-        ("requests: []\nrequests: []\n", "line 2: cannot be read as YAML: 'requests' is there twice"),
+        ("requests: []\nrequests: []\n", "line 2: cannot be read as YAML: 'requests' appears twice"),
         (
             "campaigns:\n- campaign_id: A\n  name: B\n  law: {A: x, A: y}\n",
-            "line 4: cannot be read as YAML: 'A' is there twice",
+            "line 4: cannot be read as YAML: 'A' appears twice",
         ),
         ("x: &x {a: 1}\ny:\n  <<: *x\n", "line 3: cannot be read as YAML: an alias"),
         ("x: !!binary aGk=\n", "line 1: cannot be read as YAML: the tag"),
@@ -206,7 +206,7 @@ def test_the_files_that_come_with_the_templates_parse(file: str) -> None:
         ("x: !!set {a}\n", "line 1: cannot be read as YAML: the tag"),
         ("\n? [a]\n: b\n", "line 2: cannot be read as YAML: a key that is not text"),
         ("requests: []\n~: b\n", "line 2: cannot be read as YAML: a key that is not text"),
-        ("1: x\n'1': y\n", "line 2: cannot be read as YAML: '1' is there twice"),
+        ("1: x\n'1': y\n", "line 2: cannot be read as YAML: '1' appears twice"),
         ("requests: []\n...\nrequests: []\n", "line 3: cannot be read as YAML: did not find expected"),
         ("requests: []\n---\n", "line 2: cannot be read as YAML: a second document"),
         ("requests:\n\t- x\n", "line 2: cannot be read as YAML"),
@@ -260,7 +260,7 @@ def test_what_is_not_yaml_is_refused_with_its_line(text: str, problem: str) -> N
             (f"campaigns:\n- {{campaign_id: A, name: B, actions: [{{action: x, date: {day}}}]}}\n", problem)
             for day, problem in [
                 *((day, "actions, item 1, date: not a date: write it like") for day in NO_DAYS),
-                ("2026-02-30", "actions, item 1, date: 2026-02-30 is not in the calendar: correct it"),
+                ("2026-02-30", "actions, item 1, date: 2026-02-30 is not a day of the calendar: correct it"),
             ]
         ),
         *(
@@ -369,7 +369,7 @@ def test_a_law_says_how_its_elements_count() -> None:
             "version: introduced",
             "version: not keys and values",
         ),
-        ("date: 2026-04-22", "date: 2026-04-14", "stage: its date is before that of version"),
+        ("date: 2026-04-22", "date: 2026-04-14", "stage: its date is before the date of version"),
         ("{date: 2026-04-22, ", "{", "stage, date: missing: add it"),
         ("id: i, group: how", "id: i", "element 'i': group: missing: name one of how, out, terms"),
         ("id: i, group: how", "id: i, groups: how", "elements, item 1, groups: unknown key"),
@@ -381,7 +381,7 @@ def test_a_law_says_how_its_elements_count() -> None:
         ("id: model, group: terms", "id: model", "element 'model': group: missing"),
         ("id: model", "id: i", "element 'i' is listed twice"),
         ("{id: out, logic", "{id: how, logic", "group 'how' is listed twice"),
-        ("group: terms, text: A", "group: how, text: A", "group 'terms' has no element: name it in one"),
+        ("group: terms, text: A", "group: how, text: A", "group 'terms' has no element: add one to it"),
         ("logic: excludes", "logic: any of", "element 'c': excludes: its group 'out' is 'any of'"),
         ("plain: Origin", "Plain: Origin", "assessment, item 1, Plain: unknown key"),
         ("note: Nobody says.", "note: ''", "assessment, item 1, note: empty"),
@@ -405,7 +405,7 @@ def test_definitions_take_groups() -> None:
     assert "element 'c': group: there is no group 'out': add groups" in refusal(
         Law, re.sub(r"(?m)^definitions:\n- .*\n", "", ungrouped)
     )
-    assert "definitions: they are printed by group: add groups" in refusal(Law, ungrouped)
+    assert "definitions: they are printed in groups: add groups" in refusal(Law, ungrouped)
 
 
 def test_a_law_of_before_says_what_it_said() -> None:
@@ -459,7 +459,7 @@ def test_a_count_is_digits_alone(number: str) -> None:
         "campaigns:\n- campaign_id: A\n  name: B\n"
         f"  published:\n    exchanges: {number}\n    disclosed: 2026-02-23\n    source: x\n"
     )
-    assert "campaigns, item 1, published, exchanges: not a count: write it in digits alone" in refusal(
+    assert "campaigns, item 1, published, exchanges: not a count: write digits only" in refusal(
         Registry, written
     )
 

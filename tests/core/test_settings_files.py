@@ -37,7 +37,7 @@ def test_a_name_that_is_nearly_right_is_refused(name: str, meant: str) -> None:
         with pytest.raises(InvalidSettings) as refused:
             check_beside((*others, name))
         assert " ".join(name.split()) in str(refused.value)
-        assert f"only {meant} is read beside the evidence: rename it, or take it away" in str(refused.value)
+        assert f"only {meant} is read beside the evidence: rename it, or remove it" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_folder_in_the_place_of_a_file_is_refused(name: str) -> None:
     """A folder of that very name holds nothing that is read, whether the file is there too or not."""
     for others in ((), (name,)):
         with pytest.raises(
-            InvalidSettings, match=f"^{name}: is a folder beside the evidence: put the file there"
+            InvalidSettings, match=f"^{name}: is a folder beside the evidence: replace it with the file"
         ):
             check_beside((*others, f"{name}/"))
 
@@ -87,9 +87,7 @@ def test_a_template_whose_name_is_nearly_right_is_refused(name: str, meant: str)
     """Exhibit's own would be used in its place, without a word."""
     with pytest.raises(InvalidSettings) as refused:
         check_among((name,), TEMPLATES, ())
-    assert (
-        str(refused.value) == f"{name}: only {meant} is read among the templates: rename it, or take it away"
-    )
+    assert str(refused.value) == f"{name}: only {meant} is read among the templates: rename it, or remove it"
 
 
 @pytest.mark.parametrize("name", ["lawmaker.html/", "issuer.yaml/"])
@@ -116,11 +114,11 @@ def test_templates_of_their_own_are_left_alone() -> None:
 def test_a_settings_file_in_the_place_of_others_is_refused() -> None:
     """A file that is read among the templates would not be beside the evidence, nor the other way round."""
     with pytest.raises(
-        InvalidSettings, match=r"^issuer\.yaml: is not read beside the evidence: move it, to lie among"
+        InvalidSettings, match=r"^issuer\.yaml: is not read beside the evidence: move it among"
     ):
         check_beside((*EVIDENCE, "issuer.yaml"), ("law.yaml",))
     with pytest.raises(
-        InvalidSettings, match=r"^dataset\.yaml: is not read among the templates: move it, to lie beside"
+        InvalidSettings, match=r"^dataset\.yaml: is not read among the templates: move it beside"
     ):
         check_among(("dataset.yaml", "issuer.yaml"), TEMPLATES, ("detections/",))
 
@@ -141,8 +139,8 @@ def test_evidence_and_templates_can_share_a_folder() -> None:
         ("template/", "template/: only templates/ is read"),
         ("Templates/", "Templates/: only templates/ is read"),
         ("schedules.yaml/", "schedules.yaml: is a folder among the settings"),
-        ("issuer.yaml", "issuer.yaml: is not read among the settings: move it, to lie in templates/"),
-        ("dataset.yaml", "dataset.yaml: is not read among the settings: move it, to lie beside the evidence"),
+        ("issuer.yaml", "issuer.yaml: is not read among the settings: move it in templates/"),
+        ("dataset.yaml", "dataset.yaml: is not read among the settings: move it beside the evidence"),
     ],
 )
 def test_what_would_not_be_read_among_the_settings_is_refused(name: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Names of columns: what is nearly right, and what is somebody's own."""
+"""Names of columns: what is close to right, and what is somebody's own."""
 
 import json
 import re
@@ -92,7 +92,7 @@ def test_evidence_with_one_is_refused(tmp_path: Path, suffix: str, name: str) ->
             {k: v for k, v in delivery.row(detection(DAY)).items() if k != "campaign_id"} | row | {name: "D"}
         )
         delivery.write(tmp_path / str(n) / flat(DAY, suffix), [record])
-        with pytest.raises(InvalidEvidence, match=f"part-0{suffix}.* is nearly campaign_id"):
+        with pytest.raises(InvalidEvidence, match=f"part-0{suffix}.* is close to campaign_id"):
             asked(tmp_path / str(n))
 
 
@@ -135,7 +135,7 @@ def test_keys_within_findings_are_looked_at(tmp_path: Path, suffix: str, place: 
     delivery.write(tmp_path / "good" / ocsf(DAY, suffix), [found])
     assert total(asked(tmp_path / "good")) == (1, 1)
     delivery.write(tmp_path / "bad" / ocsf(DAY, suffix), [merged(found, INNER[place])])
-    with pytest.raises(InvalidEvidence, match="is nearly"):
+    with pytest.raises(InvalidEvidence, match="is close to"):
         asked(tmp_path / "bad")
 
 
@@ -181,7 +181,7 @@ def test_columns_named_by_nearly_their_path(tmp_path: Path, suffix: str, case: s
     right, wrong = JOINED_WRONGLY[case]
     row = {(wrong if name == right else name): value for name, value in FLATTENED.items()}
     delivery.write(tmp_path / ocsf(DAY, suffix), [row])
-    with pytest.raises(InvalidEvidence, match=f"part-0{suffix}: column '{re.escape(wrong)}' .* left out"):
+    with pytest.raises(InvalidEvidence, match=f"part-0{suffix}: column '{re.escape(wrong)}' .* ignored"):
         asked(tmp_path)
 
 
@@ -191,7 +191,7 @@ def test_a_column_both_by_its_path_and_nested(tmp_path: Path, suffix: str) -> No
     found = delivery.finding(detection(DAY))
     delivery.write(tmp_path / ocsf(DAY, suffix), [found | {"unmapped.campaign_id": "other"}])
     with pytest.raises(
-        InvalidEvidence, match=f"part-0{suffix}: column unmapped.campaign_id is in unmapped as well"
+        InvalidEvidence, match=f"part-0{suffix}: column unmapped.campaign_id is also in unmapped"
     ):
         asked(tmp_path)
 
@@ -212,7 +212,7 @@ def test_keys_that_join_the_steps_of_a_path(tmp_path: Path, joined: dict[str, An
     if counted:
         assert total(asked(tmp_path)) == (1, 1)
     else:
-        with pytest.raises(InvalidEvidence, match=r"part-0\.jsonl: line 1: column .* would be left out"):
+        with pytest.raises(InvalidEvidence, match=r"part-0\.jsonl: line 1: column .* would be ignored"):
             asked(tmp_path)
 
 
@@ -226,7 +226,7 @@ def test_a_key_that_is_there_twice(tmp_path: Path, key: str, counted: bool) -> N
     if counted:
         assert total(asked(tmp_path)) == (1, 1)
     else:
-        with pytest.raises(InvalidEvidence, match="line 1: column account_id is there twice"):
+        with pytest.raises(InvalidEvidence, match="line 1: column account_id appears twice"):
             asked(tmp_path)
 
 
@@ -238,7 +238,7 @@ def test_a_key_on_the_way_that_is_there_twice(tmp_path: Path, key: str) -> None:
     path.parent.mkdir(parents=True)
     other = {"class_uid": 2001}.get(key, found[key])
     path.write_text(f"{json.dumps(found)[:-1]}, {json.dumps(key)}: {json.dumps(other)}}}\n")
-    with pytest.raises(InvalidEvidence, match=f"line 1: column {key} is there twice"):
+    with pytest.raises(InvalidEvidence, match=f"line 1: column {key} appears twice"):
         asked(tmp_path)
 
 
@@ -301,7 +301,7 @@ def test_headings_in_a_floating_column(tmp_path: Path, value: float | None, coun
     if counted:
         assert total(asked(tmp_path)) == (1, 1)
     else:
-        with pytest.raises(InvalidEvidence, match=r"detector_version '3\.1' is no text"):
+        with pytest.raises(InvalidEvidence, match=r"detector_version '3\.1' is not text"):
             asked(tmp_path)
 
 
@@ -358,7 +358,7 @@ def test_numbers_of_the_same_key_elsewhere(tmp_path: Path, case: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(text.replace('"account_id": "MARK"', written))
     if account is None:
-        with pytest.raises(InvalidEvidence, match=r"line 1 .*account_id '17\.0' is no text"):
+        with pytest.raises(InvalidEvidence, match=r"line 1 .*account_id '17\.0' is not text"):
             asked(tmp_path)
         return
     question = Inquiry(Window(DAY, DAY), AS_OF, each_account=True).tallies(DAY)
@@ -379,7 +379,7 @@ def test_counts_in_json(tmp_path: Path, written: str, count: int | None) -> None
     path.parent.mkdir(parents=True)
     path.write_text(text.replace('"MARK"', written))
     if count is None:
-        with pytest.raises(InvalidEvidence, match=r"line 1 .*exchange_count .* is no whole number"):
+        with pytest.raises(InvalidEvidence, match=r"line 1 .*exchange_count .* is not a whole number"):
             asked(tmp_path)
     else:
         assert total(asked(tmp_path)) == (1, count)

@@ -282,7 +282,7 @@ def test_goes_on_where_it_stopped(small: Deployed) -> None:
     """A query that outlasts the time keeps running, and the next process gets its answer."""
     small.service.looks = 12
     small.clock.left = 8
-    with pytest.raises(Unfinished, match=r"query \S+ still runs") as unfinished:
+    with pytest.raises(Unfinished, match=r"query \S+ is still running") as unfinished:
         small.ask()
     assert unfinished.value.exit_status == 3
     assert small.service.stopped == []
@@ -326,18 +326,22 @@ def test_cancelled_on_give_up(small: Deployed) -> None:
         (
             {"AthenaError": USER, "StateChangeReason": "INVALID_CAST_ARGUMENT: x"},
             InvalidEvidence,
-            "names the object",
+            "shows which object",
         ),
         (
             {"AthenaError": USER, "StateChangeReason": "TABLE_NOT_FOUND: flat"},
             InvalidSettings,
-            "check the tables",
+            "check the database's tables",
         ),
-        ({"StateChangeReason": "Insufficient permissions to execute"}, InvalidSettings, "who may read"),
+        (
+            {"StateChangeReason": "Insufficient permissions to execute"},
+            InvalidSettings,
+            "permissions to read",
+        ),
         (
             {"State": "CANCELLED", "StateChangeReason": "Bytes scanned limit was exceeded"},
             InvalidSettings,
-            "raise the workgroup's limit, or ask for a shorter window",
+            "raise the workgroup's limit, or choose a shorter window",
         ),
         ({"State": "CANCELLED"}, Unavailable, "cancelled"),
     ],
@@ -358,7 +362,7 @@ def test_too_much_before_the_window(tmp_path: Path) -> None:
     deliver(tmp_path, {flat(DAY): [detection(DAY)], flat(before): [detection(before)]})
     system = deployed(tmp_path)
     system.service.endings = [{"State": "CANCELLED", "StateChangeReason": "Bytes scanned limit was exceeded"}]
-    with pytest.raises(InvalidSettings, match="take the oldest partitions out of the evidence"):
+    with pytest.raises(InvalidSettings, match="remove the oldest partitions from the evidence"):
         system.engine().ask(HISTORY, lambda *_: None)
 
 

@@ -114,7 +114,7 @@ def test_what_is_no_object_is_passed_over(name: str, size: int) -> None:
 def test_what_no_folder_can_hold_is_refused(name: str) -> None:
     """A key that a file system would read as another is refused."""
     with pytest.raises(
-        InvalidEvidence, match=f"^{re.escape(name)}: no folder can hold it: rename it, without //"
+        InvalidEvidence, match=f"^{re.escape(name)}: a folder cannot hold that name: rename it, without //"
     ):
         locate(name, 12)
 
@@ -141,12 +141,12 @@ def test_a_folders_name_with_content_is_refused() -> None:
         ),
         (
             f"{FLAT_DAY}/a.avro",
-            r"\.avro is not a format that is read: convert it to one of \.parquet, \.jsonl",
+            r"\.avro is not a supported format: convert it to one of \.parquet, \.jsonl",
         ),
-        (f"{FLAT_DAY}/a", "no suffix is not a format"),
-        (f"{FLAT_DAY}/a.csv.gz", r"\.gz is not a format"),
-        (f"{OCSF_DAY}/a.json", r"\.json is not a format"),
-        (f"{FLAT_DAY}/a.PARQUET", r"\.PARQUET is not a format"),
+        (f"{FLAT_DAY}/a", "no suffix is not a supported format"),
+        (f"{FLAT_DAY}/a.csv.gz", r"\.gz is not a supported format"),
+        (f"{OCSF_DAY}/a.json", r"\.json is not a supported format"),
+        (f"{FLAT_DAY}/a.PARQUET", r"\.PARQUET is not a supported format"),
     ],
 )
 def test_what_cannot_be_read_is_refused(name: str, message: str) -> None:
@@ -213,7 +213,9 @@ def test_a_link_in_a_layouts_place_is_refused(tmp_path: Path, name: str, target:
     """A link is not followed to a layout, wherever it leads, and is not passed over."""
     source = put(tmp_path, "other/a.csv")
     (tmp_path / name).symlink_to(target)
-    with pytest.raises(InvalidEvidence, match=f"^{name}: (is a link|is not a folder|would not be read)"):
+    with pytest.raises(
+        InvalidEvidence, match=f"^{name}: (is a broken link|is a link|is not a folder|would not be read)"
+    ):
         source.list()
 
 
@@ -234,7 +236,7 @@ def test_recorded_objects_are_those_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "detections").symlink_to("other")
     source = put(tmp_path, "other/event_day=2026-05-02/a.csv")
     with pytest.raises(
-        InvalidEvidence, match=f"^{FLAT_DAY}: leads through a link: put the objects themselves there"
+        InvalidEvidence, match=f"^{FLAT_DAY}: contains a link: put the objects themselves there"
     ):
         source.list([f"{FLAT_DAY}/a.csv"])
     assert FolderEvidence(tmp_path, only=[f"{OCSF_DAY}/a.csv"]).list() == ()
@@ -260,23 +262,23 @@ def test_no_such_folder_is_refused(tmp_path: Path) -> None:
     """Evidence lies in a folder that is there."""
     (tmp_path / "file").touch()
     for name in ("missing", "file"):
-        with pytest.raises(InvalidRequest, match=f"{name}: no such folder: name the folder"):
+        with pytest.raises(InvalidRequest, match=f"{name}: no such folder: give the folder"):
             FolderEvidence(tmp_path / name)
 
 
 def to_nowhere(file: Path) -> str:
     file.symlink_to("gone")
-    return "is a link that leads nowhere: put the file there, or take it away"
+    return "is a broken link: put the file there, or remove it"
 
 
 def to_itself(file: Path) -> str:
     file.symlink_to(file.name)
-    return "is a link that leads nowhere"
+    return "is a broken link"
 
 
 def a_folder(file: Path) -> str:
     file.mkdir()
-    return "is not a file: put the file there, or take it away"
+    return "is not a file: put the file there, or remove it"
 
 
 def a_pipe(file: Path) -> str:
@@ -328,7 +330,7 @@ def test_what_is_named_lies_in_the_folder(tmp_path: Path) -> None:
     assert [o.name for o in source.named([f"{FLAT_DAY}/inside.csv"])] == [f"{FLAT_DAY}/inside.csv"]
     for name, problem in [
         (f"{FLAT_DAY}/out.csv", "leads out of the evidence folder"),
-        (f"{FLAT_DAY}/nowhere.csv", "is a link that leads nowhere"),
+        (f"{FLAT_DAY}/nowhere.csv", "is a broken link"),
         (f"{FLAT_DAY}/pipe.csv", "is not a file"),
         (f"{FLAT_DAY}/folder.csv", "is a folder"),
         ("detections/linked/outside", "leads out of the evidence folder"),

@@ -138,9 +138,9 @@ def test_markers_of_folders_are_nothing(place: Bucket) -> None:
     [
         ("detections/", "has the name of a folder but is not empty"),
         (f"{FLAT_DAY}/a.csv/", "has the name of a folder but is not empty"),
-        ("detections//a.csv", "no folder can hold it"),
-        (f"{FLAT_DAY}/../../a.csv", "no folder can hold it"),
-        (f"detections/./{FLAT_DAY}/a.csv", "no folder can hold it"),
+        ("detections//a.csv", "a folder cannot hold that name"),
+        (f"{FLAT_DAY}/../../a.csv", "a folder cannot hold that name"),
+        (f"detections/./{FLAT_DAY}/a.csv", "a folder cannot hold that name"),
     ],
 )
 def test_keys_that_no_folder_can_hold(place: Bucket, key: str, saying: str) -> None:
@@ -153,7 +153,9 @@ def test_keys_that_no_folder_can_hold(place: Bucket, key: str, saying: str) -> N
 def test_keys_beside_the_layouts_that_no_folder_can_hold(place: Bucket, key: str) -> None:
     """A slash too many below the prefix hides evidence, which is not passed over."""
     top = re.escape(key.partition("/")[0])
-    with pytest.raises(InvalidEvidence, match=f"^{top}/: no folder can hold it: rename it, without //"):
+    with pytest.raises(
+        InvalidEvidence, match=f"^{top}/: a folder cannot hold that name: rename it, without //"
+    ):
         filled(place, f"{FLAT_DAY}/good.csv", key).list()
 
 
@@ -169,7 +171,7 @@ def test_an_object_that_is_a_folder_too(place: Bucket) -> None:
     assert len(place.open().list()) == 3
     place.put(f"{FLAT_DAY}/a.csv", b"")
     with pytest.raises(
-        InvalidEvidence, match=rf"^{FLAT_DAY}/a\.csv: has objects below it, as a folder has: rename"
+        InvalidEvidence, match=rf"^{FLAT_DAY}/a\.csv: is an object and also a folder of others: rename"
     ):
         place.open().list()
 
@@ -180,7 +182,7 @@ def test_what_is_passed_over_may_be_cold(place: Bucket) -> None:
         place.put(name, b"x", StorageClass="GLACIER")
     assert [o.name for o in filled(place, NAME).list()] == [NAME]
     place.put("detections/dt=1/a.csv", b"x", StorageClass="GLACIER")
-    with pytest.raises(InvalidEvidence, match=r"^detections/dt=1/a\.csv: is in no partition"):
+    with pytest.raises(InvalidEvidence, match=r"^detections/dt=1/a\.csv: is not in a partition"):
         place.open().list()
 
 
@@ -239,7 +241,7 @@ def test_the_answer_does_not_depend_on_where_it_lies(bucket: str, tmp_path: Path
 def test_cold_storage_is_refused(place: Bucket) -> None:
     """An object that Athena would pass over is refused by its name."""
     place.put(NAME, b"x", StorageClass="GLACIER")
-    with pytest.raises(InvalidEvidence, match=f"{NAME}: is in cold storage: restore it"):
+    with pytest.raises(InvalidEvidence, match=f"{NAME}: is in cold storage: restore a copy"):
         place.open().list()
 
 
@@ -288,7 +290,7 @@ def test_what_changes_while_it_is_read_is_refused(stubbed: tuple[S3Evidence, Stu
     stub.add_response("head_object", {"ContentLength": 7, "ETag": '"tag"'})
     expected = {"Bucket": "bucket", "Key": ANY, "IfMatch": '"tag"'}
     stub.add_client_error("get_object", "PreconditionFailed", http_status_code=412, expected_params=expected)
-    with pytest.raises(InvalidEvidence, match=f"{NAME}: changed while it was read"):
+    with pytest.raises(InvalidEvidence, match=f"{NAME}: changed while being read"):
         source.pin([located()])
 
 
@@ -317,9 +319,13 @@ def test_time_that_is_up(place: Bucket, tmp_path: Path) -> None:
     place.put(NAME, b"content")
     late = S3Evidence(client("s3"), place.name, place.prefix, deadline=lambda: 0.0)
     pinned = place.open().pin(place.open().list())
-    with pytest.raises(Unavailable, match=f"{NAME}: time was up before it was read: run again"):
+    with pytest.raises(
+        Unavailable, match=f"{NAME}: the time limit was reached before it was read: run again"
+    ):
         late.pin(late.list())
-    with pytest.raises(Unavailable, match=f"{NAME}: time was up before it was read: run again"):
+    with pytest.raises(
+        Unavailable, match=f"{NAME}: the time limit was reached before it was read: run again"
+    ):
         late.fetch(pinned, tmp_path)
 
 

@@ -162,7 +162,7 @@ def test_sandboxes_are_kept(sandboxes: Sandboxes) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("slow", "timed out after 1 seconds"), ("die", "is gone"), ("fail", "ValueError: wrong")],
+    [("slow", "timed out after 1 seconds"), ("die", "has ended"), ("fail", "ValueError: wrong")],
 )
 def test_sandboxes_that_fail(
     sandboxes: Sandboxes, name: str, said: str, capsys: pytest.CaptureFixture[str]
@@ -190,7 +190,7 @@ def test_a_sandbox_that_is_ended() -> None:
     number = sandbox._connection.fileno()
     sandbox.stop()
     os.fstat(number)
-    with pytest.raises(FunctionFailed, match="is gone"):
+    with pytest.raises(FunctionFailed, match="has ended"):
         sandbox.invoke({})
 
 
@@ -210,7 +210,7 @@ def test_a_port_that_is_taken() -> None:
         taken = int(address(listener).rpartition(":")[2])
         for port in (taken, 70000, -1):
             other = port + 1 if port == taken else 8080
-            said = f"port {port} cannot be had .*: choose another with --port, or make local PORT={other}$"
+            said = f"port {port} cannot be used .*: choose another with --port, or make local PORT={other}$"
             with pytest.raises(InvalidRequest, match=said), listening(port):
                 pass
 
@@ -219,14 +219,14 @@ def test_state_of_something_else(tmp_path: Path) -> None:
     """A folder with other things in it, a file, and a folder that is in use are refused; a new one is taken again."""
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thing").touch()
-    with pytest.raises(InvalidSettings, match="other holds something else"), opened(tmp_path / "other"):
+    with pytest.raises(InvalidSettings, match="other holds other files"), opened(tmp_path / "other"):
         pass
     with pytest.raises(InvalidSettings, match="thing cannot be used"), opened(tmp_path / "other" / "thing"):
         pass
     for _ in range(2):
         with opened(tmp_path / "new") as folder:
             (folder / "something").touch()
-            with pytest.raises(InvalidSettings, match="used by another"), opened(tmp_path / "new"):
+            with pytest.raises(InvalidSettings, match="in use by another"), opened(tmp_path / "new"):
                 pass
 
 
@@ -356,7 +356,7 @@ def test_mirror_holds_the_evidence_alone(bucket: str, tmp_path: Path) -> None:
     assert follow(f"{day}/a.csv/b.csv") == [f"in/deep/{day}/a.csv/b.csv"]
     s3.delete_object(Bucket=bucket, Key=f"{day}/a.csv/b.csv")
     assert follow(f"{day}/a.csv") == [f"in/deep/{day}/a.csv"]
-    with pytest.raises(InvalidEvidence, match="no folder can hold it"):
+    with pytest.raises(InvalidEvidence, match="a folder cannot hold that name"):
         follow("detections/../../../out.csv")
     assert [file.name for file in tmp_path.iterdir()] == ["in"]
 

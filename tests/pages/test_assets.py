@@ -44,7 +44,7 @@ def test_names_are_those_that_are_looked_up(house: Path) -> None:
 
 def to_nowhere(house: Path) -> str:
     (house / "issuer.yaml").symlink_to(house / "gone")
-    return "issuer.yaml: is a link that leads nowhere, among the templates"
+    return "issuer.yaml: is a broken link, among the templates"
 
 
 def out_of_the_folder(house: Path) -> str:
@@ -66,7 +66,7 @@ def through_a_folder(house: Path) -> str:
 
 def through_nothing(house: Path) -> str:
     (house / "charts").symlink_to("gone")
-    return "charts/days.svg: is a link that leads nowhere"
+    return "charts/days.svg: is a broken link"
 
 
 def no_file(house: Path) -> str:

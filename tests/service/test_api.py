@@ -107,7 +107,7 @@ def test_no_document(bare: System) -> None:
         problem(answer, 404, "not published yet")
         assert answer.headers["retry-after"] == "30"
     bare.parts.requests.fail(id_, {"kind": "InvalidSettings", "message": "there is no certificate"})
-    problem(bare.call("GET", f"/briefings/{id_}/document"), 409, f"/briefings/{id_} tells why")
+    problem(bare.call("GET", f"/briefings/{id_}/document"), 409, f"/briefings/{id_} gives the reason")
     seen = bare.call("GET", f"/briefings/{id_}").json
     assert (seen["state"], seen["error"]["message"]) == ("failed", "there is no certificate")
 
@@ -200,7 +200,7 @@ def test_quotas(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) ->
 
     assert [ask(key).status for key in ("a", "a", "b", "a", "b")] == [202] * 5
     refused = ask("c")
-    problem(refused, 429, "2 briefings today")
+    problem(refused, 429, "limit of 2 briefings")
     assert 0 < int(refused.headers["retry-after"]) <= 86_400
     problem(bare.call("POST", "/briefings", json=WANTED), 429)
     assert (ask("a").status, ask("c", sub="two").status) == (202, 202)
@@ -258,10 +258,10 @@ def test_a_filter_that_is_none(bare: System) -> None:
         ),
         (json.dumps({**WANTED, "addressee": "\x1b"}).encode(), "body.addressee"),
         (json.dumps({**WANTED, "addressee": " "}).encode(), "body.addressee"),
-        (b'{"window": "last-week", "audience": "lawmaker", "audience": "regulator"}', "a key is there twice"),
-        (b'{"window": {"a": 1, "a": 1}, "audience": "lawmaker"}', "a key is there twice"),
+        (b'{"window": "last-week", "audience": "lawmaker", "audience": "regulator"}', "a key appears twice"),
+        (b'{"window": {"a": 1, "a": 1}, "audience": "lawmaker"}', "a key appears twice"),
         (b'{"window": NaN, "audience": "lawmaker"}', "not a number"),
-        (json.dumps({**WANTED, "more": [[[[[[[[1]]]]]]]]}).encode(), "nested more than 8 deep"),
+        (json.dumps({**WANTED, "more": [[[[[[[[1]]]]]]]]}).encode(), "more than 8 levels of nesting"),
         (json.dumps({**WANTED, "window": "2026-02-30/2026-03-01"}).encode(), "not in the calendar"),
         (json.dumps({**WANTED, "window": "2999-01-01/2999-01-02"}).encode(), "not over"),
         (json.dumps({**WANTED, "window": "last-999999999-days"}).encode(), "beyond the calendar"),
@@ -298,7 +298,7 @@ def test_verifications_take_a_key_once(bare: System) -> None:
     """A body of `POST /verifications` is read as strictly as one of `POST /briefings`."""
     twice = b'{"upload": "%s", "upload": "%s"}' % (b"0" * 32, b"1" * 32)
     answer = bare.call("POST", "/verifications", body=twice, headers={"content-type": "application/json"})
-    problem(answer, 422, "a key is there twice")
+    problem(answer, 422, "a key appears twice")
 
 
 def test_early_years(bare: System) -> None:
@@ -429,7 +429,7 @@ def test_verified(system: System, published: str) -> None:
     uploaded = system.call("POST", "/verifications", json={"upload": form.json["upload"]})
     assert uploaded.json == sent.json
     others = system.call("POST", "/verifications", sub="other", json={"upload": form.json["upload"]})
-    problem(others, 404, "upload it again")
+    problem(others, 404, "upload the file again")
     tampered = system.call(
         "POST", "/verifications", body=pdf + b"\n", headers={"content-type": "application/pdf"}
     )
@@ -450,7 +450,7 @@ def test_any_bytes_have_verdicts(bare: System) -> None:
 def test_uploads_that_are_none(bare: System, body: dict[str, Any]) -> None:
     """What is no id of an upload is refused, and an upload that is gone is not found."""
     problem(bare.call("POST", "/verifications", json=body), 422, "body.upload")
-    problem(bare.call("POST", "/verifications", json={"upload": "0" * 32}), 404, "upload it again")
+    problem(bare.call("POST", "/verifications", json={"upload": "0" * 32}), 404, "upload the file again")
 
 
 def test_nothing_heavy_is_loaded() -> None:

@@ -116,7 +116,7 @@ def test_a_register_that_got_shorter(system: System, capsys: pytest.CaptureFixtu
     assert system.delivered(f"requests/{id_}.json") != DONE
     assert figures(capsys.readouterr().out)["RegisterShortened"] == 1
     said = json.loads(system.read(f"attempts/{id_}.001.error.json"))["message"]
-    assert said == "register/00000001.json is gone from the register: restore it"
+    assert said == "register/00000001.json is missing from the register: restore it"
     assert key not in system.kept("briefings/")
     s3.put_object(Bucket=archive, Key=key, Body=entry)
     assert system.delivered(f"requests/{id_}.json", number=2) == DONE
@@ -143,7 +143,7 @@ def test_evidence_that_is_as_it_was_afterwards(system: System, monkeypatch: pyte
         assert system.delivered(f"requests/{id_}.json") != DONE
     error = json.loads(system.read(f"attempts/{id_}.001.error.json"))
     assert (len(counted), error["kind"]) == (3, "Unavailable")
-    assert error["message"].startswith("the evidence changed while it was read, 3 times over")
+    assert error["message"].startswith("the evidence changed during all 3 attempts to read it")
     assert system.kept("outcomes/") == []
     assert system.delivered(f"requests/{id_}.json", number=2) == DONE
     assert outcome(system, id_)["state"] == "published"
@@ -195,7 +195,7 @@ def test_a_template_of_the_settings_runs_nothing(system: System) -> None:
     system.delivered(f"requests/{id_}.json")
     error = outcome(system, id_)["error"]
     assert error["kind"] == "InvalidSettings"
-    assert error["message"].startswith("template lawmaker.html, line 2: issuer has nothing under 'parse_raw'")
+    assert error["message"].startswith("template lawmaker.html, line 2: issuer has no 'parse_raw'")
 
 
 def test_a_query_that_runs_on(system: System) -> None:
@@ -228,9 +228,9 @@ def test_what_is_wrong_ends_at_once(bare: System, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("templates/issuer.yaml", "name: Lab\n", "nobody has chosen a marking: write one in issuer.yaml"),
+        ("templates/issuer.yaml", "name: Lab\n", "no marking is set: write one in issuer.yaml"),
         ("templates/issuer.yml", "", "issuer.yml: only issuer.yaml is read among the templates"),
-        ("issuer.yaml", "", "issuer.yaml: is not read among the settings: move it, to lie in templates/"),
+        ("issuer.yaml", "", "issuer.yaml: is not read among the settings: move it in templates/"),
     ],
 )
 def test_settings_to_be_put_right(system: System, name: str, content: str, said: str) -> None:

@@ -124,7 +124,7 @@ def test_pseudonyms_stay(system: System) -> None:
 def test_templates_stay_in_their_folder(system: System, tmp_path: Path, name: str) -> None:
     """A name that leads out of the folder of templates, or to one of another name, is refused."""
     system.settle(f"templates/{name}", b"")
-    with pytest.raises(InvalidSettings, match="is not the name of a file: take it away"):
+    with pytest.raises(InvalidSettings, match="is not a file name: remove it"):
         press_of(system)._resources(tmp_path)
 
 
@@ -133,7 +133,7 @@ def test_a_template_is_no_folder(system: System, tmp_path: Path, name: str) -> N
     """In a bucket a name can be that of a file and of a folder: then it is refused."""
     system.settle("templates/sections/who.html", b"")
     system.settle(name, b"")
-    with pytest.raises(InvalidSettings, match="of the settings is a file and a folder: take one away"):
+    with pytest.raises(InvalidSettings, match="of the settings is both a file and a folder: remove one"):
         press_of(system)._resources(tmp_path)
 
 

@@ -91,13 +91,13 @@ def test_the_last_delivery_gives_up(requests: Requests) -> None:
     requests.create(new_request(1))
     ended = deliver(Delivery(new_request(1).id, 4, 4), requests, silent, NOW, "worker")
     assert ended.outcome.error is not None
-    assert ended.outcome.error["message"] == "given up after 4 deliveries: no worker came to an end"
+    assert ended.outcome.error["message"] == "given up after 4 deliveries: no worker finished"
     assert silent.stopped == [new_request(1).id]
 
 
 def test_no_such_request(requests: Requests) -> None:
     """A request that is not there is waited for, and has failed in the end."""
-    with pytest.raises(Unavailable, match=r"requests/gone\.json is not there"):
+    with pytest.raises(Unavailable, match=r"requests/gone\.json is missing"):
         deliver(Delivery("gone", 1, 2), requests, Failing(AssertionError()), NOW, "worker")
     ended = deliver(Delivery("gone", 2, 2), requests, Failing(AssertionError()), NOW, "worker")
     assert ended.outcome.state == "failed"

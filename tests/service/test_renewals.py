@@ -116,7 +116,7 @@ def test_an_authority_that_gains_nothing(
     """A time-stamp that ends no later is not kept, and the way on is told; the days that are left are counted."""
     outcome = run(archive, LATE, old, authority)
     assert outcome.renewed == []
-    assert "no later than the last one's: name another authority" in outcome.failed[0]
+    assert "no later than the last one's: use another authority" in outcome.failed[0]
     assert outcome.days_left == pytest.approx(110, abs=1)
     assert len(archive.copies.list("")) == 1
 
@@ -172,7 +172,7 @@ def test_two_at_once(archive: Archive, authority: LocalAuthority, old: LocalAuth
 
 def test_what_is_not_sealed(unsigned: bytes) -> None:
     """A file that is no briefing has no end."""
-    with pytest.raises(Exception, match="not a briefing that is whole"):
+    with pytest.raises(Exception, match="not an intact briefing"):
         sealed_until(unsigned)
 
 

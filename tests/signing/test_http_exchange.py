@@ -114,7 +114,7 @@ def test_addresses(address: str, public: bool) -> None:
     if public:
         http_exchange._check_public(address)
         return
-    with pytest.raises(OSError, match="this machine or its link"):
+    with pytest.raises(OSError, match="this machine or its local network link"):
         http_exchange._check_public(address)
 
 
@@ -122,6 +122,6 @@ def test_a_deployed_function_asks_nobody_here() -> None:
     """An authority on this machine is told as one that did not answer."""
     with (
         served(answering) as url,
-        pytest.raises(Unavailable, match=r"did not answer .*this machine or its link"),
+        pytest.raises(Unavailable, match=r"did not answer .*this machine or its local network link"),
     ):
         HttpTimestamper(url, attempts=1, public=True).respond(b"?")

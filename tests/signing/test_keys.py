@@ -65,7 +65,7 @@ def test_pkcs12_without_key(tmp_path):
     file = tmp_path / "trust.p12"
     alone = [certify(new_key())]
     file.write_bytes(pkcs12.serialize_key_and_certificates(None, None, None, alone, _p12_encryption()))
-    with pytest.raises(InvalidSettings, match=r"trust\.p12 holds no private key"):
+    with pytest.raises(InvalidSettings, match=r"trust\.p12 does not hold a private key"):
         LocalKey.from_pkcs12(file, b"open sesame", NOW)
 
 
@@ -94,12 +94,12 @@ def test_weak_or_foreign_keys(tmp_path, key):
     ("certificate", "message"),
     [
         (lambda key: certify(key, until=NOW - timedelta(1), since=NOW - timedelta(9)), "expired at"),
-        (lambda key: certify(key, since=NOW + timedelta(1)), "not valid before"),
-        (lambda key: certify(new_key()), "no certificate of the signing key"),
+        (lambda key: certify(key, since=NOW + timedelta(1)), "not valid until"),
+        (lambda key: certify(new_key()), "does not hold the certificate of the signing key"),
         (lambda key: certify(key, usage("key_cert_sign")), "not for digital signatures"),
         (
             lambda key: certify(key, x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])),
-            "for another purpose",
+            "for a purpose other than",
         ),
     ],
     ids=["expired", "early", "mismatched", "usage", "purpose"],
@@ -129,7 +129,7 @@ def test_encrypted_pem(tmp_path):
     paths[0].write_bytes(encrypted)
     assert LocalKey.from_pem(*paths, NOW, b"sesame").chain
     for passphrase in (b"wrong", None):
-        with pytest.raises(InvalidSettings, match=r"key\.pem holds no private key that can be read"):
+        with pytest.raises(InvalidSettings, match=r"key\.pem does not hold a readable private key"):
             LocalKey.from_pem(*paths, NOW, passphrase)
 
 
@@ -139,7 +139,7 @@ def test_encrypted_pem(tmp_path):
 def test_unreadable_certificates(tmp_path, content):
     """A file without a certificate is refused by name."""
     (tmp_path / "chain.pem").write_bytes(content)
-    with pytest.raises(InvalidSettings, match=r"chain\.pem holds no certificate"):
+    with pytest.raises(InvalidSettings, match=r"chain\.pem does not hold a readable certificate"):
         load_certificates(tmp_path / "chain.pem")
 
 
@@ -232,16 +232,14 @@ def test_authority_certificates(authority):
 
 def test_authority_expires(authority):
     """When the signing certificate has expired, the folder is refused and the way on is said."""
-    with pytest.raises(InvalidSettings, match=r"signer\.cert\.pem expired at 20.*name a new folder"):
+    with pytest.raises(InvalidSettings, match=r"signer\.cert\.pem expired at 20.*choose a new folder"):
         LocalAuthority.open(authority.directory, NOW + timedelta(days=5 * 366))
 
 
 def test_authority_does_not_touch_other_folders(tmp_path):
     """A folder that holds something else is refused, and stays as it is."""
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(
-        InvalidSettings, match=r"cannot become a folder of keys .*: name a new or empty folder"
-    ):
+    with pytest.raises(InvalidSettings, match=r"cannot be used for keys .*: choose a new or empty folder"):
         LocalAuthority.open(tmp_path, NOW)
     assert [each.name for each in tmp_path.iterdir()] == ["photo.jpg"]
     assert not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
@@ -258,7 +256,7 @@ def test_authority_in_an_empty_folder(tmp_path):
 def test_authority_under_a_file(tmp_path):
     """A folder that cannot be made is refused by name."""
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidSettings, match=r"file/keys cannot be made: "):
+    with pytest.raises(InvalidSettings, match=r"file/keys cannot be created: "):
         LocalAuthority.open(tmp_path / "file" / "keys", NOW)
 
 
@@ -266,7 +264,7 @@ def test_mixed_authorities(tmp_path):
     """Files of two authorities in one folder are refused."""
     one, other = (LocalAuthority.open(tmp_path / name, NOW).directory for name in ("one", "other"))
     (one / "signer.cert.pem").write_bytes((other / "signer.cert.pem").read_bytes())
-    with pytest.raises(InvalidSettings, match="mixes files of two authorities"):
+    with pytest.raises(InvalidSettings, match="mixes files from two authorities"):
         LocalAuthority.open(one, NOW)
 
 

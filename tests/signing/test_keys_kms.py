@@ -94,9 +94,9 @@ def test_the_chain_is_sorted(signer: KmsSigner) -> None:
     ("how", "extensions", "message"),
     [
         ({"until": NOW - timedelta(1), "since": NOW - timedelta(9)}, (), "expired at"),
-        ({"since": NOW + timedelta(1)}, (), "not valid before"),
+        ({"since": NOW + timedelta(1)}, (), "not valid until"),
         ({}, (usage("key_cert_sign"),), "not for digital signatures"),
-        ({}, (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),), "for another purpose"),
+        ({}, (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),), "for a purpose other than"),
     ],
     ids=["expired", "early", "usage", "purpose"],
 )
@@ -108,7 +108,9 @@ def test_unfit_certificates(signer: KmsSigner, how: Any, extensions: Any, messag
 
 def test_another_keys_certificate(signer: KmsSigner) -> None:
     """A certificate of another key is refused, with the name of the key in KMS."""
-    with pytest.raises(InvalidSettings, match=f"{signer.key_id} holds no certificate of the signing key"):
+    with pytest.raises(
+        InvalidSettings, match=f"{signer.key_id} does not hold the certificate of the signing key"
+    ):
         KmsKey.open(signer.client, signer.key_id, [certify(new_key())], NOW)
 
 
@@ -116,7 +118,7 @@ def test_another_keys_certificate(signer: KmsSigner) -> None:
 def test_keys_of_another_kind(keys: Mapping[str, str], kind: str) -> None:
     """A key that is not for signing, or of another curve, is refused with what serves."""
     with pytest.raises(
-        InvalidSettings, match=f"KMS key {keys[kind]} does not serve to sign briefings: use one for"
+        InvalidSettings, match=f"KMS key {keys[kind]} cannot be used for signing briefings: use a key for"
     ):
         KmsSigner.open(client("kms"), keys[kind])
 
@@ -189,7 +191,7 @@ def test_impossible_days(signer: KmsSigner, days: int) -> None:
 
 def test_impossible_subject(signer: KmsSigner) -> None:
     """What is no distinguished name is refused with an example."""
-    with pytest.raises(InvalidRequest, match="'Example Lab' is no name: write it like CN="):
+    with pytest.raises(InvalidRequest, match="'Example Lab' is not a name: write it like CN="):
         signing_request(signer, "Example Lab")
 
 
@@ -239,13 +241,19 @@ def test_a_request_in_a_file(signer: KmsSigner, tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     "case",
     [
-        (lambda leaf, root: [root], "holds no certificate of the signing key"),
-        (lambda leaf, root: [leaf], "comes without its issuer: add the certificate of CN=Authority"),
+        (lambda leaf, root: [root], "does not hold the certificate of the signing key"),
+        (
+            lambda leaf, root: [leaf],
+            "the issuer's certificate is missing: add the certificate of CN=Authority",
+        ),
         (
             lambda leaf, root: [leaf, root, certify(new_key(), name="Other")],
-            "CN=Other issued none of the others",
+            "CN=Other did not issue any of the others",
         ),
-        (lambda leaf, root: [leaf, certify(new_key(), CA, name="Authority")], "CN=Authority issued none"),
+        (
+            lambda leaf, root: [leaf, certify(new_key(), CA, name="Authority")],
+            "CN=Authority did not issue any",
+        ),
     ],
 )
 def test_chains_that_do_not_hold_together(
@@ -282,7 +290,7 @@ def test_a_place_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     """A place in S3 is told apart from anything else."""
     status, complaint = said(["install", "--key", "k", "--chain", "c", "--to", to], capsys)
     assert status == 2
-    assert "is no place in S3: write it like s3://BUCKET/PREFIX" in complaint
+    assert "is not a place in S3: write it like s3://BUCKET/PREFIX" in complaint
 
 
 def test_without_boto3(

@@ -233,8 +233,8 @@ def test_silent_time_stamp_authority(unsigned, authority):
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (b"", "authority Fixed gave no answer that can be read as a time-stamp"),
-        (b"<html>Welcome</html>", "authority Fixed gave no answer that can be read as a time-stamp"),
+        (b"", "authority Fixed gave an answer that is not a time-stamp"),
+        (b"<html>Welcome</html>", "authority Fixed gave an answer that is not a time-stamp"),
         (
             b"\x30\x07" + tsp.PKIStatusInfo({"status": "rejection", "status_string": []}).dump(),
             "authority Fixed rejected the request",
@@ -251,7 +251,7 @@ def test_useless_answers(unsigned, authority, answer, told):
 def test_outdated_authority(unsigned, authority, tmp_path):
     """An authority that names its certificate by SHA-1 alone is refused by name, before anything is signed."""
     with serving(tmp_path, outdated=True) as network:
-        refused = r"stamper gave no time-stamp that can be used \(it names .* ESS v1"
+        refused = r"stamper gave an unusable time-stamp \(it identifies .*ESS v1"
         with pytest.raises(Unavailable, match=refused):
             sign(unsigned, authority.key, network.timestamper, crls=authority.crls)
 
@@ -266,7 +266,7 @@ def test_replayed_answer(unsigned, authority):
         }
     )
     old = stamper_of(authority).respond(request.dump())
-    with pytest.raises(Unavailable, match="gave the time-stamp of another request"):
+    with pytest.raises(Unavailable, match="gave the time-stamp for another request"):
         sign(unsigned, authority.key, Fixed(old))
 
 
@@ -291,7 +291,7 @@ def test_missing_issuer(unsigned, authority, tmp_path):
     private = new_key()
     (tmp_path / "key.pem").write_bytes(pem(private) + certify(private).public_bytes(Encoding.PEM))
     key = LocalKey.from_pem(tmp_path / "key.pem", tmp_path / "key.pem", NOW)
-    missing = "comes without its issuer: add the certificate of CN=Exhibit local issuing authority"
+    missing = "is given without its issuer's: add the certificate of CN=Exhibit local issuing authority"
     alone = authority.stamp_key._private
     with pytest.raises(InvalidSettings, match=missing):
         sign(unsigned, key, LocalTimestamper(LocalKey(authority.stamp_key.chain[:1], alone)))
@@ -299,14 +299,14 @@ def test_missing_issuer(unsigned, authority, tmp_path):
 
 def test_signing_twice(signed, authority):
     """A file that is signed already is refused."""
-    with pytest.raises(InvalidRequest, match="carries a signature already"):
+    with pytest.raises(InvalidRequest, match="is already signed"):
         sign_locally(signed, authority)
 
 
 @pytest.mark.parametrize("pdf", [b"", b"not a PDF", b"%PDF-1.7\n"])
 def test_signing_something_else(pdf, authority):
     """What is not a PDF is refused."""
-    with pytest.raises(InvalidRequest, match="the PDF to be signed cannot be read"):
+    with pytest.raises(InvalidRequest, match="the PDF cannot be signed"):
         sign_locally(pdf, authority)
 
 

@@ -189,9 +189,7 @@ class PortTimeStamper(TimeStamper):
         except ExhibitError:
             raise
         except Exception as error:  # an answer can be any bytes, and the parser fails in as many ways
-            raise Unavailable(
-                f"{self._port} gave no time-stamp that can be used ({error}): name another"
-            ) from None
+            raise Unavailable(f"{self._port} gave an unusable time-stamp ({error}): use another") from None
 
     async def certificates(self) -> list[x509.Certificate]:
         """The authority's own certificate first, then what else its tokens bring along."""

@@ -197,16 +197,16 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
     "no evidence.json": (file("evidence.json", None), "evidence.json is missing"),
     "no campaigns.csv": (file("campaigns.csv", None), "campaigns.csv is missing"),
     "no days.csv": (file("days.csv", None), "days.csv is missing"),
-    "no accounts.csv": (file("accounts.csv", None), "accounts.csv does not fit"),
+    "no accounts.csv": (file("accounts.csv", None), "accounts.csv does not belong"),
     "briefing.json: not JSON": (file("briefing.json", b"{"), "briefing.json is not JSON"),
     "briefing.json: not UTF-8": (file("briefing.json", b'{"a": "\xff"}'), "briefing.json is not JSON"),
     "briefing.json: too deep": (file("briefing.json", b"[" * 100_000), "briefing.json is not JSON"),
     "briefing.json: a key twice": (file("briefing.json", b'{"a": 1, "a": 2}'), "briefing.json is not JSON"),
     "briefing.json: not a number": (file("briefing.json", b'{"a": NaN}'), "briefing.json is not JSON"),
     "evidence.json: a list": (file("evidence.json", b"[]"), "evidence.json is not a JSON object"),
-    "evidence.json: empty": (file("evidence.json", b"{}"), "lack their form"),
-    "briefing.json: empty": (file("briefing.json", b"{}"), "lack their form"),
-    "audience": (briefing(put("audience", value="lawmaker")), "accounts.csv does not fit"),
+    "evidence.json: empty": (file("evidence.json", b"{}"), "do not have the expected form"),
+    "briefing.json: empty": (file("briefing.json", b"{}"), "do not have the expected form"),
+    "audience": (briefing(put("audience", value="lawmaker")), "accounts.csv does not belong"),
     "audience unknown": (briefing(put("audience", value="press")), "audience 'press' is not known"),
     "campaigns.csv of another": (file("campaigns.csv", b"campaign_id,name\r\n"), "campaigns.csv differs"),
     "days.csv: one digit": (
@@ -219,9 +219,9 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
         "detections of campaign A by_day",
     ),
     "accounts of a campaign": (briefing(add("campaigns", 0, "accounts")), "the accounts of campaign A"),
-    "exchanges of none": (briefing(add("unattributed", "exchanges")), "what is not attributed by_day"),
+    "exchanges of none": (briefing(add("unattributed", "exchanges")), "the unattributed part by_day"),
     "a text for a number": (briefing(put("campaigns", 0, "exchanges", value="80")), "do not add up"),
-    "a number for a list": (briefing(put("figures", value=3)), "lack their form"),
+    "a number for a list": (briefing(put("figures", value=3)), "do not have the expected form"),
     "a day's exchanges": (briefing(add("campaigns", 0, "by_day", 0, "exchanges")), "do not add up"),
     "a network's exchanges": (
         briefing(add("campaigns", 0, "by_network", 0, "exchanges")),
@@ -247,38 +247,38 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
         "days of the window",
     ),
     "a gap with detections": (briefing(put("gaps", value=["2026-05-01"])), "days of the window"),
-    "total exchanges": (briefing(add("exchanges")), "exchanges do not add up to the total of all"),
-    "total detections": (briefing(add("detections")), "detections do not add up to the total of all"),
+    "total exchanges": (briefing(add("exchanges")), "exchanges do not add up to the overall total"),
+    "total detections": (briefing(add("detections")), "detections do not add up to the overall total"),
     "total accounts": (briefing(add("accounts")), "accounts that briefing.json does not count"),
     "a campaign dropped": (
         briefing(lambda data: data["campaigns"].pop()),
-        "do not add up to the total of all",
+        "do not add up to the overall total",
     ),
     "a campaign renamed": (
         briefing(put("campaigns", 1, "campaign_id", value="C")),
-        "campaign C is not as it is on record",
+        "campaign C differs from its entry on record",
     ),
     "an account dropped": (accounts(lambda rows: rows.pop()), "do not add up to its totals"),
-    "an account twice": (accounts(lambda rows: rows.append(rows[0])), "or has a row twice"),
+    "an account twice": (accounts(lambda rows: rows.append(rows[0])), "or repeats a row"),
     "accounts in another order": (
         lambda files: files.update({"accounts.csv": swapped(files["accounts.csv"])}),
-        "is not ordered by account",
+        "is not sorted by account",
     ),
     "accounts in quotes": (
         lambda files: files.update({"accounts.csv": files["accounts.csv"].replace(b",60,", b',"60",')}),
-        "is not written as it would be",
+        "is not in the form that Exhibit writes",
     ),
     "accounts under each other's pseudonyms": (
         accounts(lambda rows: [row.update(account="f" * 64) for row in rows if row["campaign_id"] == ""]),
-        "merkleRoot of accounts is not the root over accounts.csv",
+        "merkleRoot of accounts is not the root of accounts.csv",
     ),
     "another root over the accounts": (
         evidence(put("predicate", "accounts", "merkleRoot", value="00" * 32)),
-        "merkleRoot of accounts is not the root over accounts.csv",
+        "merkleRoot of accounts is not the root of accounts.csv",
     ),
     "no root over the accounts": (
         evidence(lambda data: data["predicate"].pop("accounts")),
-        "the root over the accounts does not fit",
+        "the root of the accounts does not match",
     ),
     "two accounts as one": (accounts(merged), "the accounts of campaign A"),
     "an account's exchanges": (
@@ -295,19 +295,19 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
     ),
     "an account without a number": (
         accounts(lambda rows: rows[0].update(exchanges="many")),
-        "lack their form",
+        "do not have the expected form",
     ),
-    "accounts.csv: no columns": (file("accounts.csv", b"a,b\r\n1,2\r\n"), "lack their form"),
-    "accounts.csv: not UTF-8": (file("accounts.csv", b"\xff"), "lack their form"),
+    "accounts.csv: no columns": (file("accounts.csv", b"a,b\r\n1,2\r\n"), "do not have the expected form"),
+    "accounts.csv: not UTF-8": (file("accounts.csv", b"\xff"), "do not have the expected form"),
     "statement type": (evidence(put("_type", value="x")), "not a statement about evidence"),
     "predicate type": (evidence(put("predicateType", value="x")), "not a statement about evidence"),
     "another window": (
         evidence(put("predicate", "window", "to", value="2026-05-05")),
-        "about another window",
+        "different windows",
     ),
     "another question": (
         evidence(put("predicate", "questions", 0, "sql", value="select 1")),
-        "the digest of question tallies does not fit",
+        "the digest of question tallies does not match",
     ),
     "another root": (
         evidence(put("predicate", "merkleRoot", value="00" * 32)),
@@ -332,8 +332,8 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
         evidence(contributed("counted", "exchanges")),
         "exchanges of the objects that count",
     ),
-    "what was delivered": (briefing(add("delivered", "tallied")), "rows of the objects do not add up"),
-    "no subjects": (evidence(lambda data: data.pop("subject")), "lack their form"),
+    "the number delivered": (briefing(add("delivered", "tallied")), "rows of the objects do not add up"),
+    "no subjects": (evidence(lambda data: data.pop("subject")), "do not have the expected form"),
     "a total in a figure": (briefing(figure("total", 104)), "is not the value of its row, 103"),
     "a day in a figure": (briefing(figure("day", 61)), "is not the value of its row, "),
     "a network in a figure": (briefing(figure("network", 81)), "is not the value of its row, 80"),
@@ -358,7 +358,7 @@ def test_accounts_are_not_for_lawmakers() -> None:
     """The attachment of a regulator's briefing does not belong in a lawmaker's."""
     files = {**made("lawmaker"), "accounts.csv": made("regulator")["accounts.csv"]}
     with pytest.raises(
-        InconsistentError, match=r"accounts\.csv does not fit a briefing for the audience lawmaker"
+        InconsistentError, match=r"accounts\.csv does not belong in a briefing for the audience lawmaker"
     ):
         check(files)
 
@@ -367,7 +367,7 @@ def test_a_lawmakers_record_has_no_root_over_accounts() -> None:
     """There is nothing that it could be checked against."""
     files = dict(made("lawmaker"))
     evidence(put("predicate", "accounts", value={"merkleRoot": "00" * 32, "keyCheck": "00" * 8}))(files)
-    with pytest.raises(InconsistentError, match="the root over the accounts does not fit"):
+    with pytest.raises(InconsistentError, match="the root of the accounts does not match"):
         check(files)
 
 

@@ -118,19 +118,22 @@ def entered_for_another(folder: Path) -> None:
             {"chain": f"{ENTRY.format(2)} is not an entry"},
         ),
         (lambda out: documents(out)[1].unlink(), {"documents": "is missing"}),
-        (lambda out: documents(out)[3].write_bytes(b"%PDF"), {"documents": "is not what was published"}),
+        (
+            lambda out: documents(out)[3].write_bytes(b"%PDF"),
+            {"documents": "differs from what was published"},
+        ),
         (lambda out: receipt_file(documents(out)[0]).unlink(), {"receipts": "is missing"}),
         (
             lambda out: receipt_file(documents(out)[3]).write_text("{}"),
-            {"receipts": "is not as it was entered"},
+            {"receipts": "differs from what was registered"},
         ),
         (
             lambda out: shutil.copy(receipt_file(documents(out)[0]), out / "EX-1-L-lawmaker-e1.receipt.json"),
             {"receipts": "EX-1-L-lawmaker-e1.receipt.json has no entry"},
         ),
-        (lambda out: (take_away(out, 2), chained_anew(out)), {"heads": "prints another entry 2"}),
-        (lambda out: (take_away(out, 1), chained_anew(out)), {"heads": "prints another entry 1"}),
-        (entered_for_another, {"documents": "is another edition than its entry says"}),
+        (lambda out: (take_away(out, 2), chained_anew(out)), {"heads": "prints a different entry 2"}),
+        (lambda out: (take_away(out, 1), chained_anew(out)), {"heads": "prints a different entry 1"}),
+        (entered_for_another, {"documents": "is a different edition from the one in its entry"}),
     ],
 )
 def test_tampering_shows(out: Path, tamper: Callable[[Path], object], told: dict[str, str]) -> None:
@@ -160,7 +163,7 @@ def test_the_end_cut_off(out: Path, published: Path) -> None:
     take_away(out, 3)
     assert wrong(found(out)) == {}
     assert "has no entry" in wrong(found(out, removed))["heads"]
-    assert "prints 3 entries, and there are 2: the last were removed" in wrong(found(out, later))["heads"]
+    assert "prints 3 entries, but there are 2: the last were removed" in wrong(found(out, later))["heads"]
 
 
 def test_a_renewed_copy(out: Path, tmp_path: Path, authority: LocalAuthority) -> None:
@@ -186,7 +189,7 @@ def test_a_receipt_that_is_still_to_come(out: Path) -> None:
     receipt_file(documents(out)[-1]).unlink()
     checked = found(out)
     assert wrong(checked) == {}
-    assert checked.verdicts[2].detail == "3 receipts are as entered; the next run puts the last one"
+    assert checked.verdicts[2].detail == "3 receipts are as registered; the next run writes the last one"
 
 
 def test_what_is_not_entered_is_let_be(out: Path) -> None:
@@ -204,7 +207,7 @@ def test_nothing_vouches_for_a_damaged_file(out: Path, damage: Callable[[bytes],
     pdf = damage(documents(out)[3].read_bytes())
     checked = audit(FolderStore(out), {"damaged.pdf": pdf}, NOW)
     assert [verdict.outcome for verdict in checked.verdicts] == [*["valid"] * 3, "could not be checked"]
-    assert "damaged.pdf: nothing vouches for what the file says" in checked.verdicts[3].detail
+    assert "damaged.pdf: the content of the file cannot be trusted" in checked.verdicts[3].detail
 
 
 def test_only_read(published: Path) -> None:

@@ -154,7 +154,7 @@ def test_an_edition_that_nothing_explains(golden: dict[str, Published], authorit
     )
     assert (honest.outcome, honest.moved) == ("consistent", ())
     assert (lying.outcome, len(lying.moved), len(lying.contradictions)) == ("contradictory", 1, 1)
-    assert (twice.outcome, twice.contradictions[0].at) == ("contradictory", "two documents as edition 1")
+    assert (twice.outcome, twice.contradictions[0].at) == ("contradictory", "two documents claim edition 1")
 
 
 def test_a_predecessor_that_is_another(golden: dict[str, Published], authority: LocalAuthority) -> None:
@@ -183,13 +183,13 @@ def test_the_command(
         ((lawmaker.pdf, regulator), 0, "consistent: "),
         ((lawmaker.pdf, lawmaker.pdf), 0, "they are the same document"),
         (restated, 0, f"{DAY}3/new.jsonl was added: 1 more row, 1 more detection, 7"),
-        ((regulator, restated[0]), 1, "There are two documents as edition 1, with the SHA-256 "),
+        ((regulator, restated[0]), 1, "There are two documents claim edition 1, with the SHA-256 "),
         (
             (lawmaker.pdf, quiet),
             3,
             "they are about different windows, 2026-05-01/2026-05-05 and 2026-05-01/2026-05-07",
         ),
-        ((cut, regulator), 3, f"{cut}: nothing vouches for what the file says"),
+        ((cut, regulator), 3, f"{cut}: the content of the file cannot be trusted"),
     ):
         assert main(["compare", *map(str, pair)]) == status
         printed = "".join(capsys.readouterr())

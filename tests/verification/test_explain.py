@@ -156,7 +156,7 @@ def test_what_objects_contributed_is_shown(golden: dict[str, Published], capsys:
     assert sum(each["counted"]["exchanges"] for each in found["objects"]) == figure["value"]
     assert main(["explain", str(published.pdf), figure["id"]]) == 0
     printed = capsys.readouterr().out
-    assert f"objects     {len(found['objects'])}, with what counts of each in the window" in printed
+    assert f"objects     {len(found['objects'])}, with what counts from each in the window" in printed
     for each in found["objects"]:
         counted = f"{each['counted']['detections']:,} detections, {each['counted']['exchanges']:,} exchanges"
         assert f"{each['sha256']}  {each['name']}, {counted}\n" in printed
@@ -186,7 +186,7 @@ def test_nothing_is_explained_that_nothing_vouches_for(
         assert main(["explain", str(file), "F5"]) == status
         out, complaint = capsys.readouterr()
         assert out == ""
-        assert complaint.startswith("exhibit: nothing vouches for what the file says: ")
+        assert complaint.startswith("exhibit: the content of the file cannot be trusted: ")
 
 
 def test_what_an_issuer_writes_is_not_obeyed(

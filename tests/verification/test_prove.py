@@ -108,9 +108,9 @@ def test_a_proof_is_shown(
     proved(published, authority, "a1", file, capsys)
     assert main(["verify-proof", str(file)]) == 0
     alone = capsys.readouterr().out
-    assert re.match(rf"inclusion: +valid +account a1 is under the root {root_of(published)}", alone)
+    assert re.match(rf"inclusion: +valid +account a1 leads to the root {root_of(published)}", alone)
     assert re.search(r"^  campaign C-1: \d+ exchanges, \d+ detections, from 2026", alone, re.MULTILINE)
-    assert "compare the root with the one over the accounts that EX-" in alone
+    assert "compare the root with the one that EX-" in alone
     printed = " ".join(re.findall(".{16}", root_of(published))).upper()
     assert main(["verify-proof", str(file), "--root", printed]) == 0
     given = capsys.readouterr().out
@@ -137,14 +137,14 @@ def test_what_proves_nothing_is_shown(
 def test_an_account_that_is_not_there(golden: dict[str, Published], authority: LocalAuthority) -> None:
     """It was checked, with the right key, and is not in the figures."""
     record = recorded(golden["revisions"].pdf.read_bytes())
-    with pytest.raises(CheckFailed, match="account 'nobody' is not in the figures of EX-"):
+    with pytest.raises(CheckFailed, match="account 'nobody' is not counted in EX-"):
         prove(record, "nobody", authority.pseudonym_key)
 
 
 def test_a_wrong_key_is_told_from_an_account_that_is_not_there(golden: dict[str, Published]) -> None:
     """Nothing is said about accounts under another issuer's key."""
     record = recorded(golden["revisions"].pdf.read_bytes())
-    with pytest.raises(InvalidSettings, match="the key is not the one"):
+    with pytest.raises(InvalidSettings, match="this key did not make"):
         prove(record, "a1", lambda: bytes(32))
 
 
@@ -155,7 +155,7 @@ def test_a_lawmakers_briefing_proves_nothing(golden: dict[str, Published]) -> No
         raise AssertionError
 
     record = recorded(golden["naming"].pdf.read_bytes())
-    with pytest.raises(InvalidRequest, match="name the regulator's briefing, EX-20260501-20260501-R"):
+    with pytest.raises(InvalidRequest, match="give the regulator's briefing, EX-20260501-20260501-R"):
         prove(record, "n-1", key)
 
 
@@ -170,7 +170,7 @@ def test_a_file_that_is_not_whole_proves_nothing(
         assert main(["prove", str(file), "--account", "a1", "--keys", str(authority.directory)]) == status
         out, complaint = capsys.readouterr()
         assert out == ""
-        assert complaint.startswith("exhibit: nothing vouches for what the file says: ")
+        assert complaint.startswith("exhibit: the content of the file cannot be trusted: ")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_file_that_is_not_whole_proves_nothing(
     [
         (["verify-proof", "nowhere.json"], "nowhere.json cannot be read"),
         (["verify-proof", "README.md"], "README.md is not JSON"),
-        (["verify-proof", "README.md", "--root", "12"], "--root '12' is no root"),
+        (["verify-proof", "README.md", "--root", "12"], "--root '12' is not a root"),
         (["prove", "nowhere.pdf", "--account", "a"], "nowhere.pdf cannot be read"),
         (["prove", "nowhere.pdf"], "--account"),
         (["prove", "x.pdf", "--account", "a", "--keys", "x", "--kms-key", "y"], "not allowed with"),
@@ -195,7 +195,7 @@ def test_what_cannot_be_asked(capsys: Capture, arguments: list[str], said: str) 
 def test_an_id_that_is_no_text(golden: dict[str, Published], capsys: Capture) -> None:
     """Bytes that are no UTF-8 are the id of no account."""
     assert main(["prove", str(golden["revisions"].pdf), "--account", "\udcff"]) == 2
-    assert "is no text" in capsys.readouterr().err
+    assert "is not text" in capsys.readouterr().err
 
 
 def test_a_key_in_kms_serves_as_the_deployed_system_uses_it(

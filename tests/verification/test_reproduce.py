@@ -41,7 +41,7 @@ def test_pseudonyms_are_made_again_with_their_key(
     right, wrong = (judged(pdf, GOLDEN / "revisions", key) for key in (authority.pseudonym_key(), bytes(32)))
     assert (right.verdicts[-1].outcome, wrong.verdicts[-1].outcome) == ("valid", "could not be checked")
     assert "pseudonyms" not in right.verdicts[-1].detail
-    assert "the key is not the one that the pseudonyms" in wrong.verdicts[-1].detail
+    assert "this key did not make the briefing's pseudonyms" in wrong.verdicts[-1].detail
 
 
 @pytest.mark.parametrize("with_key", [True, False])
@@ -168,7 +168,7 @@ def test_other_settings(golden: dict[str, Published], tmp_path: Path, file: str)
     (evidence / file).unlink()
     verdict = judged(golden["naming"].pdf.read_bytes(), evidence).verdicts[-1]
     assert verdict.outcome == "could not be checked"
-    assert verdict.detail == f"{file} is not what the briefing was made with: put that one in its place"
+    assert verdict.detail == f"{file} is not the one that the briefing was made with: restore that one"
 
 
 def test_other_templates(golden: dict[str, Published], tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_templates_that_are_handed_to_a_reader_run_nothing(
     pdf = signed_anew(golden["quiet"].unsigned, authority, "evidence.json", vouch)
     verdict = judge(pdf, None, NOW, held_by(GOLDEN / "quiet", resources=resources)).verdicts[-1]
     assert verdict.outcome == "could not be checked"
-    assert "line 1: issuer has nothing under 'parse_raw' that a template can read" in verdict.detail
+    assert "line 1: issuer has no 'parse_raw' that a template can read" in verdict.detail
 
 
 def test_a_lie_of_the_issuer(golden: dict[str, Published], authority: LocalAuthority) -> None:
@@ -230,7 +230,7 @@ def rooted(data: dict[str, Any], _: object) -> None:
             "../../etc/x is missing",
         ),
         ("evidence.json", lambda data: data["predicate"].update(marking="TLP:WHITE"), "predicate.marking: "),
-        ("evidence.json", lambda data: data["predicate"].pop("marking"), "nobody has chosen a marking"),
+        ("evidence.json", lambda data: data["predicate"].pop("marking"), "no marking is set"),
         (
             "evidence.json",
             lambda data: data["predicate"].update(marking="TLP:RED"),
@@ -239,7 +239,7 @@ def rooted(data: dict[str, Any], _: object) -> None:
         (
             "briefing.json",
             lambda data: data["figures"][0].update(row={"ratio": [1]}),
-            "a ratio is of two rows",
+            "a ratio needs two rows",
         ),
         ("briefing.json", lambda data: data["figures"][0].update(row={"day": "noon"}), "figures.0.row: "),
         ("briefing.json", lambda data: data.update(as_of="now"), "briefing.json: as_of: "),
@@ -275,7 +275,7 @@ def test_nothing_vouches_for_what_is_not_whole(golden: dict[str, Published], dam
     """What a tampered, cut or unsigned file records is not held against the evidence."""
     found = judged(damage(golden["quiet"].pdf.read_bytes()), GOLDEN / "quiet")
     assert outcomes(found) == ("could not be checked", "could not be checked")
-    assert "nothing vouches for what the file says" in found.verdicts[-1].detail
+    assert "the content of the file cannot be trusted" in found.verdicts[-1].detail
 
 
 def cut(writer: Any) -> None:
@@ -321,5 +321,5 @@ def test_the_signed_revision_adds_a_signature_alone(
 def test_what_is_signed_are_the_pages_alone(unsigned: bytes, signed: bytes) -> None:
     """Pages that end elsewhere than those that were made again are not the same."""
     reproduce._check_signed(signed, len(unsigned))
-    with pytest.raises(CheckFailed, match="but not what was signed"):
+    with pytest.raises(CheckFailed, match="but the signed content is not"):
         reproduce._check_signed(signed, len(unsigned) - 1)

@@ -30,7 +30,7 @@ from tests.support.form_1 import updated
 from tests.support.pki import NOW, Key, certify, new_key, reading, sign_locally, stamper_of, usage
 from tests.support.remade import stamped
 
-TRUST_ADVICE = "name the certificate that you trust with --trust"
+TRUST_ADVICE = "give the certificate that you trust with --trust"
 
 
 def outcomes(pdf: bytes, *trust: x509.Certificate, now: datetime | None = None) -> dict[str, str]:
@@ -96,7 +96,7 @@ def test_time_stamp_from_the_future(unsigned, authority):
     stamper = stamper_of(authority, timedelta(days=1))
     pdf = sign(unsigned, authority.key, stamper, certificates=[authority.root], crls=authority.crls)
     assert outcomes(pdf, authority.root, now=NOW)["time-stamp"] == "could not be checked"
-    assert "set it, or name the time with --at" in detail(pdf, "time-stamp", authority.root, now=NOW)
+    assert "set it, or give the time with --at" in detail(pdf, "time-stamp", authority.root, now=NOW)
     assert outcomes(pdf, authority.root, now=NOW + timedelta(days=2))["time-stamp"] == "valid"
 
 
@@ -328,7 +328,7 @@ def test_key_of_a_stranger(unsigned, authority):
     ("extension", "fault"),
     [
         (usage("key_cert_sign"), "not for digital signatures"),
-        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), "for another purpose"),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), "for a purpose other than"),
     ],
     ids=["usage", "purpose"],
 )
@@ -342,14 +342,14 @@ def test_certificate_for_something_else(unsigned, authority, extension, fault):
 
 
 def test_authority_for_something_else(unsigned, authority):
-    """A time-stamp whose certificate is not for time-stamps alone is invalid."""
+    """A time-stamp whose certificate is not only for time-stamps is invalid."""
     private = new_key()
     both = [ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.EMAIL_PROTECTION]
     certificate = certify(private, x509.ExtendedKeyUsage(both))
     stamper = LocalTimestamper(LocalKey((certificate,), private), lambda: NOW)
     pdf = sign(unsigned, authority.key, stamper, crls=authority.crls)
     assert outcomes(pdf, authority.root, certificate)["time-stamp"] == "invalid"
-    assert "not for time-stamps alone" in detail(pdf, "time-stamp", authority.root, certificate)
+    assert "not only for time-stamps" in detail(pdf, "time-stamp", authority.root, certificate)
 
 
 @pytest.mark.parametrize(("days", "expected"), [(100, "valid"), (300, "invalid")])
@@ -410,7 +410,7 @@ def test_two_signatures(unsigned, authority):
         writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
         pdf = PdfSigner(metadata, signer, new_field_spec=SigFieldSpec(name)).sign_pdf(writer).getvalue()
     assert outcomes(pdf, authority.root)["integrity"] == "could not be checked"
-    assert detail(pdf, "integrity").startswith("it was signed by another product than Exhibit")
+    assert detail(pdf, "integrity").startswith("it was signed by a product other than Exhibit")
 
 
 def test_names_cannot_speak_to_the_terminal(unsigned, authority):

@@ -120,7 +120,7 @@ def test_options(two, tmp_path, capsys):
     main(["verify", f"{tmp_path}/a.pdf", *trust])
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[:3]] == ["valid"] * 3
     main(["verify", f"{tmp_path}/a.pdf", *trust, "--at", "2001-01-01T00:00:00Z"])
-    assert "name the time with --at" in capsys.readouterr().out
+    assert "give the time with --at" in capsys.readouterr().out
     assert main(["verify", f"{tmp_path}/a.pdf", *trust, "--at", "2001-01-01"]) == 2
     assert "--at '2001-01-01' has no time zone" in capsys.readouterr().err
 
@@ -131,7 +131,7 @@ def test_options(two, tmp_path, capsys):
         (lambda: rsa.generate_private_key(65537, 1024), "an RSA key of 1024 bits"),  # noqa: S505 -- to be refused
         (lambda: ec.generate_private_key(ec.SECP256K1()), "a key on the curve secp256k1"),
         (lambda: ec.generate_private_key(ec.SECP224R1()), "a key on the curve secp224r1"),
-        (ed25519.Ed25519PrivateKey.generate, "a key of a kind that is not used here"),
+        (ed25519.Ed25519PrivateKey.generate, "a key of a kind that Exhibit does not use"),
     ],
 )
 def test_weak_keys(key, why):
@@ -155,7 +155,7 @@ def test_weak_signatures(digest, strong):
     else:
         with pytest.raises(
             WeakError,
-            match=r"a list is signed with (an algorithm that is not used here|.*, which proves nothing any more)",
+            match=r"a list is signed with (an algorithm that Exhibit does not use|.*, which is no longer secure)",
         ):
             check_signed(signed, "a list")
 
