@@ -839,7 +839,7 @@ def test_an_organisation_has_its_own_letterhead(tmp_path: Path) -> None:
         ("who.html", "{{ briefing.total.exchanges | no_such_filter }}", "who.html, line 1"),
         ("who.html", "\n{{ 1 / 0 }}", "who.html, line 2: division by zero"),
         ("who.html", "{{ ''.__class__.__mro__ }}", "who.html, line 1: .*unsafe"),
-        ("who.html", "{% include 'gone.html' %}", "gone.html: no such template"),
+        ("who.html", "{% include 'gone.html' %}", "template gone.html: there is no such template"),
     ],
 )
 def test_a_bad_template_is_named(tmp_path: Path, name: str, content: str, said: str) -> None:

@@ -234,7 +234,7 @@ def rooted(data: dict[str, Any], _: object) -> None:
         (
             "evidence.json",
             lambda data: data["predicate"].update(marking="TLP:RED"),
-            "issuer.yaml is not what",
+            "issuer.yaml is not the one",
         ),
         (
             "briefing.json",
