@@ -193,9 +193,7 @@ class AthenaEngine:
     def _token_of(
         self, sql: str, parameters: Sequence[str], located: Sequence[ListedObject], number: int
     ) -> str:
-        evidence = [
-            (o.name, o.size, o.state.split(" ")[:2]) for o in located
-        ]  # the version is told for a while only
+        evidence = [(o.name, o.size, o.state) for o in located]
         place = [self.workgroup, self.database]
         made_of = json.dumps([self.token, place, sql, parameters, evidence, number])
         return hashlib.sha256(made_of.encode()).hexdigest()

@@ -188,15 +188,22 @@ def test_asked_again_meets_the_same_execution(small: Deployed) -> None:
     assert len(small.service.executions) == 1
 
 
-@pytest.mark.parametrize("change", ["request", "question", "more evidence", "other evidence", "database"])
+@pytest.mark.parametrize(
+    "change", ["request", "question", "more evidence", "other evidence", "version", "database"]
+)
 def test_anything_else_runs_anew(small: Deployed, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     """Another request, question, evidence or place has an execution of its own."""
-    small.ask()
+    begun = small.engine()
+    if change == "version":
+        begun = replace(begun, source=Relabelled(FolderEvidence(small.folder), "tag second version"))
+    begun.ask(QUESTIONS[0], lambda *_: None)
     engine = replace(small, request="another").engine() if change == "request" else small.engine()
     if change == "more evidence":
         deliver(small.folder, {flat(DAY, part=1): [detection(DAY)]})
     if change == "other evidence":  # of the same name and size
-        engine = replace(engine, source=Relabelled(FolderEvidence(small.folder)))
+        engine = replace(engine, source=Relabelled(FolderEvidence(small.folder), "changed"))
+    if change == "version":  # written within the same second, with the bytes that it had
+        engine = replace(engine, source=Relabelled(FolderEvidence(small.folder), "tag second another"))
     if change == "database":
         engine = replace(engine, database="other")
     engine.ask(QUESTIONS[change == "question"], lambda *_: None)
@@ -208,12 +215,13 @@ class Relabelled:
     """A source whose listing tells contents apart."""
 
     source: FolderEvidence
+    state: str
 
     def tops(self) -> tuple[str, ...]:
         return self.source.tops()
 
     def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
-        return tuple(replace(o, state="changed") for o in self.source.list(only))
+        return tuple(replace(o, state=self.state) for o in self.source.list(only))
 
     def pin(self, objects: object) -> tuple[EvidenceObject, ...]:
         raise NotImplementedError

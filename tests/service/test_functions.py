@@ -124,6 +124,31 @@ def test_a_register_that_got_shorter(system: System, capsys: pytest.CaptureFixtu
     assert "RegisterShortened" not in figures(capsys.readouterr().out)
 
 
+def test_evidence_that_is_as_it_was_afterwards(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object that is another one while it is counted is noticed, and the next delivery tries again."""
+    s3, bucket = client("s3"), system.parts.environment.evidence_bucket
+    key = "results/detections/event_day=2026-05-01/part.csv"
+    was = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    count, counted = system.athena.end, []
+
+    def disturbed(execution: Execution) -> None:
+        counted.append(execution)
+        s3.put_object(Bucket=bucket, Key=key, Body=was.replace(b"2026", b"2025"))
+        count(execution)
+        s3.put_object(Bucket=bucket, Key=key, Body=was)
+
+    id_ = system.requested()
+    with monkeypatch.context() as patch:
+        patch.setattr(system.athena, "end", disturbed)
+        assert system.delivered(f"requests/{id_}.json") != DONE
+    error = json.loads(system.read(f"attempts/{id_}.001.error.json"))
+    assert (len(counted), error["kind"]) == (3, "Unavailable")
+    assert error["message"].startswith("the evidence changed during all 3 attempts to read it")
+    assert system.kept("outcomes/") == []
+    assert system.delivered(f"requests/{id_}.json", number=2) == DONE
+    assert outcome(system, id_)["state"] == "published"
+
+
 def test_evidence_that_comes_meanwhile(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evidence that comes while the other is counted is named in the outcome, and in the API's answer."""
     bucket, late = system.parts.environment.evidence_bucket, "detections/event_day=2026-05-02/late.csv"

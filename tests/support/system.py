@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from functions import announce, api, publish, renewal, schedule, verification, watch
+from reports.evidence import source_s3
 from reports.local_aws.gateway import Answer, Call, Context, Gateway, Routed, routing
 from reports.service.parts import Deployed, Environment
 from reports.signing.certificate_requests import self_signed
@@ -159,6 +160,7 @@ def variables(network: Network) -> dict[str, str]:
 
 def deployment(environment: dict[str, str], patch: pytest.MonkeyPatch) -> System:
     """A deployment with these variables, which the functions have from now on."""
+    patch.setattr(source_s3, "UNSETTLED", timedelta(days=1))  # a slow machine lists as a quick one does
     parts = Deployed(Environment.read(environment))
     service = AthenaService(DuckDBAthena(over_folder(EVIDENCE)))
     clients = {name: client(name) for name in ("kms", "sqs", "sns", "events")}
