@@ -15,8 +15,7 @@ extensions = ["myst_parser"]
 include_patterns = ["*.md", "docs/**"]
 exclude_patterns = ["docs/conf.py"]
 myst_heading_anchors = 4
-myst_links_external_new_tab = False
-# JSON Lines and shell sessions are shown as they are.
+# JSON Lines and SVG have no highlighting.
 suppress_warnings = ["misc.highlighting_failure"]
 
 PAGES = (

@@ -23,11 +23,11 @@ from reports.archive.archive import (
     Document,
     Receipt,
     archive,
+    edition_stem,
     intact_receipt,
     latest,
     published_for,
     restore_last_receipt,
-    stem,
 )
 from reports.archive.store import Store
 from reports.briefing.accounts import pseudonymised
@@ -242,7 +242,7 @@ def receipt_of(
     """The receipt of a signed briefing; `digests` are those of its content and of its evidence."""
     first = briefing.parts[0] if briefing.parts else briefing.total
     digest = hashlib.sha256(signed).hexdigest()
-    name = stem(briefing.number, briefing.audience, briefing.edition)
+    name = edition_stem(briefing.number, briefing.audience, briefing.edition)
     return Receipt(
         report_number=briefing.number,
         edition=briefing.edition,

@@ -81,7 +81,7 @@ class Receipt:
     @property
     def file(self) -> str:
         """Its name in the store."""
-        return f"{stem(self.report_number, self.audience, self.edition)}{RECEIPT}"
+        return f"{edition_stem(self.report_number, self.audience, self.edition)}{RECEIPT}"
 
     def data(self) -> dict[str, Any]:
         """The receipt as JSON has it."""
@@ -183,7 +183,8 @@ def _published_meanwhile(store: Store, receipt: Receipt) -> Receipt:
     return intact_receipt(store, published)
 
 
-def stem(number: str, audience: str, edition: int) -> str:
+def edition_stem(number: str, audience: str, edition: int) -> str:
+    """How the names of an edition's files begin."""
     return f"{number}-{audience}-e{edition}"
 
 

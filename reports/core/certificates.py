@@ -93,14 +93,16 @@ def signing_fault(certificate: x509.Certificate) -> str | None:
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether a certificate was signed with the key of another, whose name it gives as its issuer's."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
 
 def same_key(one: PublicKeyTypes, other: PublicKeyTypes) -> bool:
+    """Whether two public keys are the same."""
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return one.public_bytes(*form) == other.public_bytes(*form)
 
@@ -118,6 +120,7 @@ def _in_force(certificate: x509.Certificate, where: str, now: datetime) -> None:
 
 
 def content_of(file: Path) -> bytes:
+    """The bytes of a file of keys or certificates; raises `InvalidSettings`, naming it, as `load_certificates` does."""
     try:
         with file.open("rb") as opened:
             content = opened.read(MOST_BYTES + 1)

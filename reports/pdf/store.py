@@ -21,9 +21,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from reports.core.certificates import issued_by
 from reports.pdf import der
 from reports.pdf.cms import Signature, Token, UnusualError, certificate
-from reports.pdf.strength import WeakError, check_signature, check_signed, signed_by
+from reports.pdf.strength import WeakError, check_signature, check_signed
 from reports.pdf.updates import Kind
 
 MOST_COMPARISONS = 4096
@@ -204,7 +205,7 @@ class _Gathering:
 
     def _issued(self, issued: x509.Certificate, by: x509.Certificate) -> bool:
         self._count()
-        return signed_by(issued, by)
+        return issued_by(issued, by)
 
     def _by(self, found: x509.CertificateRevocationList) -> x509.Certificate:
         """Who issued a list: the issuer of a certificate of this file."""

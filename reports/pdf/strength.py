@@ -98,15 +98,6 @@ def check_signature(
     return True
 
 
-def signed_by(certificate: x509.Certificate, by: x509.Certificate) -> bool:
-    """Whether a certificate was signed with the key of another, whose name it gives as its issuer's."""
-    try:
-        certificate.verify_directly_issued_by(by)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
 def _padding(name: str, algorithm: Any, digest_algorithm: str, parameters: bytes) -> Any:
     if name == "rsassa_pss":
         given = algos.RSASSAPSSParams.load(parameters)

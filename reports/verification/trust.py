@@ -23,8 +23,9 @@ from pyhanko_certvalidator.errors import (
     ValidationError,
 )
 
+from reports.core.certificates import issued_by
 from reports.pdf.store import Store
-from reports.pdf.strength import WeakError, check_certificate, signed_by
+from reports.pdf.strength import WeakError, check_certificate
 
 # pyHanko logs what it then returns; without a handler, Python would print that, tracebacks included.
 for _library in ("pyhanko", "pyhanko_certvalidator"):
@@ -139,7 +140,7 @@ class Vouching:
             if (
                 revoked is not None
                 and revoked.revocation_date_utc <= time
-                and signed_by(certificate, each.issuer)
+                and issued_by(certificate, each.issuer)
             ):
                 when = instant(revoked.revocation_date_utc)
                 raise NotVouchedError(f"{name(certificate)} was revoked at {when}")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from asn1crypto import tsp  # type: ignore[import-untyped]
@@ -23,11 +22,10 @@ from pyhanko.sign.signers.pdf_signer import TimestampDSSContentSettings
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.fetchers import Fetchers
-from pyhanko_certvalidator.fetchers.aiohttp_fetchers import AIOHttpFetcherBackend
 
 from reports.core.errors import ExhibitError, Unavailable
 from reports.signing.keys import SigningKey
-from reports.signing.sign import _complete, _from_asn1, _path
+from reports.signing.sign import _complete, _fetchers, _from_asn1, _path
 from reports.signing.timestamp import Timestamper
 
 # Without a place on the page: PDF/A wants it printable, PDF/UA wants it tagged or off the page.
@@ -84,15 +82,6 @@ async def _sign(
         path = await _path(key.chain[0], context)
         signed = await _signer(key, timestamper).async_sign_pdf(writer)
         return await _stamped(signed, "Timestamp", timestamper, context, path)
-
-
-@asynccontextmanager
-async def _fetchers() -> AsyncIterator[Fetchers]:
-    backend: Any = AIOHttpFetcherBackend(per_request_timeout=10)
-    try:
-        yield backend.get_fetchers()
-    finally:
-        await backend.close()
 
 
 async def _stamped(
