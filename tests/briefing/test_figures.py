@@ -19,7 +19,6 @@ SHARES = st.one_of(
     st.fractions(0, Fraction(1, 500), max_denominator=10**9),
     st.fractions(Fraction(499, 500), 1, max_denominator=10**9),
 )
-HEDGES = ("more than", "less than", "nearly", "about", "")
 SCALES = {"": 1, "million": 10**6, "billion": 10**9}
 
 

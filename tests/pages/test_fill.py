@@ -465,7 +465,6 @@ NAMES = st.sampled_from(FUZZ_NAMES)
 ATTRIBUTES = st.sampled_from(FUZZ_ATTRIBUTES)
 LITERALS = st.sampled_from(FUZZ_LITERALS)
 FILTERS = st.sampled_from(FUZZ_FILTERS)
-SIGNS = st.sampled_from(["+", "-", "*", "/", "//", "%", "~", "==", "<", "in", "and", "or"])
 
 
 def expressions() -> st.SearchStrategy[str]:
