@@ -34,6 +34,10 @@ from tests.support.pki import NOW, reading, sign_locally, stamper_of
 from tests.support.publishing import ROOT
 
 PDFJS = ROOT / ".cache" / "pdfjs"
+
+# A gradient that repeats has no /Extend: without it, the page is another one that Exhibit can make, and that every
+# viewer shows alike.
+ANOTHER_PAGE = {"no key (Extend)"}
 KEYS = (
     *(
         "AA",
@@ -272,6 +276,10 @@ def _pdfjs(file: Path) -> str:
     return reader.stdout.readline()
 
 
+def _answer(accepted: bool, another: bool) -> str:
+    return "accepted, another genuine page" if another else "accepted" if accepted else "refused"
+
+
 def main(arguments: list[str]) -> int:
     count, seed = map(int, arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -286,7 +294,10 @@ def main(arguments: list[str]) -> int:
             ("pages", of_pages(rich(), authority, count, seed)),
         ):
             for mutant in mutants:
-                done[f"{name}: {'accepted' if mutant.accepted else 'refused'}"] += 1
+                another = mutant.accepted and mutant.done in ANOTHER_PAGE
+                done[f"{name}: {_answer(mutant.accepted, another)}"] += 1
+                if another:
+                    continue
                 if mutant.accepted and (name == "updates" or shown(mutant.pdf, Path(folder)) != wanted):
                     wrong.append(f"{name}: {mutant.done}")
         print(f"viewers: {', '.join(wanted) or 'none'}")
