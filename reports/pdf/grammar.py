@@ -114,6 +114,11 @@ def _number(value: Value) -> bool:
     return type(value) in (int, Real)
 
 
+def _lies_within(inner: list[float], outer: list[float]) -> bool:
+    """Whether a box (left, bottom, right, top) is no larger than another, and in it."""
+    return outer[0] <= inner[0] < inner[2] <= outer[2] and outer[1] <= inner[1] < inner[3] <= outer[3]
+
+
 def _numbers(count: int | None = None) -> Check:
     return lambda value: type(value) is list and count in (None, len(value)) and all(map(_number, value))
 
@@ -324,6 +329,11 @@ class _Walk:
                 "BleedBox": box,
             },
             {"Annots": _references},
+        )
+        _require(
+            _lies_within(found["TrimBox"], found["BleedBox"])
+            and _lies_within(found["BleedBox"], found["MediaBox"]),
+            "a page whose boxes do not lie within each other",
         )
         _require(
             number in self.kids and found["StructParents"] == self.kids.index(Ref(number)),

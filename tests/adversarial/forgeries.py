@@ -496,6 +496,10 @@ PAGES: dict[str, tuple[Change, str]] = {
         "a list of pages that is inconsistent",
     ),
     "a page out of order": (_on_page(StructParents=7), "a page out of order"),
+    "a page of which a corner is shown": (
+        _on_page(MediaBox=[0, 0, 9, 9]),
+        "a page whose boxes do not lie within each other",
+    ),
     "a note": (_link(Subtype=Name("FreeText")), "an unusual /Subtype in an annotation"),
     "a link with a look": (_link(AP={}), "/AP in an annotation"),
     "a hidden link": (_link(F=2), "an unusual /F in an annotation"),

@@ -35,9 +35,9 @@ from tests.support.publishing import ROOT
 
 PDFJS = ROOT / ".cache" / "pdfjs"
 
-# A gradient that repeats has no /Extend: without it, the page is another one that Exhibit can make, and that every
-# viewer shows alike.
-ANOTHER_PAGE = {"no key (Extend)"}
+# A gradient that repeats has no /Extend, what is opaque no /ca and no /SMask, plain text no /ActualText: without one of
+# these, the page is another one that Exhibit can make, and that every viewer shows alike.
+ANOTHER_PAGE = {f"no key ({key})" for key in ("Extend", "ca", "SMask", "ActualText")}
 KEYS = (
     *(
         "AA",
