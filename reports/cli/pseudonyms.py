@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import argparse
 
-from reports.cli.terminal import aws, path
+from reports.cli.terminal import path
+from reports.core.aws_clients import client
 
 
 def add_key(parser: argparse._ActionsContainer, text: str) -> None:
@@ -19,7 +20,7 @@ def add_key(parser: argparse._ActionsContainer, text: str) -> None:
 def key_of(options: argparse.Namespace) -> bytes | None:
     """The key that the options name; None if they name none. Raises `InvalidSettings` if it is not there."""
     if options.kms_key:
-        kms = aws("kms")
+        kms = client("kms")
         from reports.signing import keys_kms
 
         return keys_kms.pseudonym_key(kms, options.kms_key)

@@ -25,10 +25,12 @@ from reports.core.errors import InvalidRequest
 from reports.core.progress import Steps
 from reports.core.window import AUDIENCES, Audience
 
+PASSWORD, TOKEN = "TRINO_PASSWORD", "TRINO_ACCESS_TOKEN"
 PASSPHRASE = "EXHIBIT_PASSPHRASE"  # noqa: S105 -- the name of a variable
 MOST_NAMED = 5
 CHOSEN = (
     "evidence",
+    "engine",
     "out",
     "templates",
     "page_size",
@@ -50,10 +52,17 @@ def add(verbs: Verbs) -> None:
     needed = publish.add_argument_group("request").add_argument
     needed(
         "--evidence",
-        metavar="DIR",
-        type=path,
+        metavar="PLACE",
         required=True,
-        help="the folder that holds detections/ or ext/",
+        help="what holds detections/ or ext/: a folder, or s3://BUCKET/PREFIX/",
+    )
+    needed(
+        "--engine",
+        metavar="URL",
+        default="duckdb",
+        help="what answers the questions: duckdb (default), athena://WORKGROUP/DATABASE or "
+        "trino://USER@HOST:PORT/CATALOG/SCHEMA, whose tables show the evidence in S3 (exhibit tables); a password or a "
+        f"token for Trino is read from ${PASSWORD} or ${TOKEN}",
     )
     needed(
         "--window",

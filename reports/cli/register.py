@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.cli.terminal import WITH_STATUS, Verbs, aws, in_s3, path, read, say_json, say_verdicts
+from reports.cli.terminal import WITH_STATUS, Verbs, path, read, say_json, say_verdicts
+from reports.core.aws_clients import client
 from reports.core.errors import InvalidRequest
 from reports.core.verdict import exit_status
+from reports.evidence.source import in_s3
 
 if TYPE_CHECKING:
     from reports.archive.store import Store
@@ -60,7 +62,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _store(place: str) -> Store:
     if place.startswith("s3://"):
         bucket, prefix = in_s3("PLACE", place)
-        s3 = aws("s3")
+        s3 = client("s3")
         from reports.archive.store_s3 import S3Store
 
         return S3Store(s3, bucket, prefix)

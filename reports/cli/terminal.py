@@ -16,7 +16,6 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from reports.core.errors import (
     ExhibitError,
     InvalidRequest,
-    InvalidSettings,
     Unavailable,
     advice,
     kind_of,
@@ -228,26 +227,3 @@ def _home() -> str:
     if not os.path.isabs(home):
         raise InvalidRequest("there is no home folder to keep keys in: give a folder with --keys")
     return home
-
-
-def in_s3(option: str, text: str) -> tuple[str, str]:
-    """The bucket of a place in S3, and its prefix: empty, or with a slash at its end."""
-    bucket, _, prefix = text.removeprefix("s3://").partition("/")
-    if not text.startswith("s3://") or not bucket:
-        raise InvalidRequest(f"{option} {text!r} is not a place in S3: write it like s3://BUCKET/PREFIX")
-    prefix = prefix.strip("/")
-    return bucket, f"{prefix}/" if prefix else ""
-
-
-def aws(service: str) -> Any:
-    """A client of an AWS service, set up as boto3 finds it in the environment."""
-    try:
-        import boto3  # type: ignore[import-untyped]  # noqa: PLC0415
-    except ImportError:
-        raise InvalidSettings(
-            "this command needs boto3: install requirements-aws.txt of Exhibit's source"
-        ) from None
-    from reports.core.aws_errors import translated  # noqa: PLC0415
-
-    with translated(f"AWS {service}"):
-        return boto3.client(service)

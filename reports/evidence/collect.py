@@ -10,7 +10,7 @@ from datetime import date
 from reports.core.errors import Changed, InvalidEvidence, Unavailable
 from reports.core.window import Window
 from reports.evidence import questions
-from reports.evidence.questions import Answer, Inquiry, Locating, QueryEngine, Question
+from reports.evidence.questions import Answer, Inquiry, Locating, QueryEngine, Question, Unlisted
 from reports.evidence.source import EvidenceObject, EvidenceSource, ListedObject
 
 TRIES = 3
@@ -69,7 +69,7 @@ def collect(
         listed = source.list()
         try:
             evidence = _collected(inquiry, engine, source, listed, progress)
-        except _Unlisted as error:
+        except Unlisted as error:
             if source.list() == listed:
                 raise InvalidEvidence(str(error)) from None
             refused = None
@@ -91,10 +91,6 @@ def collect(
     raise refused or Unavailable(
         f"the evidence changed during all {TRIES} attempts to read it: wait until its delivery has ended"
     )
-
-
-class _Unlisted(InvalidEvidence):
-    """An engine has counted an object that was not listed."""
 
 
 def _stayed(inquiry: Inquiry, listed: Iterable[ListedObject], now: Iterable[ListedObject]) -> bool:
@@ -157,7 +153,7 @@ def _contributions(tallies: Answer, names: Iterable[str]) -> dict[str, Contribut
         if row["heading"] != "object":
             continue
         if row["object"] not in found:
-            raise _Unlisted(
+            raise Unlisted(
                 f"{row['object']}: was counted, but is not among the listed objects: remove it, "
                 "or point the tables at the listed place only"
             )

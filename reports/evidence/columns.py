@@ -172,17 +172,17 @@ def _meant(name: str, unread: frozenset[str]) -> str | None:
 
 def nearly(name: str, known: frozenset[str]) -> str | None:
     """The known name that another one is nearly; None if it is one of them, or nearly none."""
-    return None if name in known else _folded_names(known).get(_folded(name))
+    return None if name in known else _folded_names(known).get(folded(name))
 
 
 @cache
 def _folded_names(known: frozenset[str]) -> Mapping[str, str]:
-    return {_folded(name): name for name in known}
+    return {folded(name): name for name in known}
 
 
 @lru_cache(4096)
-def _folded(name: str) -> str:
-    """The letters of a name. Lookalikes are looked for on both sides of NFKC, which makes other letters of some."""
+def folded(name: str) -> str:
+    """The letters of a name, as names are compared. Lookalikes are looked for on both sides of NFKC, which makes other letters of some."""
     plain = unicodedata.normalize("NFKC", "".join(map(_latin, name))).casefold()
     return "".join(_latin(character) for character in plain if not _is_dropped(character))
 

@@ -29,8 +29,9 @@ from reports.core import aws_errors
 from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings, Unavailable, Unfinished
 from reports.core.progress import Done
 from reports.evidence import questions
+from reports.evidence.engine_tables import Answered, Run, Tables, by_row
 from reports.evidence.questions import Answer, Question, Row
-from reports.evidence.source import EvidenceSource, ListedObject
+from reports.evidence.source import ListedObject
 
 TRIES = 3
 PAGE = 1000  # the most that GetQueryResults gives at once
@@ -40,7 +41,8 @@ SYSTEM, USER = 1, 2  # AthenaError's categories
 
 # Names of Trino's and Hive's errors that the database or its permissions are to blame for; and the evidence
 _SETTINGS = re.compile(
-    r"\b(TABLE_NOT_FOUND|SCHEMA_NOT_FOUND|CATALOG_NOT_FOUND|COLUMN_NOT_FOUND|TYPE_MISMATCH|SYNTAX_ERROR|"
+    r"\b(TABLE_NOT_FOUND|SCHEMA_NOT_FOUND|CATALOG_NOT_FOUND|COLUMN_NOT_FOUND|AMBIGUOUS_NAME|NOT_SUPPORTED|"
+    r"FUNCTION_NOT_FOUND|TYPE_MISMATCH|SYNTAX_ERROR|GENERIC_INTERNAL_ERROR|"
     r"PERMISSION_DENIED|HIVE_METASTORE_ERROR|HIVE_INVALID_METADATA|HIVE_UNSUPPORTED_FORMAT|"
     r"Insufficient permissions|Access ?denied)\b",
     re.IGNORECASE,
@@ -50,10 +52,6 @@ _EVIDENCE = re.compile(
     r"HIVE_INVALID_PARTITION_VALUE|INVALID_CAST_ARGUMENT|INVALID_FUNCTION_ARGUMENT|NUMERIC_VALUE_OUT_OF_RANGE)\b"
 )
 _LIMIT = re.compile(r"bytes scanned limit", re.IGNORECASE)
-REFUSED = {
-    "unsound": ("breaks a rule of the layout", "break a rule of the layout"),
-    "tied": ("differs from a revision at the same time", "differ from revisions at the same time"),
-}
 _READ_LESS = {
     "overlap": "deliver the evidence in one layout",
     "tallies": "choose a shorter window",
@@ -99,16 +97,17 @@ class _Execution:
         category = self.error.get("ErrorCategory")
         if self.error.get("Retryable") or category == SYSTEM:
             return Unavailable(f"{said}: run again", f"{ended}: run again")
-        if _SETTINGS.search(reason):
-            return InvalidSettings(f"{said}: check the database's tables and the permissions to read them")
-        if category == USER or _EVIDENCE.search(reason):
-            return InvalidEvidence(f"{said}: {_by_row(question)}", f"{ended}: {_by_row(question)}")
+        if named:
+            return InvalidEvidence(f"{said}: {by_row(question)}", f"{ended}: {by_row(question)}")
+        if category == USER or _SETTINGS.search(reason):
+            advice = "check the database's tables and the permissions to read them"
+            return InvalidSettings(f"{said}: {advice}", f"{ended}: {advice}")
         return Unavailable(f"{said}: run again", f"{ended}: run again")
 
 
 @dataclass(frozen=True, slots=True)
 class AthenaEngine:
-    """Answers questions about the objects of a source that a database's tables show.
+    """Answers questions about the objects that a database's tables show.
 
     The workgroup enforces its configuration: where results go, and how much a query may scan. `token` is what all
     repetitions of one request share, and nothing else does. `deadline` gives the seconds that are left for waiting.
@@ -123,7 +122,7 @@ class AthenaEngine:
     client: Any
     workgroup: str
     database: str
-    source: EvidenceSource
+    tables: Tables
     _: KW_ONLY
     token: str
     deadline: Callable[[], float]
@@ -137,27 +136,7 @@ class AthenaEngine:
         `InvalidSettings` if the tables, permissions or limits do not serve, `Unavailable` if Athena does not
         answer or failed `TRIES` times, and `Unfinished` where the query still runs when time is up.
         """
-        listed = self.source.list()
-        located = [o for o in listed if question.reads(o)]
-        sql = questions.statement(question.name, *sorted({o.layout for o in located or listed}))
-        progress(0, 1)
-        execution, rows = self._answered(question, sql, located)
-        for standing in REFUSED:
-            if refused := [row for row in rows if row.get("standing") == standing]:
-                raise _refused(question, execution, refused)
-        questions.within_64_bits(rows)
-        progress(1, 1)
-        version, scanned = execution.engine_version, execution.bytes_scanned
-        return Answer(
-            question.name,
-            sql,
-            question.parameters,
-            "athena",
-            version,
-            execution.id,
-            rows,
-            bytes_scanned=scanned,
-        )
+        return self.tables.answer(question, "athena", self._run_for(question), progress)
 
     def cancel(self) -> None:
         """Stop the queries that `ask` left running. Raises `Unavailable` if Athena does not answer."""
@@ -169,10 +148,17 @@ class AthenaEngine:
     def _translated(self) -> Any:
         return aws_errors.translated(f"Athena workgroup {self.workgroup}")
 
+    def _run_for(self, question: Question) -> Run:
+        def run(name: str, sql: str, parameters: Sequence[str], located: Sequence[ListedObject]) -> Answered:
+            execution, rows = self._answered(question, name, sql, parameters, located)
+            return Answered(rows, execution.id, execution.engine_version, execution.bytes_scanned)
+
+        return run
+
     def _answered(
-        self, question: Question, sql: str, located: Sequence[ListedObject]
+        self, question: Question, name: str, sql: str, values: Sequence[str], located: Sequence[ListedObject]
     ) -> tuple[_Execution, tuple[Row, ...]]:
-        parameters = [f"'{value}'" for value in question.parameters]  # Athena takes SQL literals
+        parameters = [f"'{value}'" for value in values]  # Athena takes SQL literals
         failure: ExhibitError
         for number in range(TRIES):
             token = self._token_of(sql, parameters, located, number)
@@ -255,19 +241,6 @@ class AthenaEngine:
 
 class _Gone(Exception):
     """The result of an execution was deleted."""
-
-
-def _by_row(question: Question) -> str:
-    return f"`exhibit publish --evidence` on a copy of {question.about} shows which object and row"
-
-
-def _refused(question: Question, execution: _Execution, rows: Sequence[Row]) -> InvalidEvidence:
-    count = max(row["detections"] for row in rows)  # the total is among them
-    days = sorted({str(row["event_day"]) for row in rows if row.get("event_day")})
-    when = f"of {', '.join(days)}" if days else f"read for {question.about}"
-    one, several = REFUSED[rows[0]["standing"]]
-    told = f"1 row {when} {one}" if count == 1 else f"{count} rows {when} {several}"
-    return InvalidEvidence(f"{told} (query {execution.id}): {_by_row(question)}")
 
 
 def _boolean(text: str) -> bool:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 
@@ -32,7 +33,7 @@ from reports.evidence import diagnose, questions, relations, transpile
 from reports.evidence.columns import Layout
 from reports.evidence.convert import listed
 from reports.evidence.questions import Answer, Question, Row
-from reports.evidence.source import FolderEvidence, ListedObject
+from reports.evidence.source import ListedObject
 from reports.evidence.spill import spill_folder
 
 BATCH_BYTES = 60_000_000
@@ -59,6 +60,17 @@ KEPT = (
     "object",
 )
 IDENTITY = "(hash(revised_within, origin, detection_id) >> 32)::uinteger"
+
+
+class Held(Protocol):
+    """Objects as files below a folder, under their names."""
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+
+    def list(self) -> Sequence[ListedObject]:
+        """Every listed object."""
 
 
 class _Irregular(Exception):
@@ -115,7 +127,7 @@ class DuckDBEngine:
     Threads may ask it at once: of the questions about much evidence one is answered at a time, for memory's sake.
     """
 
-    def __init__(self, evidence: FolderEvidence) -> None:
+    def __init__(self, evidence: Held) -> None:
         self.evidence = evidence
         self.memory = threading.Lock()
 

@@ -116,6 +116,10 @@ class Locating(Protocol):
         """The rows of an object that hold an id, in words."""
 
 
+class Unlisted(InvalidEvidence):
+    """An engine has met an object that was not listed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """What is asked of the evidence: about a window, at an instant (aware).

@@ -476,6 +476,12 @@ class FolderEvidence:
         """Digest objects as they are now, in the order given; large ones on all cores, where that is worth a thread."""
         return self._digested({o.name: o.size for o in objects})
 
+    def part(self, located: ListedObject, first: int, count: int) -> bytes:
+        """Some bytes of an object, from one on."""
+        with _reading(), (self.root / located.name).open("rb") as file:
+            file.seek(first)
+            return file.read(count)
+
     def _digested(self, sizes: Mapping[str, int]) -> tuple[EvidenceObject, ...]:
         with ThreadPoolExecutor() as pool:
             large = {name: pool.submit(self._pin, name) for name, size in sizes.items() if size > LARGE}
@@ -510,3 +516,12 @@ class FolderEvidence:
             return path.read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidEvidence(f"{path}: cannot be read as UTF-8 text: {error}") from None
+
+
+def in_s3(option: str, text: str) -> tuple[str, str]:
+    """The bucket of a place in S3, and its prefix: empty, or with a slash at its end."""
+    bucket, _, prefix = text.removeprefix("s3://").partition("/")
+    if not text.startswith("s3://") or not bucket:
+        raise InvalidRequest(f"{option} {text!r} is not a place in S3: write it like s3://BUCKET/PREFIX")
+    prefix = prefix.strip("/")
+    return bucket, f"{prefix}/" if prefix else ""

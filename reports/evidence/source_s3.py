@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
@@ -120,6 +120,39 @@ class S3Evidence:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for _ in pool.map(lambda each: self._fetch(each, folder), objects):
                 pass
+
+    def part(self, located: ListedObject, first: int, count: int) -> bytes:
+        """Some bytes of an object as it was listed, from one on; raises `Changed` if it was written to since."""
+        last = min(first + count, located.size) - 1
+        if last < first:
+            return b""
+        with self._translated(located.name):
+            body = self._as_listed(located, Range=f"bytes={first}-{last}")["Body"]
+            content: bytes = body.read()
+        return content
+
+    def download(self, located: ListedObject, file: IO[bytes]) -> EvidenceObject:
+        """Copy an object as it was listed, and pin it; raises `Changed` if it was written to since."""
+        digest = hashlib.sha256()
+        with self._translated(located.name):
+            found = self._as_listed(located)
+            for chunk in self._chunks(located.name, found["Body"]):
+                digest.update(chunk)
+                file.write(chunk)
+        version = found.get("VersionId")
+        return EvidenceObject(
+            located.name, digest.hexdigest(), found["ContentLength"], None if version == "null" else version
+        )
+
+    def _as_listed(self, located: ListedObject, **how: Any) -> Any:
+        try:
+            return self._get(located.name, IfMatch=located.state.partition(" ")[0], **how)
+        except ClientError as error:
+            if aws_errors.code(error) in MISSING | CHANGED:
+                raise Changed(
+                    f"{located.name}: changed while being read: wait until its delivery has ended"
+                ) from None
+            raise
 
     def text(self, name: str) -> str | None:
         """A settings file beside the objects, or None if there is none."""

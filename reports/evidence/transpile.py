@@ -21,7 +21,17 @@ STANDINGS = ("tallied", "superseded", "excluded", "tied", "unsound")
 
 def transpiled(sql: str) -> str:
     """A statement of Trino's dialect, in DuckDB's."""
-    return _normalizing(sqlglot.parse_one(sql, read="trino")).sql("duckdb", comments=False)
+    return in_duckdb(parsed(sql))
+
+
+def parsed(sql: str) -> exp.Expr:
+    """A statement of Trino's dialect, parsed."""
+    return sqlglot.parse_one(sql, read="trino")
+
+
+def in_duckdb(tree: exp.Expr) -> str:
+    """A parsed statement in DuckDB's dialect."""
+    return _normalizing(tree).sql("duckdb", comments=False)
 
 
 def _normalizing(tree: exp.Expr) -> exp.Expr:

@@ -21,8 +21,8 @@ from sqlglot import exp
 
 from reports.core.errors import ExhibitError
 from reports.evidence import transpile
-from reports.evidence.relations import connection, make_views
-from reports.evidence.source import FolderEvidence
+from reports.evidence.relations import connection, make_views, sources
+from reports.evidence.source import FolderEvidence, ListedObject
 
 # Athena's names for DuckDB's types; sums go to 128 bits in DuckDB, where Trino stays in 64 and fails beyond
 TYPES = {
@@ -35,6 +35,7 @@ TYPES = {
     "TIMESTAMP": ("timestamp", 3, 0),
     "VARCHAR": ("varchar", 2147483647, 0),
 }
+VIEWS = frozenset({"flat", "ocsf", "flat_rows", "ocsf_rows"})
 PAGE = 1000
 AT_ONCE = 2
 MEMORY = "1GB"  # of DuckDB, for one execution
@@ -79,7 +80,7 @@ class DuckDBAthena:
         with self.relations() as con:
             self.running.add(con)
             try:
-                cursor = con.execute(transpile.transpiled(sql), [_literal(text) for text in parameters])
+                cursor = con.execute(_without_tables(sql), [_literal(text) for text in parameters])
                 columns = [_column(name, str(type_)) for name, type_, *_ in cursor.description or ()]
                 return Result(columns, [[_text(value) for value in row] for row in cursor.fetchall()])
             finally:
@@ -89,6 +90,30 @@ class DuckDBAthena:
         """Have what is executed end at once, in an error."""
         for con in list(self.running):
             con.interrupt()
+
+
+def _without_tables(sql: str) -> str:
+    """A statement in DuckDB's dialect, without the relations that read tables: these are views here."""
+    tree = transpile.parsed(sql)
+    if found := tree.args.get("with_"):
+        kept = [each for each in found.expressions if each.alias not in VIEWS]
+        found.set("expressions", kept) if kept else tree.set("with_", None)
+    return transpile.in_duckdb(tree)
+
+
+def _make_views(con: duckdb.DuckDBPyConnection, root: Path, listed: Sequence[ListedObject]) -> None:
+    """The relations of each layout: its rows in their canonical types, and the place and the day of every row."""
+    make_views(con, root, listed)
+    for layout in sorted({o.layout for o in listed}):
+        day = "%Y-%m-%d" if layout == "flat" else "%Y%m%d"
+        places = " union all ".join(
+            f"select {source.path} as place from {source.table}"
+            for source in sources(con, root, [o for o in listed if o.layout == layout])
+        )
+        con.execute(
+            f"create view {layout}_rows as select place, []::varchar[] as odd, "
+            f"strptime(regexp_extract(place, '(?i)/event_?day=([^/]+)/', 1), '{day}')::date as day from ({places})"
+        )
 
 
 def over_folder(root: Path) -> Relations:
@@ -101,7 +126,7 @@ def over_folder(root: Path) -> Relations:
             tempfile.TemporaryDirectory() as spill,
             connection(root.absolute(), spill, MEMORY) as con,
         ):
-            make_views(con, root.absolute(), listed)
+            _make_views(con, root.absolute(), listed)
             yield con
 
     return relations

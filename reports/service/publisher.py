@@ -120,6 +120,7 @@ class AthenaPress:
 
     def _engine(self, request: StoredRequest) -> Any:
         from reports.evidence.engine_athena import AthenaEngine
+        from reports.evidence.engine_tables import Tables
         from reports.evidence.source_s3 import S3Evidence
 
         environment = self.parts.environment
@@ -129,7 +130,7 @@ class AthenaPress:
             self.parts.client("athena"),
             environment.workgroup,
             environment.database,
-            source,
+            Tables.over(source),
             token=request.id,
             deadline=self.deadline,
         )

@@ -24,6 +24,7 @@ from reports.core import aws_errors
 from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
 from reports.core.window import resolve
 from reports.evidence.engine_athena import AthenaEngine
+from reports.evidence.engine_tables import Tables
 from reports.evidence.questions import Inquiry
 from reports.evidence.source import FolderEvidence, locate
 from reports.evidence.source_s3 import S3Evidence
@@ -69,7 +70,7 @@ def failing(service: str, fault: Fault) -> Any:
 
 def engine(athena: Any) -> AthenaEngine:
     source, request = FolderEvidence(GOLDEN / "naming"), "first"
-    return AthenaEngine(athena, "exhibit", "evidence", source, token=request, deadline=lambda: 0.0)
+    return AthenaEngine(athena, "exhibit", "evidence", Tables.over(source), token=request, deadline=lambda: 0.0)
 
 
 def ask(athena: Any) -> object:

@@ -92,6 +92,11 @@ def open_engine(request: pytest.FixtureRequest) -> Callable[[Path], QueryEngine]
     return OneStatement if request.param == "one statement" else by_files
 
 
+@pytest.fixture
+def formats() -> Sequence[str]:
+    return SUFFIXES
+
+
 def answered(folder: Path, question: Question = QUESTIONS[0]) -> Answer:
     return asked(by_files, folder, question)
 

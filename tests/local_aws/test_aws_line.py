@@ -13,6 +13,7 @@ from reports.archive.store_s3 import S3Store
 from reports.briefing.settings import addressed, marked
 from reports.core.certificates import load_certificates
 from reports.evidence.engine_athena import AthenaEngine
+from reports.evidence.engine_tables import Tables
 from reports.evidence.source_s3 import S3Evidence
 from reports.evidence_access import InAthena, InBucket
 from reports.pages.assets import Resources
@@ -73,7 +74,7 @@ def engine(service: athena.AthenaService, source: S3Evidence, request: str) -> A
         athena.client(service),
         "exhibit",
         "evidence",
-        source,
+        Tables.over(source),
         token=request,
         deadline=lambda: 900.0,
         pause=lambda _: None,

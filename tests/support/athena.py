@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 from reports.local_aws import athena
 from reports.local_aws.athena import DuckDBAthena, Execution, Refused, over_folder
 
-__all__ = ["AthenaService", "DuckDBAthena", "Refused", "client", "over_folder"]
+__all__ = ["AthenaService", "DuckDBAthena", "Execution", "Refused", "client", "over_folder"]
 
 SCANNED = 4096
 
@@ -21,13 +21,13 @@ SCANNED = 4096
 class AthenaService(athena.AthenaService):
     """Executions end at the look after `looks` of them.
 
-    `endings` are the statuses that the next executions end with; after these, a statement is executed.
+    `endings` are the statuses that the next executions end with; where there is none, a statement is executed.
     """
 
     def __init__(self, engine: DuckDBAthena) -> None:
         super().__init__(engine, lambda: SCANNED)
         self.looks = 1
-        self.endings: list[Mapping[str, Any]] = []
+        self.endings: list[Mapping[str, Any] | None] = []
         self.stopped: list[str] = []
         self.calls: list[str] = []
 
@@ -42,10 +42,11 @@ class AthenaService(athena.AthenaService):
 
     def look(self, execution: Execution) -> None:
         if execution.status is None and execution.looks >= self.looks:
-            if self.endings:
-                execution.status = self.endings.pop(0)
-            else:
+            ending = self.endings.pop(0) if self.endings else None
+            if ending is None:
                 self.end(execution)
+            else:
+                execution.status = ending
         super().look(execution)
 
     def forget_results(self) -> None:

@@ -1,4 +1,5 @@
--- What was delivered, as it is counted: instants rounded half up to milliseconds; ids and headings without white space
+-- What was delivered, as it is counted: instants rounded half up to milliseconds, confidence to four decimals (a 32-bit
+-- 0.9 is 0.89999998 in 64); ids and headings without white space
 -- and byte order marks around them, in Unicode's normalization form C. They are `legible` if none holds a control
 -- character or a line break, and none is what tools write for a value that is missing.
 select
@@ -23,7 +24,7 @@ from (
         normalized(capability) as capability,
         normalized(detector) as detector,
         normalized(detector_version) as detector_version,
-        confidence,
+        case when confidence between 0 and 1 then round(confidence, 4) else confidence end as confidence,
         normalized(network) as network,
         normalized(country) as country,
         object

@@ -53,7 +53,6 @@ from (
     from (
         select
             *,
-            "$path",
             coalesce(finding_info.modified_time, "time") as made,
             coalesce(start_time, finding_info.first_seen_time) as began,
             coalesce(end_time, finding_info.last_seen_time) as ended

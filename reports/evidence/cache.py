@@ -1,0 +1,160 @@
+"""Copies of evidence in S3, for DuckDB to read: each version of an object is fetched once, and kept.
+
+They hold account ids, as the evidence does: the folder is its owner's alone. It may be removed at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.core.errors import InvalidSettings
+from reports.core.progress import Done
+from reports.evidence.engine_duckdb import DuckDBEngine
+from reports.evidence.questions import Answer, Question
+from reports.evidence.source import EvidenceObject, ListedObject
+from reports.evidence.source_s3 import AT_ONCE, S3Evidence
+
+OWN = 0o700
+_RUN = "run-"
+_LEFT = 86_400  # seconds after which the folder of a run that was killed is removed
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """The objects of a listing, those of a question copied below `root` under their names."""
+
+    root: Path
+    listed: Sequence[ListedObject]
+
+    def list(self) -> Sequence[ListedObject]:
+        """Every listed object."""
+        return self.listed
+
+
+@dataclass(frozen=True, slots=True)
+class CachedEvidence:
+    """Evidence in S3, of which each pinned object is kept in a folder."""
+
+    source: S3Evidence
+    folder: Path
+
+    def tops(self) -> tuple[str, ...]:
+        """As `EvidenceSource.tops`."""
+        return self.source.tops()
+
+    def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
+        """As `EvidenceSource.list`."""
+        return self.source.list(only)
+
+    def text(self, name: str) -> str | None:
+        """As `EvidenceSource.text`."""
+        return self.source.text(name)
+
+    def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
+        """Fetch objects in the versions that were listed, unless they are here; raises as `EvidenceSource.pin`."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return tuple(pinned for pinned, _ in pool.map(self._kept, objects))
+
+    @contextmanager
+    def copies(self, listed: Sequence[ListedObject], wanted: Iterable[ListedObject]) -> Iterator[Copies]:
+        """The wanted ones of the listed objects, as files under their names."""
+        _remove_left(self.folder)
+        with tempfile.TemporaryDirectory(prefix=_RUN, dir=self.folder) as folder:
+            objects = list(wanted)
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                kept = pool.map(self._kept, objects)
+                for o, (_, file) in zip(objects, kept, strict=True):
+                    place = Path(folder, o.name)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.hardlink_to(file)
+            yield Copies(Path(folder), listed)
+
+    def _kept(self, located: ListedObject) -> tuple[EvidenceObject, Path]:
+        """An object as it is pinned, and its file: its name tells the version, and the digest of what is in it."""
+        version = hashlib.sha256(
+            json.dumps(
+                [
+                    self.source.client.meta.endpoint_url,
+                    self.source.bucket,
+                    self.source.prefix,
+                    located.name,
+                    located.state,
+                ]
+            ).encode()
+        ).hexdigest()
+        for file in self.folder.glob(f"{version}-*"):
+            _, digest, of = file.name.split("-", 2)
+            with file.open("rb") as content:
+                if hashlib.file_digest(content, "sha256").hexdigest() == digest:
+                    return EvidenceObject(located.name, digest, located.size, of or None), file
+            file.unlink()
+        with tempfile.NamedTemporaryFile(prefix=_RUN, dir=self.folder) as content:
+            pinned = self.source.download(located, content)
+            file = self.folder / f"{version}-{pinned.sha256}-{pinned.version or ''}"
+            content.flush()
+            if not file.exists():
+                os.link(content.name, file)
+        return pinned, file
+
+
+@dataclass(frozen=True, slots=True)
+class CachedEngine:
+    """DuckDB, over copies of the objects of S3 that a question is about."""
+
+    source: CachedEvidence
+
+    def ask(self, question: Question, progress: Done) -> Answer:
+        """As `DuckDBEngine.ask`."""
+        listed = self.source.list()
+        with self.source.copies(listed, filter(question.reads, listed)) as copies:
+            return DuckDBEngine(copies).ask(question, progress)
+
+    def holding(self, name: str, detection: str) -> str:
+        """As `DuckDBEngine.holding`."""
+        listed = self.source.list()
+        with self.source.copies(listed, (o for o in listed if o.name == name)) as copies:
+            return DuckDBEngine(copies).holding(name, detection)
+
+
+@contextmanager
+def cache() -> Iterator[Path]:
+    """The user's folder for copies, by the XDG Base Directory Specification; a temporary one where there is no home.
+
+    Raises `InvalidSettings` for one that others may read.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    home = os.path.expanduser("~")
+    if not os.path.isabs(base) and not os.path.isabs(home):
+        with tempfile.TemporaryDirectory(prefix="exhibit-") as temporary:
+            yield Path(temporary)
+        return
+    folder = Path(base if os.path.isabs(base) else Path(home, ".cache"), "exhibit")
+    try:
+        folder.mkdir(mode=OWN, parents=True, exist_ok=True)
+        mode = folder.stat().st_mode
+    except OSError as error:
+        raise InvalidSettings(
+            f"{folder}: cannot keep copies of evidence there: {error.strerror}: choose another with XDG_CACHE_HOME"
+        ) from None
+    if mode & 0o077:
+        raise InvalidSettings(f"{folder}: others can read it, and it holds account ids: chmod 700 {folder}")
+    yield folder
+
+
+def _remove_left(folder: Path) -> None:
+    for left in folder.glob(f"{_RUN}*"):
+        try:
+            if time.time() - left.stat().st_mtime > _LEFT:
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue

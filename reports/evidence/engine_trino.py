@@ -1,0 +1,97 @@
+"""Adapter: a Trino of one's own, over the tables `flat` and `ocsf` of a schema."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from trino.exceptions import Error, TrinoQueryError
+
+from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
+from reports.core.progress import Done
+from reports.evidence import questions
+from reports.evidence.engine_tables import Answered, Tables, by_row
+from reports.evidence.questions import Answer, Question
+from reports.evidence.source import ListedObject
+
+# Trino's names of errors that rows or objects are to blame for
+EVIDENCE = frozenset(
+    {
+        *("HIVE_BAD_DATA", "HIVE_CURSOR_ERROR", "HIVE_CANNOT_OPEN_SPLIT", "HIVE_PARTITION_SCHEMA_MISMATCH"),
+        *("HIVE_INVALID_PARTITION_VALUE", "HIVE_FILE_NOT_FOUND", "INVALID_CAST_ARGUMENT"),
+        *("INVALID_FUNCTION_ARGUMENT", "NUMERIC_VALUE_OUT_OF_RANGE"),
+    }
+)
+_OBJECT = re.compile(r"s3[an]?://[^/\s]+/\S*?((?:detections|ext)/[^\s,()]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class TrinoEngine:
+    """Answers questions about the objects of a source that the tables of a schema show.
+
+    `connect` opens a connection of PyPI's `trino` to that schema, `server` tells people which it is.
+    """
+
+    connect: Callable[[], Any]
+    server: str
+    tables: Tables
+    _running: dict[int, Any] = field(default_factory=dict, init=False)
+
+    def ask(self, question: Question, progress: Done) -> Answer:
+        """Answer a question exactly.
+
+        Raises `InvalidEvidence` for objects and rows that cannot be counted, `InvalidSettings` if the tables or the
+        permissions do not serve, and `Unavailable` if the server does not answer.
+        """
+        return self.tables.answer(question, "trino", self._run_for(question), progress)
+
+    def stop(self) -> None:
+        """Stop what runs."""
+        for cursor in list(self._running.values()):
+            cursor.cancel()
+
+    def _run_for(self, question: Question) -> Any:
+        def run(name: str, sql: str, parameters: Sequence[str], about: Sequence[ListedObject]) -> Answered:
+            del about
+            try:
+                return self._run(sql, parameters)
+            except (Error, requests.RequestException) as error:
+                raise self._failure(name, question, error) from None
+
+        return run
+
+    def _run(self, sql: str, parameters: Sequence[str]) -> Answered:
+        connection = self.connect()
+        cursor = connection.cursor()
+        self._running[threading.get_ident()] = cursor
+        try:
+            cursor.execute(sql, list(parameters))
+            rows = questions.fetched(cursor)
+            version = connection.cursor().execute("select version()").fetchone()[0]
+            return Answered(rows, cursor.query_id, version, cursor.stats.get("physicalInputBytes"))
+        finally:
+            del self._running[threading.get_ident()]
+            connection.close()
+
+    def _failure(self, name: str, question: Question, error: Exception) -> ExhibitError:
+        if not isinstance(error, TrinoQueryError):
+            return Unavailable(
+                f"Trino at {self.server} does not answer: {type(error).__name__}: start it, or run again"
+            )
+        said = f"question {name}: query {error.query_id} failed ({error.error_name}"
+        told = f"{said}: {' '.join(str(error.message).split())[:300]})"
+        if error.error_name in EVIDENCE:
+            place = _OBJECT.search(str(error.message))
+            where = f"{place[1]}: " if place else ""
+            return InvalidEvidence(
+                f"{where}{told}: {by_row(question)}", f"{where}{said}): {by_row(question)}"
+            )
+        if error.error_type == "INTERNAL_ERROR":
+            return Unavailable(f"{told}: look at the server's log, or run again", f"{said}): run again")
+        if error.error_type == "INSUFFICIENT_RESOURCES":
+            return Unavailable(f"{told}: give the server more, or choose a shorter window", f"{said})")
+        return InvalidSettings(f"{told}: check the tables and the permissions to read them", f"{said})")

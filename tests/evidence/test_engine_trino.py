@@ -1,0 +1,28 @@
+"""The engine over a real Trino, which reads the tables that `exhibit tables` makes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from reports.evidence.engine_trino import TrinoEngine
+from tests.contracts.query_engine import *  # noqa: F403
+from tests.support.trino import Stack, stack
+
+pytestmark = pytest.mark.xdist_group("trino")
+
+
+@pytest.fixture(scope="module")
+def trino() -> Iterator[Stack]:
+    with stack() as found:
+        yield found
+
+
+@pytest.fixture(params=[(".parquet",), (".jsonl", ".jsonl.gz")], ids=["Parquet", "JSON"])
+def formats(request: pytest.FixtureRequest) -> Sequence[str]:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def open_engine(trino: Stack) -> Callable[[Path], TrinoEngine]:
+    return lambda folder: trino.engine(trino.tables(trino.delivered(folder)))
