@@ -31,8 +31,8 @@ from reports.archive.archive import (
 )
 from reports.archive.store import Store
 from reports.briefing.accounts import pseudonymised
-from reports.briefing.attachments import as_json, briefing_data, evidence_root, statement, subjects
-from reports.briefing.compose import Briefing, compose, report_number
+from reports.briefing.compose import compose, report_number
+from reports.briefing.content import Content
 from reports.briefing.group import group
 from reports.briefing.settings import Settings, addressed, other_addressee
 from reports.core.errors import CheckFailed
@@ -136,27 +136,21 @@ def publish(
         if request.audience == "regulator"
         else None,
     )
-    content = content_digest(briefing, house)
-    if before and before.content_sha256 == content:
+    content = Content.of(briefing, house.page_size, house.resources.digest())
+    if before and before.content_sha256 == content.sha256:
         return intact_receipt(house.store, before)
-    return _issue(briefing, content, request.id, house=house, signing=signing, progress=progress)
+    return _issue(content, request.id, house, signing, progress)
 
 
-def _issue(  # noqa: PLR0913 -- what was asked for, with what, and what came of it so far
-    briefing: Briefing,
-    content: str,
-    request: str | None,
-    *,
-    house: PublishingParts,
-    signing: Signing,
-    progress: Progress,
+def _issue(
+    content: Content, request: str | None, house: PublishingParts, signing: Signing, progress: Progress
 ) -> Receipt:
-    """Set, sign, check and archive a briefing whose content has this digest."""
+    """Set, sign, check and archive a briefing."""
     from reports.pages.render import render  # noqa: PLC0415
     from reports.signing.sign import sign  # noqa: PLC0415
 
     progress("render", 0, 0)
-    rendered = render(briefing, house.resources, house.page_size)
+    rendered = render(content, house.resources)
     progress("sign", 0, 0)
     signed = sign(
         rendered.pdf,
@@ -168,8 +162,7 @@ def _issue(  # noqa: PLR0913 -- what was asked for, with what, and what came of 
     progress("verify", 0, 0)
     verdicts = check(signed, signing)
     progress("archive", 0, 0)
-    digests = (content, evidence_root(subjects(briefing.evidence)))
-    receipt = receipt_of(briefing, rendered, signed, digests=digests, verdicts=verdicts)
+    receipt = receipt_of(content, rendered, signed, verdicts)
     return archive(house.store, replace(receipt, request=request), signed)
 
 
@@ -182,24 +175,6 @@ def _first(progress: Progress, beside: Executor) -> Progress:
         progress(step, done, total)
 
     return told
-
-
-def content_digest(briefing: Briefing, house: PublishingParts) -> str:
-    """SHA-256 of what a briefing says and is made from, without its edition, the register and the time of the request.
-
-    Which run of a question gave the answer, and what it cost, are left out as well. The first parameter of a question
-    is the time of the request.
-    """
-    said = briefing_data(briefing, ())
-    for passing in ("edition", "supersedes", "as_of", "register"):
-        del said[passing]
-    record = statement(briefing, {})
-    for asked in record["predicate"]["questions"]:
-        for passing in ("executionId", "bytesScanned"):
-            asked.pop(passing, None)
-        del asked["parameters"][0]
-    made = [record, briefing.settled, house.page_size, house.resources.digest()]
-    return hashlib.sha256(as_json([said, made])).hexdigest()
 
 
 def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
@@ -231,15 +206,9 @@ def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
     return verdicts
 
 
-def receipt_of(
-    briefing: Briefing,
-    rendered: Rendered,
-    signed: bytes,
-    *,
-    digests: tuple[str, str],
-    verdicts: Sequence[Verdict],
-) -> Receipt:
-    """The receipt of a signed briefing; `digests` are those of its content and of its evidence."""
+def receipt_of(content: Content, rendered: Rendered, signed: bytes, verdicts: Sequence[Verdict]) -> Receipt:
+    """The receipt of a signed briefing."""
+    briefing = content.briefing
     first = briefing.parts[0] if briefing.parts else briefing.total
     digest = hashlib.sha256(signed).hexdigest()
     name = edition_stem(briefing.number, briefing.audience, briefing.edition)
@@ -253,8 +222,8 @@ def receipt_of(
         synthetic=briefing.synthetic,
         document=Document(digest, len(signed), f"{name}-{digest[:12]}.pdf"),
         unsigned=Bytes(hashlib.sha256(rendered.pdf).hexdigest(), len(rendered.pdf)),
-        content_sha256=digests[0],
-        evidence_sha256=digests[1],
+        content_sha256=content.sha256,
+        evidence_sha256=content.evidence_root,
         verdicts=tuple(asdict(verdict) for verdict in verdicts),
         figures={
             "exchanges": str(first.exchanges.value),

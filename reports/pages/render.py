@@ -44,6 +44,7 @@ import pydyf  # type: ignore[import-untyped]
 from reports import __version__
 from reports.briefing.attachments import Attachment, attachments
 from reports.briefing.compose import Briefing
+from reports.briefing.content import Content
 from reports.core.errors import InvalidSettings
 from reports.core.scripts import Languages, marked_svg
 from reports.core.window import Window
@@ -110,20 +111,19 @@ class Rendered:
     printed_as_codes: tuple[str, ...]
 
 
-def render(briefing: Briefing, resources: Resources, page_size: str) -> Rendered:
+def render(content: Content, resources: Resources) -> Rendered:
     """Render a briefing with its attachments; the same arguments and assets give the same bytes.
 
     Raises `InvalidSettings` if the templates make something else than PDF/A-3a and PDF/UA-1 of it.
     """
-    html, ledger = typeset(briefing, resources, page_size)
-    pages = pages_record(resources, page_size)
-    attached = attachments(briefing, tuple(ledger.figures.values()), pages, ledger.coded)
-    pdf = bind(briefing, html, attached, resources)
+    html, ledger = typeset(content, resources)
+    attached = attachments(content, tuple(ledger.figures.values()), pages_record(content), ledger.coded)
+    pdf = bind(content.briefing, html, attached, resources)
     require_conformance(pdf)
     return Rendered(pdf, ledger.coded)
 
 
-def pages_record(resources: Resources, page_size: str) -> dict[str, Any]:
+def pages_record(content: Content) -> dict[str, Any]:
     """What has to be known to make the same pages again, as `evidence.json` says it.
 
     `libraries` are those whose releases show in the bytes of a PDF.
@@ -138,8 +138,8 @@ def pages_record(resources: Resources, page_size: str) -> dict[str, Any]:
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
     }
     return {
-        "pageSize": page_size,
-        "templates": {"digest": {"sha256": resources.digest()}},
+        "pageSize": content.page_size,
+        "templates": {"digest": {"sha256": content.templates_sha256}},
         "libraries": [{"name": name, "version": libraries[name]} for name in sorted(libraries)],
     }
 

@@ -12,13 +12,8 @@ from typing import Any
 
 from reports import __version__
 from reports.briefing.accounts import AccountTable, read_accounts
-from reports.briefing.attachments import (
-    PREDICATE_TYPE,
-    STATEMENT_TYPE,
-    campaigns_csv,
-    days_csv,
-    evidence_root,
-)
+from reports.briefing.attachments import campaigns_csv, days_csv
+from reports.briefing.content import PREDICATE_TYPE, STATEMENT_TYPE, evidence_root
 from reports.briefing.figures import counted
 from reports.core.csv_tables import cell
 from reports.core.errors import ExhibitError, Unreadable

@@ -18,8 +18,9 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 from reports.briefing.accounts import AccountTable, check_key, pseudonymised
-from reports.briefing.attachments import Attachment, as_json, attachments, briefing_data, settings_digests
-from reports.briefing.compose import Briefing, compose, report_number
+from reports.briefing.attachments import Attachment, attachments
+from reports.briefing.compose import compose, report_number
+from reports.briefing.content import Content, as_json, settings_digests
 from reports.briefing.figures import Figure
 from reports.briefing.group import Campaigns, group
 from reports.briefing.settings import Settings, addressed, marked
@@ -77,7 +78,7 @@ class Reproduction:
 class Recomputed:
     """A briefing that was composed and typeset again."""
 
-    briefing: Briefing
+    content: Content
     html: str
     figures: tuple[Figure, ...]
     coded: tuple[str, ...]
@@ -115,19 +116,19 @@ def _reproduced(record: Record, means: Inputs, progress: Progress) -> Reproducti
     from reports.pages.render import bind, pages_record  # noqa: PLC0415 -- loads WeasyPrint
 
     progress("render", 0, 0)
-    pages = pages_record(means.resources, record.statement.predicate.pages.page_size)
+    pages = pages_record(again.content)
     _check_libraries(record, pages["libraries"])
-    files = attachments(again.briefing, again.figures, pages, again.coded)
+    files = attachments(again.content, again.figures, pages, again.coded)
     found = list(_files(record.files, files))
     if found:
         return Reproduction(_differs(found), tuple(found))
-    unsigned = bind(again.briefing, again.html, files, means.resources)
+    unsigned = bind(again.content.briefing, again.html, files, means.resources)
     _check_bytes(record.pdf, unsigned)
     # 5.
     _check_signed(record.pdf, len(unsigned))
     pseudonyms = (
         ""
-        if means.pseudonym_key or not again.briefing.account_table
+        if means.pseudonym_key or not again.content.briefing.account_table
         else ", under the pseudonyms of accounts.csv"
     )
     told = f"{len(again.figures)} figures, and the {len(unsigned):,} bytes before the signature, are the same"
@@ -171,8 +172,9 @@ def _again(record: Record, means: Inputs, progress: Progress) -> Recomputed:
         account_table=_account_table(campaigns, record, means.pseudonym_key),
         number=_number(record),
     )
-    html, ledger = typeset(briefing, means.resources, predicate.pages.page_size)
-    return Recomputed(briefing, html, tuple(ledger.figures.values()), ledger.coded)
+    content = Content.of(briefing, predicate.pages.page_size, means.resources.digest())
+    html, ledger = typeset(content, means.resources)
+    return Recomputed(content, html, tuple(ledger.figures.values()), ledger.coded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,7 @@ def _figures(recorded: Iterable[Printed], computed: Iterable[Printed]) -> Iterat
 
 
 def _values(record: Record, again: Recomputed) -> Iterator[Difference]:
-    computed = json.loads(as_json(briefing_data(again.briefing, (), again.coded)))
+    computed = json.loads(as_json(again.content.briefing_json((), again.coded)))
     return differences({**record.data, "figures": []}, computed)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from reports.briefing.accounts import pseudonymised
 from reports.briefing.compose import Audience, Briefing, compose
+from reports.briefing.content import Content
 from reports.briefing.group import group
 from reports.briefing.settings import Settings
 from reports.core.progress import Done
@@ -297,3 +298,8 @@ def composed(
     campaigns = group(evidence, settings.registry)
     table = pseudonymised(campaigns.each_account, KEY) if audience == "regulator" else None
     return compose(window, evidence, campaigns, audience, settings=settings, as_of=as_of, account_table=table)
+
+
+def content_of(briefing: Briefing, page_size: str = "letter", templates_sha256: str = "") -> Content:
+    """The content of a briefing."""
+    return Content.of(briefing, page_size, templates_sha256)
