@@ -1,18 +1,14 @@
 """The pipeline, from request to receipt: one function for every caller.
 
-What renders, signs and verifies takes half a second to load. It is loaded beside the queries, which leave the
-interpreter alone while the engine works: hence the imports within functions.
+`reports.preload` loads what renders, signs and verifies while the queries run: hence the imports within functions.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -30,26 +26,25 @@ from reports.archive.archive import (
     restore_last_receipt,
 )
 from reports.archive.store import Store
-from reports.briefing.accounts import pseudonymised
-from reports.briefing.compose import compose, report_number
+from reports.briefing.accounts import AccountTable, pseudonymised
+from reports.briefing.compose import Edition, report_number
 from reports.briefing.content import Content
-from reports.briefing.group import group
+from reports.briefing.group import Campaigns
+from reports.briefing.prepare import prepare
 from reports.briefing.settings import Settings, addressed, other_addressee
 from reports.core.errors import CheckFailed
 from reports.core.progress import Progress
 from reports.core.verdict import Verdict
 from reports.core.window import Audience, resolve
-from reports.evidence.collect import collect
 from reports.evidence.questions import Inquiry, QueryEngine
 from reports.evidence.source import EvidenceSource
 from reports.pages.assets import Resources
+from reports.preload import preloading
 from reports.signing.keys import Lists, SigningKey, no_lists
 from reports.signing.timestamp import Timestamper
 
 if TYPE_CHECKING:
     from reports.pages.render import Rendered
-
-LATER = ("reports.pages.render", "reports.signing.sign", "reports.verification.verify")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,30 +111,31 @@ def publish(
     )
     head = restore_last_receipt(house.store)
     before = latest(house.store, number)
-    with ThreadPoolExecutor(1) as beside:
-        evidence = collect(inquiry, house.engine, house.source, _first(progress, beside))
-    progress("group", 0, 0)
-    campaigns = group(evidence, settings.registry)
-    progress("compose", 0, 0)
-    briefing = compose(
-        window,
-        evidence,
-        campaigns,
+    edition = Edition(
         request.audience,
-        settings=settings,
-        as_of=request.as_of,
-        number=number,
-        edition=before.edition + 1 if before else 1,
-        supersedes=before.name if before else None,
-        register=head,
-        account_table=pseudonymised(campaigns.each_account, house.pseudonym_key)
-        if request.audience == "regulator"
-        else None,
+        number,
+        before.edition + 1 if before else 1,
+        before.name if before else None,
+        head,
     )
+    with preloading(progress) as told:
+        briefing = prepare(
+            inquiry,
+            house.engine,
+            house.source,
+            settings=settings,
+            edition=edition,
+            accounts=lambda campaigns: _account_table(campaigns, request.audience, house.pseudonym_key),
+            progress=told,
+        )
     content = Content.of(briefing, house.page_size, house.resources.digest())
     if before and before.content_sha256 == content.sha256:
         return intact_receipt(house.store, before)
     return _issue(content, request.id, house, signing, progress)
+
+
+def _account_table(campaigns: Campaigns, audience: Audience, key: bytes) -> AccountTable | None:
+    return pseudonymised(campaigns.each_account, key) if audience == "regulator" else None
 
 
 def _issue(
@@ -164,17 +160,6 @@ def _issue(
     progress("archive", 0, 0)
     receipt = receipt_of(content, rendered, signed, verdicts)
     return archive(house.store, replace(receipt, request=request), signed)
-
-
-def _first(progress: Progress, beside: Executor) -> Progress:
-    """Loads what comes later at the first word of progress: until then the questions need the interpreter."""
-    load = cache(lambda: beside.map(import_module, LATER))
-
-    def told(step: str, done: int, total: int) -> None:
-        load()
-        progress(step, done, total)
-
-    return told
 
 
 def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:

@@ -203,6 +203,17 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Edition:
+    """Which briefing this is: whose, which edition under its report number, and what was published before it."""
+
+    audience: Audience
+    report_number: str
+    number: int = 1
+    supersedes: str | None = None
+    register: Head = EMPTY
+
+
+@dataclass(frozen=True, slots=True)
 class Briefing:
     """Everything that the pages of a briefing say.
 
@@ -328,17 +339,13 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     window: Window,
     evidence: Evidence,
     campaigns: Campaigns,
-    audience: Audience,
+    edition: Edition,
     *,
     settings: Settings,
     as_of: datetime,
-    edition: int = 1,
-    supersedes: str | None = None,
-    register: Head = EMPTY,
     account_table: AccountTable | None = None,
-    number: str | None = None,
 ) -> Briefing:
-    """Compose a briefing for an audience; the same arguments give the same briefing.
+    """Compose an edition of a briefing; the same arguments give the same briefing.
 
     Raises `InvalidSettings` if the registry names an element or a matter that the law does not have, or an
     operator in a text although the naming rule withholds it.
@@ -354,13 +361,13 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     outside = campaigns.unattributed
     published = sum(each.entry.published is not None for each in campaigns.record)
     return Briefing(
-        audience=audience,
+        audience=edition.audience,
         window=window,
         as_of=as_of,
-        number=number or report_number(window, audience),
-        edition=edition,
-        supersedes=supersedes,
-        register=register,
+        number=edition.report_number,
+        edition=edition.number,
+        supersedes=edition.supersedes,
+        register=edition.register,
         settings=settings,
         parts=tuple(_part(c, total, comparable, published) for c in campaigns.campaigns),
         unattributed=_unattributed(outside, total),

@@ -19,16 +19,16 @@ from typing import Any, Protocol
 
 from reports.briefing.accounts import AccountTable, check_key, pseudonymised
 from reports.briefing.attachments import Attachment, attachments
-from reports.briefing.compose import compose, report_number
+from reports.briefing.compose import Edition, report_number
 from reports.briefing.content import Content, as_json, settings_digests
 from reports.briefing.figures import Figure
-from reports.briefing.group import Campaigns, group
+from reports.briefing.group import Campaigns
+from reports.briefing.prepare import prepare
 from reports.briefing.settings import Settings, addressed, marked
 from reports.core.errors import CheckFailed, Unavailable
 from reports.core.json_diff import ABSENT, Difference, differences
 from reports.core.progress import Progress
 from reports.core.verdict import Verdict
-from reports.evidence.collect import collect
 from reports.evidence.questions import Answer, QueryEngine, Question
 from reports.evidence.source import EvidenceObject, EvidenceSource, ListedObject
 from reports.pages.assets import Resources
@@ -142,11 +142,13 @@ def recompute(record: Record, reader: Reader, progress: Progress) -> Recomputed:
         return _again(record, means, progress)
 
 
-def _number(record: Record) -> str | None:
-    """The report number, where it is that of a document for the addressee that the record names."""
-    window, audience, addressee = record.window, record.said.audience, record.statement.predicate.addressee
-    number = report_number(window, audience, addressee)
-    return number if number == record.said.report_number else None
+def _edition(record: Record) -> Edition:
+    """The recorded edition; its report number is one of the two that a briefing for that addressee can have."""
+    window, said = record.window, record.said
+    number = report_number(window, said.audience, record.statement.predicate.addressee)
+    if number != said.report_number:
+        number = report_number(window, said.audience)
+    return Edition(said.audience, number, said.edition, said.supersedes, said.head)
 
 
 def _again(record: Record, means: Inputs, progress: Progress) -> Recomputed:
@@ -156,21 +158,14 @@ def _again(record: Record, means: Inputs, progress: Progress) -> Recomputed:
     _check_settings(record, settings, means.resources)
     source = _AsRecorded(means.source, record.objects)
     engine = _AskedAgain(means.engine, {asked.name: asked for asked in predicate.questions})
-    evidence = collect(record.inquiry, engine, source, progress)
-    progress("compose", 0, 0)
-    campaigns = group(evidence, settings.registry)
-    briefing = compose(
-        record.window,
-        evidence,
-        campaigns,
-        record.said.audience,
+    briefing = prepare(
+        record.inquiry,
+        engine,
+        source,
         settings=settings,
-        as_of=record.inquiry.as_of,
-        edition=record.said.edition,
-        supersedes=record.said.supersedes,
-        register=record.said.head,
-        account_table=_account_table(campaigns, record, means.pseudonym_key),
-        number=_number(record),
+        edition=_edition(record),
+        accounts=lambda campaigns: _account_table(campaigns, record, means.pseudonym_key),
+        progress=progress,
     )
     content = Content.of(briefing, predicate.pages.page_size, means.resources.digest())
     html, ledger = typeset(content, means.resources)

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from reports.briefing.accounts import pseudonymised
-from reports.briefing.compose import Audience, Briefing, compose
+from reports.briefing.compose import Audience, Briefing, Edition, compose, report_number
 from reports.briefing.content import Content
 from reports.briefing.group import group
 from reports.briefing.settings import Settings
@@ -297,7 +297,8 @@ def composed(
     evidence = collect(inquiry, FakeEngine(detections), source_of(detections), lambda *_: None)
     campaigns = group(evidence, settings.registry)
     table = pseudonymised(campaigns.each_account, KEY) if audience == "regulator" else None
-    return compose(window, evidence, campaigns, audience, settings=settings, as_of=as_of, account_table=table)
+    edition = Edition(audience, report_number(window, audience))
+    return compose(window, evidence, campaigns, edition, settings=settings, as_of=as_of, account_table=table)
 
 
 def content_of(briefing: Briefing, page_size: str = "letter", templates_sha256: str = "") -> Content:

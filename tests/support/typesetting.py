@@ -11,7 +11,7 @@ import pytest
 
 import reports.sample
 from reports.briefing.accounts import pseudonymised
-from reports.briefing.compose import Audience, Briefing, compose
+from reports.briefing.compose import Audience, Briefing, Edition, compose, report_number
 from reports.briefing.figures import Ledger
 from reports.briefing.group import group
 from reports.briefing.settings import Settings
@@ -77,10 +77,9 @@ def brief(
         window,
         delivered,
         campaigns,
-        audience,
+        Edition(audience, report_number(window, audience), register=HEAD),
         settings=settings,
         as_of=AS_OF,
-        register=HEAD,
         account_table=pseudonymised(campaigns.each_account, KEY) if audience == "regulator" else None,
     )
 
