@@ -97,7 +97,7 @@ class InAthena:
                 self.pseudonym_key,
             )
         finally:
-            engine.cancel()
+            engine.stop(tuple(engine.running))
 
 
 def _embedded(folder: Path, record: Record, reader: InFolder | InBucket) -> Inputs:

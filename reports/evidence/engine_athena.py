@@ -8,7 +8,7 @@ It runs the SQL files as they stand, whole, and pays for each question once:
 2. An execution that failed for a passing reason, was cancelled, or whose result was deleted, leaves it to whoever asks
    next to make the next try, under another token. There are `TRIES` of them. Nothing has to be written down: a token
    whose execution is found ended leads to the next one.
-3. What still runs when time is up keeps running (`Unfinished`), until whoever gives up calls `cancel`.
+3. What still runs when time is up keeps running (`Unfinished`), until whoever gives up calls `stop`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -112,6 +112,7 @@ class AthenaEngine:
 
     The workgroup enforces its configuration: where results go, and how much a query may scan. `token` is what all
     repetitions of one request share, and nothing else does. `deadline` gives the seconds that are left for waiting.
+    `running` are the executions that `ask` left running.
 
     Permissions: `athena:StartQueryExecution`, `athena:GetQueryExecution`, `athena:GetQueryResults` and
     `athena:StopQueryExecution` on the workgroup; `glue:GetDatabase`, `glue:GetTable` and `glue:GetPartitions` on the
@@ -159,12 +160,12 @@ class AthenaEngine:
             bytes_scanned=scanned,
         )
 
-    def cancel(self) -> None:
-        """Stop the queries that `ask` left running. Raises `Unavailable` if Athena does not answer."""
+    def stop(self, executions: Iterable[str]) -> None:
+        """Stop executions; Athena leaves alone what has ended. Raises `Unavailable` if Athena does not answer."""
         with self._translated():
-            for execution in list(self.running):
+            for execution in executions:
                 self.client.stop_query_execution(QueryExecutionId=execution)
-                del self.running[execution]
+                self.running.pop(execution, None)
 
     def _translated(self) -> Any:
         return aws_errors.translated(f"Athena workgroup {self.workgroup}")

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,6 +145,9 @@ class DuckDBEngine:
         layouts = sorted({o.layout for o in located or listed})
         statement = questions.statement(question.name, *layouts)
         return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
+
+    def stop(self, executions: Iterable[str]) -> None:
+        """Nothing outlasts `ask`."""
 
     def holding(self, name: str, detection: str) -> str:
         """The rows of an object that hold an id, in words."""

@@ -107,6 +107,9 @@ class QueryEngine(Protocol):
     def ask(self, question: Question, progress: Done) -> Answer:
         """Answer a question exactly; raises `InvalidEvidence` if the evidence cannot be counted."""
 
+    def stop(self, executions: Iterable[str]) -> None:
+        """Stop executions that `ask` left running, here or in another process. Starts none."""
+
 
 @runtime_checkable
 class Locating(Protocol):

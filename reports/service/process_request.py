@@ -7,11 +7,12 @@ However often a request is delivered, late, twice at once, or to a worker that i
 3. What is wrong with the request, the evidence or the settings ends it as failed. What does not answer is left to the
    next delivery.
 4. The last delivery publishes nothing any more, so that it cannot be what kills the worker: it ends the request as
-   failed, and stops the query that may still run.
+   failed, and stops the queries that the earlier ones noted as still running. It starts none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -30,8 +31,12 @@ class Press(Protocol):
     def published(self, request: StoredRequest) -> Receipt | None:
         """The receipt of the briefing, if it was published for this request."""
 
-    def stop(self, request: StoredRequest) -> None:
-        """Stop what still runs for a request; raises `Unavailable` if that cannot be asked."""
+    @property
+    def left_running(self) -> Sequence[str]:
+        """The queries that `publish` left running."""
+
+    def stop(self, request: StoredRequest, queries: Iterable[str]) -> None:
+        """Stop queries that were left running for a request; raises `Unavailable` if that cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def deliver(delivery: Delivery, requests: Requests, press: Press, now: datetime,
     except (InvalidInput, CheckFailed) as error:
         return Ended(requests.fail(id_, kind_and_message(error)))
     except Exception as error:
-        requests.interrupted(id_, delivery.number, kind_and_message(error))
+        requests.interrupted(id_, delivery.number, kind_and_message(error), press.left_running)
         raise
     return Ended(requests.publish(id_, receipt.data()))
 
@@ -93,6 +98,6 @@ def _give_up(delivery: Delivery, requests: Requests, press: Press) -> RequestOut
     last = requests.last_error(id_) or {"kind": "Unavailable", "message": "no worker finished"}
     message = f"given up after {delivery.number} deliveries: {last['message']}"
     outcome = requests.fail(id_, {"kind": last["kind"], "message": message})
-    if request:
-        press.stop(request)
+    if request and (queries := requests.left_running(id_)):
+        press.stop(request, queries)
     return outcome

@@ -8,7 +8,7 @@ within functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from reports.service.requests import StoredRequest
 if TYPE_CHECKING:
     from reports.archive.archive import Receipt
     from reports.core.progress import Progress
+    from reports.evidence.engine_athena import AthenaEngine
     from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question
     from reports.pages.assets import Resources
     from reports.pipeline import PublishingParts, Signing
@@ -46,6 +47,7 @@ class AthenaPress:
     deadline: Callable[[], float]
     progress: Progress
     scanned: int = field(default=0, init=False)
+    _asking: AthenaEngine | None = field(default=None, init=False)
 
     def publish(self, request: StoredRequest) -> Receipt:
         """Publish as `Press` says; raises `Shortened` if the register lacks what was in it."""
@@ -74,16 +76,14 @@ class AthenaPress:
         window = resolve(request.window, request.instant)
         return published_for(self.parts.briefings, report_number(window, request.audience), request.id)
 
-    def stop(self, request: StoredRequest) -> None:
-        """Meet the query that may still run for a request, and cancel it."""
-        from reports.evidence.collect import collect
+    @property
+    def left_running(self) -> tuple[str, ...]:
+        """The queries that `publish` left running."""
+        return tuple(self._asking.running) if self._asking else ()
 
-        self.deadline = lambda: 0.0
-        engine = self._engine(request)
-        try:
-            collect(self._inquiry(request), engine, engine.source, lambda *_: None)
-        except ExhibitError:
-            engine.cancel()
+    def stop(self, request: StoredRequest, queries: Iterable[str]) -> None:
+        """Stop queries that earlier deliveries of a request left running."""
+        self._engine(request).stop(queries)
 
     def _placed(self, request: StoredRequest, refused: InvalidEvidence) -> InvalidEvidence:
         """What is wrong with the evidence by object, row and column, which Athena does not say.
@@ -139,7 +139,7 @@ class AthenaPress:
         from reports.pages.read_settings import read_settings
         from reports.pipeline import PublishingParts
 
-        engine = self._engine(request)
+        engine = self._asking = self._engine(request)
         resources = self._resources(folder)
         settings = marked(read_settings(engine.source, resources), None)
         return PublishingParts(
@@ -208,3 +208,6 @@ class _Counted:
         answer = self.engine.ask(question, progress)
         self.press.scanned += answer.bytes_scanned or 0
         return answer
+
+    def stop(self, executions: Iterable[str]) -> None:
+        self.engine.stop(executions)

@@ -300,9 +300,12 @@ class Requests:
         record = {"began": said(instant), "worker": worker}
         self.attempts.put({f"{id_}.{number:03}.json": _json(record)})
 
-    def interrupted(self, id_: str, number: int, error: Mapping[str, str]) -> None:
-        """Write down why delivery `number` of a request did not end it."""
-        self.attempts.put({f"{id_}.{number:03}.error.json": _json(error)})
+    def interrupted(
+        self, id_: str, number: int, error: Mapping[str, str], queries: Sequence[str] = ()
+    ) -> None:
+        """Write down why delivery `number` of a request did not end it, and which queries it left running."""
+        left = {"queries": queries} if queries else {}
+        self.attempts.put({f"{id_}.{number:03}.error.json": _json({**error, **left})})
 
     def deliveries(self, id_: str) -> int:
         """How many deliveries of a request have begun."""
@@ -311,9 +314,16 @@ class Requests:
 
     def last_error(self, id_: str) -> Mapping[str, str] | None:
         """Why the last delivery that said so did not end a request."""
+        errors = self._errors(id_)
+        return {name: errors[-1][name] for name in ("kind", "message")} if errors else None
+
+    def left_running(self, id_: str) -> tuple[str, ...]:
+        """The queries that the deliveries of a request left running, each once."""
+        return tuple(dict.fromkeys(query for each in self._errors(id_) for query in each.get("queries", ())))
+
+    def _errors(self, id_: str) -> Sequence[Mapping[str, Any]]:
         names = [name for name in self.attempts.list(f"{id_}.") if name.endswith(".error.json")]
-        content = self.attempts.get(names[-1]) if names else None
-        return json.loads(content) if content else None
+        return [json.loads(content) for name in names if (content := self.attempts.get(name))]
 
     def publish(self, id_: str, receipt: Mapping[str, Any]) -> RequestOutcome:
         """End a request: it is published."""

@@ -217,6 +217,9 @@ class _AskedAgain:
             bytes_scanned=before.bytes_scanned,
         )
 
+    def stop(self, executions: Iterable[str]) -> None:
+        self.engine.stop(executions)
+
 
 def _check_settings(record: Record, settings: Settings, resources: Resources) -> None:
     recorded = {each.name: each.digest.sha256 for each in record.statement.predicate.settings}

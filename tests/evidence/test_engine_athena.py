@@ -297,16 +297,20 @@ def test_goes_on_where_it_stopped(small: Deployed) -> None:
     assert small.ask().execution_id in str(unfinished.value)
 
 
-def test_cancelled_on_give_up(small: Deployed) -> None:
-    """Whoever gives up stops what still runs, once, and nothing else."""
+def test_stopped_on_give_up(small: Deployed) -> None:
+    """Whoever gives up stops what still runs, and nothing else, also in another process; nothing is started for it."""
     engine = small.engine()
     engine.ask(QUESTIONS[0], lambda *_: None)
     small.service.looks, small.clock.left = 99, 1
     with pytest.raises(Unfinished):
         engine.ask(QUESTIONS[1], lambda *_: None)
-    engine.cancel()
-    engine.cancel()
-    assert small.service.stopped == [list(small.service.executions)[1]]
+    left, started = tuple(engine.running), list(small.service.executions)
+    small.engine().stop(left)
+    engine.stop(left)
+    assert list(left) == started[1:]
+    assert small.service.stopped == [*left, *left]
+    assert list(small.service.executions) == started
+    assert not engine.running
 
 
 # Failures

@@ -78,6 +78,9 @@ class FakeEngine:
         sql = questions.statement(question.name, "flat")
         return Answer(question.name, sql, question.parameters, "fake", "1", None, questions.ordered(rows))
 
+    def stop(self, executions: Iterable[str]) -> None:
+        """Nothing outlasts `ask`."""
+
 
 @dataclass
 class FakeSource:
