@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from sys import intern
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from reports.briefing.group import Account
 from reports.core import merkle
 from reports.core.csv_tables import cell, each_line, lines
 from reports.core.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from reports.briefing.group import Account
 
 _SALT = b"exhibit: salt of an account\0"
 _CHECK = b"exhibit: check of the key"
