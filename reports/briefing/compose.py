@@ -156,20 +156,14 @@ class Besides:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A campaign as the pages tell of it; `operator` is None if the naming rule withholds it.
+    """A campaign as the pages tell of it.
 
     `on_record` are its exchanges in all evidence up to the window's end. `ahead` of it are the other campaigns on
     record that are as large or larger, or may be; `published` are the others of which figures were published.
     `known_larger` is whether a figure that was published of it is more than the evidence has.
     """
 
-    campaign_id: str
-    name: str
     entry: CampaignProfile
-    operator: str | None
-    exchanges: Quantity
-    accounts: Quantity
-    detections: Quantity
     output_tokens: Quantity | None
     active_days: Quantity
     first_seen: datetime
@@ -197,6 +191,36 @@ class Part:
     largest_on_record: bool
 
     @property
+    def campaign_id(self) -> str:
+        """The campaign's id."""
+        return self.entry.campaign_id
+
+    @property
+    def name(self) -> str:
+        """What the campaign is called."""
+        return self.entry.name
+
+    @property
+    def operator(self) -> str | None:
+        """The operator; None if the naming rule withholds it, or there is none on file."""
+        return self.entry.printable_operator
+
+    @property
+    def exchanges(self) -> Quantity:
+        """All exchanges of the campaign in the window."""
+        return self.whole.exchanges
+
+    @property
+    def accounts(self) -> Quantity:
+        """All its accounts."""
+        return self.whole.accounts
+
+    @property
+    def detections(self) -> Quantity:
+        """All its detections."""
+        return self.whole.detections
+
+    @property
     def withheld(self) -> bool:
         """Whether an operator is on file and not printed."""
         return self.entry.operator is not None and self.operator is None
@@ -217,11 +241,10 @@ class Edition:
 class Briefing:
     """Everything that the pages of a briefing say.
 
-    `total` is over all campaigns and unattributed detections; `settled` is whether no update can land any more;
-    `comparable` is whether the evidence goes back over the whole preceding window; `register` is what was published
-    before, as far as it was known then; `account_table` has the accounts one by one, where the audience gets them.
-    Each of the `periods` has `period_days`, but perhaps the last; `peak` is the first of those with most exchanges.
-    `record` are all campaigns on record, `found` what all detectors found together, by band.
+    `total` is over all campaigns and unattributed detections; `comparable` is whether the evidence goes back over the
+    whole preceding window; `register` is what was published before, as far as it was known then. `account_table` has
+    the accounts one by one, where the audience gets them. `record` are all campaigns on record, `found` what all
+    detectors found together, by band.
     """
 
     audience: Audience
@@ -234,15 +257,10 @@ class Briefing:
     settings: Settings
     parts: tuple[Part, ...]
     unattributed: Line | None
-    unattributed_days: Quantity
     total: Line
-    attributed: Quantity
-    active_days: Quantity
-    days: Quantity
     preceding: Line
     besides: Besides
     periods: tuple[Period, ...]
-    period_days: Quantity
     sensitivity: tuple[Line, ...]
     detectors: tuple[Detector, ...]
     found: Detector
@@ -251,15 +269,7 @@ class Briefing:
     findings: tuple[Finding, ...]
     groups: tuple[FindingGroup, ...]
     matters: tuple[Matter, ...]
-    standings: Mapping[str, Quantity]
-    delivered: Quantity
-    gaps: tuple[date, ...]
-    gap_count: Quantity
-    settling_days: Quantity
-    settled: bool
     comparable: bool
-    campaign_count: Quantity
-    object_count: Quantity
     evidence: Evidence
     campaigns: Campaigns
     account_table: AccountTable | None
@@ -315,6 +325,80 @@ class Briefing:
         return len(self.periods) == len(self.window)
 
     @property
+    def campaign_count(self) -> Quantity:
+        """How many campaigns the window has."""
+        return _count(len(self.parts), "campaigns", {"heading": "total"})
+
+    @property
+    def attributed(self) -> Quantity:
+        """The exchanges that are attributed to campaigns."""
+        exchanges = sum(campaign.activity.exchanges for campaign in self.campaigns.campaigns)
+        return _count(exchanges, "exchanges", {"heading": "total", "campaigns": "attributed"})
+
+    @property
+    def days(self) -> Quantity:
+        """How many days the window has."""
+        return Quantity(len(self.window), "days", "request", {"window": str(self.window)})
+
+    @property
+    def period_days(self) -> Quantity:
+        """How many days each period has, but perhaps the last."""
+        row = {"window": str(self.window), "days": "of a period"}
+        return Quantity(_step(self.window), "days", "request", row)
+
+    @property
+    def active_days(self) -> Quantity:
+        """On how many days there were detections."""
+        return _count(len(self.campaigns.by_day), "active_days", {"heading": "day"})
+
+    @property
+    def unattributed_days(self) -> Quantity:
+        """On how many days there were detections that are attributed to no campaign."""
+        outside = self.campaigns.unattributed
+        row = {"heading": "day", "campaign_id": None}
+        return _count(outside.active_days if outside else 0, "active_days", row)
+
+    @property
+    def gaps(self) -> tuple[date, ...]:
+        """The days of the window without evidence."""
+        return self.evidence.gaps
+
+    @property
+    def gap_count(self) -> Quantity:
+        """How many days of the window have no evidence."""
+        return _count(len(self.gaps), "days", {"heading": "day", "absent": True})
+
+    @property
+    def standings(self) -> Mapping[str, Quantity]:
+        """How many rows were delivered, by what became of them."""
+        return {
+            standing: _count(self.campaigns.standings.get(standing, 0), "rows", {"standing": standing})
+            for standing in ("tallied", "superseded", "excluded")
+        }
+
+    @property
+    def delivered(self) -> Quantity:
+        """How many rows were delivered."""
+        return _count(sum(self.campaigns.standings.values()), "rows", {"standing": "all"})
+
+    @property
+    def object_count(self) -> Quantity:
+        """How many evidence objects were read."""
+        return Quantity(len(self.evidence.objects), "objects", "evidence", {"subjects": "all"})
+
+    @property
+    def settling_days(self) -> Quantity:
+        """For how many days after the window updates are expected."""
+        days = self.evidence.settling_days
+        return Quantity(days, "days", "settings", {"setting": "settling_days"})
+
+    @property
+    def settled(self) -> bool:
+        """Whether the settling time is over, so that no update is expected any more."""
+        after = self.as_of.astimezone(UTC).date() - self.window.last
+        return after.days > self.evidence.settling_days
+
+    @property
     def edition_number(self) -> Quantity:
         """The edition, as a figure."""
         return Quantity(self.edition, "edition", "request", {"report_number": self.number})
@@ -354,11 +438,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     _check_law(settings)
     everything = Tally(None, campaigns.exchanges, campaigns.accounts, campaigns.detections)
     total = _line_of_all(everything, {"heading": "total"})
-    attributed = sum(c.activity.exchanges for c in campaigns.campaigns)
     comparable = evidence.since <= window.preceding.first
-    asked = {"window": str(window)}
-    step = _step(window)
-    outside = campaigns.unattributed
     published = sum(each.entry.published is not None for each in campaigns.record)
     return Briefing(
         audience=edition.audience,
@@ -370,18 +450,11 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
         register=edition.register,
         settings=settings,
         parts=tuple(_part(c, total, comparable, published) for c in campaigns.campaigns),
-        unattributed=_unattributed(outside, total),
-        unattributed_days=_count(
-            outside.active_days if outside else 0, "active_days", {"heading": "day", "campaign_id": None}
-        ),
+        unattributed=_unattributed(campaigns.unattributed, total),
         total=total,
-        attributed=_count(attributed, "exchanges", {"heading": "total", "campaigns": "attributed"}),
-        active_days=_count(len(campaigns.by_day), "active_days", {"heading": "day"}),
-        days=Quantity(len(window), "days", "request", asked),
         preceding=_line(campaigns.preceding, {"window": "preceding"}, None, question="history"),
         besides=_besides(campaigns),
-        periods=_periods(window, step, campaigns.by_day, evidence.gaps),
-        period_days=Quantity(step, "days", "request", {**asked, "days": "of a period"}),
+        periods=_periods(window, campaigns.by_day, evidence.gaps),
         sensitivity=_lines(campaigns.by_confidence, {}, "confidence", total.exchanges),
         detectors=tuple(_detector(d) for d in campaigns.detectors),
         found=_found(campaigns.detectors),
@@ -390,18 +463,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
         findings=_findings(settings.law, campaigns.campaigns),
         groups=_groups(settings.law, campaigns.campaigns),
         matters=_matters(settings.law, campaigns.campaigns),
-        standings={
-            standing: _count(campaigns.standings.get(standing, 0), "rows", {"standing": standing})
-            for standing in ("tallied", "superseded", "excluded")
-        },
-        delivered=_count(sum(campaigns.standings.values()), "rows", {"standing": "all"}),
-        gaps=evidence.gaps,
-        gap_count=_count(len(evidence.gaps), "days", {"heading": "day", "absent": True}),
-        settling_days=Quantity(evidence.settling_days, "days", "settings", {"setting": "settling_days"}),
-        settled=(as_of.astimezone(UTC).date() - window.last).days > evidence.settling_days,
         comparable=comparable,
-        campaign_count=_count(len(campaigns.campaigns), "campaigns", {"heading": "total"}),
-        object_count=Quantity(len(evidence.objects), "objects", "evidence", {"subjects": "all"}),
         evidence=evidence,
         campaigns=campaigns,
         account_table=account_table,
@@ -466,19 +528,9 @@ def _part(campaign: Campaign, total: Line, comparable: bool, published: int) -> 
         return _lines(tallies, row, heading, whole.exchanges)
 
     before = _line(campaign.preceding, {**row, "window": "preceding"}, None, question="history")
-    tokens = activity.output_tokens
-    largest = [tally for tally in activity.by_capability if tally.key is not None][:3]
     return Part(
-        campaign_id=campaign.campaign_id,
-        name=campaign.entry.name,
         entry=campaign.entry,
-        operator=campaign.entry.printable_operator,
-        exchanges=whole.exchanges,
-        accounts=whole.accounts,
-        detections=whole.detections,
-        output_tokens=None
-        if tokens is None
-        else _count(tokens, "output_tokens", {**row, "heading": "total"}),
+        output_tokens=_output_tokens(activity, row),
         active_days=_count(activity.active_days, "active_days", {**row, "heading": "day"}),
         first_seen=activity.first_seen,
         last_seen=activity.last_seen,
@@ -492,15 +544,8 @@ def _part(campaign: Campaign, total: Line, comparable: bool, published: int) -> 
         by_confidence=lines(activity.by_confidence, "confidence"),
         peak=lines([activity.peak], "day")[0],
         most_accounts=lines([activity.most_accounts], "day")[0],
-        busiest_tenth=Quantity(
-            activity.busiest_tenth, "share", "tallies", {**row, "heading": "account", "of": "busiest tenth"}
-        ),
-        concentration=Quantity(
-            Fraction(sum(t.exchanges for t in largest), activity.exchanges or 1),
-            "share",
-            "tallies",
-            {**row, "heading": "capability", "capabilities": [t.key for t in largest]},
-        ),
+        busiest_tenth=_busiest_tenth(activity, row),
+        concentration=_concentration(activity, row),
         preceding=before,
         growth=whole.exchanges.per(before.exchanges, "multiple")
         if comparable and before.exchanges.value
@@ -508,16 +553,36 @@ def _part(campaign: Campaign, total: Line, comparable: bool, published: int) -> 
         rank=Quantity(campaign.rank, "rank", "history", row),
         known=Quantity(campaign.known, "campaigns", "history", {"campaigns": "all on record"}),
         ahead=Quantity(campaign.rank - 1, "campaigns", "history", {**row, "campaigns": "as large or larger"}),
-        published=Quantity(
-            published - (campaign.entry.published is not None),
-            "campaigns",
-            "registry",
-            {**row, "campaigns": "others with published figures"},
-        ),
+        published=_others_published(campaign, published),
         on_record=_on_record(campaign.whole),
         known_larger=campaign.whole.least > campaign.whole.exchanges,
         largest_on_record=campaign.largest_on_record,
     )
+
+
+def _output_tokens(activity: Activity, row: Mapping[str, Any]) -> Quantity | None:
+    tokens = activity.output_tokens
+    return None if tokens is None else _count(tokens, "output_tokens", {**row, "heading": "total"})
+
+
+def _busiest_tenth(activity: Activity, row: Mapping[str, Any]) -> Quantity:
+    """The share of exchanges that the busiest tenth of the accounts made."""
+    of = {**row, "heading": "account", "of": "busiest tenth"}
+    return Quantity(activity.busiest_tenth, "share", "tallies", of)
+
+
+def _concentration(activity: Activity, row: Mapping[str, Any]) -> Quantity:
+    """The share of exchanges that the three most wanted capabilities have."""
+    largest = [tally for tally in activity.by_capability if tally.key is not None][:3]
+    share = Fraction(sum(tally.exchanges for tally in largest), activity.exchanges or 1)
+    of = {**row, "heading": "capability", "capabilities": [tally.key for tally in largest]}
+    return Quantity(share, "share", "tallies", of)
+
+
+def _others_published(campaign: Campaign, published: int) -> Quantity:
+    """How many other campaigns have published figures, of all that have."""
+    row = {"campaign_id": campaign.campaign_id, "campaigns": "others with published figures"}
+    return Quantity(published - (campaign.entry.published is not None), "campaigns", "registry", row)
 
 
 def _on_record(whole: OnRecord) -> Quantity:
@@ -563,9 +628,8 @@ def _step(window: Window) -> int:
     return 1 if len(window) <= MOST_ROWS else 7 * -(-len(window) // (7 * MOST_ROWS))
 
 
-def _periods(
-    window: Window, step: int, by_day: Sequence[Tally], gaps: Collection[date]
-) -> tuple[Period, ...]:
+def _periods(window: Window, by_day: Sequence[Tally], gaps: Collection[date]) -> tuple[Period, ...]:
+    step = _step(window)
     found, days = {tally.key: tally for tally in by_day}, window.days
     year, absent = len(window) > LONGEST_YEAR, set(gaps)
     return tuple(_period(days[at : at + step], found, absent, year) for at in range(0, len(days), step))
