@@ -1,4 +1,4 @@
-"""The queue of new requests: makes one briefing of one request.
+"""Processes the queue of new requests: one briefing per request.
 
 A message is taken off the queue when its request is published. Otherwise it stays: after a transient error, to be
 delivered again once that is worth a try; after a failure, to end in the dead-letter queue.
@@ -110,7 +110,7 @@ def _wait(error: Exception, number: int) -> int:
 
 
 def _deliver_again(parts: Deployed, record: Mapping[str, Any], seconds: int) -> None:
-    """Have a message delivered again; if the queue cannot be reached, it does so on its own schedule."""
+    """Have a message delivered again; if that fails, the queue does so on its own schedule."""
     *_, account, queue = record["eventSourceARN"].split(":")
     sqs = parts.client("sqs")
     try:

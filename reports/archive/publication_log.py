@@ -83,5 +83,5 @@ def last(store: Store) -> RegisterEntry | None:
 
 
 def as_stored(data: Any) -> bytes:
-    """JSON as receipts and entries have it: ASCII, two spaces, a newline at the end."""
+    """JSON for receipts and entries: ASCII, two spaces, a newline at the end."""
     return (json.dumps(data, indent=2) + "\n").encode()

@@ -42,7 +42,7 @@ class Store(Protocol):
 
 
 class FolderStore:
-    """A folder as the store, for one writer at a time; others wait.
+    """A folder as the store. One writer at a time; others wait.
 
     Documents are written into a hidden folder, flushed to the disk, and that folder is renamed: the decision.
     Then they move to their names. What a killed run had not decided the next one removes, and what it had
@@ -73,7 +73,7 @@ class FolderStore:
         return True
 
     def get(self, name: str) -> bytes | None:
-        """What is kept under a name, or None."""
+        """The content under a name, or None."""
         place = self.folder / name
         with self._translated("read"):
             return place.read_bytes() if os.path.lexists(place) else None
@@ -88,14 +88,14 @@ class FolderStore:
         return tuple([name for name in found if name > after and not name.startswith(_ASIDE)][:most])
 
     def _left(self) -> Sequence[Path]:
-        """The folders that runs have left; no other file that begins like them."""
+        """The folders that runs left behind, but no other file whose name begins like theirs."""
         found = self.folder.glob(f"{_ASIDE}*")
         return [
             each for each in found if _MADE.fullmatch(each.name) and each.is_dir() and not each.is_symlink()
         ]
 
     def _below(self, folder: str, prefix: str) -> Iterator[str]:
-        """The names in a folder that start with `prefix`; no folder is entered whose names cannot."""
+        """The names in a folder that start with `prefix`; skips folders whose names cannot."""
         with os.scandir(self.folder / folder) as found:
             for each in found:
                 name = f"{folder}{each.name}"

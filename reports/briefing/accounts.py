@@ -42,7 +42,7 @@ class AccountRow(NamedTuple):
 
 @dataclass(frozen=True)
 class AccountTable:
-    """The accounts, ordered by pseudonym; `key_check` tells the key of the pseudonyms from others."""
+    """The accounts, sorted by pseudonym; `key_check` identifies the key of the pseudonyms."""
 
     rows: tuple[AccountRow, ...]
     key_check: str
@@ -67,7 +67,7 @@ class AccountTable:
 
 
 def pseudonymised(accounts: Iterable[Account], key: bytes) -> AccountTable:
-    """The accounts under their pseudonyms, one row each and campaign."""
+    """The accounts under their pseudonyms, one row per account and campaign."""
     found = list(accounts)
     known = {each: pseudonym(salt(key, each), each) for each in {a.account_id for a in found}}
     rows = (
@@ -112,11 +112,11 @@ def pseudonym(salted: bytes, account_id: str) -> str:
 
 
 def check_key(key: bytes, recorded: str) -> None:
-    """Raises `InvalidSettings` if a key is not that of the pseudonyms, by what is recorded of it."""
+    """Raise `InvalidSettings` if a key does not have the recorded check value."""
     if key_check(key) != recorded:
         raise InvalidSettings("this key did not make the briefing's pseudonyms: give the issuer's key")
 
 
 def key_check(key: bytes) -> str:
-    """What is recorded of a key: 16 hexadecimal digits that differ for another key."""
+    """The check value of a key: 16 hexadecimal digits that differ for another key."""
     return hmac.digest(key, _CHECK, "sha256")[:8].hex()

@@ -107,7 +107,7 @@ class FindingGroup:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What the law wants assessed, and what the registry has on it, by campaign."""
+    """A matter that the law requires to be assessed, and the registry's evidence for it, by campaign."""
 
     required: Required
     evidence: tuple[tuple[str, str], ...]
@@ -156,7 +156,7 @@ class Besides:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A campaign as the pages tell of it.
+    """A campaign as the pages present it.
 
     `on_record` are its exchanges in all evidence up to the window's end. `ahead` of it are the other campaigns on
     record that are as large or larger, or may be; `published` are the others of which figures were published.
@@ -410,7 +410,7 @@ class Briefing:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the data was made up, which every page says."""
+        """Whether the data is synthetic, which every page says."""
         return self.settings.dataset.synthetic
 
     @property
@@ -496,7 +496,7 @@ def _line(tally: Tally, row: Mapping[str, Any], whole: Quantity | None, question
 
 
 def _line_of_all(tally: Tally, row: Mapping[str, Any]) -> Line:
-    """The last row of a table, whose share is all."""
+    """The last row of a table, with a share of 100 %."""
     line = _line(tally, row, None)
     return replace(line, share=line.exchanges.per(line.exchanges) if line.exchanges.value else None)
 
@@ -804,7 +804,7 @@ def _check_withheld(registry: Registry) -> None:
 
 
 def _texts(registry: Registry) -> Iterator[tuple[str | None, str, str]]:
-    """The texts of a registry but the operators: of which campaign, in which place, in which words."""
+    """All texts of a registry except operators: campaign id, place and folded text."""
     for entry in registry.campaigns:
         for field, content in entry.model_dump(exclude={"operator"}).items():
             yield entry.campaign_id, f"campaign {entry.campaign_id}: {field}", _folded(content)
@@ -813,7 +813,7 @@ def _texts(registry: Registry) -> Iterator[tuple[str | None, str, str]]:
 
 
 def _folded(content: Any) -> str:
-    """All that a setting says, `folded`."""
+    """All texts in a setting, `folded`."""
     if isinstance(content, Mapping):
         content = [*content, *content.values()]
     if isinstance(content, list | tuple):

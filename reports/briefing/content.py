@@ -125,7 +125,7 @@ def _data(briefing: Briefing) -> dict[str, Any]:
 
 
 def _law(briefing: Briefing) -> dict[str, Any]:
-    """What the law is, and what the registry has on it; what came later is there if the law file has it."""
+    """The law, and the registry's evidence for it. Keys that were added later appear only if the law file has them."""
     law = briefing.settings.law
     told: dict[str, Any] = {"citation": law.citation, "status": law.status}
     if law.version:
@@ -145,7 +145,7 @@ def _law(briefing: Briefing) -> dict[str, Any]:
 
 
 def _group(told: FindingGroup) -> dict[str, Any]:
-    """A group of the law: how it counts, the campaigns for which it is a gap, and the same of each in it."""
+    """A group of the law: its logic, the campaigns for which it is a gap, and the same for each of its elements."""
     return {
         "id": told.group.id,
         "logic": told.group.logic,
@@ -162,7 +162,7 @@ def _by_campaign(evidence: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
 
 
 def _identity(part: Part) -> dict[str, Any]:
-    """Who a campaign is, as far as it may be printed."""
+    """The identity of a campaign, as far as the naming rule lets it be printed."""
     attribution = part.entry.attribution
     return {
         "campaign_id": part.campaign_id,
@@ -239,7 +239,7 @@ def _context(campaign: Campaign) -> dict[str, Any]:
 
 
 def activity_data(activity: Activity | None) -> dict[str, Any]:
-    """Totals and tallies of one campaign, or of what is attributed to none; None stands for no detections."""
+    """Totals and tallies of one campaign, or of the unattributed detections; None means no detections."""
     if activity is None:
         return _NOTHING
     return {
@@ -323,7 +323,7 @@ def _subjects(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _contributed(contribution: Contribution | None) -> dict[str, Any]:
-    """Rows and exchanges as delivered, ids whose latest revision it holds, and what of both counts."""
+    """An object's delivered rows and exchanges, the ids whose latest revision it has, and how much of these counts."""
     if contribution is None:
         return {}
     rows, exchanges = contribution.rows, contribution.exchanges
@@ -341,12 +341,12 @@ def evidence_root(listed: Iterable[Mapping[str, Any]]) -> str:
 
 
 def plain_json(data: Any) -> str:
-    """JSON to be digested: keys sorted, no spaces, nothing escaped that need not be."""
+    """JSON for digests: sorted keys, no spaces, no unnecessary escapes."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def settings_digests(settings: Settings) -> list[dict[str, Any]]:
-    """The settings that were in force, each with the SHA-256 of its JSON: keys sorted, no spaces, UTF-8."""
+    """The settings in force, each with the SHA-256 of its JSON: sorted keys, no spaces, UTF-8."""
     models = {
         "campaigns.yaml": settings.registry,
         "dataset.yaml": settings.dataset,

@@ -1,4 +1,4 @@
-"""Steps 2 to 4, for whoever makes a briefing, and whoever makes it again: from an inquiry to a briefing."""
+"""Steps 2 to 4, from an inquiry to a briefing, for making one and for making it again."""
 
 from __future__ import annotations
 

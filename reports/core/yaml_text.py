@@ -22,7 +22,7 @@ _BREAKS = re.compile("[\x85\u2028\u2029]")
 
 
 class NotYaml(ValueError):
-    """A text that is not read; `line`, from 1, is None if the whole is meant."""
+    """A text that cannot be read; `line` counts from 1, and is None for the whole text."""
 
     def __init__(self, problem: str, line: int | None) -> None:
         super().__init__(problem)

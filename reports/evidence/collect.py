@@ -18,7 +18,7 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What an object holds of a window: its rows there, by what became of them, and their exchanges."""
+    """An object's contribution to a window: its rows, by what became of them, and their exchanges."""
 
     rows: Mapping[str, int]
     exchanges: Mapping[str, int]
@@ -98,7 +98,7 @@ class _Unlisted(InvalidEvidence):
 
 
 def _stayed(inquiry: Inquiry, listed: Iterable[ListedObject], now: Iterable[ListedObject]) -> bool:
-    """Whether all that is read of what was listed is as it was."""
+    """Whether all listed objects that are read are unchanged."""
     return set(filter(inquiry.reads, listed)) <= set(now)
 
 

@@ -164,7 +164,7 @@ class S3Evidence:
         return replace(located, state=f"{listed['ETag']} {written:%Y-%m-%dT%H:%M:%SZ}")
 
     def _told_apart(self, located: ListedObject) -> ListedObject:
-        """What was written to lately, with its version: S3 tells the second, in which it may be written to again."""
+        """A recently written object with its version: S3 gives only the second, in which it may be written again."""
         if located.name not in self._recent:
             return located
         with self._translated(located.name):
@@ -230,7 +230,7 @@ class S3Evidence:
         return digest.hexdigest()
 
     def _chunks(self, name: str, body: Any) -> Iterator[bytes]:
-        """What is read of an object, as long as there is time."""
+        """An object's content in chunks, as long as there is time."""
         for chunk in body.iter_chunks(CHUNK):
             yield chunk
             if self.deadline() <= 0:
@@ -250,7 +250,7 @@ def _is_evidence(pinned: EvidenceObject) -> bool:
 
 
 def _check_folders(names: Iterable[str]) -> None:
-    """Refuse an object that others lie below, as if it were a folder: no folder can hold them all."""
+    """Refuse an object that has others below it, like a folder: no folder can contain them all."""
     known = set(names)
     folders = {name.rpartition("/")[0] for name in known}
     ways = {str(way) for folder in folders for way in PurePosixPath(folder, "object").parents}
@@ -261,7 +261,7 @@ def _check_folders(names: Iterable[str]) -> None:
 
 
 def _whole(head: Mapping[str, Any]) -> str | None:
-    """S3's own SHA-256 of an object, in hexadecimal; None if it has none, or one of its parts' digests."""
+    """S3's own SHA-256 of an object, in hexadecimal; None if there is none, or only a digest of its parts' digests."""
     if head.get("ChecksumType") != "FULL_OBJECT" or "ChecksumSHA256" not in head:
         return None
     return base64.b64decode(head["ChecksumSHA256"]).hex()

@@ -1,4 +1,4 @@
-"""Does an unsigned PDF conform to PDF/A-3a (ISO 19005-3) and PDF/UA-1 (ISO 14289-1)? As far as pages can break them.
+"""Checks the rules of PDF/A-3a (ISO 19005-3) and PDF/UA-1 (ISO 14289-1) that the pages of an unsigned PDF can break.
 
 Templates, style sheets, logos and fonts of an organisation's own decide what stands on the pages, and can ask for what
 neither standard allows. What is checked here is each rule that they can break, as veraPDF takes it:
@@ -205,7 +205,7 @@ class _Structure:
         return self._numbers.get(int(annotation.get("/StructParent", -1)))
 
     def tagged(self, page: Any) -> list[bool]:
-        """Of each marked content of a page, whether it belongs to an element of the tree."""
+        """For each marked content of a page, whether it belongs to an element of the tree."""
         owners = self._numbers.get(int(page.get("/StructParents", -1)), [])
         return [isinstance(each, pikepdf.Object) and each.objgen in self.known for each in owners]
 

@@ -92,7 +92,7 @@ _BASE = "https://templates.invalid/"  # relative names need an absolute base; RF
 
 @dataclass(frozen=True, slots=True)
 class DocumentMetadata:
-    """What a file says of itself. `identifier` is its number, `as_of` (aware) its date, `language` BCP 47."""
+    """A file's metadata. `identifier` is its number, `as_of` (aware) its date, `language` BCP 47."""
 
     title: str
     identifier: str
@@ -124,7 +124,7 @@ def render(content: Content, resources: Resources) -> Rendered:
 
 
 def pages_record(content: Content) -> dict[str, Any]:
-    """What has to be known to make the same pages again, as `evidence.json` says it.
+    """What `evidence.json` records so that the same pages can be made again.
 
     `libraries` are those whose releases show in the bytes of a PDF.
     """
@@ -256,7 +256,7 @@ class _Fetcher(URLFetcher):  # type: ignore[misc]
         return URLFetcherResponse(url, content, {"Content-Type": media_type})
 
     def _usable(self, content: bytes, name: str, media_type: str) -> bytes:
-        """An asset as pages can hold it; raises `InvalidSettings` if they cannot."""
+        """An asset in a form that pages can contain; raises `InvalidSettings` if there is none."""
         if content.startswith(FONT_FILES):
             require_rights(content, name)
         elif (image := None if _is_text(content) else images.plain(content, name)) is not None:
@@ -290,7 +290,7 @@ def _is_text(content: bytes) -> bool:
 
 @contextmanager
 def _strict(fetcher: _Fetcher) -> Iterator[None]:
-    """Turn what was refused, or what WeasyPrint logs as an error, into `InvalidSettings`."""
+    """Turn refusals, and errors that WeasyPrint logs, into `InvalidSettings`."""
     log = _ErrorLog()
     logger = logging.getLogger("weasyprint")
     logger.addHandler(log)
@@ -319,7 +319,7 @@ def _strict(fetcher: _Fetcher) -> Iterator[None]:
 
 
 class _ErrorLog(logging.Handler):
-    """Keeps the first error that the thread that made it logs."""
+    """Keeps the first error logged by the thread that created it."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -380,7 +380,7 @@ class _Finisher:
 
 
 def _require_moderate(page: Element) -> None:
-    """Refuse what would take endless layout, and a file that the page would attach beside those of the briefing."""
+    """Refuse markup whose layout would never end, and files that the page itself would attach."""
     waiting = [(page, 1)]
     while waiting:
         element, depth = waiting.pop()
@@ -411,7 +411,7 @@ def _require_glyphs(document: weasyprint.Document) -> None:
 
 
 def _link_once(pdf: pydyf.PDF) -> None:
-    """Take out the links of what stands within a link: WeasyPrint gives one to every box, each on the others."""
+    """Remove links nested in a link: WeasyPrint gives every box inside a link its own, on top of the others."""
     root = _object(pdf, pdf.catalog["StructTreeRoot"])
     numbers = _object(pdf, root["ParentTree"])["Nums"]
     linked = {
@@ -448,14 +448,14 @@ def _number_glyphs(pdf: pydyf.PDF) -> None:
 
 
 def _keep_samples(pdf: pydyf.PDF) -> None:
-    """Have no reader invent what lies between the samples of an image (ISO 19005-3, 6.2.8)."""
+    """Turn off image interpolation (ISO 19005-3, 6.2.8)."""
     for image in pdf.objects:
         if isinstance(image, pydyf.Stream) and image.extra.get("Subtype") == "/Image":
             image.extra["Interpolate"] = "false"
 
 
 def _scope_headers(pdf: pydyf.PDF) -> None:
-    """Headers in a table's head are about their column, others about their row (ISO 14289-1, 7.5)."""
+    """Headers in a table's head apply to their column, others to their row (ISO 14289-1, 7.5)."""
     for element in _typed(pdf, "/StructElem"):
         if element["S"] == "/TH":
             group = _object(pdf, _object(pdf, element["P"])["P"])
@@ -463,7 +463,7 @@ def _scope_headers(pdf: pydyf.PDF) -> None:
 
 
 def _release_furniture(pdf: pydyf.PDF) -> None:
-    """Make artifacts of what stands in page margins: WeasyPrint tags it, but leaves it out of the tree.
+    """Turn page-margin content into artifacts: WeasyPrint tags it, but leaves it out of the tree.
 
     The rest gets its language, where it is not the document's.
     """

@@ -63,7 +63,7 @@ Check = Callable[[Value], bool]
 
 
 class NotPlainError(Exception):
-    """The pages have something that no briefing has; the message says what and where."""
+    """The pages contain something that no briefing contains; the message says what and where."""
 
 
 def check_pages(pages: Pages) -> None:
@@ -127,7 +127,7 @@ def _said(*allowed: bytes) -> Check:
 
 
 def _right_to_left(value: Value) -> bool:
-    """Text of which something runs from right to left: no other is written beside what is drawn."""
+    """Text that is partly right-to-left: only such text is recorded beside what is drawn."""
     return _text(value) and any(bidirectional(each) in ("R", "AL") for each in _decoded(value))
 
 
@@ -207,7 +207,7 @@ class _Walk:
                 _require(value is None, f"object {number}, which nothing refers to")
 
     def _to(self, reference: Value, kind: str) -> None:
-        """Have the object looked at as one of a kind."""
+        """Queue an object to be checked as one of a kind."""
         if type(reference) is not Ref or reference not in self.pages.objects:
             raise NotPlainError(f"no {kind.replace('_', ' ')} where one should be")
         if reference in self.pages.containers:
@@ -341,7 +341,7 @@ class _Walk:
         self._content(number - 1, found["Resources"], page=number)
 
     def _in_order(self, number: int, annotations: list[Ref]) -> None:
-        """The annotations of a page follow it; in the place of those that were taken out again there is nothing."""
+        """A page's annotations follow it; removed ones leave their numbers unused."""
         expected = number
         for each in annotations:
             expected += 1
@@ -376,7 +376,7 @@ class _Walk:
         _require(found["Contents"] == action["URI"], "a link to another address than it shows")
 
     def _outlines(self, reference: Value) -> None:
-        """The bookmarks: a tree, of which each is in its place."""
+        """The bookmarks: a tree in which each one has its place."""
         self.kinds[int(reference)] = "bookmarks"
         top = _shape(
             self.pages.objects.get(reference),
@@ -758,7 +758,7 @@ class _Walk:
         self._to(described["FontFile3" if opened else "FontFile2"], "font_open" if opened else "font_true")
 
     def _descriptor(self, number: int, value: Value) -> None:
-        """Looked at with the font that it describes."""
+        """Checked together with the font that it describes."""
 
     def _font_open(self, number: int, value: Value) -> None:
         entries, data = self._data(number, value)
@@ -872,7 +872,7 @@ class _Walk:
         _shape(value, "the places of the structure", {"Nums": _list})
 
     def _structure(self) -> None:
-        """What is marked on the pages is what the structure has, each in its place."""
+        """The marked content of the pages is exactly that of the structure, each in its place."""
         numbers = self.pages.objects[self.pages.objects[self.pages.root["StructTreeRoot"]]["ParentTree"]][
             "Nums"
         ]
@@ -932,7 +932,7 @@ class _Walk:
         return sorted(found)
 
     def _circles(self) -> None:
-        """No picture is drawn within itself."""
+        """No picture draws itself."""
         state: dict[int, int] = {}
         for start in self.drawn:
             waiting = [(start, False)]

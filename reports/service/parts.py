@@ -180,7 +180,7 @@ class Deployed:
         return S3Store(self.client("s3"), self.environment.settings_bucket, self.environment.settings_prefix)
 
     def check_settings(self) -> None:
-        """Refuse what lies among the settings and would not be read; raises `InvalidSettings`."""
+        """Raise `InvalidSettings` for a file among the settings that would not be read."""
         names = (name.partition("/") for name in self.settings.list(""))
         check_deployed({top + slash for top, slash, _ in names})
 
@@ -218,7 +218,7 @@ class Deployed:
         return certificates_in(content, TRUST) if content is not None else ()
 
     def lists(self) -> tuple[bytes, ...]:
-        """The revocation lists that no network holds."""
+        """The revocation lists that no network has."""
         found = (self.settings.get(name) for name in self.settings.list("crls/"))
         return tuple(each for each in found if each)
 
@@ -285,7 +285,7 @@ class Opened:
         return self.store.put({**inside, **documents})
 
     def get(self, name: str) -> bytes | None:
-        """What is kept under a name, or None."""
+        """The content under a name, or None."""
         return self.store.get(name)
 
     def list(self, prefix: str, after: str = "", most: int | None = None) -> tuple[str, ...]:

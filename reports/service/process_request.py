@@ -41,7 +41,7 @@ class Press(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Which request is delivered, how many times so far, and how many at most."""
+    """Which request is delivered, how many times so far, and the maximum."""
 
     request: str
     number: int
@@ -57,7 +57,7 @@ class Ended:
 
 
 def deliver(delivery: Delivery, requests: Requests, press: Press, now: datetime, worker: str) -> Ended:
-    """Do what a delivery is to do, and return how the request has ended.
+    """Process a delivery, and return how the request ended.
 
     Raises `Unavailable` if the next delivery is to go on, and whatever a fault of ours raises.
     """

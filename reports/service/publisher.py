@@ -199,7 +199,7 @@ class AthenaPress:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A query engine whose bytes are counted."""
+    """A query engine that counts the bytes it scans."""
 
     engine: QueryEngine
     press: AthenaPress

@@ -260,7 +260,7 @@ class Requests:
         raise Unavailable(f"request {id_} cannot be added to the index: run again")
 
     def _newest(self, after: str, index: Index | None) -> Iterator[str]:
-        """The ids of requests after an id, down to those that an index tells of."""
+        """The ids of requests after an id, down to those in the index."""
         end = index.newest.boundary if index else "~"
         ids = (stem(name) for name in _names(self.requests, f"{after}.json" if after else "", _most(index)))
         return takewhile(lambda id_: id_ < end, ids) if after < end else iter(())
@@ -275,7 +275,7 @@ class Requests:
     def _indexed(
         self, after: str, index: Index | None, parts: Collection[str], state: State | None
     ) -> Iterator[tuple[str, State]]:
-        """Those that an index tells of."""
+        """The requests in the index."""
         if index is None:
             return
         still, failed = frozenset(index.newest.open), index.failed
@@ -296,14 +296,14 @@ class Requests:
         return "requested" if self.attempts.get(f"{id_}.001.json") is None else "working"
 
     def begin(self, id_: str, number: int, instant: datetime, worker: str) -> None:
-        """Write down that delivery `number` of a request has begun."""
+        """Record that delivery `number` of a request has begun."""
         record = {"began": said(instant), "worker": worker}
         self.attempts.put({f"{id_}.{number:03}.json": _json(record)})
 
     def interrupted(
         self, id_: str, number: int, error: Mapping[str, str], queries: Sequence[str] = ()
     ) -> None:
-        """Write down why delivery `number` of a request did not end it, and which queries it left running."""
+        """Record why delivery `number` of a request did not end it, and which queries it left running."""
         left = {"queries": queries} if queries else {}
         self.attempts.put({f"{id_}.{number:03}.error.json": _json({**error, **left})})
 
@@ -349,7 +349,7 @@ class Requests:
 
 @dataclass(slots=True)
 class _Beside:
-    """The objects that stand beside requests, gone through once, in the order of the ids."""
+    """The objects beside requests, read once, in the order of the ids."""
 
     store: Store
     after: str
@@ -361,7 +361,7 @@ class _Beside:
         self._names = _names(self.store, self.after, self.most)
 
     def of(self, id_: str) -> Sequence[str]:
-        """What stands beside a request; the ids must come in their order."""
+        """The objects beside a request; ids must be asked for in order."""
         found = []
         while self._next < f"{id_}/":  # the character after the full stop
             if self._next.startswith(f"{id_}."):
@@ -371,7 +371,7 @@ class _Beside:
 
 
 def kind_and_message(error: Exception) -> Mapping[str, str]:
-    """An error as it is kept and shown, without what a row holds; of a fault of ours, its type alone."""
+    """An error as stored and shown, without values from rows; of an internal error, only the type."""
     if isinstance(error, ExhibitError):
         return {"kind": type(error).__name__, "message": error.public}
     return {

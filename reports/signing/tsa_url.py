@@ -47,12 +47,12 @@ class TsaUrl:
 
 
 def without_passwords(text: str) -> str:
-    """A text, without what stands before the host in its URLs."""
+    """A text without the user names and passwords in its URLs."""
     return _PASSWORDS.sub(r"\1…@", text)
 
 
 def _hidden(text: str) -> str:
-    """What follows the last @: in what is no URL, everything before may be a password."""
+    """What follows the last @: in anything that is not a URL, everything before it may be a password."""
     before, _, host = text.rpartition("@")
     return f"…@{host}" if before else text
 

@@ -34,7 +34,7 @@ MOST_ACCOUNTS = 550_000  # lines: they take half of the memory that a reader has
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Attachments that agree with each other, by name, the accounts in them, and in one line what was checked."""
+    """Consistent attachments by name, the accounts in them, and one line about what was checked."""
 
     files: Mapping[str, bytes]
     accounts: AccountTable | None
@@ -188,7 +188,7 @@ def _check_whole(data: Mapping[str, Any]) -> None:
 
 
 def _check_before(data: Mapping[str, Any]) -> None:
-    """Earlier releases say less of the window before, and of what is on record."""
+    """Earlier releases recorded less about the preceding window and the campaigns on record."""
     if "preceding" not in data:
         return
     before = data["preceding"]

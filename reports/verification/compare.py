@@ -157,7 +157,7 @@ def _editions(one: Record, other: Record, base: Comparison) -> Comparison:
 
 
 def _succession(one: Record, other: Record) -> Iterator[Difference]:
-    """Two documents cannot be one edition, and the next edition names the one that it supersedes."""
+    """Two documents cannot be the same edition, and each edition names the one that it supersedes."""
     if one.said.edition == other.said.edition:
         yield Difference(f"two documents claim edition {one.said.edition}", one.sha256, other.sha256)
     elif one.said.edition + 1 == other.said.edition and other.said.supersedes != one.name:
@@ -221,7 +221,7 @@ def _contradiction(moved: Moved) -> Difference:
 def _only(
     one: Record, other: Record, figures: Iterable[Printed | None], places: Iterable[str]
 ) -> dict[str, int]:
-    """How much one has that the other has not."""
+    """What one has and the other does not."""
     found = Counter(name for name in one.files if name not in other.files)
     found["briefing.json: requests"] = len(one.data["requests"]) if not other.data["requests"] else 0
     found.update(f"briefing.json: {place}" for place in places)

@@ -54,7 +54,7 @@ class Digest(_Model):
 
 
 class Annotations(_Model):
-    """An object's size in bytes, its version where the store keeps versions, and whatever else is counted of it."""
+    """An object's size in bytes, its version if the store keeps versions, and its counts."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -71,7 +71,7 @@ class Subject(_Model):
 
     @property
     def counted(self) -> dict[str, int]:
-        """What is counted of the object, such as its detections, by name; empty if nothing is."""
+        """The object's counts, such as its detections, by name; may be empty."""
         found: dict[str, int] = {}
         for name, count in (self.annotations.model_extra or {}).items():
             each = (
@@ -133,7 +133,7 @@ class Release(_Model):
 
     @property
     def told(self) -> str:
-        """A release of Exhibit by its number; anything else is anybody's text: quoted, and cut short."""
+        """An Exhibit release by its number; anything else is untrusted text: quoted and shortened."""
         if self.name == "exhibit" and _NUMBER.fullmatch(self.version):
             return f"Exhibit {self.version}"
         return f"{ascii(self.name)[:MOST_TOLD]} {ascii(self.version)[:MOST_TOLD]}"
@@ -209,7 +209,7 @@ class Printed(BaseModel):
 
 
 class BriefingJson(BaseModel):
-    """`briefing.json`, as far as it is read here."""
+    """The parts of `briefing.json` that are read here."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -346,7 +346,7 @@ def _read(model: type[Read], files: Mapping[str, bytes], name: str) -> Read:
 
 
 def _writer(files: Mapping[str, bytes]) -> str:
-    """Who wrote attachments that this release cannot read: what they say, if it is another."""
+    """The release that wrote attachments which this release cannot read, if it is another one."""
     try:
         software = json.loads(files["evidence.json"])["predicate"]["software"]
         told = Release.model_validate(software).told
