@@ -288,7 +288,7 @@ def _checked(event: Mapping[str, Any], body: Body) -> Mapping[str, Any]:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not a JSON object")
     if _depth(parsed) > DEEPEST:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body has more than {DEEPEST} levels of nesting")
-    # One spelling of the type, which is the one that Powertools knows
+    # The one spelling of the type that Powertools knows
     return {"body": sent.decode(), "isBase64Encoded": False, "headers": {**headers, "content-type": JSON}}
 
 

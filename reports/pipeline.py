@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BriefingRequest:
-    """What is asked for: a window in words, an audience, and the instant (aware) at which it is asked.
+    """The request: a window in words, an audience, and the instant (aware) at which it is asked.
 
     A request with an `id` is published once, whatever changes between its runs. An `addressee` takes the place of the
     settings' own.
@@ -64,9 +64,9 @@ class BriefingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """With what a briefing is signed: the key, the time-stamp authority, and what a reader is to trust.
+    """What signs a briefing: the key and the time-stamp authority, and the certificates that a reader should trust.
 
-    `trust_tsa` are roots for time-stamps alone, as for `verify`. `stranger` says that nobody told the roots of the
+    `trust_tsa` are roots for time-stamps alone, as for `verify`. If `stranger`, nobody gave the roots of the
     time-stamp authority: they may be in `trust` or not.
     """
 
@@ -95,9 +95,9 @@ class PublishingParts:
 def publish(
     request: BriefingRequest, house: PublishingParts, signing: Signing, progress: Progress
 ) -> Receipt:
-    """Publish a briefing and return its receipt; what was published before, unchanged, is so only once.
+    """Publish a briefing and return its receipt; unchanged content is published only once.
 
-    Raises the errors of `reports.core.errors`; the store holds nothing new then.
+    Raises the errors of `reports.core.errors`; the store then contains nothing new.
     """
     progress("resolve", 0, 0)
     window = resolve(request.window, request.as_of)

@@ -25,9 +25,9 @@ class Store(Protocol):
     def put(self, documents: Mapping[str, bytes]) -> bool:
         """Keep documents under their names, all of them or none; False if a name is taken.
 
-        They appear in their order, and the last decides: whoever finds it finds all, and what stands without it
-        belongs to nothing. A store that cannot write several at once may leave such documents behind where a run is
-        killed or another one is quicker, and takes them for written when the same bytes are put again. Raises
+        They appear in their order, and the last decides: whoever finds it finds all, and documents without it are
+        ignored. A store that cannot write several at once may leave such documents behind if a run is killed or
+        another one is faster, and counts them as written when the same bytes are put again. Raises
         `Unavailable` if the store cannot be written.
         """
 
@@ -45,8 +45,8 @@ class FolderStore:
     """A folder as the store. One writer at a time; others wait.
 
     Documents are written into a hidden folder, flushed to the disk, and that folder is renamed: the decision.
-    Then they move to their names. What a killed run had not decided the next one removes, and what it had
-    decided the next one completes; so nobody ever sees half of a document, and nobody has to clean up.
+    Then they move to their names. After a killed run, the next one removes what had not been decided and
+    completes what had; so nobody ever sees half of a document, and nobody has to clean up.
     """
 
     def __init__(self, folder: Path, *, reading: bool = False) -> None:

@@ -1,9 +1,9 @@
 """The accounts of a regulator's briefing: their pseudonyms, `accounts.csv`, and the Merkle tree over them.
 
 An account's pseudonym is HMAC-SHA-256 (RFC 2104) of its id under its salt. Its salt is HMAC-SHA-256 of its id under the
-key of all pseudonyms: who is told a salt can check one pseudonym, and learns nothing about any other.
+key of all pseudonyms: whoever gets a salt can check one pseudonym, and learns nothing about any other.
 
-A leaf of the tree is an account: its lines in `accounts.csv`, one a campaign, as they stand there.
+A leaf of the tree is an account: its exact lines in `accounts.csv`, one per campaign.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ from reports.evidence.collect import Evidence
 MOST_ROWS = 46
 MOST_TOLD = 5
 LONGEST_YEAR = 366
-EACH_NEEDED = frozenset(("all of", "excludes"))  # the logic of groups in which evidence for each is needed
+EACH_NEEDED = frozenset(("all of", "excludes"))  # groups with this logic need evidence for each element
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Period:
     """A stretch of days, both ends included, with its exchanges and, if it is one day, its accounts.
 
     `missing` are those of its `days` without evidence; a `gap` has evidence on none. In a window of more than a year,
-    days are told `with_year`.
+    days are printed `with_year`.
     """
 
     first: date
@@ -87,8 +87,8 @@ class Detector:
 class Finding:
     """An element of the law and the evidence for it in the registry, by campaign.
 
-    `lacking` are the campaigns for which it is a gap that there is none, by the logic of the element's group. An
-    element without a group is a gap where no campaign has evidence for it.
+    `lacking` are the campaigns for which missing evidence is a gap, by the logic of the element's group. An element
+    without a group is a gap if no campaign has evidence for it.
     """
 
     element: Element
@@ -761,7 +761,7 @@ def _written(
 def _check_law(settings: Settings) -> None:
     """Refuse what the registry has on something that the law does not have.
 
-    A law file that lists no definitions asks for none of those that the registry may have.
+    If a law file lists no definitions, the registry may have any.
     """
     law = settings.law
     for entry in settings.registry.campaigns:

@@ -14,7 +14,7 @@ from reports.core.settings import CampaignProfile, Registry, folded
 from reports.evidence.collect import Evidence
 from reports.evidence.questions import Row
 
-# The thresholds at which the totals are given again; the bands of `tallies.cells.sql` lie between them
+# Totals are repeated at these thresholds, which separate the bands of `tallies.cells.sql`
 THRESHOLDS = (0.5, 0.7, 0.9)
 
 
@@ -146,8 +146,8 @@ class Campaign:
 class Campaigns:
     """All that a window's evidence adds up to.
 
-    `standings` numbers delivered rows by what became of them, `delivered_exchanges` adds up the exchanges on them;
-    `each_account` is empty where nobody asked for it. `record` are all campaigns on record, the largest first;
+    `standings` counts delivered rows by what became of them, `delivered_exchanges` adds up their exchanges;
+    `each_account` is empty if nobody asked for it. `record` are all campaigns on record, the largest first;
     `unattributed_before` is what belonged to none in the window before, and `unattributed_whole` the exchanges that do
     in all evidence up to the window's end.
     """

@@ -24,7 +24,7 @@ class Settings:
     def marking(self) -> Marking:
         """The TLP 2.0 label in the settings; without one, synthetic data is `TLP:CLEAR`.
 
-        Raises `InvalidSettings` if nobody has chosen.
+        Raises `InvalidSettings` if there is none.
         """
         if self.issuer.marking:
             return self.issuer.marking
@@ -58,7 +58,7 @@ def other_addressee(own: Settings, settings: Settings, audience: Audience) -> st
 def marked(settings: Settings, marking: str | None) -> Settings:
     """Settings with a TLP 2.0 marking in place of the issuer's; None keeps the issuer's.
 
-    Raises `InvalidRequest` for one that there is not, and `InvalidSettings` if nobody has chosen one.
+    Raises `InvalidRequest` for an unknown marking, and `InvalidSettings` if there is none.
     """
     if marking is None:
         marking = settings.marking

@@ -10,7 +10,7 @@
     └── Unavailable        exit 3   could not be checked: an authority or a store did not answer
         ├── Shortened                 the register lacks an entry that was in it
         ├── Unreadable                not a PDF, or over a size limit
-        └── Unfinished                what was asked is still being answered
+        └── Unfinished                the query is still running
 
 A message is one printable line: what is wrong, where (file, row, column or field), and what to do.
 """
@@ -50,8 +50,8 @@ _LONGEST_REASON = 300
 class ExhibitError(Exception):
     """An error with a message for people and an exit status for scripts.
 
-    `public` is the message without what a row of evidence holds: values and ids are for the operator's own terminal,
-    and neither for logs nor for what others are told.
+    `public` is the message without values and ids from rows of evidence: these may be shown on the operator's own
+    terminal, but not in logs or to others.
     """
 
     exit_status = 3

@@ -56,7 +56,7 @@ class Steps:
         """Show that `done` of `total` parts of a step are done."""
         if self._quiet:
             return
-        with suppress(OSError, ValueError):  # a terminal that is gone
+        with suppress(OSError, ValueError):  # the terminal is gone
             self._show(step, done, total)
 
     def _show(self, step: str, done: int, total: int) -> None:

@@ -255,7 +255,7 @@ class Published(_Strict):
 class CampaignProfile(_Strict):
     """What the registry knows of a campaign; only `campaign_id` and `name` are required.
 
-    `language` is that of what is written here in another script than the page's.
+    `language` is the language of texts here that are not in the page's script.
     """
 
     campaign_id: Identifier

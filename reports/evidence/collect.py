@@ -58,11 +58,11 @@ def collect(
 ) -> Evidence:
     """Ask for the tallies of a window; meanwhile, ask for what came before, and pin the objects that answer.
 
-    The evidence is what is listed at the start. Where one of these objects is written to meanwhile, even with the bytes
-    that it had, or an engine that reads whole partitions has met one that came later, all is read again.
+    The evidence is what is listed at the start. If one of these objects is written meanwhile, even with the same bytes,
+    or an engine that reads whole partitions has read a later one, all is read again.
 
-    Raises `InvalidEvidence` if the evidence cannot be counted or the window holds none, and `Unavailable`
-    where the objects kept changing.
+    Raises `InvalidEvidence` if the evidence cannot be counted or the window has none, and `Unavailable` if the objects
+    kept changing.
     """
     refused: InvalidEvidence | None = None
     for _ in range(TRIES):

@@ -197,7 +197,7 @@ def _latin(character: str) -> str:
 
 
 def _lookalikes(character: str) -> Iterator[str]:
-    # Read on demand: its table is large, and names that are not ASCII are rare
+    # Loaded on demand: its table is large, and non-ASCII names are rare
     from confusable_homoglyphs.confusables import confusables_data  # type: ignore[import-untyped]  # noqa: PLC0415
 
     for looks in confusables_data.get(character, ()):

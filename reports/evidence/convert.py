@@ -100,7 +100,7 @@ def label_in_json(column: Column, value: str, type_: str, json: str) -> str:
     """A label from JSON, from expressions for its text, its type as DuckDB names it, and the whole text.
 
     DuckDB reads a number and writes it again, `1.10` as `1.1`: so its digits are looked for, among all numbers of such
-    a key the one that is as large. Where they cannot be told the value is none.
+    a key the one that is as large. If they cannot be found, the value is null.
     """
     key = [step for step in column.path if isinstance(step, str)][-1]
     pattern = f'"{key}"\\s*:\\s*(-?[0-9][-+.0-9eE]*)'

@@ -53,7 +53,7 @@ MEMORY_LIMIT = "500MB"
 AS_WRITTEN: Mapping[str, bool | int | str] = {
     "threads": 1,
     "preserve_insertion_order": True,
-    "disabled_optimizers": "common_subexpressions",  # one that is shared is evaluated outside of `try`
+    "disabled_optimizers": "common_subexpressions",  # a shared one is evaluated outside of `try`
 }
 LONGEST_LINE = 2**25
 CHUNK = 2**20
@@ -69,7 +69,7 @@ UNFIT = {
     "instant": "not a date and time like 2026-05-01T12:00:00Z",
     "milliseconds": "not a time in milliseconds since 1970",
 }
-MILLISECONDS = (-(10**13), 253_370_764_799_999)  # instants that a timestamp holds for sure
+MILLISECONDS = (-(10**13), 253_370_764_799_999)  # instants that certainly fit in a timestamp
 IN_MILLISECONDS: Mapping[Layout, str] = {"flat": "", "ocsf": ": write milliseconds since 1970"}
 
 
@@ -177,7 +177,7 @@ def explain(
 ) -> InvalidEvidence:
     """The error to raise after a question about some objects failed: with an error, or for rows that are refused.
 
-    It tells the first fault, and where no object has one by itself, what DuckDB said of them all. Memory holds one
+    It reports the first fault or, if no single object has one, what DuckDB said about all of them. Memory holds one
     batch of rows, or one line, and `MEMORY_LIMIT` of the revisions that tie.
     """
     root = root.absolute()

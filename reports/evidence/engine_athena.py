@@ -1,14 +1,13 @@
 """Adapter: Amazon Athena, over the tables `flat` and `ocsf` of a database.
 
-It runs the SQL files as they stand, whole, and pays for each question once:
+It runs the SQL files unchanged, as one statement, and pays for each question once:
 
-1. A question's token is made of its statement, its parameters, the evidence that it reads and a try number, under a
-   name that its request gives. Athena answers a known token with the original execution, so whoever asks
-   again, in this process or after it was killed, meets the same execution.
-2. An execution that failed for a passing reason, was cancelled, or whose result was deleted, leaves it to whoever asks
-   next to make the next try, under another token. There are `TRIES` of them. Nothing has to be written down: a token
-   whose execution is found ended leads to the next one.
-3. What still runs when time is up keeps running (`Unfinished`), until whoever gives up calls `stop`.
+1. A question's token is made from its statement, its parameters, the evidence that it reads, a try number, and a name
+   that its request gives. Athena answers a known token with the original execution, so asking again, in this process
+   or after it was killed, continues with the same execution.
+2. If an execution failed transiently, was cancelled, or lost its result, the next to ask tries again, under the next
+   token. There are `TRIES` tries. No record of them is needed: a token whose execution has ended leads to the next one.
+3. A query that outlasts the time limit keeps running (`Unfinished`), until whoever gives up calls `stop`.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ from reports.evidence.questions import Answer, Question, Row
 from reports.evidence.source import EvidenceSource, ListedObject
 
 TRIES = 3
-PAGE = 1000  # the most that GetQueryResults gives at once
+PAGE = 1000  # the most that GetQueryResults returns at once
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0  # seconds
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 SYSTEM, USER = 1, 2  # AthenaError's categories
 
-# Names of Trino's and Hive's errors that the database or its permissions are to blame for; and the evidence
+# Names of Trino's and Hive's errors that the database or its permissions cause, and those that the evidence causes
 _SETTINGS = re.compile(
     r"\b(TABLE_NOT_FOUND|SCHEMA_NOT_FOUND|CATALOG_NOT_FOUND|COLUMN_NOT_FOUND|TYPE_MISMATCH|SYNTAX_ERROR|"
     r"PERMISSION_DENIED|HIVE_METASTORE_ERROR|HIVE_INVALID_METADATA|HIVE_UNSUPPORTED_FORMAT|"
@@ -90,7 +89,7 @@ class _Execution:
         reason = aws_errors.without_account(self.reason or self.error.get("ErrorMessage", "")).rstrip(". ")
         ended = f"question {question.name}: query {self.id} {self.state.lower()}"
         said = f"{ended} ({reason or 'no reason given'})"
-        named = _EVIDENCE.search(reason)  # what else the reason says may be a row's
+        named = _EVIDENCE.search(reason)  # the rest of the reason may contain a row's values
         ended = f"{ended} ({named[0]})" if named else ended
         if self.state == "CANCELLED":
             if _LIMIT.search(reason):
@@ -263,7 +262,7 @@ def _by_row(question: Question) -> str:
 
 
 def _refused(question: Question, execution: _Execution, rows: Sequence[Row]) -> InvalidEvidence:
-    count = max(row["detections"] for row in rows)  # the total is among them
+    count = max(row["detections"] for row in rows)  # one of the rows is the total
     days = sorted({str(row["event_day"]) for row in rows if row.get("event_day")})
     when = f"of {', '.join(days)}" if days else f"read for {question.about}"
     one, several = REFUSED[rows[0]["standing"]]

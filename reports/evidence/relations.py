@@ -44,7 +44,7 @@ _PARTITION: dict[Layout, tuple[str, str]] = {
 class Source:
     """Objects of one format and one schema: the table function that reads them, and its columns' types.
 
-    `path` is the column that tells the object of a row, `files` are the paths of the objects in the order in which the
+    `path` is the column that names the object of a row, `files` are the paths of the objects in the order in which the
     function reads them. `of_lines` is whether columns are taken from lines of JSON. `point_zero` are the ids of CSV
     that lose a trailing `.0`.
     """
@@ -60,7 +60,7 @@ class Source:
     def value(self, column: Column) -> str:
         """The expression of a column in its canonical type; null if the objects do not have it.
 
-        A row of OCSF that does not tell its class is an error, for it would be passed over unnoticed.
+        An OCSF row without a class is an error, because it would be skipped unnoticed.
         """
         found = self.find(column)
         value = self._converted(column, *found) if found else f"null::{convert.SQL_TYPES[column.type]}"
@@ -350,7 +350,7 @@ def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[ListedOb
     """Each column is read from the text of its line, so every row may have its own shape."""
     layout = objects[0].layout
     present = [o for o in objects if o.size or o.name.endswith(".gz")]
-    for compression in ("none", "gzip"):  # told, for DuckDB takes what follows a `?` for no part of the name
+    for compression in ("none", "gzip"):  # given explicitly, because DuckDB cuts a name at `?`
         alike = [o for o in present if o.name.endswith(".gz") == (compression == "gzip")]
         if compression == "gzip":
             _check_sums(root, alike)

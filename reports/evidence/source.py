@@ -26,7 +26,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType({"detections": "flat", "ext": "
 """Each layout by the folder that holds it."""
 LARGE = 2**20  # bytes
 FORMATS = {".parquet": "parquet", ".jsonl": "json", ".jsonl.gz": "json", ".csv": "csv"}
-MARKER = "_$folder$"  # ends the key of an object that Hadoop writes for a folder
+MARKER = "_$folder$"  # suffix of the object that Hadoop writes for a folder
 
 _PATTERNS: Mapping[Layout, re.Pattern[str]] = MappingProxyType(
     {
@@ -50,10 +50,10 @@ _KEYS: Mapping[Layout, Collection[str]] = MappingProxyType(
 )
 NEITHER = f"neither layout is present: expected {' or '.join(f'{way}*' for way in _PARTITIONS.values())}"
 UNHOLDABLE = "a folder cannot hold that name: rename it, without //, /./ and /../"
-_NULL = "__HIVE_DEFAULT_PARTITION__"  # the value of a partition of rows that have none
-_WITHIN = re.compile(r"(?:\A|/)ext/[^/]")  # whose ids are they then?
+_NULL = "__HIVE_DEFAULT_PARTITION__"  # the partition value for rows without one
+_WITHIN = re.compile(r"(?:\A|/)ext/[^/]")  # an inner ext/ makes it unclear whose ids these are
 _HIDDEN = re.compile(r"/([._][^/]*)")
-_NO_STEP = re.compile(r"/\.{0,2}(?=/|\Z)")  # what a file system does not take for a name
+_NO_STEP = re.compile(r"/\.{0,2}(?=/|\Z)")  # steps of a path that cannot be names
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Where tables keep which of their files count: Delta Lake's protocol, "Delta Log Entries"; Hudi's technical
 # specification, "Storage Layout"; Iceberg's specification of tables, "File System Tables"

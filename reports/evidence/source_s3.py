@@ -31,7 +31,7 @@ from reports.evidence.source import (
 
 AT_ONCE = 10  # as many connections as botocore keeps
 CHUNK = 2**20
-COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # what Athena passes over without a word
+COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # Athena skips these silently
 UNSETTLED = timedelta(seconds=5)
 MISSING = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 CHANGED = frozenset({"412", "PreconditionFailed"})
@@ -172,7 +172,7 @@ class S3Evidence:
                 head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + located.name)
             except ClientError as error:
                 if aws_errors.code(error) in MISSING:
-                    return located  # which the next listing tells
+                    return located  # the next listing will notice
                 raise
         return replace(located, state=f"{located.state} {head.get('VersionId')}")
 

@@ -109,7 +109,7 @@ class Resources:
             if url.startswith("data:"):
                 return read_font(b64decode(url.partition(",")[2]))
             return read_font(self.read(normpath(join(folder, unquote(url)))))
-        except (InvalidSettings, Error):  # told when the pages ask for it
+        except (InvalidSettings, Error):  # reported when the pages ask for it
             return None
 
 

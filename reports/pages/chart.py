@@ -14,7 +14,7 @@ from itertools import chain, count
 
 DAYS = "charts/days.svg"
 
-# dark to light, so that they stay apart in a grey print, and for eyes that do not tell red from green
+# dark to light, to remain distinct in grayscale and for color-blind readers
 PALETTE = ("#12436d", "#2f7f8a", "#e8853d", "#a9c6dd", "#d9d9d9")
 
 MOST_DATES = 9

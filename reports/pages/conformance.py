@@ -50,10 +50,10 @@ _LOOKED_AT = (
     *sorted(_PAINT - {"INLINE IMAGE"}),
     *sorted(_SHOW),
 )
-# To ask for a type so is much quicker than `isinstance`, and every operator is asked
+# This type check is much faster than `isinstance`, and runs for every operator
 _ARRAY, _DICTIONARY = pikepdf.ObjectType.array, pikepdf.ObjectType.dictionary
 _STREAM, _STRING = pikepdf.ObjectType.stream, pikepdf.ObjectType.string
-_THROUGH = frozenset(("/NonStruct", "/Div", "/Part"))  # a reader sees what is in them in their place
+_THROUGH = frozenset(("/NonStruct", "/Div", "/Part"))  # readers see their content instead of them
 
 
 def require_conformance(pdf: bytes) -> None:

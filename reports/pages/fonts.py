@@ -46,7 +46,7 @@ MARKS_SHOWN = 4  # on one letter: a Hebrew one may have a dot, a dagesh, a vowel
 MARKS_SHOWN_LATIN = 2
 
 
-# The fonts of other scripts, without and with serifs, by the language that they are for before others
+# The fonts of other scripts, sans serif and serif, by their preferred language
 FACES = {
     "zh-Hans": (pylopdf_fonts_zh_cn.sans_path(), pylopdf_fonts_zh_cn.serif_path()),
     "zh-Hant": (pylopdf_fonts_zh_tw.sans_path(), pylopdf_fonts_zh_tw.serif_path()),

@@ -54,7 +54,7 @@ def _damaged(name: str, error: Exception) -> InvalidSettings:
 
 
 def _load(image: Image.Image, name: str) -> None:
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint sets it, to show what there is
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint sets it to show truncated images
     try:
         image.load()
     except Exception as error:  # whatever Pillow runs into in a damaged file
@@ -86,9 +86,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return image.convert("I").point(lambda level: level * (1 / 257) + 0.5).convert("L")
     if image.mode in ("I", "F"):
         _, high = image.convert("F").getextrema()
-        scale = (
-            255 / 65535 if isinstance(high, float) and high > 255 else 1
-        )  # what has 32 bits here has 16 in a file
+        scale = 255 / 65535 if isinstance(high, float) and high > 255 else 1  # 32 bits here are 16 in a file
         return image.point(lambda level: level * scale).convert("L")
     if image.mode in _ALPHA or "transparency" in image.info:
         return _without_idle_alpha(image.convert("LA" if image.mode in ("LA", "La", "L") else "RGBA"))

@@ -117,7 +117,7 @@ class _Heard(dict[int, str]):
         self.uses: list[tuple[int, str]] = []
 
     def __contains__(self, glyph: object) -> bool:
-        return False  # WeasyPrint tells the first use of each glyph, which this makes all of them
+        return False  # WeasyPrint reports the first use of each glyph; this makes every use the first
 
     def __setitem__(self, glyph: int, text: str) -> None:
         self.uses.append((glyph, text))

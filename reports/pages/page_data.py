@@ -1,6 +1,6 @@
 """What templates are given: plain, frozen data made from a briefing.
 
-Only what is named here gets to a template: no model of the settings, no row of an answer, no account. A `Record` has
+Templates get only what is named here: no model of the settings, no row of an answer, no account. A `Record` has
 values under names, and nothing else; a list is a tuple; a mapping is a read-only one; a quantity is itself, for the
 filters that print it. What a template can read and call of them is `reports/pages/fill.py`'s.
 """

@@ -67,13 +67,15 @@ def _quick_import() -> Iterator[None]:
         ctypes.util.find_library = lambda name: None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that there are no fonts: there should be none
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # the warning that there are no fonts: there should be none
             yield
     finally:
         ctypes.util.find_library = find
 
 
-os.environ["PANGO_LANGUAGE"] = "en"  # Pango would ask the host for languages where a text names none
+os.environ["PANGO_LANGUAGE"] = "en"  # Pango would take languages from the host for texts without one
 os.environ["FONTCONFIG_FILE"] = str(_PAGE / "fonts.conf")  # fontconfig loads this instead of the host's fonts
 with _quick_import():
     import weasyprint  # type: ignore[import-untyped]
@@ -186,7 +188,7 @@ def render_pdf(
         pdf: bytes = document.write_pdf(
             pdf_variant="pdf/a-3a",
             pdf_identifier=_identifier(html, metadata, attachments),
-            output_intent="as above",  # for "srgb", WeasyPrint would open the profile again and not close it
+            output_intent="as above",  # with "srgb", WeasyPrint would open the profile again without closing it
             attachments=[_embedded(attachment, metadata.as_of) for attachment in attachments],
             finisher=_Finisher(attachments),
         )

@@ -2,7 +2,8 @@
 
 The signature is CMS as PAdES B-T wants it (ETSI EN 319 142-1, 6.3; RFC 5652, 5035, 8933): detached, with the signing
 certificate by its SHA-256, and with a time-stamp as its only unsigned attribute. Like the update around it, it is
-written again from what it holds and compared. A token (RFC 3161, 5816) is its authority's: it is taken apart whole.
+written again from what it holds and compared. A token (RFC 3161, 5816) comes from its authority: it is parsed
+completely.
 """
 
 from __future__ import annotations
@@ -325,7 +326,7 @@ def certificate(data: bytes) -> x509.Certificate:
     """A certificate in DER, all of whose extensions can be read. Raises `UnusualError`."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a serial number is not as it should be
+            warnings.simplefilter("ignore")  # the warning about an invalid serial number
             found = x509.load_der_x509_certificate(data)
             _ = found.extensions
     except (ValueError, TypeError) as error:

@@ -21,8 +21,8 @@ from reports.pdf.syntax import Name, Real, Ref, Text, Value, WrittenOtherwiseErr
 
 MOST_PAGES = 10_000
 MOST_STEPS = 200_000
-MOST_CONTENT = 24 * 2**20  # bytes of what is drawn, in all
-ROUNDED = 0.00001  # what the difference of two numbers with six places may be off
+MOST_CONTENT = 24 * 2**20  # total bytes of drawn content
+ROUNDED = 0.00001  # rounding error of a difference of two numbers with six decimals
 FILES = {
     "accounts.csv": "text/csv",
     "briefing.json": "application/json",
@@ -54,7 +54,7 @@ BLENDS = frozenset(
     }
 )
 SCHEMES = ("https:", "mailto:")
-# What says in the metadata that the file is PDF/UA-1 too, and the end of the packet.
+# The PDF/UA-1 identifier in the metadata, and the end of the packet.
 UA_PACKETS = frozenset({"25f5a788a5f0d5c11e07efb98d07cde56c33aa9995816e2c726382646aaa2a40"})
 
 _LANGUAGE = re.compile(rb"[a-zA-Z]{1,8}(?:-[a-zA-Z0-9]{1,8})*+")  # BCP 47
@@ -553,7 +553,7 @@ class _Walk:
         )
         left, bottom, right, top = found["BBox"]
         for step, size in ((found["XStep"], right - left), (found["YStep"], top - bottom)):
-            # In which order tiles are painted is for viewers to choose.
+            # Viewers choose the order in which tiles are painted.
             _require(step > 0 and step >= size - ROUNDED, "a pattern whose tiles overlap")
         self._nested(number, found["Resources"])
 

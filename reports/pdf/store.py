@@ -29,7 +29,7 @@ from reports.pdf.updates import Kind
 
 MOST_COMPARISONS = 4096
 
-# What a reader that repairs files could take for a piece of one.
+# Text that a PDF reader which repairs files could mistake for part of one.
 PIECES = re.compile(rb"endobj|endstream|startxref|%%EOF|\d[\0\t\n\f\r ]+\d+[\0\t\n\f\r ]+obj")
 
 
@@ -73,10 +73,10 @@ def check_store(
 ) -> Store:
     """Read what each update stores, and of which form it is.
 
-    Raises `UnusualError` for what has no reason to be there, and `WeakError` for what is signed weakly.
+    Raises `UnusualError` for data without a reason to be there, and `WeakError` for weak signatures.
 
-    Nothing signs the certificates that a signature or a token brings along. So each is one that somebody in the file
-    signed or, from form 2 on, that the store has too, which a time-stamp covers.
+    No signature covers the certificates inside a signature or a token. So each must be signed by another one in the
+    file or, from form 2 on, also be in the store, which a time-stamp covers.
     """
     every = [data for update in stored for _, data in update]
     left = der.MOST_VALUES

@@ -1,8 +1,8 @@
 """The one writer of what follows the unsigned pages: the signature, security stores, and time-stamps of the document.
 
-Nothing that follows the pages is interpreted. What an update holds (certificates, lists, answers, a signature or a
-token) is taken out, the update is written again from that and from the file before it, and has to be the same to the
-byte. What is written has a form, whose number never changes its meaning:
+Nothing that follows the pages is interpreted. The data of an update (certificates, lists, answers, a signature or a
+token) is extracted, the update is written again from this data and the file before it, and must be the same to the
+byte. Each update has a form, whose number never changes its meaning:
 
 - form 1: until release 0.1, as pyHanko 0.38 wrote it: the cross-reference stream is deflated, by any zlib; the
   moment may be in any time zone; the second half of the identifier is random;
@@ -335,7 +335,7 @@ def _encoded(text: Text) -> bytes:
     return bytes(text)
 
 
-# What an update holds is looked for where updates have it; whether that is where it is, writing it again will tell.
+# Data is read from where updates have it; writing the update again shows whether it really is there.
 
 _OBJECT = re.compile(rb"([1-9]\d{0,9}) 0 obj\n<<\n")
 _STORED = re.compile(rb"/Length (\d{1,8})\n>>\nstream\n")

@@ -1,7 +1,6 @@
 """The parts of the deployed system: Athena over S3, a key in KMS, a bucket as the store. The second composition root.
 
-Functions share it. What only some of them need, and takes long to load, is loaded where it is used: hence the imports
-within functions.
+Functions share it. Imports within functions load what only some of them need, and what takes long to load.
 """
 
 # ruff: noqa: PLC0415
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 PREFIX = "EXHIBIT_"
 ADDRESSES = f"{PREFIX}TIMESTAMP_ADDRESSES"  # `any`, where the whole system is tried on one machine
 CHAIN, TRUST = "chain.pem", "trust.pem"
-# Of the files inside a PDF, those that the API gives by themselves
+# The files inside a PDF that the API also serves separately
 SERVED = ("briefing.json", "evidence.json")
 MOST_SETTLING_DAYS = 366
 LINK_SECONDS = 300

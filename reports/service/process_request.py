@@ -2,12 +2,12 @@
 
 However often a request is delivered, late, twice at once, or to a worker that is killed:
 
-1. What has ended stays as it is.
-2. A request is published once: its receipt bears its id, and a briefing that bears it is never made again.
-3. What is wrong with the request, the evidence or the settings ends it as failed. What does not answer is left to the
-   next delivery.
-4. The last delivery publishes nothing any more, so that it cannot be what kills the worker: it ends the request as
-   failed, and stops the queries that the earlier ones noted as still running. It starts none.
+1. A request that has ended stays as it is.
+2. A request is published once: its receipt contains its id, and a briefing with that id is never made again.
+3. An error in the request, the evidence or the settings ends it as failed. If a service does not respond, the next
+   delivery tries again.
+4. The last delivery does not publish, so it cannot kill the worker. It ends the request as failed, and stops the
+   queries that earlier deliveries recorded as still running. It starts none.
 """
 
 from __future__ import annotations

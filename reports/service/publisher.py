@@ -1,7 +1,6 @@
 """The publisher of the deployed system: makes the briefing for a request with Athena, S3 and KMS.
 
-What makes briefings is loaded when one is made, and not by a delivery that only ends a request: hence the imports
-within functions.
+Imports are within functions so that a delivery that only ends a request does not load what makes briefings.
 """
 
 # ruff: noqa: PLC0415
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from reports.pipeline import PublishingParts, Signing
     from reports.service.parts import Deployed
 
-MOST_COPIED = 200_000_000  # bytes of evidence, which a function's folder for temporary files holds
-LEAST_TIME = 60.0  # seconds in which a copy is made and asked
+MOST_COPIED = 200_000_000  # bytes of evidence, which fit in a function's temporary folder
+LEAST_TIME = 60.0  # seconds for copying and querying
 
 
 @dataclass(slots=True)
@@ -88,8 +87,8 @@ class AthenaPress:
     def _placed(self, request: StoredRequest, refused: InvalidEvidence) -> InvalidEvidence:
         """What is wrong with the evidence by object, row and column, which Athena does not say.
 
-        A copy of the window's objects is asked the same, where they are few enough and there is time; what was refused
-        for another reason is told as it was.
+        Queries a copy of the window's objects, if they are few enough and there is time; otherwise, or if that finds
+        nothing, returns the error unchanged.
         """
         from reports.evidence.collect import collect
         from reports.evidence.engine_duckdb import DuckDBEngine

@@ -23,7 +23,7 @@ from reports.core.errors import ExhibitError, Unavailable
 from reports.verification.signature import sealed_until
 
 EARLY = timedelta(days=730)
-RESERVE = 60.0  # seconds that one renewal may take
+RESERVE = 60.0  # the longest time, in seconds, for one renewal
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,8 @@ def renew_due(
 ) -> RenewalOutcome:
     """Renew what is due, the earliest to expire first, as long as `deadline` has seconds left.
 
-    `renew` gives a briefing with a fresh time-stamp, as `reports.renew.renew` does. What fails is told and tried again
-    the next time; the others go on.
+    `renew` gives a briefing with a fresh time-stamp, as `reports.renew.renew` does. Failures are reported and tried
+    again the next time; the others continue.
     """
     outcome = RenewalOutcome([], [])
     found = list(archive.records())

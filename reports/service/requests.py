@@ -1,7 +1,7 @@
 """Requests for briefings. Each is one object that never changes; its state is given by the objects beside it.
 
-    request             asked for, nobody has begun
-    request, attempts   somebody has begun
+    request             requested, not started
+    request, attempts   started
     request, outcome    published or failed
 
 An id sorts the newest first and says when, for whom and about which days, so that lists are made of names alone. Where
@@ -32,8 +32,8 @@ State = Literal["requested", "working", "published", "failed"]
 STATES: tuple[State, ...] = ("requested", "working", "published", "failed")
 PageSize = Literal["letter", "a4"]
 ENDED: tuple[State, ...] = ("published", "failed")
-PAGE = 1000  # names that a store is asked for at once: as many as S3 lists
-RECENT = 100  # requests, the newest, that lists look up by name whatever the index says
+PAGE = 1000  # names per list request: as many as S3 returns
+RECENT = 100  # the newest requests, which lists always look up by name
 RECENT_PAGE = 250  # names, where an index tells of the others
 TRIES = 10
 LONGEST_ADDRESSEE = 200  # characters
@@ -227,7 +227,7 @@ class Requests:
     def index(self) -> bool:
         """Have the index tell of all but the newest requests; False if there is nothing new, or others were quicker.
 
-        Whatever ends it, and whoever calls it at the same time: what is not in the index is looked up by its name.
+        It may fail, or run several times at once: what is not in the index is looked up by name.
         """
         if self.segments is None:
             return False

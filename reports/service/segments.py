@@ -20,7 +20,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from reports.archive.store import Store
 from reports.core.errors import Unavailable
 
-_LAST = 99_999_999  # numbers are counted backwards, for a store lists the smallest name first
+_LAST = 99_999_999  # numbers count backwards, because a store lists the smallest name first
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from reports.core.certificates import (
 )
 from reports.core.errors import InvalidSettings, kind_of
 
-# What an extended key usage must allow, if it is there at all, for its certificate to sign documents.
+# An extended key usage, if there is one, must allow one of these for its certificate to sign documents.
 PUBLIC = "root.cert.pem"
 _BARE = "is not encrypted, but a passphrase is set: unset EXHIBIT_PASSPHRASE, or give the key that needs it"
 
@@ -68,7 +68,7 @@ class SigningKey(Protocol):
         """The signature over the raw message (at most 4,096 bytes), hashed on the way: `reports.pdf.cms.digest_for`.
 
         RSA (3072 bits or more) with PKCS #1 v1.5 padding, or ECDSA as DER; the certificate tells which.
-        Raises `Unavailable` when the keeper of the key does not answer.
+        Raises `Unavailable` when the key service does not answer.
         """
 
 
@@ -86,7 +86,7 @@ class LocalKey:
         Raises `InvalidSettings`, naming the file, when either cannot be read or cannot be used for signing at
         `now`, and for a passphrase where the key has none.
         """
-        content = content_of(key)  # once: what is handed over by a pipe is there once
+        content = content_of(key)  # once, because a pipe can be read only once
         certificates = certificates_in(content if chain == key else content_of(chain), str(chain))
         return cls._checked(_private_key(content, key, passphrase or None), certificates, chain, now)
 

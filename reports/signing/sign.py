@@ -56,8 +56,8 @@ from reports.pdf.updates import (
 from reports.signing.keys import Lists, SigningKey, no_lists
 from reports.signing.timestamp import Response, Timestamper, fault_of
 
-ATTEMPTS = 3  # an authority may answer with a longer token, or another authority for it, than the time before
-SIGNATURE_ROOM = 1024  # for what a signature holds beside certificates and the token
+ATTEMPTS = 3  # the same or another authority may answer with a longer token than last time
+SIGNATURE_ROOM = 1024  # for the parts of a signature other than certificates and the token
 
 
 def sign(

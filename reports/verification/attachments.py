@@ -29,7 +29,7 @@ HEADINGS = ("by_day", "by_capability", "by_detector", "by_network", "by_country"
 
 MOST_VALUES = 2_000_000  # objects and lists in a JSON file: one in three bytes may open one
 MOST_COMPARISONS = 100_000_000
-MOST_ACCOUNTS = 550_000  # lines: they take half of the memory that a reader has to have
+MOST_ACCOUNTS = 550_000  # lines: they need half of a reader's memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ def _accounts(
 
 def _check_accounts(table: AccountTable, data: Mapping[str, Any]) -> None:
     told: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for row in table.rows:  # one a campaign and account
+    for row in table.rows:  # one per campaign and account
         sums = told[row.campaign_id]
         sums[0] += 1
         sums[1] += row.exchanges

@@ -1,6 +1,6 @@
 """Whether two briefings state the same facts: for two audiences, or in two editions of one report.
 
-Two audiences are told the same where both are computed from the same evidence and every datum that both have is equal:
+Briefings for two audiences agree if both are computed from the same evidence and every datum that both have is equal:
 what one leaves out is redacted, not changed. Two editions may differ where something behind them does: their evidence,
 their settings, their release of Exhibit. A value that moved although nothing behind it did is a contradiction.
 """
@@ -19,7 +19,7 @@ from reports.verification.record import Printed, Record, Subject, unlike
 
 ComparisonOutcome = Literal["consistent", "contradictory", "could not be compared"]
 
-# What is about the document and not about the facts, and what is kept for one audience
+# Keys about the document rather than the facts, and keys that only one audience gets
 PASSING = frozenset(
     {
         *("audience", "report_number", "edition", "supersedes", "register", "as_of"),

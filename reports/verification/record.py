@@ -35,7 +35,7 @@ from reports.evidence.questions import Inquiry
 from reports.evidence.source import EvidenceObject
 from reports.verification.attachments import Contents, contents
 
-MOST_TOLD = 40  # characters of a name that is not known
+MOST_TOLD = 40  # characters of an unknown name
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){1,3}((a|b|rc|\.post|\.dev)[0-9]{1,9})?")
 
@@ -316,8 +316,8 @@ def record(pdf: bytes, integrity: Verdict, found: Contents | Verdict | None = No
     """Read what a briefing records, given the verdict on the integrity of its file.
 
     `found` is what `contents` gives for it, where that is known.
-    Raises `CheckFailed` if nothing vouches for it, or its attachments contradict each other; `Unavailable` where
-    that cannot be told.
+    Raises `CheckFailed` if its integrity is not proved, or its attachments contradict each other; `Unavailable` if
+    that cannot be checked.
     """
     if integrity.outcome != "valid":
         raise _unread(integrity, "the content of the file cannot be trusted")

@@ -1,7 +1,7 @@
 """Whether a briefing can be reproduced from its evidence: the pipeline again, without signing. Part of step 7.
 
-1. Made by another release, with other settings or other templates, a briefing cannot be held against this one.
-2. The questions are asked again, of the very objects that are recorded.
+1. A briefing made by another release, or with other settings or templates, cannot be compared.
+2. The questions are asked again, of exactly the recorded objects.
 3. Each figure, and every other value of `briefing.json`, is compared.
 4. The attachments and the pages are made again, and compared byte for byte with the first revision of the file.
 5. The revision that was signed adds its signature to that one, and nothing else.
@@ -40,7 +40,7 @@ from reports.verification.record import THIS, Asked, Printed, Record, unlike
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a briefing is made again with.
+    """The inputs for making a briefing again.
 
     `engine` and `source` are about the recorded objects. `pseudonym_key` is None if only the issuer has it.
     """
@@ -53,11 +53,11 @@ class Inputs:
 
 
 class Reader(Protocol):
-    """What somebody holds who makes a briefing again: its evidence, and with what to ask it."""
+    """What is needed to make a briefing again: its evidence, and an engine to query it."""
 
     @property
     def source(self) -> Holding:
-        """Where the evidence lies, all of it."""
+        """Where all the evidence is."""
 
     def means(self, record: Record) -> AbstractContextManager[Inputs]:
         """The means to make a briefing again, for as long as they are needed.
@@ -68,7 +68,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """What came of making a briefing again: the verdict `reproduction`, and where the two differ."""
+    """The result of making a briefing again: the verdict `reproduction`, and the differences."""
 
     verdict: Verdict
     differences: tuple[Difference, ...] = ()
@@ -297,7 +297,7 @@ def _check_bytes(pdf: bytes, unsigned: bytes) -> None:
 
 
 def _check_signed(pdf: bytes, unsigned: int) -> None:
-    """What was signed are these pages: read as pages, the file goes no further than they do."""
+    """Raise `CheckFailed` unless these pages are all that was signed as pages."""
     if read_pages(pdf).length != unsigned:
         raise CheckFailed("the pages before the signature are the same, but the signed content is not")
 

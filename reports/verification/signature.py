@@ -295,7 +295,7 @@ def _digested(pdf: bytes, gap: int, after: int, length: int) -> bool:
             )
         return bool(digest(algorithm, view[:gap], view[after : after + length]) == wanted)
     except WeakError:
-        return True  # it cannot be told to be wrong, and is refused for what it is
+        return True  # it cannot be shown to be wrong, so it is refused for its form
     except Exception:  # any bytes may come in, and parsers fail in as many ways
         return False
 
