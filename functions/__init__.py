@@ -1,7 +1,7 @@
 """Entry points of the deployed system, one for each trigger: an event becomes a call, and its result an answer.
 
-What each of them imports is imported here first and then set aside: it stays until the process ends, and looking for
-garbage in it meanwhile would be a good part of a cold start.
+Their common imports happen here first and are then exempt from garbage collection: they last as long as the process,
+and collecting them would take a good part of a cold start.
 """
 
 import gc

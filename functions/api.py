@@ -57,11 +57,11 @@ from reports.service.requests import StoredRequest as Asked
 
 BODIES = {"request": Body((JSON,))}
 MOST_LISTED = 100
-# For readers of the description; what is no window is refused with a reason by `resolve`
+# For readers of the description; `resolve` refuses anything else with a reason
 WINDOWS = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}|last-(week|month|quarter|[1-9][0-9]{0,8}-days))$"
-# Controls, line and paragraph separators, and what directs the writing of its neighbours: names hold none of them
+# Names contain no control characters, line or paragraph separators, or bidirectional controls
 HIDING = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
-FRESH = {"Cache-Control": "private, no-cache"}  # to be asked for again each time, by its entity tag
+FRESH = {"Cache-Control": "private, no-cache"}  # must be revalidated each time, by its entity tag
 NOT_KEPT = {"Cache-Control": "no-store"}
 
 logger = Logger()

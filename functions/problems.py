@@ -75,7 +75,7 @@ NO_BODY = Body()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a call of a route has to bring: one of these scopes, and a body."""
+    """What a call to a route needs: one of these scopes, and a body."""
 
     scopes: Sequence[str]
     body: Body
@@ -124,7 +124,7 @@ class Api:
         return answer
 
     def _rule(self, method: str, path: str) -> Rule:
-        """The rule of the route that a call matches; refused where there is none, whatever it resembles."""
+        """The rule of the route that a call matches exactly; refused if there is none."""
         there = {each: rule for (each, pattern), rule in self.rules.items() if pattern.fullmatch(path)}
         if method in there:
             return there[method]
@@ -288,12 +288,12 @@ def _checked(event: Mapping[str, Any], body: Body) -> Mapping[str, Any]:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not a JSON object")
     if _depth(parsed) > DEEPEST:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body has more than {DEEPEST} levels of nesting")
-    # One spelling of the type, which is the one that Powertools knows
+    # The one spelling of the type that Powertools knows
     return {"body": sent.decode(), "isBase64Encoded": False, "headers": {**headers, "content-type": JSON}}
 
 
 def _unread(error: ValueError) -> str:
-    """Why a body cannot be read, in the parser's own words where it gives them."""
+    """Why a body cannot be read, in the parser's own words if there are any."""
     told = "" if isinstance(error, json.JSONDecodeError | UnicodeError) else f": {error}"
     return f"the body is not JSON{told}"
 

@@ -1,7 +1,7 @@
-"""The queue of new requests: makes one briefing of one request.
+"""Processes the queue of new requests: one briefing per request.
 
 A message is taken off the queue when its request is published. Otherwise it stays: after a transient error, to be
-delivered again once that is worth a try; after a failure, to end in the dead-letter queue.
+delivered again later; after a failure, to end in the dead-letter queue.
 
 Permissions: those of `AthenaPress`; `sqs:ChangeMessageVisibility` on the queue.
 """
@@ -26,9 +26,9 @@ from reports.service.process_request import Delivery, deliver
 from reports.service.publisher import AthenaPress
 from reports.service.requests import stem
 
-RESERVE = 120.0  # seconds that are kept for what comes after the queries
-AT_ONCE = 5  # seconds until a delivery that goes on with a query
-FIRST_WAIT, LONGEST_WAIT = 30, 900  # seconds until the delivery after an error, which double each time
+RESERVE = 120.0  # seconds reserved for the steps after the queries
+AT_ONCE = 5  # seconds until a delivery that continues with a query
+FIRST_WAIT, LONGEST_WAIT = 30, 900  # seconds until the delivery after an error; doubled each time
 
 logger = Logger()
 metrics = Metrics(namespace="Exhibit")
@@ -54,7 +54,7 @@ def _taken(record: Mapping[str, Any], context: LambdaContext) -> bool:
 
 
 def _requests(notification: Mapping[str, Any]) -> Iterator[str]:
-    if notification.get("Event") == "s3:TestEvent":  # which S3 sends when it is told of the queue
+    if notification.get("Event") == "s3:TestEvent":  # S3 sends this when the queue is configured
         return
     for record in notification["Records"]:
         yield stem(unquote_plus(record["s3"]["object"]["key"]).removeprefix("requests/"))
@@ -110,7 +110,7 @@ def _wait(error: Exception, number: int) -> int:
 
 
 def _deliver_again(parts: Deployed, record: Mapping[str, Any], seconds: int) -> None:
-    """Have a message delivered again; if the queue cannot be reached, it does so on its own schedule."""
+    """Have a message delivered again; if that fails, the queue does so on its own schedule."""
     *_, account, queue = record["eventSourceARN"].split(":")
     sqs = parts.client("sqs")
     try:

@@ -19,7 +19,7 @@ from reports.core.errors import InvalidRequest
 from reports.service import schedules
 from reports.service.parts import deployed
 
-AT_ONCE = 50  # requests that one tick creates; the next one creates the others
+AT_ONCE = 50  # requests per tick; the next tick creates the rest
 
 logger = Logger()
 tracer = Tracer(patch_modules=("botocore",))
@@ -37,7 +37,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         if parts.requests.create(request):
             logger.info("created", request=request.id, requested_by=request.requested_by)
             created.append(request.id)
-        parts.requests.announce(request.id)  # again: what the index tells of may have moved on meanwhile
+        parts.requests.announce(request.id)  # again, because the index may have advanced meanwhile
     return {"created": created}
 
 

@@ -105,7 +105,7 @@ def verify() -> Response[str]:
 
 
 def _pdf(event: Mapping[str, Any]) -> bytes:
-    """The PDF that a call brings, or the one that was uploaded before."""
+    """The PDF in a call, or the one that was uploaded before."""
     headers = {name.lower(): value for name, value in event["headers"].items()}
     if not headers["content-type"].startswith(JSON):
         return content(event)

@@ -20,7 +20,7 @@ from reports.core.errors import InvalidSettings
 from reports.service import schedules
 from reports.service.parts import Deployed, deployed
 
-GRACE = timedelta(hours=3)  # in which a due briefing is published, tries that failed included
+GRACE = timedelta(hours=3)  # for publishing a due briefing, including failed tries
 
 logger = Logger()
 metrics = Metrics(namespace="Exhibit")

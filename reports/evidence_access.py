@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +116,7 @@ def athena(client: Any, workgroup: str, database: str, source: S3Evidence) -> It
     try:
         yield engine
     finally:
-        engine.cancel()
+        engine.stop(tuple(engine.running))
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def _over(engine: str, source: S3Evidence) -> Iterator[QueryEngine | None]:
         try:
             yield answering
         finally:
-            answering.stop()
+            answering.stop(tuple(answering.running))
     else:
         raise InvalidRequest(
             f"--engine {engine!r} is not known: write duckdb, athena://WORKGROUP/DATABASE or "
@@ -218,6 +218,10 @@ class Explaining:
             if size <= MOST_COPIED:
                 self.copies.ask(question, lambda *_: None)
             raise
+
+    def stop(self, executions: Iterable[str]) -> None:
+        """As the engine."""
+        self.engine.stop(executions)
 
 
 def _embedded(folder: Path, record: Record, reader: InFolder | InBucket) -> Inputs:

@@ -1,18 +1,14 @@
 """The pipeline, from request to receipt: one function for every caller.
 
-What renders, signs and verifies takes half a second to load. It is loaded beside the queries, which leave the
-interpreter alone while the engine works: hence the imports within functions.
+`reports.preload` loads what renders, signs and verifies while the queries run: hence the imports within functions.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -30,31 +26,30 @@ from reports.archive.archive import (
     restore_last_receipt,
 )
 from reports.archive.store import Store
-from reports.briefing.accounts import pseudonymised
-from reports.briefing.attachments import as_json, briefing_data, evidence_root, statement, subjects
-from reports.briefing.compose import Briefing, compose, report_number
-from reports.briefing.group import group
+from reports.briefing.accounts import AccountTable, pseudonymised
+from reports.briefing.compose import Edition, report_number
+from reports.briefing.content import Content
+from reports.briefing.group import Campaigns
+from reports.briefing.prepare import prepare
 from reports.briefing.settings import Settings, addressed, other_addressee
 from reports.core.errors import CheckFailed
 from reports.core.progress import Progress
 from reports.core.verdict import Verdict
 from reports.core.window import Audience, resolve
-from reports.evidence.collect import collect
 from reports.evidence.questions import Inquiry, QueryEngine
 from reports.evidence.source import EvidenceSource
 from reports.pages.assets import Resources
+from reports.preload import preloading
 from reports.signing.keys import Lists, SigningKey, no_lists
 from reports.signing.timestamp import Timestamper
 
 if TYPE_CHECKING:
     from reports.pages.render import Rendered
 
-LATER = ("reports.pages.render", "reports.signing.sign", "reports.verification.verify")
-
 
 @dataclass(frozen=True, slots=True)
 class BriefingRequest:
-    """What is asked for: a window in words, an audience, and the instant (aware) at which it is asked.
+    """The request: a window in words, an audience, and the instant (aware) at which it is asked.
 
     A request with an `id` is published once, whatever changes between its runs. An `addressee` takes the place of the
     settings' own.
@@ -69,9 +64,9 @@ class BriefingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """With what a briefing is signed: the key, the time-stamp authority, and what a reader is to trust.
+    """What signs a briefing: the key and the time-stamp authority, and the certificates that a reader should trust.
 
-    `trust_tsa` are roots for time-stamps alone, as for `verify`. `stranger` says that nobody told the roots of the
+    `trust_tsa` are roots for time-stamps alone, as for `verify`. If `stranger`, nobody gave the roots of the
     time-stamp authority: they may be in `trust` or not.
     """
 
@@ -100,9 +95,9 @@ class PublishingParts:
 def publish(
     request: BriefingRequest, house: PublishingParts, signing: Signing, progress: Progress
 ) -> Receipt:
-    """Publish a briefing and return its receipt; what was published before, unchanged, is so only once.
+    """Publish a briefing and return its receipt; unchanged content is published only once.
 
-    Raises the errors of `reports.core.errors`; the store holds nothing new then.
+    Raises the errors of `reports.core.errors`; the store then contains nothing new.
     """
     progress("resolve", 0, 0)
     window = resolve(request.window, request.as_of)
@@ -116,47 +111,42 @@ def publish(
     )
     head = restore_last_receipt(house.store)
     before = latest(house.store, number)
-    with ThreadPoolExecutor(1) as beside:
-        evidence = collect(inquiry, house.engine, house.source, _first(progress, beside))
-    progress("group", 0, 0)
-    campaigns = group(evidence, settings.registry)
-    progress("compose", 0, 0)
-    briefing = compose(
-        window,
-        evidence,
-        campaigns,
+    edition = Edition(
         request.audience,
-        settings=settings,
-        as_of=request.as_of,
-        number=number,
-        edition=before.edition + 1 if before else 1,
-        supersedes=before.name if before else None,
-        register=head,
-        account_table=pseudonymised(campaigns.each_account, house.pseudonym_key)
-        if request.audience == "regulator"
-        else None,
+        number,
+        before.edition + 1 if before else 1,
+        before.name if before else None,
+        head,
     )
-    content = content_digest(briefing, house)
-    if before and before.content_sha256 == content:
+    with preloading(progress) as told:
+        briefing = prepare(
+            inquiry,
+            house.engine,
+            house.source,
+            settings=settings,
+            edition=edition,
+            accounts=lambda campaigns: _account_table(campaigns, request.audience, house.pseudonym_key),
+            progress=told,
+        )
+    content = Content.of(briefing, house.page_size, house.resources.digest())
+    if before and before.content_sha256 == content.sha256:
         return intact_receipt(house.store, before)
-    return _issue(briefing, content, request.id, house=house, signing=signing, progress=progress)
+    return _issue(content, request.id, house, signing, progress)
 
 
-def _issue(  # noqa: PLR0913 -- what was asked for, with what, and what came of it so far
-    briefing: Briefing,
-    content: str,
-    request: str | None,
-    *,
-    house: PublishingParts,
-    signing: Signing,
-    progress: Progress,
+def _account_table(campaigns: Campaigns, audience: Audience, key: bytes) -> AccountTable | None:
+    return pseudonymised(campaigns.each_account, key) if audience == "regulator" else None
+
+
+def _issue(
+    content: Content, request: str | None, house: PublishingParts, signing: Signing, progress: Progress
 ) -> Receipt:
-    """Set, sign, check and archive a briefing whose content has this digest."""
+    """Set, sign, check and archive a briefing."""
     from reports.pages.render import render  # noqa: PLC0415
     from reports.signing.sign import sign  # noqa: PLC0415
 
     progress("render", 0, 0)
-    rendered = render(briefing, house.resources, house.page_size)
+    rendered = render(content, house.resources)
     progress("sign", 0, 0)
     signed = sign(
         rendered.pdf,
@@ -168,38 +158,8 @@ def _issue(  # noqa: PLR0913 -- what was asked for, with what, and what came of 
     progress("verify", 0, 0)
     verdicts = check(signed, signing)
     progress("archive", 0, 0)
-    digests = (content, evidence_root(subjects(briefing.evidence)))
-    receipt = receipt_of(briefing, rendered, signed, digests=digests, verdicts=verdicts)
+    receipt = receipt_of(content, rendered, signed, verdicts)
     return archive(house.store, replace(receipt, request=request), signed)
-
-
-def _first(progress: Progress, beside: Executor) -> Progress:
-    """Loads what comes later at the first word of progress: until then the questions need the interpreter."""
-    load = cache(lambda: beside.map(import_module, LATER))
-
-    def told(step: str, done: int, total: int) -> None:
-        load()
-        progress(step, done, total)
-
-    return told
-
-
-def content_digest(briefing: Briefing, house: PublishingParts) -> str:
-    """SHA-256 of what a briefing says and is made from, without its edition, the register and the time of the request.
-
-    Which run of a question gave the answer, and what it cost, are left out as well. The first parameter of a question
-    is the time of the request.
-    """
-    said = briefing_data(briefing, ())
-    for passing in ("edition", "supersedes", "as_of", "register"):
-        del said[passing]
-    record = statement(briefing, {})
-    for asked in record["predicate"]["questions"]:
-        for passing in ("executionId", "bytesScanned"):
-            asked.pop(passing, None)
-        del asked["parameters"][0]
-    made = [record, briefing.settled, house.page_size, house.resources.digest()]
-    return hashlib.sha256(as_json([said, made])).hexdigest()
 
 
 def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
@@ -231,15 +191,9 @@ def check(signed: bytes, signing: Signing) -> tuple[Verdict, ...]:
     return verdicts
 
 
-def receipt_of(
-    briefing: Briefing,
-    rendered: Rendered,
-    signed: bytes,
-    *,
-    digests: tuple[str, str],
-    verdicts: Sequence[Verdict],
-) -> Receipt:
-    """The receipt of a signed briefing; `digests` are those of its content and of its evidence."""
+def receipt_of(content: Content, rendered: Rendered, signed: bytes, verdicts: Sequence[Verdict]) -> Receipt:
+    """The receipt of a signed briefing."""
+    briefing = content.briefing
     first = briefing.parts[0] if briefing.parts else briefing.total
     digest = hashlib.sha256(signed).hexdigest()
     name = edition_stem(briefing.number, briefing.audience, briefing.edition)
@@ -253,8 +207,8 @@ def receipt_of(
         synthetic=briefing.synthetic,
         document=Document(digest, len(signed), f"{name}-{digest[:12]}.pdf"),
         unsigned=Bytes(hashlib.sha256(rendered.pdf).hexdigest(), len(rendered.pdf)),
-        content_sha256=digests[0],
-        evidence_sha256=digests[1],
+        content_sha256=content.sha256,
+        evidence_sha256=content.evidence_root,
         verdicts=tuple(asdict(verdict) for verdict in verdicts),
         figures={
             "exchanges": str(first.exchanges.value),

@@ -25,12 +25,12 @@ def renew(  # noqa: PLR0913 -- trust in signers and in time-stamps are two thing
 ) -> bytes:
     """A signed briefing, to the byte, and after it one more time-stamp of the document (ETSI EN 319 142-1, 5.5).
 
-    What it takes to check the time-stamp before goes into the store, below the fresh one. `trust` and `trust_tsa` vouch
-    for the file as it is and for the fresh time-stamp, as for `verify`; `crls` gives the DER revocation lists that
-    neither a network nor the file holds.
+    The data for checking the previous time-stamp goes into the store, under the fresh one. `trust` and `trust_tsa`
+    vouch for the file as it is and for the fresh time-stamp, as for `verify`; `crls` gives the DER revocation lists
+    that neither a network nor the file holds.
 
     Raises `CheckFailed` if the file, or the result, does not verify at `now`; `Unavailable` if that could not be
-    checked or an authority does not answer; `InvalidSettings` if the authority's certificates do not serve.
+    checked or an authority does not answer; `InvalidSettings` if the authority's certificates cannot be used.
     """
     _check(pdf, trust, now, trust_tsa, "the briefing was not renewed")
     renewed = seal(pdf, timestamper, certificates=(*trust, *trust_tsa), crls=crls)

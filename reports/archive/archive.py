@@ -1,13 +1,13 @@
 """Step 8. A signed document goes into the store with its receipt, as the next entry of the register.
 
-1. The document and an entry that holds its receipt are put. The entry is the commit. Where another run has taken its
-   number, nothing was published yet, and the next number is tried.
-2. The receipt is put beside the document, as the entry has it.
+1. The document is written, and an entry that contains its receipt. The entry is the commit. If another run has taken
+   its number, nothing has been published yet, and the next number is tried.
+2. The receipt is written beside the document, as it is in the entry.
 
-A run may be killed between the two. Whoever looks next puts that receipt first: so only the last entry can lack its
-own, and whoever adds an entry has seen the receipts of all before it. The name of a receipt says the report and the
-edition, so that an edition is entered once; the name of a document ends with the digest of its bytes as well, so that
-no two documents share one.
+A run may be killed between the two. The next run writes that receipt first, so only the last entry can lack its own,
+and whoever adds an entry has seen the receipts of all earlier ones. A receipt is named for the report and the edition,
+so an edition is entered only once. A document's name also ends with the digest of its bytes, so no two documents share
+one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Receipt:
     `unsigned` are the first bytes of the document, before its signature. `request` is the id of the request that it was
     published for, where requests have ids. `printed_as_codes` are the characters that no font had, or that would hide
     or reorder others, such as `U+1F600`; `not_yet_counted` are the evidence objects that came while the others were
-    counted. Where there are none, JSON has no such key.
+    counted. JSON omits these keys if there are none.
     """
 
     report_number: str

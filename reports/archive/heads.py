@@ -13,7 +13,7 @@ from reports.archive.store import Store
 from reports.core.errors import Shortened, Unavailable
 from reports.core.log_head import Head
 
-_LAST = 99_999_999  # numbers are counted backwards, for a store lists the smallest name first
+_LAST = 99_999_999  # numbers count backwards, because a store lists the smallest name first
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The register: every published edition, in the order of publication, as a chain of entries.
 
-An entry holds the receipt of an edition and the digest of the entry before it, so that the digest of the last stands
-for all: that is the head, which the next briefing prints. Entries are only ever created, at the next free number.
+An entry holds the receipt of an edition and the digest of the entry before it, so that the digest of the last
+represents all: that is the head, which the next briefing prints. Entries are only ever created, at the next free
+number.
 """
 
 from __future__ import annotations
@@ -83,5 +84,5 @@ def last(store: Store) -> RegisterEntry | None:
 
 
 def as_stored(data: Any) -> bytes:
-    """JSON as receipts and entries have it: ASCII, two spaces, a newline at the end."""
+    """JSON for receipts and entries: ASCII, two spaces, a newline at the end."""
     return (json.dumps(data, indent=2) + "\n").encode()

@@ -25,9 +25,9 @@ class Store(Protocol):
     def put(self, documents: Mapping[str, bytes]) -> bool:
         """Keep documents under their names, all of them or none; False if a name is taken.
 
-        They appear in their order, and the last decides: whoever finds it finds all, and what stands without it
-        belongs to nothing. A store that cannot write several at once may leave such documents behind where a run is
-        killed or another one is quicker, and takes them for written when the same bytes are put again. Raises
+        They appear in their order, and the last decides: whoever finds it finds all, and documents without it are
+        ignored. A store that cannot write several at once may leave such documents behind if a run is killed or
+        another one is faster, and counts them as written when the same bytes are put again. Raises
         `Unavailable` if the store cannot be written.
         """
 
@@ -42,11 +42,11 @@ class Store(Protocol):
 
 
 class FolderStore:
-    """A folder as the store, for one writer at a time; others wait.
+    """A folder as the store. One writer at a time; others wait.
 
     Documents are written into a hidden folder, flushed to the disk, and that folder is renamed: the decision.
-    Then they move to their names. What a killed run had not decided the next one removes, and what it had
-    decided the next one completes; so nobody ever sees half of a document, and nobody has to clean up.
+    Then they move to their names. After a killed run, the next one removes what had not been decided and
+    completes what had; so nobody ever sees half of a document, and nobody has to clean up.
     """
 
     def __init__(self, folder: Path, *, reading: bool = False) -> None:
@@ -73,7 +73,7 @@ class FolderStore:
         return True
 
     def get(self, name: str) -> bytes | None:
-        """What is kept under a name, or None."""
+        """The content under a name, or None."""
         place = self.folder / name
         with self._translated("read"):
             return place.read_bytes() if os.path.lexists(place) else None
@@ -88,14 +88,14 @@ class FolderStore:
         return tuple([name for name in found if name > after and not name.startswith(_ASIDE)][:most])
 
     def _left(self) -> Sequence[Path]:
-        """The folders that runs have left; no other file that begins like them."""
+        """The folders that runs left behind, but no other file whose name begins like theirs."""
         found = self.folder.glob(f"{_ASIDE}*")
         return [
             each for each in found if _MADE.fullmatch(each.name) and each.is_dir() and not each.is_symlink()
         ]
 
     def _below(self, folder: str, prefix: str) -> Iterator[str]:
-        """The names in a folder that start with `prefix`; no folder is entered whose names cannot."""
+        """The names in a folder that start with `prefix`; skips folders whose names cannot."""
         with os.scandir(self.folder / folder) as found:
             for each in found:
                 name = f"{folder}{each.name}"

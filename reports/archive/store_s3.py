@@ -18,7 +18,7 @@ from reports.core import aws_errors
 TRIES = 5
 FIRST_WAIT = 0.1  # seconds
 TAKEN = frozenset({"412", "PreconditionFailed"})
-CONFLICT = frozenset({"409", "ConditionalRequestConflict"})  # another write of that name was under way
+CONFLICT = frozenset({"409", "ConditionalRequestConflict"})  # another write of that name was in progress
 TYPES = {".json": "application/json", ".pdf": "application/pdf", ".pem": "application/x-pem-file"}
 
 
@@ -28,14 +28,14 @@ class S3Store:
 
     S3 writes one object at a time, so documents are written in their order and the last one decides:
 
-    1. Where the last name is taken, nothing is written.
-    2. Each document but the last is created. A name that is taken by the same bytes counts as created, for a killed
-       run has left it; one that is taken by others ends the put.
-    3. The last is created, or was taken meanwhile. What was written before it stays, and belongs to nothing.
+    1. If the last name is taken, nothing is written.
+    2. Each document but the last is created. A name that is taken by the same bytes counts as created, because a killed
+       run left it; one that is taken by other bytes ends the put.
+    3. The last is created, or was taken meanwhile. In that case, what was written before it stays and is ignored.
 
     Objects are encrypted under `kms_key`, or as the bucket does by default. S3 checks what arrives against its SHA-256.
 
-    Permissions: `s3:ListBucket` on the bucket, without which S3 does not tell a free name from a denied one;
+    Permissions: `s3:ListBucket` on the bucket, without which S3 does not distinguish a free name from a denied one;
     `s3:PutObject` and `s3:GetObject` on its objects below the prefix; `kms:GenerateDataKey` and `kms:Decrypt` on the
     key that encrypts them.
     """
@@ -110,7 +110,7 @@ class S3Store:
             Key=self.prefix + name,
             Body=content,
             IfNoneMatch="*",
-            ChecksumAlgorithm="SHA256",  # which a bucket with Object Lock asks to be named
+            ChecksumAlgorithm="SHA256",  # a bucket with Object Lock requires its name
             ChecksumSHA256=base64.b64encode(hashlib.sha256(content).digest()).decode(),
             ContentType=TYPES.get(PurePosixPath(name).suffix, "application/octet-stream"),
             **key,

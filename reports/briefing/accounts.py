@@ -1,9 +1,9 @@
 """The accounts of a regulator's briefing: their pseudonyms, `accounts.csv`, and the Merkle tree over them.
 
 An account's pseudonym is HMAC-SHA-256 (RFC 2104) of its id under its salt. Its salt is HMAC-SHA-256 of its id under the
-key of all pseudonyms: who is told a salt can check one pseudonym, and learns nothing about any other.
+key of all pseudonyms: whoever gets a salt can check one pseudonym, and learns nothing about any other.
 
-A leaf of the tree is an account: its lines in `accounts.csv`, one a campaign, as they stand there.
+A leaf of the tree is an account: its exact lines in `accounts.csv`, one per campaign.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from sys import intern
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from reports.briefing.group import Account
 from reports.core import merkle
 from reports.core.csv_tables import cell, each_line, lines
 from reports.core.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from reports.briefing.group import Account
 
 _SALT = b"exhibit: salt of an account\0"
 _CHECK = b"exhibit: check of the key"
@@ -40,7 +42,7 @@ class AccountRow(NamedTuple):
 
 @dataclass(frozen=True)
 class AccountTable:
-    """The accounts, ordered by pseudonym; `key_check` tells the key of the pseudonyms from others."""
+    """The accounts, sorted by pseudonym; `key_check` identifies the key of the pseudonyms."""
 
     rows: tuple[AccountRow, ...]
     key_check: str
@@ -65,7 +67,7 @@ class AccountTable:
 
 
 def pseudonymised(accounts: Iterable[Account], key: bytes) -> AccountTable:
-    """The accounts under their pseudonyms, one row each and campaign."""
+    """The accounts under their pseudonyms, one row per account and campaign."""
     found = list(accounts)
     known = {each: pseudonym(salt(key, each), each) for each in {a.account_id for a in found}}
     rows = (
@@ -110,11 +112,11 @@ def pseudonym(salted: bytes, account_id: str) -> str:
 
 
 def check_key(key: bytes, recorded: str) -> None:
-    """Raises `InvalidSettings` if a key is not that of the pseudonyms, by what is recorded of it."""
+    """Raise `InvalidSettings` if a key does not have the recorded check value."""
     if key_check(key) != recorded:
         raise InvalidSettings("this key did not make the briefing's pseudonyms: give the issuer's key")
 
 
 def key_check(key: bytes) -> str:
-    """What is recorded of a key: 16 hexadecimal digits that differ for another key."""
+    """The check value of a key: 16 hexadecimal digits that differ for another key."""
     return hmac.digest(key, _CHECK, "sha256")[:8].hex()

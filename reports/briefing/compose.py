@@ -40,7 +40,7 @@ from reports.evidence.collect import Evidence
 MOST_ROWS = 46
 MOST_TOLD = 5
 LONGEST_YEAR = 366
-EACH_NEEDED = frozenset(("all of", "excludes"))  # the logic of groups in which evidence for each is needed
+EACH_NEEDED = frozenset(("all of", "excludes"))  # groups with this logic need evidence for each element
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Period:
     """A stretch of days, both ends included, with its exchanges and, if it is one day, its accounts.
 
     `missing` are those of its `days` without evidence; a `gap` has evidence on none. In a window of more than a year,
-    days are told `with_year`.
+    days are printed `with_year`.
     """
 
     first: date
@@ -87,8 +87,8 @@ class Detector:
 class Finding:
     """An element of the law and the evidence for it in the registry, by campaign.
 
-    `lacking` are the campaigns for which it is a gap that there is none, by the logic of the element's group. An
-    element without a group is a gap where no campaign has evidence for it.
+    `lacking` are the campaigns for which missing evidence is a gap, by the logic of the element's group. An element
+    without a group is a gap if no campaign has evidence for it.
     """
 
     element: Element
@@ -107,7 +107,7 @@ class FindingGroup:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What the law wants assessed, and what the registry has on it, by campaign."""
+    """A matter that the law requires to be assessed, and the registry's evidence for it, by campaign."""
 
     required: Required
     evidence: tuple[tuple[str, str], ...]
@@ -156,20 +156,14 @@ class Besides:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A campaign as the pages tell of it; `operator` is None if the naming rule withholds it.
+    """A campaign as the pages present it.
 
     `on_record` are its exchanges in all evidence up to the window's end. `ahead` of it are the other campaigns on
     record that are as large or larger, or may be; `published` are the others of which figures were published.
     `known_larger` is whether a figure that was published of it is more than the evidence has.
     """
 
-    campaign_id: str
-    name: str
     entry: CampaignProfile
-    operator: str | None
-    exchanges: Quantity
-    accounts: Quantity
-    detections: Quantity
     output_tokens: Quantity | None
     active_days: Quantity
     first_seen: datetime
@@ -197,20 +191,60 @@ class Part:
     largest_on_record: bool
 
     @property
+    def campaign_id(self) -> str:
+        """The campaign's id."""
+        return self.entry.campaign_id
+
+    @property
+    def name(self) -> str:
+        """What the campaign is called."""
+        return self.entry.name
+
+    @property
+    def operator(self) -> str | None:
+        """The operator; None if the naming rule withholds it, or there is none on file."""
+        return self.entry.printable_operator
+
+    @property
+    def exchanges(self) -> Quantity:
+        """All exchanges of the campaign in the window."""
+        return self.whole.exchanges
+
+    @property
+    def accounts(self) -> Quantity:
+        """All its accounts."""
+        return self.whole.accounts
+
+    @property
+    def detections(self) -> Quantity:
+        """All its detections."""
+        return self.whole.detections
+
+    @property
     def withheld(self) -> bool:
         """Whether an operator is on file and not printed."""
         return self.entry.operator is not None and self.operator is None
 
 
 @dataclass(frozen=True, slots=True)
+class Edition:
+    """Which briefing this is: whose, which edition under its report number, and what was published before it."""
+
+    audience: Audience
+    report_number: str
+    number: int = 1
+    supersedes: str | None = None
+    register: Head = EMPTY
+
+
+@dataclass(frozen=True, slots=True)
 class Briefing:
     """Everything that the pages of a briefing say.
 
-    `total` is over all campaigns and unattributed detections; `settled` is whether no update can land any more;
-    `comparable` is whether the evidence goes back over the whole preceding window; `register` is what was published
-    before, as far as it was known then; `account_table` has the accounts one by one, where the audience gets them.
-    Each of the `periods` has `period_days`, but perhaps the last; `peak` is the first of those with most exchanges.
-    `record` are all campaigns on record, `found` what all detectors found together, by band.
+    `total` is over all campaigns and unattributed detections; `comparable` is whether the evidence goes back over the
+    whole preceding window; `register` is what was published before, as far as it was known then. `account_table` has
+    the accounts one by one, where the audience gets them. `record` are all campaigns on record, `found` what all
+    detectors found together, by band.
     """
 
     audience: Audience
@@ -223,15 +257,10 @@ class Briefing:
     settings: Settings
     parts: tuple[Part, ...]
     unattributed: Line | None
-    unattributed_days: Quantity
     total: Line
-    attributed: Quantity
-    active_days: Quantity
-    days: Quantity
     preceding: Line
     besides: Besides
     periods: tuple[Period, ...]
-    period_days: Quantity
     sensitivity: tuple[Line, ...]
     detectors: tuple[Detector, ...]
     found: Detector
@@ -240,15 +269,7 @@ class Briefing:
     findings: tuple[Finding, ...]
     groups: tuple[FindingGroup, ...]
     matters: tuple[Matter, ...]
-    standings: Mapping[str, Quantity]
-    delivered: Quantity
-    gaps: tuple[date, ...]
-    gap_count: Quantity
-    settling_days: Quantity
-    settled: bool
     comparable: bool
-    campaign_count: Quantity
-    object_count: Quantity
     evidence: Evidence
     campaigns: Campaigns
     account_table: AccountTable | None
@@ -304,6 +325,80 @@ class Briefing:
         return len(self.periods) == len(self.window)
 
     @property
+    def campaign_count(self) -> Quantity:
+        """How many campaigns the window has."""
+        return _count(len(self.parts), "campaigns", {"heading": "total"})
+
+    @property
+    def attributed(self) -> Quantity:
+        """The exchanges that are attributed to campaigns."""
+        exchanges = sum(campaign.activity.exchanges for campaign in self.campaigns.campaigns)
+        return _count(exchanges, "exchanges", {"heading": "total", "campaigns": "attributed"})
+
+    @property
+    def days(self) -> Quantity:
+        """How many days the window has."""
+        return Quantity(len(self.window), "days", "request", {"window": str(self.window)})
+
+    @property
+    def period_days(self) -> Quantity:
+        """How many days each period has, but perhaps the last."""
+        row = {"window": str(self.window), "days": "of a period"}
+        return Quantity(_step(self.window), "days", "request", row)
+
+    @property
+    def active_days(self) -> Quantity:
+        """On how many days there were detections."""
+        return _count(len(self.campaigns.by_day), "active_days", {"heading": "day"})
+
+    @property
+    def unattributed_days(self) -> Quantity:
+        """On how many days there were detections that are attributed to no campaign."""
+        outside = self.campaigns.unattributed
+        row = {"heading": "day", "campaign_id": None}
+        return _count(outside.active_days if outside else 0, "active_days", row)
+
+    @property
+    def gaps(self) -> tuple[date, ...]:
+        """The days of the window without evidence."""
+        return self.evidence.gaps
+
+    @property
+    def gap_count(self) -> Quantity:
+        """How many days of the window have no evidence."""
+        return _count(len(self.gaps), "days", {"heading": "day", "absent": True})
+
+    @property
+    def standings(self) -> Mapping[str, Quantity]:
+        """How many rows were delivered, by what became of them."""
+        return {
+            standing: _count(self.campaigns.standings.get(standing, 0), "rows", {"standing": standing})
+            for standing in ("tallied", "superseded", "excluded")
+        }
+
+    @property
+    def delivered(self) -> Quantity:
+        """How many rows were delivered."""
+        return _count(sum(self.campaigns.standings.values()), "rows", {"standing": "all"})
+
+    @property
+    def object_count(self) -> Quantity:
+        """How many evidence objects were read."""
+        return Quantity(len(self.evidence.objects), "objects", "evidence", {"subjects": "all"})
+
+    @property
+    def settling_days(self) -> Quantity:
+        """For how many days after the window updates are expected."""
+        days = self.evidence.settling_days
+        return Quantity(days, "days", "settings", {"setting": "settling_days"})
+
+    @property
+    def settled(self) -> bool:
+        """Whether the settling time is over, so that no update is expected any more."""
+        after = self.as_of.astimezone(UTC).date() - self.window.last
+        return after.days > self.evidence.settling_days
+
+    @property
     def edition_number(self) -> Quantity:
         """The edition, as a figure."""
         return Quantity(self.edition, "edition", "request", {"report_number": self.number})
@@ -315,7 +410,7 @@ class Briefing:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the data was made up, which every page says."""
+        """Whether the data is synthetic, which every page says."""
         return self.settings.dataset.synthetic
 
     @property
@@ -328,17 +423,13 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     window: Window,
     evidence: Evidence,
     campaigns: Campaigns,
-    audience: Audience,
+    edition: Edition,
     *,
     settings: Settings,
     as_of: datetime,
-    edition: int = 1,
-    supersedes: str | None = None,
-    register: Head = EMPTY,
     account_table: AccountTable | None = None,
-    number: str | None = None,
 ) -> Briefing:
-    """Compose a briefing for an audience; the same arguments give the same briefing.
+    """Compose an edition of a briefing; the same arguments give the same briefing.
 
     Raises `InvalidSettings` if the registry names an element or a matter that the law does not have, or an
     operator in a text although the naming rule withholds it.
@@ -347,34 +438,23 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
     _check_law(settings)
     everything = Tally(None, campaigns.exchanges, campaigns.accounts, campaigns.detections)
     total = _line_of_all(everything, {"heading": "total"})
-    attributed = sum(c.activity.exchanges for c in campaigns.campaigns)
     comparable = evidence.since <= window.preceding.first
-    asked = {"window": str(window)}
-    step = _step(window)
-    outside = campaigns.unattributed
     published = sum(each.entry.published is not None for each in campaigns.record)
     return Briefing(
-        audience=audience,
+        audience=edition.audience,
         window=window,
         as_of=as_of,
-        number=number or report_number(window, audience),
-        edition=edition,
-        supersedes=supersedes,
-        register=register,
+        number=edition.report_number,
+        edition=edition.number,
+        supersedes=edition.supersedes,
+        register=edition.register,
         settings=settings,
         parts=tuple(_part(c, total, comparable, published) for c in campaigns.campaigns),
-        unattributed=_unattributed(outside, total),
-        unattributed_days=_count(
-            outside.active_days if outside else 0, "active_days", {"heading": "day", "campaign_id": None}
-        ),
+        unattributed=_unattributed(campaigns.unattributed, total),
         total=total,
-        attributed=_count(attributed, "exchanges", {"heading": "total", "campaigns": "attributed"}),
-        active_days=_count(len(campaigns.by_day), "active_days", {"heading": "day"}),
-        days=Quantity(len(window), "days", "request", asked),
         preceding=_line(campaigns.preceding, {"window": "preceding"}, None, question="history"),
         besides=_besides(campaigns),
-        periods=_periods(window, step, campaigns.by_day, evidence.gaps),
-        period_days=Quantity(step, "days", "request", {**asked, "days": "of a period"}),
+        periods=_periods(window, campaigns.by_day, evidence.gaps),
         sensitivity=_lines(campaigns.by_confidence, {}, "confidence", total.exchanges),
         detectors=tuple(_detector(d) for d in campaigns.detectors),
         found=_found(campaigns.detectors),
@@ -383,18 +463,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
         findings=_findings(settings.law, campaigns.campaigns),
         groups=_groups(settings.law, campaigns.campaigns),
         matters=_matters(settings.law, campaigns.campaigns),
-        standings={
-            standing: _count(campaigns.standings.get(standing, 0), "rows", {"standing": standing})
-            for standing in ("tallied", "superseded", "excluded")
-        },
-        delivered=_count(sum(campaigns.standings.values()), "rows", {"standing": "all"}),
-        gaps=evidence.gaps,
-        gap_count=_count(len(evidence.gaps), "days", {"heading": "day", "absent": True}),
-        settling_days=Quantity(evidence.settling_days, "days", "settings", {"setting": "settling_days"}),
-        settled=(as_of.astimezone(UTC).date() - window.last).days > evidence.settling_days,
         comparable=comparable,
-        campaign_count=_count(len(campaigns.campaigns), "campaigns", {"heading": "total"}),
-        object_count=Quantity(len(evidence.objects), "objects", "evidence", {"subjects": "all"}),
         evidence=evidence,
         campaigns=campaigns,
         account_table=account_table,
@@ -427,7 +496,7 @@ def _line(tally: Tally, row: Mapping[str, Any], whole: Quantity | None, question
 
 
 def _line_of_all(tally: Tally, row: Mapping[str, Any]) -> Line:
-    """The last row of a table, whose share is all."""
+    """The last row of a table, with a share of 100 %."""
     line = _line(tally, row, None)
     return replace(line, share=line.exchanges.per(line.exchanges) if line.exchanges.value else None)
 
@@ -459,19 +528,9 @@ def _part(campaign: Campaign, total: Line, comparable: bool, published: int) -> 
         return _lines(tallies, row, heading, whole.exchanges)
 
     before = _line(campaign.preceding, {**row, "window": "preceding"}, None, question="history")
-    tokens = activity.output_tokens
-    largest = [tally for tally in activity.by_capability if tally.key is not None][:3]
     return Part(
-        campaign_id=campaign.campaign_id,
-        name=campaign.entry.name,
         entry=campaign.entry,
-        operator=campaign.entry.printable_operator,
-        exchanges=whole.exchanges,
-        accounts=whole.accounts,
-        detections=whole.detections,
-        output_tokens=None
-        if tokens is None
-        else _count(tokens, "output_tokens", {**row, "heading": "total"}),
+        output_tokens=_output_tokens(activity, row),
         active_days=_count(activity.active_days, "active_days", {**row, "heading": "day"}),
         first_seen=activity.first_seen,
         last_seen=activity.last_seen,
@@ -485,15 +544,8 @@ def _part(campaign: Campaign, total: Line, comparable: bool, published: int) -> 
         by_confidence=lines(activity.by_confidence, "confidence"),
         peak=lines([activity.peak], "day")[0],
         most_accounts=lines([activity.most_accounts], "day")[0],
-        busiest_tenth=Quantity(
-            activity.busiest_tenth, "share", "tallies", {**row, "heading": "account", "of": "busiest tenth"}
-        ),
-        concentration=Quantity(
-            Fraction(sum(t.exchanges for t in largest), activity.exchanges or 1),
-            "share",
-            "tallies",
-            {**row, "heading": "capability", "capabilities": [t.key for t in largest]},
-        ),
+        busiest_tenth=_busiest_tenth(activity, row),
+        concentration=_concentration(activity, row),
         preceding=before,
         growth=whole.exchanges.per(before.exchanges, "multiple")
         if comparable and before.exchanges.value
@@ -501,16 +553,36 @@ def _part(campaign: Campaign, total: Line, comparable: bool, published: int) -> 
         rank=Quantity(campaign.rank, "rank", "history", row),
         known=Quantity(campaign.known, "campaigns", "history", {"campaigns": "all on record"}),
         ahead=Quantity(campaign.rank - 1, "campaigns", "history", {**row, "campaigns": "as large or larger"}),
-        published=Quantity(
-            published - (campaign.entry.published is not None),
-            "campaigns",
-            "registry",
-            {**row, "campaigns": "others with published figures"},
-        ),
+        published=_others_published(campaign, published),
         on_record=_on_record(campaign.whole),
         known_larger=campaign.whole.least > campaign.whole.exchanges,
         largest_on_record=campaign.largest_on_record,
     )
+
+
+def _output_tokens(activity: Activity, row: Mapping[str, Any]) -> Quantity | None:
+    tokens = activity.output_tokens
+    return None if tokens is None else _count(tokens, "output_tokens", {**row, "heading": "total"})
+
+
+def _busiest_tenth(activity: Activity, row: Mapping[str, Any]) -> Quantity:
+    """The share of exchanges that the busiest tenth of the accounts made."""
+    of = {**row, "heading": "account", "of": "busiest tenth"}
+    return Quantity(activity.busiest_tenth, "share", "tallies", of)
+
+
+def _concentration(activity: Activity, row: Mapping[str, Any]) -> Quantity:
+    """The share of exchanges that the three most wanted capabilities have."""
+    largest = [tally for tally in activity.by_capability if tally.key is not None][:3]
+    share = Fraction(sum(tally.exchanges for tally in largest), activity.exchanges or 1)
+    of = {**row, "heading": "capability", "capabilities": [tally.key for tally in largest]}
+    return Quantity(share, "share", "tallies", of)
+
+
+def _others_published(campaign: Campaign, published: int) -> Quantity:
+    """How many other campaigns have published figures, of all that have."""
+    row = {"campaign_id": campaign.campaign_id, "campaigns": "others with published figures"}
+    return Quantity(published - (campaign.entry.published is not None), "campaigns", "registry", row)
 
 
 def _on_record(whole: OnRecord) -> Quantity:
@@ -556,9 +628,8 @@ def _step(window: Window) -> int:
     return 1 if len(window) <= MOST_ROWS else 7 * -(-len(window) // (7 * MOST_ROWS))
 
 
-def _periods(
-    window: Window, step: int, by_day: Sequence[Tally], gaps: Collection[date]
-) -> tuple[Period, ...]:
+def _periods(window: Window, by_day: Sequence[Tally], gaps: Collection[date]) -> tuple[Period, ...]:
+    step = _step(window)
     found, days = {tally.key: tally for tally in by_day}, window.days
     year, absent = len(window) > LONGEST_YEAR, set(gaps)
     return tuple(_period(days[at : at + step], found, absent, year) for at in range(0, len(days), step))
@@ -690,7 +761,7 @@ def _written(
 def _check_law(settings: Settings) -> None:
     """Refuse what the registry has on something that the law does not have.
 
-    A law file that lists no definitions asks for none of those that the registry may have.
+    If a law file lists no definitions, the registry may have any.
     """
     law = settings.law
     for entry in settings.registry.campaigns:
@@ -733,7 +804,7 @@ def _check_withheld(registry: Registry) -> None:
 
 
 def _texts(registry: Registry) -> Iterator[tuple[str | None, str, str]]:
-    """The texts of a registry but the operators: of which campaign, in which place, in which words."""
+    """All texts of a registry except operators: campaign id, place and folded text."""
     for entry in registry.campaigns:
         for field, content in entry.model_dump(exclude={"operator"}).items():
             yield entry.campaign_id, f"campaign {entry.campaign_id}: {field}", _folded(content)
@@ -742,7 +813,7 @@ def _texts(registry: Registry) -> Iterator[tuple[str | None, str, str]]:
 
 
 def _folded(content: Any) -> str:
-    """All that a setting says, `folded`."""
+    """All texts in a setting, `folded`."""
     if isinstance(content, Mapping):
         content = [*content, *content.values()]
     if isinstance(content, list | tuple):

@@ -14,7 +14,7 @@ from reports.core.settings import CampaignProfile, Registry, folded
 from reports.evidence.collect import Evidence
 from reports.evidence.questions import Row
 
-# The thresholds at which the totals are given again; the bands of `tallies.cells.sql` lie between them
+# Totals are repeated at these thresholds, which separate the bands of `tallies.cells.sql`
 THRESHOLDS = (0.5, 0.7, 0.9)
 
 
@@ -108,13 +108,13 @@ class OnRecord:
 
     @property
     def least(self) -> int:
-        """The fewest exchanges that are on record of it."""
+        """The fewest exchanges that it can have had, according to the record."""
         published = self.entry.published
         return max(self.exchanges, published.least_exchanges if published else 0)
 
     @property
     def most(self) -> int:
-        """The most exchanges that what is on record of it can stand for."""
+        """The most exchanges that it can have had, according to the record."""
         published = self.entry.published
         return max(self.exchanges, published.most_exchanges if published else 0)
 
@@ -146,8 +146,8 @@ class Campaign:
 class Campaigns:
     """All that a window's evidence adds up to.
 
-    `standings` numbers delivered rows by what became of them, `delivered_exchanges` adds up the exchanges on them;
-    `each_account` is empty where nobody asked for it. `record` are all campaigns on record, the largest first;
+    `standings` counts delivered rows by what became of them, `delivered_exchanges` adds up their exchanges;
+    `each_account` is empty if nobody asked for it. `record` are all campaigns on record, the largest first;
     `unattributed_before` is what belonged to none in the window before, and `unattributed_whole` the exchanges that do
     in all evidence up to the window's end.
     """
@@ -312,14 +312,14 @@ def _account(row: Row) -> Account:
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What the days before the window held of a campaign: all of them, and those of the preceding window."""
+    """A campaign's detections before the window: on all earlier days, and in the preceding window."""
 
     exchanges: int
     preceding: Tally
 
 
 def _before(history: Iterable[Row]) -> dict[str | None, _Before]:
-    """What came before, by campaign; None stands for what is attributed to none."""
+    """What came before the window, by campaign; None means unattributed."""
     found: defaultdict[str | None, list[Row]] = defaultdict(list)
     for row in history:
         if not row["all_campaigns"]:
@@ -368,7 +368,7 @@ def _whole(
 
 
 def _told_apart(entries: Sequence[CampaignProfile]) -> list[CampaignProfile]:
-    """Entries by names of their own: those that share one, whatever its capitals and spaces, get their id beside it."""
+    """Entries with unique names: entries whose names differ only in case and spaces get their id appended."""
     uses = Counter(folded(entry.name) for entry in entries)
     return [
         entry.model_copy(update={"name": f"{entry.name} ({entry.campaign_id})"})

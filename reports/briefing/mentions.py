@@ -1,4 +1,4 @@
-"""Which of many names a text mentions, in time that does not grow with their number."""
+"""Finds which of many names a text mentions, in time that does not depend on how many names there are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Names:
             node[_END] = name
 
     def mentioned(self, text: str) -> set[str]:
-        """Those that stand in a folded text, and not as a part of a longer word."""
+        """The names that occur in a folded text as whole words."""
         pieces = ["", *_PIECES.findall(text), ""]
         starts = (at for at in range(1, len(pieces)) if not _WORD.match(pieces[at - 1]))
         return {name for at in starts for name in self._from(pieces, at)}

@@ -1,4 +1,4 @@
-"""What people wrote, as one briefing takes it: for an addressee, under a marking."""
+"""The settings that people wrote, as one briefing uses them: for an addressee, under a marking."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reports.core.window import Audience
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What people wrote: the registry, what the data is, who issues, and the law that is applied."""
+    """The settings that people wrote: registry, dataset, issuer and law."""
 
     registry: Registry
     dataset: Dataset
@@ -22,9 +22,9 @@ class Settings:
 
     @property
     def marking(self) -> Marking:
-        """The label of TLP 2.0 that somebody has chosen; synthetic data, of which nobody needs to, is `TLP:CLEAR`.
+        """The TLP 2.0 label in the settings; without one, synthetic data is `TLP:CLEAR`.
 
-        Raises `InvalidSettings` if nobody has chosen.
+        Raises `InvalidSettings` if there is none.
         """
         if self.issuer.marking:
             return self.issuer.marking
@@ -37,7 +37,7 @@ class Settings:
 
 
 def addressed(settings: Settings, audience: Audience, addressee: str | None) -> Settings:
-    """Settings whose briefings for an audience go to an addressee; None leaves it to the settings."""
+    """Settings that address an audience's briefings to an addressee; None keeps the addressee of the settings."""
     if addressee is None:
         return settings
     issuer = settings.issuer.model_dump()
@@ -56,9 +56,9 @@ def other_addressee(own: Settings, settings: Settings, audience: Audience) -> st
 
 
 def marked(settings: Settings, marking: str | None) -> Settings:
-    """Settings whose briefings bear a marking of TLP 2.0, whatever the issuer's is; None leaves it to the settings.
+    """Settings with a TLP 2.0 marking in place of the issuer's; None keeps the issuer's.
 
-    Raises `InvalidRequest` for one that there is not, and `InvalidSettings` if nobody has chosen one.
+    Raises `InvalidRequest` for an unknown marking, and `InvalidSettings` if there is none.
     """
     if marking is None:
         marking = settings.marking

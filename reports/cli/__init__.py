@@ -38,7 +38,7 @@ from reports.cli import (
 from reports.cli.terminal import WITH_STATUS, ReaderGoneError, complain, hold_streams, say
 from reports.core.errors import ExhibitError, InvalidRequest, Unavailable, of_system
 
-_NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")  # as argparse takes them for values
+_NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")  # because argparse takes them for values
 
 VERBS = (sample, publish, verify, renew, explain, compare, prove, verify_proof, register, keys, tables, serve)
 

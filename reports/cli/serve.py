@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidSettings("this command needs moto: install requirements-dev.txt of Exhibit's source")
     from reports.local_aws.serve import Choices, served
 
-    gc.enable()  # this command is the one that goes on
+    gc.enable()  # this command is the process that continues
     with (
         served(Choices(options.port, options.evidence, options.state), say) as found,
         suppress(KeyboardInterrupt),
@@ -76,6 +76,6 @@ def _wait() -> None:
         before = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
         try:
             while True:
-                told.recv(1)  # the handler of what has come runs before this is asked again
+                told.recv(1)  # the signal's handler runs before this is checked again
         finally:
             signal.set_wakeup_fd(before)

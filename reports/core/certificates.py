@@ -51,7 +51,7 @@ def certificates_in(data: bytes, where: str) -> tuple[x509.Certificate, ...]:
 def chain_of(
     leaf: x509.Certificate, certificates: Iterable[x509.Certificate]
 ) -> tuple[x509.Certificate, ...]:
-    """The certificate, its issuer among `certificates`, and so on, as far as known."""
+    """The certificate, its issuer from `certificates`, and so on, as far as they are known."""
     pool, chain = list(certificates), [leaf]
     while chain[-1].issuer != chain[-1].subject:
         issuer = next((c for c in pool if c not in chain and issued_by(chain[-1], c)), None)

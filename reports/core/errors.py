@@ -10,7 +10,7 @@
     └── Unavailable        exit 3   could not be checked: an authority or a store did not answer
         ├── Shortened                 the register lacks an entry that was in it
         ├── Unreadable                not a PDF, or over a size limit
-        └── Unfinished                what was asked is still being answered
+        └── Unfinished                the query is still running
 
 A message is one printable line: what is wrong, where (file, row, column or field), and what to do.
 """
@@ -50,8 +50,8 @@ _LONGEST_REASON = 300
 class ExhibitError(Exception):
     """An error with a message for people and an exit status for scripts.
 
-    `public` is the message without what a row of evidence holds: values and ids are for the operator's own terminal,
-    and neither for logs nor for what others are told.
+    `public` is the message without values and ids from rows of evidence: these may be shown on the operator's own
+    terminal, but not in logs or to others.
     """
 
     exit_status = 3
@@ -68,7 +68,7 @@ class CheckFailed(ExhibitError):
 
 
 class InvalidInput(ExhibitError):
-    """What was asked for, or what it was asked of, is wrong."""
+    """The request, or the evidence or settings that it needs, is wrong."""
 
     exit_status = 2
 
@@ -82,7 +82,7 @@ class InvalidEvidence(InvalidInput):
 
 
 class Changed(InvalidEvidence):
-    """An evidence object changed while it was read: to read it again may end well."""
+    """An evidence object changed while it was read; reading it again may succeed."""
 
 
 class InvalidSettings(InvalidInput):
@@ -90,13 +90,13 @@ class InvalidSettings(InvalidInput):
 
 
 class Unavailable(ExhibitError):
-    """Something that had to be asked did not answer."""
+    """A required service did not respond."""
 
     exit_status = 3
 
 
 class Shortened(Unavailable):
-    """The register lacks an entry that was in it: nothing follows until that is there again."""
+    """The register lacks an entry that it had; nothing is published until that is restored."""
 
 
 class Unreadable(Unavailable):
@@ -104,11 +104,11 @@ class Unreadable(Unavailable):
 
 
 class Unfinished(Unavailable):
-    """What was asked is still being answered: to ask again meets the same answer."""
+    """The query is still running; asking again continues with it."""
 
 
 def kind_of(error: Exception, wrong: type[ExhibitError] = InvalidRequest) -> type[ExhibitError]:
-    """What a refusal of the operating system is, or of a library that quotes it.
+    """What an error of the operating system means, also one that a library quotes.
 
     `wrong` where another name or a permission is the remedy, else `Unavailable`: no room, no memory, too many open
     files, a disk that fails.
@@ -120,7 +120,7 @@ def kind_of(error: Exception, wrong: type[ExhibitError] = InvalidRequest) -> typ
 
 
 def reason_of(error: Exception) -> str:
-    """Why the operating system refused, in its own words, as far as they can be found in what a library says."""
+    """The operating system's reason, in its own words if a library's message contains them."""
     if isinstance(error, OSError):
         return error.strerror or str(error)[:_LONGEST_REASON] or type(error).__name__
     quoted = (os.strerror(each) for each in _SHORT if os.strerror(each) in str(error))
@@ -128,7 +128,7 @@ def reason_of(error: Exception) -> str:
 
 
 def of_system(error: OSError) -> ExhibitError:
-    """What the operating system refused, as an error as `kind_of` says, which names the file where the system does."""
+    """The error for one of the operating system: of the kind that `kind_of` gives, with the file if it is known."""
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     reason = reason_of(error)
     if error.errno == errno.ENOENT and not where:  # only the working folder has no name
@@ -144,7 +144,7 @@ def advice(error: OSError) -> str:
 
 
 def trace(error: BaseException) -> list[str]:
-    """Where an error of ours came from, for a log: its kind and the lines of code, without what it says."""
+    """Where an internal error came from, for a log: its type and the lines of code, without its message."""
     frames = traceback.extract_tb(error.__traceback__)
     return [
         type(error).__name__,

@@ -42,7 +42,7 @@ def differences(before: Any, after: Any, at: str = "") -> Iterator[Difference]:
 
 
 def _named(before: Any, after: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]] | None:
-    """Two collections, their items by the same kind of name; None for values that are equal as a whole or not."""
+    """Two collections with their items by name; None for values that can only be compared as a whole."""
     if isinstance(before, dict) and isinstance(after, dict):
         return before, after
     if not isinstance(before, list) or not isinstance(after, list):

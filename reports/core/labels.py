@@ -21,7 +21,7 @@ _AROUND = re.compile(rf"\A{_SPACE}|{_SPACE}\Z")
 
 
 def normalized(text: str) -> str:
-    """A text without white space and byte order marks around it, in Unicode's normalization form C."""
+    """A text without surrounding white space and byte order marks, in Unicode normalization form C."""
     return unicodedata.normalize("NFC", _AROUND.sub("", text))
 
 

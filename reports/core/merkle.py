@@ -1,4 +1,4 @@
-"""Merkle trees over lists, with the leaves and nodes of RFC 9162, 2.1 (as in RFC 6962): SHA-256, apart by a prefix."""
+"""Merkle trees over lists, with leaves and nodes as in RFC 9162, 2.1, and RFC 6962: SHA-256 with distinct prefixes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 Side: TypeAlias = Literal["left", "right"]
 Step: TypeAlias = tuple[Side, bytes]
-"""A sibling on the way to the root, and on which side of it the way comes from the other."""
+"""A sibling on the path to the root, and its side."""
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
@@ -54,7 +54,7 @@ def _path(digests: Sequence[bytes], index: int) -> list[Step]:
 
 
 def _above(level: list[bytes]) -> list[bytes]:
-    """The level above: a node for each pair; what is left over at the end goes up as it is."""
+    """The level above: a node for each pair; an odd last one moves up unchanged."""
     paired = [_node(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
     return paired + level[2 * len(paired) :]
 

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 Progress = Callable[[str, int, int], None]
-"""Told the step, and how much of how much of it is done; 0 of 0 if that is not known."""
+"""Called with the step, the number of its parts that are done, and their total; 0 and 0 if unknown."""
 Done = Callable[[int, int], None]
-"""Told how much of how much of one step is done."""
+"""Called with the number of parts of one step that are done, and their total."""
 
 QUIET_SECONDS = 5.0
 _BAR = "{desc} … {bar:30} {n_fmt}/{total_fmt}"
 
 
 def tell(line: str) -> None:
-    """Print a line on standard error; what that cannot take is lost, and nothing else."""
+    """Print a line on standard error; if that fails, only the line is lost."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
             print(line, file=sys.stderr, flush=True)
@@ -56,7 +56,7 @@ class Steps:
         """Show that `done` of `total` parts of a step are done."""
         if self._quiet:
             return
-        with suppress(OSError, ValueError):  # a terminal that is gone
+        with suppress(OSError, ValueError):  # the terminal is gone
             self._show(step, done, total)
 
     def _show(self, step: str, done: int, total: int) -> None:

@@ -1,7 +1,7 @@
 """Writing systems: in which language, and in which direction, a piece of text is written.
 
-A page is in one language and runs from left to right. What is written in another script than Latin is marked for those
-who read it aloud, for the fonts, and for its direction.
+A page is in one language and runs from left to right. Text in other scripts than Latin is marked, for
+screen readers, for the fonts, and for its direction.
 """
 
 from __future__ import annotations
@@ -54,7 +54,12 @@ _ALSO = {  # first words of other names
     "KATAKANA-HIRAGANA": "KATAKANA",
 }
 _EAST_ASIAN = frozenset({"BOPOMOFO", "CJK", "HANGUL", "HIRAGANA", "KATAKANA", "WIDE"})
-_BY_PRECEDENCE = ("HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO")  # any of these tells what Han beside it is
+_BY_PRECEDENCE = (
+    "HIRAGANA",
+    "KATAKANA",
+    "HANGUL",
+    "BOPOMOFO",
+)  # any of these decides the language of adjacent Han
 
 # Languages that a registry can name, and the scripts that they are written in
 _WRITTEN_IN = {
@@ -71,11 +76,9 @@ _WRITTEN_IN = {
 # From Greek on, without Latin, punctuation, symbols and arrows, which need no mark
 _FOREIGN = re.compile("[\u0370-\u1dff\u1f00-\u1fff\u2c00-\ufaff\ufb07-\U0010ffff]")
 _TAG = re.compile(r"""</?[a-zA-Z!?](?:"[^"]*"|'[^']*'|[^'"<>])*>""")
-_UNREAD = re.compile(
-    r"<(?:style|script|title)\b", re.IGNORECASE
-)  # what stands in these is no text of the page
+_UNREAD = re.compile(r"<(?:style|script|title)\b", re.IGNORECASE)  # their content is not page text
 _ISOLATE = re.compile(f"({FIRST_STRONG_ISOLATE}[^{FIRST_STRONG_ISOLATE}{POP_ISOLATE}]*{POP_ISOLATE})")
-_APART = frozenset("&<>\"'")  # what markup writes otherwise
+_APART = frozenset("&<>\"'")  # characters that markup escapes
 _LISTED = frozenset(",;:/")  # these may stand between two names
 
 
@@ -163,7 +166,7 @@ def language_by_scripts(text: str) -> str:
 def runs(text: str) -> Iterator[tuple[str | None, str]]:
     """A text in pieces, each with its script (East Asian ones together are `CJK`); None for Latin and what is shared.
 
-    What scripts share belongs to the run on both sides of it.
+    Characters that scripts share belong to the run around them.
     """
     groups = _bridged(text, list(_groups(text)))
     for group, piece in groupby(zip(groups, text, strict=True), key=lambda pair: pair[0]):

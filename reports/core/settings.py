@@ -79,7 +79,7 @@ def _kept_apart(text: str) -> str:
 
 
 def _readable(text: str) -> str:
-    """Refuse what hides in a text or reorders it: controls, and what directs the writing of its neighbours.
+    """Refuse characters that hide in a text or reorder it: control characters and bidirectional controls.
 
     U+200C to U+200F stay: Persian, Devanagari and text that runs both ways are not written without them.
     """
@@ -106,7 +106,7 @@ def _called(character: str) -> str:
 
 
 def _label(text: str) -> str:
-    """A name as evidence has it, for the two to meet."""
+    """A name, normalized as in the evidence, so that the two match."""
     label = normalized(text)
     if not label:
         raise ValueError("empty: write it, or leave the key out")
@@ -166,7 +166,7 @@ MARKINGS: tuple[Marking, ...] = get_args(Marking)
 
 
 def _left_out(value: Any) -> bool:
-    """Whether a key that came later is not there: the digest of a file that lacks it stays what it was."""
+    """Whether a key that was added later is absent: a file without it keeps its digest."""
     return not value
 
 
@@ -255,7 +255,7 @@ class Published(_Strict):
 class CampaignProfile(_Strict):
     """What the registry knows of a campaign; only `campaign_id` and `name` are required.
 
-    `language` is that of what is written here in another script than the page's.
+    `language` is the language of texts here that are not in the page's script.
     """
 
     campaign_id: Identifier
@@ -287,7 +287,7 @@ class CampaignProfile(_Strict):
 
 
 class KnownDetector(_Strict):
-    """What is known of a detector, whatever its version."""
+    """What is known about a detector, in all its versions."""
 
     name: Identifier
     strengths: tuple[Text, ...] = ()
@@ -327,7 +327,7 @@ class Registry(_Strict):
         return next((e for e in self.campaigns if e.campaign_id == campaign_id), unlisted)
 
     def detector(self, name: str) -> KnownDetector:
-        """What is known of a detector; of one that has no entry, nothing."""
+        """What is known about a detector; nothing if it has no entry."""
         return next((d for d in self.detectors if d.name == name), KnownDetector.model_construct(name=name))
 
 
@@ -358,7 +358,7 @@ class Issuer(_Strict):
 
 
 class Element(_Strict):
-    """An element of a law, in its own words and in plain ones; what `excludes` takes conduct out of it.
+    """An element of a law, in its own words and in plain ones; one that `excludes` takes conduct out of the law.
 
     `group` is the id of the group that says how the element counts.
     """
@@ -402,7 +402,7 @@ class Version(_Strict):
 
 
 class Required(_Strict):
-    """Something that a law wants assessed, and the section of a regulator's briefing that answers it; None is a gap.
+    """A matter that a law wants assessed, and the section of a regulator's briefing that answers it; None is a gap.
 
     `plain` is the same in few words, for lawmakers; `note` says what an answer leaves open, or why there is none.
     """
@@ -469,7 +469,7 @@ class Law(_Strict):
 
 
 def _check_group(element: Element, logics: Mapping[str, Logic]) -> None:
-    """Refuse an element whose group is not there, or does not exclude what the element excludes."""
+    """Refuse an element whose group does not exist, or whose group and itself disagree about exclusion."""
     if element.group is None:
         if logics:
             raise ValueError(f"element {element.id!r}: group: missing: name one of {', '.join(logics)}")
@@ -492,7 +492,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def folded(text: str) -> str:
-    """A text as it is compared: whatever its capitals, spaces and compatibility forms (NFKC)."""
+    """A text for comparison: without regard to case, spaces and compatibility forms (NFKC)."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -505,7 +505,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse(model: type[Model], text: str | None, file: str) -> Model:
-    """Parse a YAML settings file; None stands for a file that is not there.
+    """Parse a YAML settings file; None means that the file does not exist.
 
     Raises `InvalidSettings` naming the file, and the line of a syntax error or the field that is unknown or
     wrong; a file of more than `MOST_CHARACTERS` is refused unread.

@@ -17,7 +17,7 @@ _STEM = re.compile(r"([^.]+?)s?(\.ya?ml)?")
 
 
 def check_beside(names: Collection[str], own: Collection[str] = ()) -> None:
-    """Refuse a settings file that lies beside the evidence unread: under another name, or in the wrong place.
+    """Refuse a settings file beside the evidence that would not be read: misnamed or misplaced.
 
     `own` are names among an organisation's own templates. Names are relative, and a folder's ends with `/`. Raises
     `InvalidSettings`.
@@ -27,7 +27,7 @@ def check_beside(names: Collection[str], own: Collection[str] = ()) -> None:
 
 
 def check_among(own: Collection[str], known: Iterable[str], beside: Collection[str]) -> None:
-    """Refuse a file that lies among an organisation's own templates unread, as `check_beside` does.
+    """Refuse a file among an organization's own templates that would not be read, as `check_beside` does.
 
     `known` are the names of Exhibit's templates; `beside` are names beside the evidence.
     """
@@ -36,14 +36,14 @@ def check_among(own: Collection[str], known: Iterable[str], beside: Collection[s
 
 
 def check_deployed(names: Collection[str]) -> None:
-    """Refuse a file that lies in the settings bucket of the deployed system unread, as `check_beside` does."""
+    """Refuse a file in the deployed system's settings bucket that would not be read, as `check_beside` does."""
     check_names(names, IN_SETTINGS, _DEPLOYED)
     check_places(names, BESIDE_EVIDENCE, (), _DEPLOYED, _BESIDE)
     check_places(names, AMONG_TEMPLATES, (), _DEPLOYED, "in templates/")
 
 
 def check_names(names: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Refuse a name that is nearly a known one, and a folder in the place of a file; raises `InvalidSettings`.
+    """Raise `InvalidSettings` for a name that resembles a known one, and for a folder in place of a file.
 
     In the name of a YAML file, capitals, spaces, `-`, `_`, a last `s` of the stem, and `.yml` or no suffix make no
     difference; a folder without a suffix is like folders alone. In other names, capitals make none.
@@ -60,7 +60,7 @@ def check_names(names: Iterable[str], known: Iterable[str], where: str) -> None:
 def check_places(
     names: Collection[str], strays: Iterable[str], there: Collection[str], where: str, place: str
 ) -> None:
-    """Refuse a file that is read in another place, unless that has one of its own; raises `InvalidSettings`."""
+    """Raise `InvalidSettings` for a file that is read elsewhere, unless the other place has it too."""
     for name in strays:
         if name in names and name not in there:
             raise InvalidSettings(f"{name}: is not read {where}: move it {place}")

@@ -11,7 +11,7 @@ VerdictOutcome = Literal["valid", "invalid", "could not be checked"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome of one check, and in one line of plain words why."""
+    """The outcome of one check, and the reason in one line."""
 
     check: str
     outcome: VerdictOutcome

@@ -1,7 +1,7 @@
 """YAML from outside, as it is written: each value is its text, and the field that it is for says what that means.
 
-What a value looks like decides nothing. YAML's own rules do: by those of 1.1, `0130` is 88, `1:30` is 90, `no` is false
-and `2026-05-01` is a date; by those of 1.2, `007` is 7 and `1e3` is 1000. So PyYAML is asked for the syntax alone.
+The look of a value decides nothing here. In YAML it does: by the rules of 1.1, `0130` is 88, `1:30` is 90, `no` is
+false and `2026-05-01` is a date; by those of 1.2, `007` is 7 and `1e3` is 1000. So PyYAML is used only for the syntax.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ DEEPEST = 20
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may have been built without C
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TEXT = "tag:yaml.org,2002:str"
-# Line breaks in YAML 1.1 and none in 1.2: a comment would end there, or not
+# Line breaks in YAML 1.1 but not in 1.2: a comment might end there
 _BREAKS = re.compile("[\x85\u2028\u2029]")
 
 
 class NotYaml(ValueError):
-    """A text that is not read; `line`, from 1, is None if the whole is meant."""
+    """A text that cannot be read; `line` counts from 1, and is None for the whole text."""
 
     def __init__(self, problem: str, line: int | None) -> None:
         super().__init__(problem)
@@ -32,8 +32,8 @@ class NotYaml(ValueError):
 def read_yaml(text: str) -> Any:
     """What a YAML document says: dictionaries, lists, texts, and None for what is plainly empty or null.
 
-    Raises `NotYaml` for what is no YAML, and for what stands for something else than is written there: aliases, tags, a
-    key that repeats, a second document; and for what is nested more than `DEEPEST` deep.
+    Raises `NotYaml` for anything that is not YAML, or means something other than is written: aliases, tags, duplicate
+    keys, a second document; and for nesting deeper than `DEEPEST`.
     """
     if found := _BREAKS.search(text):
         problem = f"U+{ord(found[0]):04X}, which only some programs read as a line break: write a space or a new line"

@@ -119,6 +119,9 @@ class CachedEngine:
         with self.source.copies(listed, filter(question.reads, listed)) as copies:
             return DuckDBEngine(copies).ask(question, progress)
 
+    def stop(self, executions: Iterable[str]) -> None:
+        """Nothing runs on without the one who asks."""
+
     def holding(self, name: str, detection: str) -> str:
         """As `DuckDBEngine.holding`."""
         listed = self.source.list()

@@ -18,7 +18,7 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What an object holds of a window: its rows there, by what became of them, and their exchanges."""
+    """An object's contribution to a window: its rows, by what became of them, and their exchanges."""
 
     rows: Mapping[str, int]
     exchanges: Mapping[str, int]
@@ -58,11 +58,11 @@ def collect(
 ) -> Evidence:
     """Ask for the tallies of a window; meanwhile, ask for what came before, and pin the objects that answer.
 
-    The evidence is what is listed at the start. Where one of these objects is written to meanwhile, even with the bytes
-    that it had, or an engine that reads whole partitions has met one that came later, all is read again.
+    The evidence is what is listed at the start. If one of these objects is written meanwhile, even with the same bytes,
+    or an engine that reads whole partitions has read a later one, all is read again.
 
-    Raises `InvalidEvidence` if the evidence cannot be counted or the window holds none, and `Unavailable`
-    where the objects kept changing.
+    Raises `InvalidEvidence` if the evidence cannot be counted or the window has none, and `Unavailable` if the objects
+    kept changing.
     """
     refused: InvalidEvidence | None = None
     for _ in range(TRIES):
@@ -94,7 +94,7 @@ def collect(
 
 
 def _stayed(inquiry: Inquiry, listed: Iterable[ListedObject], now: Iterable[ListedObject]) -> bool:
-    """Whether all that is read of what was listed is as it was."""
+    """Whether all listed objects that are read are unchanged."""
     return set(filter(inquiry.reads, listed)) <= set(now)
 
 

@@ -104,7 +104,7 @@ def _keys(columns: Iterable[Column]) -> dict[Path, frozenset[str]]:
 KEYS: Mapping[Layout, Mapping[Path, frozenset[str]]] = {
     layout: _keys(columns) for layout, columns in COLUMNS.items()
 }
-"""The known keys of each object in a row, by the path to it: the row itself is at ()."""
+"""The known keys of each object in a row, by its path; the row itself is at ()."""
 
 
 def joined(path: Path) -> str:
@@ -171,7 +171,7 @@ def _meant(name: str, unread: frozenset[str]) -> str | None:
 
 
 def nearly(name: str, known: frozenset[str]) -> str | None:
-    """The known name that another one is nearly; None if it is one of them, or nearly none."""
+    """The known name that a name resembles; None if it is a known one, or resembles none."""
     return None if name in known else _folded_names(known).get(folded(name))
 
 
@@ -182,7 +182,7 @@ def _folded_names(known: frozenset[str]) -> Mapping[str, str]:
 
 @lru_cache(4096)
 def folded(name: str) -> str:
-    """The letters of a name, as names are compared. Lookalikes are looked for on both sides of NFKC, which makes other letters of some."""
+    """The letters of a name, for comparison. Lookalikes are replaced before and after NFKC, which turns some into other letters."""
     plain = unicodedata.normalize("NFKC", "".join(map(_latin, name))).casefold()
     return "".join(_latin(character) for character in plain if not _is_dropped(character))
 
@@ -192,12 +192,12 @@ def _is_dropped(character: str) -> bool:
 
 
 def _latin(character: str) -> str:
-    """The Latin letter that a character looks like, else itself."""
+    """The Latin letter that a character looks like, or the character."""
     return character if character.isascii() else next(_lookalikes(character), character)
 
 
 def _lookalikes(character: str) -> Iterator[str]:
-    # Read on demand: its table is large, and names that are not ASCII are rare
+    # Loaded on demand: its table is large, and non-ASCII names are rare
     from confusable_homoglyphs.confusables import confusables_data  # type: ignore[import-untyped]  # noqa: PLC0415
 
     for looks in confusables_data.get(character, ()):

@@ -25,7 +25,7 @@ NUMBERS = INTEGERS | WIDE | {"decimal", "double"}
 INSTANTS = {"timestamp", "timestamp_s", "timestamp_ms", "date"}
 FINE = {"TIMESTAMP_NS", "TIMESTAMPTZ_NS"}
 EXACT = {"double": 2**53, "float": 2**24}
-"""Below this, a floating-point number that is whole is the one that was written."""
+"""Below this, a whole floating-point number is exactly what was written."""
 SQL_TYPES = {
     **dict.fromkeys(("id", "heading", "text"), "varchar"),
     "integer": "bigint",
@@ -97,10 +97,10 @@ def converted(column: Column, value: str, type_: Type) -> str:
 
 
 def label_in_json(column: Column, value: str, type_: str, json: str) -> str:
-    """A label from JSON, by the expressions of its text there, of its type as DuckDB names it, and of the whole text.
+    """A label from JSON, from expressions for its text, its type as DuckDB names it, and the whole text.
 
     DuckDB reads a number and writes it again, `1.10` as `1.1`: so its digits are looked for, among all numbers of such
-    a key the one that is as large. Where they cannot be told the value is none.
+    a key the one that is as large. If they cannot be found, the value is null.
     """
     key = [step for step in column.path if isinstance(step, str)][-1]
     pattern = f'"{key}"\\s*:\\s*(-?[0-9][-+.0-9eE]*)'
@@ -129,7 +129,7 @@ def _whole_id(written: str) -> str:
 
 
 def _none(value: str) -> str:
-    """No text, and an error that shows the value."""
+    """An error that shows the value, typed as text."""
     return f"('!' || left({value}::varchar, 60))::bigint::varchar"
 
 
@@ -166,7 +166,7 @@ def _is_whole_decimal(type_: Type) -> bool:
 
 
 def _integer(value: str, type_: Type) -> str:
-    """A whole number of 64 bits; one with a fraction only where a double is sure to have held it."""
+    """A 64-bit integer; written with a fraction only where a double holds it exactly."""
     if type_.id in INTEGERS:
         return f"{value}::bigint"
     whole = f"{_matching(value, _WHOLE)}::bigint"
@@ -177,7 +177,7 @@ def _integer(value: str, type_: Type) -> str:
 
 
 def _number(value: str, type_: Type) -> str:
-    """A number as a double; a single-precision one is the decimal that it is written as.
+    """A number as a double; a single-precision one becomes the decimal that it is written as.
 
     NaN is refused here, for the statistics of Parquet leave it out, and comparisons go by them.
     """
@@ -215,6 +215,6 @@ _CONVERT: dict[str, Callable[[str, Type], str]] = {
 
 
 def _matching(value: str, pattern: str) -> str:
-    """A value's text where it matches, without spaces around it, else a text that no cast takes."""
+    """A value's trimmed text if it matches, else a text that no cast accepts."""
     text = f"trim({value}::varchar)"
     return f"case when regexp_full_match({text}, {quoted(pattern)}) then {text} else '!' || {text} end"

@@ -53,7 +53,7 @@ MEMORY_LIMIT = "500MB"
 AS_WRITTEN: Mapping[str, bool | int | str] = {
     "threads": 1,
     "preserve_insertion_order": True,
-    "disabled_optimizers": "common_subexpressions",  # one that is shared is evaluated outside of `try`
+    "disabled_optimizers": "common_subexpressions",  # a shared one is evaluated outside of `try`
 }
 LONGEST_LINE = 2**25
 CHUNK = 2**20
@@ -69,7 +69,7 @@ UNFIT = {
     "instant": "not a date and time like 2026-05-01T12:00:00Z",
     "milliseconds": "not a time in milliseconds since 1970",
 }
-MILLISECONDS = (-(10**13), 253_370_764_799_999)  # instants that a timestamp holds for sure
+MILLISECONDS = (-(10**13), 253_370_764_799_999)  # instants that certainly fit in a timestamp
 IN_MILLISECONDS: Mapping[Layout, str] = {"flat": "", "ocsf": ": write milliseconds since 1970"}
 
 
@@ -87,7 +87,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong: the column, what to say of it, and its place: the row (from 1), its detection and the value."""
+    """A fault: the column, the message, and its place: the row (from 1), the detection and the value."""
 
     column: str
     saying: str
@@ -177,7 +177,7 @@ def explain(
 ) -> InvalidEvidence:
     """The error to raise after a question about some objects failed: with an error, or for rows that are refused.
 
-    It tells the first fault, and where no object has one by itself, what DuckDB said of them all. Memory holds one
+    It reports the first fault or, if no single object has one, what DuckDB said about all of them. Memory holds one
     batch of rows, or one line, and `MEMORY_LIMIT` of the revisions that tie.
     """
     root = root.absolute()
@@ -200,7 +200,7 @@ def explain(
 
 
 def _tie(root: Path, located: Sequence[ListedObject], question: Question) -> InvalidEvidence | None:
-    """What to say of the first id with two revisions of one latest instant that differ; None if there is none."""
+    """The error for the first id whose two latest revisions have the same instant and differ; None if there is none."""
     layouts = sorted({o.layout for o in located})
     with spill_folder() as spill, relations.connection(root, spill, MEMORY_LIMIT) as con:
         relations.make_views(con, root, located)
@@ -316,7 +316,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 class _Keyed(dict[str, Any]):
-    """A JSON object that knows all of its keys, also those that are there twice; of these, the first counts."""
+    """A JSON object that keeps all of its keys, including duplicates; the first of these counts."""
 
     def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
         super().__init__(reversed(pairs))
@@ -352,7 +352,7 @@ def _not_json(error: Exception) -> str:
 
 
 def _wrong_key(row: _Keyed, layout: Layout) -> str | None:
-    """What is wrong with the keys that a layout knows; of what is of another class, that it tells its class twice."""
+    """What is wrong with the keys of a layout; for a row of another class, only a duplicate class."""
     if layout == "ocsf" and row.names.count(CLASS.name) == 1 and row.get(CLASS.name) != "2004":
         return None
     for path, wanted in WAYS[layout].items():
@@ -417,7 +417,7 @@ def _check_columns(con: duckdb.DuckDBPyConnection, o: ListedObject, source: Sour
 
 
 def _as_it_is(source: Source, column: Column) -> str | None:
-    """The expression of the start of a column's text; where the way to it is broken, of what is there instead."""
+    """The expression for the beginning of a column's text; if its path is broken, for what is there instead."""
     found = source.find(column)
     if found is None:
         return None
@@ -486,7 +486,7 @@ def _instant(names: Sequence[str]) -> str:
 
 
 def _instant_rules(o: ListedObject, question: Question) -> Iterator[Rule]:
-    """The rules of `latest.sql` about instants; all that are needed are there."""
+    """The rules of `latest.sql` about instants; all required ones are present."""
     of, day = INSTANTS[o.layout], f"timestamp '{o.day}'"
     began, revised = (" or ".join(of[name]) for name in ("began", "revised"))
     as_of = question.of_latest[0]
@@ -506,7 +506,7 @@ def _instant_rules(o: ListedObject, question: Question) -> Iterator[Rule]:
 
 
 def _numbered(source: Source) -> str:
-    """The rows of a source with their numbers, and with no column but those that it is read for."""
+    """The rows of a source with their numbers and the required columns."""
     names = ", ".join(map(identifier, source.types)) if not source.of_lines else "*"
     return f'(select row_number() over () as "$row", {names} from {source.table})'
 

@@ -1,14 +1,13 @@
 """Adapter: Amazon Athena, over the tables `flat` and `ocsf` of a database.
 
-It runs the SQL files as they stand, whole, and pays for each question once:
+It runs the SQL files unchanged, as one statement, and pays for each question once:
 
-1. A question's token is made of its statement, its parameters, the evidence that it reads and a try number, under a
-   name that its request gives. Athena answers a known token with the original execution, so whoever asks
-   again, in this process or after it was killed, meets the same execution.
-2. An execution that failed for a passing reason, was cancelled, or whose result was deleted, leaves it to whoever asks
-   next to make the next try, under another token. There are `TRIES` of them. Nothing has to be written down: a token
-   whose execution is found ended leads to the next one.
-3. What still runs when time is up keeps running (`Unfinished`), until whoever gives up calls `cancel`.
+1. A question's token is made from its statement, its parameters, the evidence that it reads, a try number, and a name
+   that its request gives. Athena answers a known token with the original execution, so asking again, in this process
+   or after it was killed, continues with the same execution.
+2. If an execution failed transiently, was cancelled, or lost its result, the next to ask tries again, under the next
+   token. There are `TRIES` tries. No record of them is needed: a token whose execution has ended leads to the next one.
+3. A query that outlasts the time limit keeps running (`Unfinished`), until whoever gives up calls `stop`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -34,12 +33,12 @@ from reports.evidence.questions import Answer, Question, Row
 from reports.evidence.source import ListedObject
 
 TRIES = 3
-PAGE = 1000  # the most that GetQueryResults gives at once
+PAGE = 1000  # the most that GetQueryResults returns at once
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0  # seconds
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 SYSTEM, USER = 1, 2  # AthenaError's categories
 
-# Names of Trino's and Hive's errors that the database or its permissions are to blame for; and the evidence
+# Names of Trino's and Hive's errors that the database or its permissions cause, and those that the evidence causes
 _SETTINGS = re.compile(
     r"\b(TABLE_NOT_FOUND|SCHEMA_NOT_FOUND|CATALOG_NOT_FOUND|COLUMN_NOT_FOUND|AMBIGUOUS_NAME|NOT_SUPPORTED|"
     r"FUNCTION_NOT_FOUND|TYPE_MISMATCH|SYNTAX_ERROR|GENERIC_INTERNAL_ERROR|"
@@ -88,7 +87,7 @@ class _Execution:
         reason = aws_errors.without_account(self.reason or self.error.get("ErrorMessage", "")).rstrip(". ")
         ended = f"question {question.name}: query {self.id} {self.state.lower()}"
         said = f"{ended} ({reason or 'no reason given'})"
-        named = _EVIDENCE.search(reason)  # what else the reason says may be a row's
+        named = _EVIDENCE.search(reason)  # the rest of the reason may contain a row's values
         ended = f"{ended} ({named[0]})" if named else ended
         if self.state == "CANCELLED":
             if _LIMIT.search(reason):
@@ -111,6 +110,7 @@ class AthenaEngine:
 
     The workgroup enforces its configuration: where results go, and how much a query may scan. `token` is what all
     repetitions of one request share, and nothing else does. `deadline` gives the seconds that are left for waiting.
+    `running` are the executions that `ask` left running.
 
     Permissions: `athena:StartQueryExecution`, `athena:GetQueryExecution`, `athena:GetQueryResults` and
     `athena:StopQueryExecution` on the workgroup; `glue:GetDatabase`, `glue:GetTable` and `glue:GetPartitions` on the
@@ -138,12 +138,12 @@ class AthenaEngine:
         """
         return self.tables.answer(question, "athena", self._run_for(question), progress)
 
-    def cancel(self) -> None:
-        """Stop the queries that `ask` left running. Raises `Unavailable` if Athena does not answer."""
+    def stop(self, executions: Iterable[str]) -> None:
+        """Stop executions; Athena leaves alone what has ended. Raises `Unavailable` if Athena does not answer."""
         with self._translated():
-            for execution in list(self.running):
+            for execution in executions:
                 self.client.stop_query_execution(QueryExecutionId=execution)
-                del self.running[execution]
+                self.running.pop(execution, None)
 
     def _translated(self) -> Any:
         return aws_errors.translated(f"Athena workgroup {self.workgroup}")

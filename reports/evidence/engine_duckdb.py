@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,7 +79,7 @@ class _Irregular(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Dictionaries:
-    """The texts that numbers stand for, by heading, and whether accounts go by their hash.
+    """The texts that numbers stand for, by heading, and whether hashes stand for accounts.
 
     Both are empty where grouping by text is quick enough. The relation `accounts` then holds hashes and texts.
     Objects always go by their place among `objects`, which are in the order of their names.
@@ -96,12 +96,12 @@ class Dictionaries:
 
     @property
     def account(self) -> str:
-        """The expression that an account goes by."""
+        """The expression that identifies an account."""
         return "hash(account_id)" if self.hashed else "account_id"
 
     @property
     def places(self) -> dict[str, str]:
-        """The expression that each heading goes by."""
+        """The expression for each heading."""
         places = {
             name: f"list_position({listed(texts)}, {name})::usmallint" for name, texts in self.texts.items()
         }
@@ -158,8 +158,11 @@ class DuckDBEngine:
         statement = questions.statement(question.name, *layouts)
         return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
 
+    def stop(self, executions: Iterable[str]) -> None:
+        """Nothing outlasts `ask`."""
+
     def holding(self, name: str, detection: str) -> str:
-        """The rows of an object that hold an id, in words."""
+        """In words, the rows of an object that contain an id."""
         return diagnose.holding(self.evidence.root, self.evidence.list(), name, detection)
 
     def _rows(self, question: Question, located: Sequence[ListedObject], progress: Done) -> tuple[Row, ...]:
@@ -281,7 +284,7 @@ class _Tally:
         self.made: set[str] = set()
 
     def add(self, layout: Layout, relation: str) -> None:
-        """Add the cells of what a layout's raw relation reads."""
+        """Add the cells of a layout's raw relation."""
         mapped = transpile.mapped(layout, self.dictionaries.places)
         unchecked = self.dictionaries.unchecked
         self._resolve(

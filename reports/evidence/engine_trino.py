@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +38,7 @@ class TrinoEngine:
     connect: Callable[[], Any]
     server: str
     tables: Tables
-    _running: dict[int, Any] = field(default_factory=dict, init=False)
+    running: dict[str, Any] = field(default_factory=dict, init=False)
 
     def ask(self, question: Question, progress: Done) -> Answer:
         """Answer a question exactly.
@@ -49,10 +48,11 @@ class TrinoEngine:
         """
         return self.tables.answer(question, "trino", self._run_for(question), progress)
 
-    def stop(self) -> None:
-        """Stop what runs."""
-        for cursor in list(self._running.values()):
-            cursor.cancel()
+    def stop(self, executions: Iterable[str]) -> None:
+        """Stop executions that still run."""
+        for execution in executions:
+            if cursor := self.running.get(execution):
+                cursor.cancel()
 
     def _run_for(self, question: Question) -> Any:
         def run(name: str, sql: str, parameters: Sequence[str], about: Sequence[ListedObject]) -> Answered:
@@ -67,14 +67,14 @@ class TrinoEngine:
     def _run(self, sql: str, parameters: Sequence[str]) -> Answered:
         connection = self.connect()
         cursor = connection.cursor()
-        self._running[threading.get_ident()] = cursor
         try:
             cursor.execute(sql, list(parameters))
+            self.running[cursor.query_id] = cursor
             rows = questions.fetched(cursor)
             version = connection.cursor().execute("select version()").fetchone()[0]
             return Answered(rows, cursor.query_id, version, cursor.stats.get("physicalInputBytes"))
         finally:
-            del self._running[threading.get_ident()]
+            self.running.pop(cursor.query_id, None)
             connection.close()
 
     def _failure(self, name: str, question: Question, error: Exception) -> ExhibitError:

@@ -78,7 +78,7 @@ def _bounds(window: Window) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows of a question, and what has to be known to get them again; `bytes_scanned` where the engine counts."""
+    """The rows of a question, and what is needed to get them again; `bytes_scanned` if the engine reports it."""
 
     question: str
     sql: str
@@ -107,13 +107,16 @@ class QueryEngine(Protocol):
     def ask(self, question: Question, progress: Done) -> Answer:
         """Answer a question exactly; raises `InvalidEvidence` if the evidence cannot be counted."""
 
+    def stop(self, executions: Iterable[str]) -> None:
+        """Stop executions that `ask` left running, here or in another process. Starts none."""
+
 
 @runtime_checkable
 class Locating(Protocol):
-    """An engine that reads the objects itself, and so can tell their rows."""
+    """An engine that reads the objects itself, and so knows their rows."""
 
     def holding(self, name: str, detection: str) -> str:
-        """The rows of an object that hold an id, in words."""
+        """In words, the rows of an object that contain an id."""
 
 
 class Unlisted(InvalidEvidence):
@@ -157,7 +160,7 @@ def history(of: Question, earliest: date) -> Question:
 
 
 def overlap(of: Question, earliest: date) -> Question:
-    """Which id is in both layouts, among all that a question and its history read."""
+    """Which ids are in both layouts, in everything that a question and its history read."""
     first = min(earliest, of.about.first)
     return Question(
         "overlap", Window(first, of.delivered.last), Window(first, of.about.last), of.as_of, listed=of.listed
@@ -231,7 +234,7 @@ def _over(layouts: Sequence[Layout], relations: Mapping[str, str], sql: str) -> 
 
 
 def within_64_bits(rows: Sequence[Row]) -> None:
-    """Raises `InvalidEvidence` if a sum does not fit into 64 bits, which Trino does not compute either."""
+    """Raise `InvalidEvidence` if a sum does not fit in 64 bits; Trino cannot compute it either."""
     for row in rows:
         for name, column in (("exchanges", "exchange_count"), ("output_tokens", "output_tokens")):
             if (row.get(name) or 0) > LARGEST:
@@ -244,7 +247,7 @@ def within_64_bits(rows: Sequence[Row]) -> None:
 
 
 def of_both(row: Row, flat: str = "", ocsf: str = "") -> InvalidEvidence:
-    """What to say of an id that is in both layouts; `flat` and `ocsf` tell its place in the object of each."""
+    """The error for an id that is in both layouts; `flat` and `ocsf` say where in each object."""
     one, other, advice = (
         row["flat_object"],
         row["ocsf_object"],
@@ -257,7 +260,7 @@ def of_both(row: Row, flat: str = "", ocsf: str = "") -> InvalidEvidence:
 
 
 def _largest(rows: Sequence[Row], name: str) -> str:
-    """The object with the largest sum, where the rows tell objects; otherwise all partitions before the window."""
+    """The object with the largest sum, if the rows name objects; otherwise all partitions before the window."""
     objects = [row for row in rows if row.get("object")]
     if not objects:
         return "partitions before the window (event_day, eventDay)"

@@ -44,7 +44,7 @@ _PARTITION: dict[Layout, tuple[str, str]] = {
 class Source:
     """Objects of one format and one schema: the table function that reads them, and its columns' types.
 
-    `path` is the column that tells the object of a row, `files` are the paths of the objects in the order in which the
+    `path` is the column that names the object of a row, `files` are the paths of the objects in the order in which the
     function reads them. `of_lines` is whether columns are taken from lines of JSON. `point_zero` are the ids of CSV
     that lose a trailing `.0`.
     """
@@ -60,7 +60,7 @@ class Source:
     def value(self, column: Column) -> str:
         """The expression of a column in its canonical type; null if the objects do not have it.
 
-        A row of OCSF that does not tell its class is an error, for it would be passed over unnoticed.
+        An OCSF row without a class is an error, because it would be skipped unnoticed.
         """
         found = self.find(column)
         value = self._converted(column, *found) if found else f"null::{convert.SQL_TYPES[column.type]}"
@@ -70,7 +70,7 @@ class Source:
         return f"coalesce({value}, cast({missing} as bigint))"
 
     def find(self, column: Column) -> tuple[str, Type] | None:
-        """The expression of a column as it is, and its type; None if the objects do not have it, or nulls alone.
+        """The expression of a column unchanged, and its type; None if the objects lack it or have only nulls.
 
         Raises `InvalidEvidence` if the type of what leads to the column cannot hold it, or there are two of it.
         """
@@ -108,12 +108,12 @@ class Source:
 
     @property
     def among(self) -> str:
-        """The condition on the rows that are this layout's: other classes of OCSF share its folders, and may differ."""
+        """The condition for rows of this layout: other OCSF classes share its folders, with other columns."""
         return "true" if self.layout == "flat" else f"{self.value(CLASS)} = 2004"
 
     @property
     def perhaps_among(self) -> str:
-        """The condition on a layout's rows, and on those of which it cannot be told."""
+        """The condition for a layout's rows, and for those that may be."""
         return f"coalesce(try({self.among}), true)"
 
 
@@ -189,7 +189,7 @@ def _select(source: Source, root: Path, places: Mapping[str, int]) -> str:
 
 
 def _place(places: Sequence[int]) -> str:
-    """The place of the object that a row is from, by its number among the objects that are read together."""
+    """A row's object, as its index among the objects that are read together."""
     first = places[0] if places else 0
     if len(places) == 1:
         return f"{first}::uinteger"
@@ -207,7 +207,7 @@ def _nested(node: str | dict[Step, Any]) -> str:
 
 
 def sources(con: duckdb.DuckDBPyConnection, root: Path, objects: Iterable[ListedObject]) -> Iterator[Source]:
-    """Objects of one layout, grouped by format and schema; those of text formats that are empty hold no row.
+    """Objects of one layout, grouped by format and schema; without empty text objects, which have no rows.
 
     Raises `InvalidEvidence` for names that are nearly those of columns, and for known ones that are there twice.
     """
@@ -245,7 +245,7 @@ def _check_map(con: duckdb.DuckDBPyConnection, source: Source, value: str, path:
 def _check_json(
     con: duckdb.DuckDBPyConnection, source: Source, text: str, start: tuple[Step, ...], among: str
 ) -> None:
-    """Check the keys in JSON that holds what is at a path, and that values on the way to columns hold something."""
+    """Check the keys in JSON at a path, and that values on the way to columns contain something."""
     keys = {path: known for path, known in KEYS[source.layout].items() if path[: len(start)] == start}
     ways = {path: wanted for path, wanted in WAYS[source.layout].items() if path[: len(start)] == start}
     taken = (
@@ -309,7 +309,7 @@ def _parquet(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[Liste
 
 
 class _Node(NamedTuple):
-    """A name in a schema, and those below it. DuckDB gives names that differ in case alone another end."""
+    """A name in a schema, and those below it. DuckDB adds a suffix to names that differ only in case."""
 
     name: str
     below: Sequence[_Node]
@@ -326,7 +326,7 @@ class _Node(NamedTuple):
         return found and found.at(rest)
 
     def _element(self) -> _Node | None:
-        """What a list holds: within a repeated group, or in files of old that group itself."""
+        """A list's element type: inside a repeated group or, in old files, that group itself."""
         repeated = self.below[0] if self.below else None
         named = repeated and [node.name for node in repeated.below]
         return (
@@ -347,10 +347,10 @@ def _path_names() -> Iterator[str]:
 
 
 def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[ListedObject]) -> Iterator[Source]:
-    """Each column is taken from the text of its line, so that a row's shape is its own affair."""
+    """Each column is read from the text of its line, so every row may have its own shape."""
     layout = objects[0].layout
     present = [o for o in objects if o.size or o.name.endswith(".gz")]
-    for compression in ("none", "gzip"):  # told, for DuckDB takes what follows a `?` for no part of the name
+    for compression in ("none", "gzip"):  # given explicitly, because DuckDB cuts a name at `?`
         alike = [o for o in present if o.name.endswith(".gz") == (compression == "gzip")]
         if compression == "gzip":
             _check_sums(root, alike)
@@ -401,7 +401,7 @@ def _taken_from(lines: str, layout: Layout) -> str:
 
 
 def _csv(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[ListedObject]) -> Iterator[Source]:
-    """The header is read here, for nothing to be guessed: columns of other names are read, and left."""
+    """The header is read here, so that nothing is guessed; columns with other names are read and ignored."""
     layout = objects[0].layout
     headers = {o: header(root, o) for o in objects if o.size}
     for names in sorted(set(headers.values())):
@@ -427,7 +427,7 @@ def csv_table(files: Iterable[str], names: Iterable[str]) -> str:
 def _point_zero(
     con: duckdb.DuckDBPyConnection, table: str, names: Iterable[str], layout: Layout
 ) -> dict[str, frozenset[str]]:
-    """The ids that a spreadsheet or a data frame made fractions of, by the path of their object.
+    """The ids that a spreadsheet or a data frame turned into fractions, by the path of their object.
 
     These are columns that hold nothing but whole numbers, some of them with a trailing `.0`.
     """
@@ -488,5 +488,5 @@ def _paths(root: Path, objects: Iterable[ListedObject]) -> list[str]:
 
 
 def _literal(path: str) -> str:
-    """A path that stands for itself alone, though it may hold the characters of a pattern."""
+    """A path with pattern characters escaped, so that it matches only itself."""
     return re.sub(r"[*?\[]", r"[\g<0>]", path)

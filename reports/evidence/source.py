@@ -1,4 +1,4 @@
-"""Where evidence lies: the two layouts, their objects, and a folder of them."""
+"""Where evidence is: the two layouts, their objects, and a folder of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType({"detections": "flat", "ext": "
 """Each layout by the folder that holds it."""
 LARGE = 2**20  # bytes
 FORMATS = {".parquet": "parquet", ".jsonl": "json", ".jsonl.gz": "json", ".csv": "csv"}
-MARKER = "_$folder$"  # ends the key of an object that Hadoop writes for a folder
+MARKER = "_$folder$"  # suffix of the object that Hadoop writes for a folder
 
 _PATTERNS: Mapping[Layout, re.Pattern[str]] = MappingProxyType(
     {
@@ -50,10 +50,10 @@ _KEYS: Mapping[Layout, Collection[str]] = MappingProxyType(
 )
 NEITHER = f"neither layout is present: expected {' or '.join(f'{way}*' for way in _PARTITIONS.values())}"
 UNHOLDABLE = "a folder cannot hold that name: rename it, without //, /./ and /../"
-_NULL = "__HIVE_DEFAULT_PARTITION__"  # the value of a partition of rows that have none
-_WITHIN = re.compile(r"(?:\A|/)ext/[^/]")  # whose ids are they then?
+_NULL = "__HIVE_DEFAULT_PARTITION__"  # the partition value for rows without one
+_WITHIN = re.compile(r"(?:\A|/)ext/[^/]")  # an inner ext/ makes it unclear whose ids these are
 _HIDDEN = re.compile(r"/([._][^/]*)")
-_NO_STEP = re.compile(r"/\.{0,2}(?=/|\Z)")  # what a file system does not take for a name
+_NO_STEP = re.compile(r"/\.{0,2}(?=/|\Z)")  # steps of a path that cannot be names
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Where tables keep which of their files count: Delta Lake's protocol, "Delta Log Entries"; Hudi's technical
 # specification, "Storage Layout"; Iceberg's specification of tables, "File System Tables"
@@ -66,7 +66,7 @@ _LOGS = (
 
 @dataclass(frozen=True, slots=True, order=True)
 class ListedObject:
-    """An evidence object before it is pinned: where it lies and what its name says of it.
+    """An evidence object before it is pinned: its place, and what its name says about it.
 
     `state` tells whether it was written to, be it with the same bytes: in S3 the entity tag, the second of the write
     and, where that is not long ago, the version; in a folder the inode and the instant of its last change.
@@ -103,14 +103,14 @@ class EvidenceSource(Protocol):
         """Digest objects as they are now, in the order given."""
 
     def text(self, name: str) -> str | None:
-        """A settings file that lies beside the objects, or None if there is none.
+        """A settings file beside the objects, or None.
 
         Raises `InvalidEvidence` for what has its name and is no file of UTF-8 text.
         """
 
 
 def locate(name: str, size: int) -> ListedObject | None:
-    """What an object's name says of it; None for one that is no part of the evidence.
+    """What an object's name says about it; None if it is not evidence.
 
     That is what lies beside the two layouts, has a name that starts with `.` or `_` on its way, or marks a folder.
     Everything else below `detections/` and `ext/` is an evidence object. Raises `InvalidEvidence` for one that is in no
@@ -133,7 +133,7 @@ def locate(name: str, size: int) -> ListedObject | None:
 
 
 def recorded(name: str, size: int) -> ListedObject | None:
-    """What the name of an object says that a briefing records; None for one that was never an evidence object's.
+    """What the name of a recorded object says; None if no evidence object ever had such a name.
 
     The release that made the briefing may have known fewer reasons to pass over or to refuse it.
     """
@@ -149,7 +149,7 @@ def _read(name: str, size: int, layout: Layout, day: str) -> ListedObject:
 
 
 def is_passed_over(name: str, size: int) -> bool:
-    """Whether what lies below a layout's folder is hidden, or marks a folder.
+    """Whether something below a layout's folder is hidden, or marks a folder.
 
     Raises `InvalidEvidence` for the log of a table.
     """
@@ -162,7 +162,7 @@ def is_passed_over(name: str, size: int) -> bool:
 
 
 def _log(name: str) -> str | None:
-    """What is wrong with a name that leads to the log of a table, unless what is hidden holds it."""
+    """What is wrong with a name in a table's log folder, unless a hidden folder contains it."""
     if not ("/_" in name or "/." in name or "/metadata/" in name):  # as with most
         return None
     for pattern, owner in _LOGS:
@@ -185,7 +185,7 @@ def _check_spelling(name: str) -> None:
 
 
 def _check_keys(name: str, layout: Layout, source: str, below: str) -> None:
-    """Refuse what other folders on the way would say: another place or partition, or a column that is not read there.
+    """Refuse other folders in the path: another place or partition, or a column that is not read from paths.
 
     A column that rows must have cannot be left out, and OCSF's own names may well be those of folders.
     """
@@ -236,20 +236,20 @@ def _misplaced(top: str) -> str | None:
 
 
 def _folded(name: str) -> str:
-    """A name without what tells it from one that is nearly the same."""
+    """A name without the details that distinguish it from similar ones."""
     text = unicodedata.normalize("NFKC", name).casefold()
     return "".join(c for c in text if c.isprintable() and c not in " -_").removesuffix("s")
 
 
 def _shown(name: str) -> str:
-    """A name as it is told: escaped where a blank or something that does not print could not be told from another."""
+    """A name for messages: escaped if it has unusual spaces or unprintable characters."""
     return name if name.isprintable() else repr(name)
 
 
 def gathered(
     found: Iterable[tuple[str, T]], judge: Callable[[str, T], ListedObject | None]
 ) -> tuple[ListedObject, ...]:
-    """What `judge` locates of what was found, by its names, in their order.
+    """The objects that `judge` locates among those found, sorted by name.
 
     Of several refusals one is raised, the same in whatever order they come: that of a table's log, else of the first
     name.
@@ -292,7 +292,7 @@ def _format(name: str) -> str:
 
 
 def _below(folder: str, way: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """What lies below a folder, by its names from the root on, without what is hidden.
+    """Everything below a folder that is not hidden, by its names relative to the root.
 
     A folder is walked into, unless it holds the log of a table or is empty in an object's place.
     """
@@ -318,7 +318,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _is_way(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder that objects may lie in; an empty one in an object's place is not."""
+    """Whether it is a folder that objects may be in; an empty one in an object's place is not."""
     return entry.is_dir(follow_symlinks=False) and not (
         entry.name.endswith(tuple(FORMATS)) and not os.listdir(entry.path)
     )
@@ -335,7 +335,7 @@ def _reading() -> Iterator[None]:
 
 
 def is_name(name: str) -> bool:
-    """Whether an object below a root can have that name: it leads nowhere else, whatever record holds it."""
+    """Whether an object below a root can have that name; a record may contain names that lead elsewhere."""
     return _is_utf8(name) and "\0" not in name and not {"", ".", ".."} & set(name.split("/"))
 
 
@@ -347,7 +347,7 @@ def _is_utf8(name: str) -> bool:
 
 
 def is_utf8_path(path: Path) -> bool:
-    """Whether the bytes of a path are UTF-8, and this locale reads them as that: DuckDB takes no others."""
+    """Whether the bytes of a path are UTF-8, and this locale decodes them so: DuckDB accepts no others."""
     text = os.path.abspath(path)
     return os.fsencode(text) == text.encode("utf-8", "replace")
 
@@ -454,7 +454,7 @@ class FolderEvidence:
         return found.st_size
 
     def _astray(self, path: Path) -> str | None:
-        """What is wrong with the place of a named object, of whose folders each may be a link."""
+        """What is wrong with the place of a named object; any of its folders may be a link."""
         inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
         return self._problem(path) if inside else "leads out of the evidence folder: remove it"
 

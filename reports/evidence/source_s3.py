@@ -31,7 +31,7 @@ from reports.evidence.source import (
 
 AT_ONCE = 10  # as many connections as botocore keeps
 CHUNK = 2**20
-COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # what Athena passes over without a word
+COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # Athena skips these silently
 UNSETTLED = timedelta(seconds=5)
 MISSING = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 CHANGED = frozenset({"412", "PreconditionFailed"})
@@ -197,7 +197,7 @@ class S3Evidence:
         return replace(located, state=f"{listed['ETag']} {written:%Y-%m-%dT%H:%M:%SZ}")
 
     def _told_apart(self, located: ListedObject) -> ListedObject:
-        """What was written to lately, with its version: S3 tells the second, in which it may be written to again."""
+        """A recently written object with its version: S3 gives only the second, in which it may be written again."""
         if located.name not in self._recent:
             return located
         with self._translated(located.name):
@@ -205,7 +205,7 @@ class S3Evidence:
                 head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + located.name)
             except ClientError as error:
                 if aws_errors.code(error) in MISSING:
-                    return located  # which the next listing tells
+                    return located  # the next listing will notice
                 raise
         return replace(located, state=f"{located.state} {head.get('VersionId')}")
 
@@ -263,7 +263,7 @@ class S3Evidence:
         return digest.hexdigest()
 
     def _chunks(self, name: str, body: Any) -> Iterator[bytes]:
-        """What is read of an object, as long as there is time."""
+        """An object's content in chunks, as long as there is time."""
         for chunk in body.iter_chunks(CHUNK):
             yield chunk
             if self.deadline() <= 0:
@@ -283,7 +283,7 @@ def _is_evidence(pinned: EvidenceObject) -> bool:
 
 
 def _check_folders(names: Iterable[str]) -> None:
-    """Refuse an object that others lie below, as if it were a folder: no folder can hold them all."""
+    """Refuse an object that has others below it, like a folder: no folder can contain them all."""
     known = set(names)
     folders = {name.rpartition("/")[0] for name in known}
     ways = {str(way) for folder in folders for way in PurePosixPath(folder, "object").parents}
@@ -294,7 +294,7 @@ def _check_folders(names: Iterable[str]) -> None:
 
 
 def _whole(head: Mapping[str, Any]) -> str | None:
-    """S3's own SHA-256 of an object, in hexadecimal; None if it has none, or one of its parts' digests."""
+    """S3's own SHA-256 of an object, in hexadecimal; None if there is none, or only a digest of its parts' digests."""
     if head.get("ChecksumType") != "FULL_OBJECT" or "ChecksumSHA256" not in head:
         return None
     return base64.b64decode(head["ChecksumSHA256"]).hex()

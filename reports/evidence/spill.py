@@ -1,4 +1,4 @@
-"""A folder for data that does not fit in memory. No run leaves it behind, not even one that is killed."""
+"""A folder for data that does not fit in memory, and that is removed even if the run is killed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def temporary() -> Iterator[None]:
 
 @contextmanager
 def spill_folder() -> Iterator[str]:
-    """A new folder among the system's temporary ones, of which those that killed runs left are removed.
+    """A new temporary folder; removes those that killed runs left behind.
 
     The system frees the lock of a run that is killed: whoever can lock a folder may remove it.
     """

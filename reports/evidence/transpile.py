@@ -1,4 +1,4 @@
-"""The SQL files in DuckDB's dialect, whole or taken apart where DuckDB would do more than it must.
+"""The SQL files in DuckDB's dialect, unchanged or split where DuckDB would do unnecessary work.
 
 They lose their comments: before DuckDB parses a statement it puts plain spaces for all others outside of quotes, and
 takes an apostrophe in a comment for a quote. What stood in quotes after it would no longer be what was delivered.
@@ -64,7 +64,7 @@ def normalized() -> str:
 
 @cache
 def as_they_are(unchecked: frozenset[str]) -> str:
-    """`detections.sql` for labels that need no normalizing: rows are `legible` if the `unchecked` ones show it.
+    """`detections.sql` for labels that need no normalizing: the `unchecked` ones decide whether rows are `legible`.
 
     A few that are legible do not, such as short ones that begin like a marker.
     """
@@ -115,7 +115,7 @@ class GroupingSet:
 
 @cache
 def grouping_sets(name: str) -> tuple[GroupingSet, ...]:
-    """The innermost query of a file that groups, taken apart into its grouping sets.
+    """The innermost grouping query of a file, split into its grouping sets.
 
     Each has only the aggregates that its set asks for: DuckDB computes every aggregate for every set, and here
     `grouping()` becomes a number, so that the others fold away.
@@ -133,7 +133,7 @@ def grouping_sets(name: str) -> tuple[GroupingSet, ...]:
 
 @cache
 def columns(name: str) -> tuple[str, ...]:
-    """The columns of the innermost query of a file that groups."""
+    """The columns of the innermost grouping query of a file."""
     return tuple(selected.alias_or_name for selected in _innermost(_parsed(name)).selects)
 
 
@@ -174,7 +174,7 @@ def _one_set(query_: exp.Select, keys: Sequence[str], every: set[str]) -> Groupi
 
 
 def _ground(expression: exp.Expr, absent: set[str]) -> bool:
-    """Put numbers for `grouping()`; whether there were any."""
+    """Replace `grouping()` with numbers; returns whether there were any."""
     found = list(expression.find_all(exp.Grouping))
     for grouping in found:
         grouping.replace(exp.Literal.number(int(grouping.expressions[0].name in absent)))
@@ -182,7 +182,7 @@ def _ground(expression: exp.Expr, absent: set[str]) -> bool:
 
 
 def _folded(column: exp.Expr) -> exp.Expr:
-    """A column without the comparisons of two numbers, and without the cases that they rule out."""
+    """A column with comparisons of two numbers evaluated, and the cases that they rule out removed."""
     return column.transform(_fold, copy=False)
 
 

@@ -234,7 +234,7 @@ class AthenaService:
         self._stopped = True
         for thread in self._threads:
             while thread.is_alive():
-                self.engine.interrupt()  # again and again: one that is about to begin does not notice
+                self.engine.interrupt()  # repeatedly, because a query that is about to begin does not notice
                 thread.join(0.1)
 
     def look(self, execution: Execution) -> None:

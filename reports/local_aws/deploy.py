@@ -108,7 +108,7 @@ def _buckets(s3: Any, stack: Stack) -> None:
 
 def _queues(sqs: Any, stack: Stack) -> None:
     named = ("VisibilityTimeout", "MessageRetentionPeriod")
-    # Those that lead elsewhere come after those that they lead to
+    # Queues that refer to others come after them
     for queue in sorted(stack.of_type("AWS::SQS::Queue"), key=lambda q: "RedrivePolicy" in q.properties):
         attributes = {name: str(queue.properties[name]) for name in named if name in queue.properties}
         if policy := queue.properties.get("RedrivePolicy"):

@@ -17,7 +17,7 @@ from uuid import uuid4
 Handler = Callable[[Mapping[str, Any], Any], Mapping[str, Any]]
 Authorize = Callable[[Mapping[str, str]], Mapping[str, Any] | None]
 DEFAULT = "$default"
-MOST_SENT = 10 * 2**20  # bytes, which is as much as an HTTP API takes
+MOST_SENT = 10 * 2**20  # bytes, the limit of an HTTP API
 
 _TEXT = re.compile(r"text/|application/(json|javascript|xml|[^;]+\+(json|xml))")
 

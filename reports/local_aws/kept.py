@@ -197,7 +197,7 @@ class KeptStore:
         return True
 
     def get(self, name: str) -> bytes | None:
-        """What is kept under a name, or None."""
+        """The content under a name, or None."""
         found = self.keys.get(self.prefix + name)
         return bytes(found.value) if isinstance(found, FakeKey) else None
 

@@ -13,7 +13,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from reports.core.errors import InvalidRequest
 
 HOST = "127.0.0.1"
-WAITING = 1024  # connections that wait to be taken
+WAITING = 1024  # connections waiting to be accepted
 
 
 class _Quiet(WSGIRequestHandler):

@@ -120,7 +120,7 @@ class Triggers:
         while not self._stopped.wait(max(0.0, (at - datetime.now(UTC)).total_seconds())):
             with suppress(FunctionFailed):
                 self.invoke(name, json.loads(target["Input"].replace(SCHEDULED_TIME, said(at))))
-            # A machine that slept ticks once for all that it missed, which is all that a function needs.
+            # After sleeping, a machine ticks once for all missed ticks; functions need no more.
             at += every * max(1, -(-(datetime.now(UTC) - at) // every))
 
     def _receive(self, queue: str) -> Message | None:

@@ -46,14 +46,14 @@ class Resources:
 
     @property
     def known(self) -> tuple[str, ...]:
-        """The names that Exhibit's templates have: a file of an organisation's own goes before the one of its name."""
+        """The names of Exhibit's templates; an organization's own file of the same name takes precedence."""
         return tuple(
             each.relative_to(TEMPLATES).as_posix() for each in TEMPLATES.rglob("*") if each.is_file()
         )
 
     @property
     def own(self) -> tuple[str, ...]:
-        """The names in the folders before Exhibit's, as far as templates are looked up there; a folder's ends with `/`.
+        """The names in the organization's folders where templates are looked up; those of folders end with `/`.
 
         Raises `InvalidSettings` for a folder that cannot be read.
         """
@@ -61,7 +61,7 @@ class Resources:
         return tuple(name for folder in self._own for name in _names(folder, parents))
 
     def check(self) -> None:
-        """Refuse what has the name of a template and is not a file of its folder; raises `InvalidSettings`."""
+        """Raise `InvalidSettings` for a template name that is not a regular file in its folder."""
         for folder in self._own:
             for name in self.known:
                 if problem := _problem(folder, name):
@@ -109,7 +109,7 @@ class Resources:
             if url.startswith("data:"):
                 return read_font(b64decode(url.partition(",")[2]))
             return read_font(self.read(normpath(join(folder, unquote(url)))))
-        except (InvalidSettings, Error):  # told when the pages ask for it
+        except (InvalidSettings, Error):  # reported when the pages ask for it
             return None
 
 
@@ -121,7 +121,7 @@ _RANGE = re.compile(r"U\+([0-9A-F]{1,6})(\?*)(?:-([0-9A-F]{1,6}))?", re.IGNORECA
 
 
 def _ranges(face: str) -> list[range]:
-    """The code points that a face is for (CSS Fonts, `unicode-range`); none where it is for all that it has."""
+    """The code points of a font face (CSS Fonts, `unicode-range`); empty if it is not restricted."""
     wanted = _UNICODE_RANGE.search(face)
     return [
         range(int(first + "0" * len(any_), 16), int(last or first + "F" * len(any_), 16) + 1)
@@ -130,7 +130,7 @@ def _ranges(face: str) -> list[range]:
 
 
 def _check(folder: Path) -> None:
-    """Raise `InvalidSettings` for a folder in it that cannot be read, and would be passed over."""
+    """Raise `InvalidSettings` for an unreadable folder in it, which would otherwise be skipped."""
 
     def stop(error: OSError) -> NoReturn:
         raise kind_of(error, InvalidSettings)(
@@ -164,7 +164,7 @@ def _names(folder: Path, parents: Collection[str]) -> Iterator[str]:
 
 
 def _problem(folder: Path, name: str) -> str | None:
-    """What is wrong with a name of a folder; None if nothing is, or there is none."""
+    """What is wrong with a name in a folder; None if nothing is, or it does not exist."""
     path, parts = folder / name, PurePosixPath(name).parts
     try:
         for link in (folder.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)):

@@ -14,7 +14,7 @@ from itertools import chain, count
 
 DAYS = "charts/days.svg"
 
-# dark to light, so that they stay apart in a grey print, and for eyes that do not tell red from green
+# dark to light, to remain distinct in grayscale and for color-blind readers
 PALETTE = ("#12436d", "#2f7f8a", "#e8853d", "#a9c6dd", "#d9d9d9")
 
 MOST_DATES = 9
@@ -24,12 +24,12 @@ Show = Callable[[str, int], str]
 """Print the number called `id` (`axis.0`, `peak`): `show(id, value)` returns its text."""
 
 Data = Mapping[str, object]
-"""What a drawing is given, by the names that its template knows them by."""
+"""The data of a drawing, by the names in its template."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The place of a bar: a period of the window, as the axis calls it (`label`) and a sentence does (`when`).
+    """A bar's period of the window: `label` for the axis, `when` for a sentence.
 
     Lengths are in whole periods: its `width`, of which the last may lack some, and the days without evidence, each
     `missing_width` wide from where it starts. A `gap` has evidence on no day.

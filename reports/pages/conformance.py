@@ -1,4 +1,4 @@
-"""Does an unsigned PDF conform to PDF/A-3a (ISO 19005-3) and PDF/UA-1 (ISO 14289-1)? As far as pages can break them.
+"""Checks the rules of PDF/A-3a (ISO 19005-3) and PDF/UA-1 (ISO 14289-1) that the pages of an unsigned PDF can break.
 
 Templates, style sheets, logos and fonts of an organisation's own decide what stands on the pages, and can ask for what
 neither standard allows. What is checked here is each rule that they can break, as veraPDF takes it:
@@ -50,10 +50,10 @@ _LOOKED_AT = (
     *sorted(_PAINT - {"INLINE IMAGE"}),
     *sorted(_SHOW),
 )
-# To ask for a type so is much quicker than `isinstance`, and every operator is asked
+# This type check is much faster than `isinstance`, and runs for every operator
 _ARRAY, _DICTIONARY = pikepdf.ObjectType.array, pikepdf.ObjectType.dictionary
 _STREAM, _STRING = pikepdf.ObjectType.stream, pikepdf.ObjectType.string
-_THROUGH = frozenset(("/NonStruct", "/Div", "/Part"))  # a reader sees what is in them in their place
+_THROUGH = frozenset(("/NonStruct", "/Div", "/Part"))  # readers see their content instead of them
 
 
 def require_conformance(pdf: bytes) -> None:
@@ -205,7 +205,7 @@ class _Structure:
         return self._numbers.get(int(annotation.get("/StructParent", -1)))
 
     def tagged(self, page: Any) -> list[bool]:
-        """Of each marked content of a page, whether it belongs to an element of the tree."""
+        """For each marked content of a page, whether it belongs to an element of the tree."""
         owners = self._numbers.get(int(page.get("/StructParents", -1)), [])
         return [isinstance(each, pikepdf.Object) and each.objgen in self.known for each in owners]
 

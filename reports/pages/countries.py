@@ -7,7 +7,7 @@ from functools import cache
 
 @cache
 def country(code: str) -> str:
-    """A country's usual name in English and its code, `Vietnam (VN)`; what is no code of the standard, as it is."""
+    """A country's usual English name and its code, `Vietnam (VN)`; anything else unchanged."""
     import pycountry  # noqa: PLC0415 -- takes a while, and most briefings name no country
 
     found = pycountry.countries.get(alpha_2=code) if code.isascii() else None

@@ -1,4 +1,4 @@
-"""Fills templates, which print what they are given and run no code.
+"""Fills templates. They print the data they get and run no code.
 
 1. A template is checked against a grammar before it is compiled (`template_grammar.py`): statements,
    expressions, filters and tests that are listed. Anything else is refused.
@@ -140,7 +140,7 @@ class _Loader(jinja2.BaseLoader):
 
 
 def environment_of(resources: Resources, filters: Mapping[str, Function]) -> TemplateEnvironment:
-    """Where the templates of one briefing are found and filled, with filters of its own."""
+    """Finds and fills the templates of one briefing, with its own filters."""
     return TemplateEnvironment(resources, filters)
 
 
@@ -189,7 +189,7 @@ class TemplateEnvironment(SandboxedEnvironment):
     # Reading
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """What can be read of a value under a name; undefined where that is nothing."""
+        """The value under a name of a value, or undefined."""
         kind = type(obj)
         if kind is Record:
             found = obj.fields.get(attribute, missing)
@@ -202,7 +202,7 @@ class TemplateEnvironment(SandboxedEnvironment):
         return self._nothing(obj, attribute) if found is missing else found
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """An item of a list, a text or a mapping, else what can be read under a name."""
+        """An item of a list, a text or a mapping, else the value under a name."""
         kind, key = type(obj), scalar(argument)
         if kind in MAPPINGS:
             return obj[key] if key in obj else self._nothing(obj, key)
@@ -238,7 +238,7 @@ class TemplateEnvironment(SandboxedEnvironment):
         raise Unfit(f"{kind_of(obj)} cannot be called: only macros and items of a mapping can")
 
     def _counted(self, name: str, function: Function) -> Function:
-        """A filter or a test whose use is counted, with what it is given and what it makes."""
+        """A filter or a test whose calls are counted, with their arguments and results."""
         lenient = name in TAKES_UNDEFINED
 
         def use(*args: Any, **kwargs: Any) -> Any:
@@ -269,14 +269,14 @@ class TemplateEnvironment(SandboxedEnvironment):
     # What the grammar puts into a template
 
     def _each(self, value: Any, parts: int) -> Sequence[Any]:
-        """What a loop goes through, whose condition has some parts."""
+        """The items of a loop whose condition has a number of parts."""
         found = sequence(value)
         self.meter.step(len(found) * (1 + parts))
         return found
 
     @pass_context
     def _copied(self, context: Context, names: int) -> None:
-        """Count the variables that a template, or a scoped block, is given a copy of."""
+        """Count the variables that are copied for a template or a scoped block."""
         self.meter.step(names + len(context.parent) + len(context.vars))
 
     def _scalar(self, value: Any) -> Any:
@@ -326,7 +326,7 @@ class TemplateEnvironment(SandboxedEnvironment):
 
 
 def _check_arguments(name: str, function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Say what is wrong with how a filter or test is used, if that is its arguments."""
+    """Report wrong arguments of a filter or a test."""
     try:
         signature(function).bind(*args, **kwargs)
     except TypeError as error:

@@ -46,7 +46,7 @@ MARKS_SHOWN = 4  # on one letter: a Hebrew one may have a dot, a dagesh, a vowel
 MARKS_SHOWN_LATIN = 2
 
 
-# The fonts of other scripts, without and with serifs, by the language that they are for before others
+# The fonts of other scripts, sans serif and serif, by their preferred language
 FACES = {
     "zh-Hans": (pylopdf_fonts_zh_cn.sans_path(), pylopdf_fonts_zh_cn.serif_path()),
     "zh-Hant": (pylopdf_fonts_zh_tw.sans_path(), pylopdf_fonts_zh_tw.serif_path()),
@@ -91,20 +91,20 @@ def _variants_in(face: Any) -> Iterator[tuple[int, int]]:
 
 
 def needed(text: str) -> bool:
-    """Whether a text has what the fonts of every page lack and a pinned font of another script has."""
+    """Whether a text needs a pinned font of another script."""
     missing = {code for code in map(ord, frozenset(text)) if code > 0x7F} - coverage()
     return any(not missing.isdisjoint(_covered(font)) for font in pinned()) if missing else False
 
 
 @dataclass(frozen=True, slots=True)
 class HouseFont:
-    """What a font of an organisation's own can show: code points, and variation sequences."""
+    """What an organization's own font can show: code points and variation sequences."""
 
     covered: frozenset[int]
     variants: frozenset[tuple[int, int]]
 
     def within(self, ranges: Sequence[range]) -> HouseFont:
-        """The font as far as it is used for some code points only."""
+        """The font, restricted to some code points."""
         covered = frozenset(code for code in self.covered if any(code in each for each in ranges))
         return HouseFont(covered, frozenset(pair for pair in self.variants if pair[0] in covered))
 
@@ -113,7 +113,7 @@ FONT_FILES = (b"OTTO", b"\0\1\0\0", b"true", b"ttcf", b"wOFF", b"wOF2")  # how t
 
 
 def read_font(content: bytes) -> HouseFont | None:
-    """What a font file holds; None if it cannot be read, which leaves it out of the pages too."""
+    """The contents of a font file; None if it is unreadable, in which case pages do not use it either."""
     try:
         with TTFont(BytesIO(content), lazy=True, fontNumber=0) as face:
             return HouseFont(frozenset(face.getBestCmap() or ()), frozenset(_variants_in(face)))
@@ -122,7 +122,7 @@ def read_font(content: bytes) -> HouseFont | None:
 
 
 def require_rights(content: bytes, name: str) -> None:
-    """Raise `InvalidSettings` for a font that a document may not carry in part (ISO 19005-3, 6.2.11.4.1)."""
+    """Raise `InvalidSettings` for a font that may not be subset in a document (ISO 19005-3, 6.2.11.4.1)."""
     try:
         with TTFont(BytesIO(content), lazy=True, fontNumber=0) as face:
             rights = face["OS/2"].fsType if "OS/2" in face else 0
@@ -158,7 +158,7 @@ class _Written:
 
 
 class Characters:
-    """What pages can show, with an organisation's own fonts, and in which languages it is written.
+    """What pages can show with an organization's own fonts, and the languages of that text.
 
     `written` are texts whose language is known, with its BCP 47 tag. `coded` is what was shown as a code, in that
     order; `languages` knows the runs of whatever was shown.
@@ -223,7 +223,7 @@ class Characters:
         return f"[{code}]"
 
     def _fits(self, mark: str, shown: Sequence[str], language: str) -> bool:
-        """Whether a mark can stand on what is shown before it: a letter with few others, none of them the same."""
+        """Whether a mark can follow what is shown before it: a letter with few marks, none of them the same."""
         on = list(takewhile(_is_mark, reversed(shown)))
         base = shown[-1 - len(on)] if len(shown) > len(on) else ""
         if len(base) != 1 or unicodedata.category(base)[0] != "L":
@@ -251,7 +251,7 @@ def _is_mark(piece: str) -> bool:
 
 
 def columns(text: str) -> int:
-    """How much room a text takes: a wide character of East Asia takes that of two."""
+    """A text's width in columns: a wide East Asian character takes two."""
     return len(text) + sum(unicodedata.east_asian_width(character) in "WF" for character in text)
 
 
@@ -260,14 +260,14 @@ def _selects(mark: str) -> bool:
 
 
 def _joins(text: str, at: int) -> bool:
-    """Whether a joiner stands within a word of a script whose letters join: else it only hides."""
+    """Whether a joiner is within a word of a script whose letters join; elsewhere it is only invisible."""
     around = text[max(at - 1, 0) : at] + text[at + 1 : at + 2]
     scripts = {script_of(each) for each in around}
     return len(around) == 2 and len(scripts) == 1 and scripts <= _JOINING
 
 
 def _composed(text: str) -> str:
-    """The text in NFC, a stretch at a time: the time that marks on one letter take grows with the square of them."""
+    """The text in NFC, piece by piece: normalizing marks on one letter takes quadratic time."""
     if text.isascii():
         return text
     pieces, start, marks = [], 0, 0

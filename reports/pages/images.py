@@ -22,7 +22,7 @@ _SRGB = ImageCms.createProfile("sRGB")
 
 
 def plain(content: bytes, name: str) -> bytes | None:
-    """An image as PNG or JPEG that can be shown as it is; None for what is no raster image.
+    """An image as PNG or JPEG that pages can show unchanged; None if it is not a raster image.
 
     Raises `InvalidSettings` for one that is damaged, too large, or of a kind that is not drawn.
     """
@@ -54,7 +54,7 @@ def _damaged(name: str, error: Exception) -> InvalidSettings:
 
 
 def _load(image: Image.Image, name: str) -> None:
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint sets it, to show what there is
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint sets it to show truncated images
     try:
         image.load()
     except Exception as error:  # whatever Pillow runs into in a damaged file
@@ -62,14 +62,14 @@ def _load(image: Image.Image, name: str) -> None:
 
 
 def _is_plain(image: Image.Image) -> bool:
-    """Whether the file itself can stand in a page: a JPEG in grey or sRGB, upright."""
+    """Whether pages can use the file itself: an upright JPEG in grayscale or sRGB."""
     upright = image.getexif().get(0x0112, 1) == 1
     profile = image.info.get("icc_profile")
     return image.format == "JPEG" and image.mode in ("L", "RGB") and upright and not profile
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image turned as its camera was held (Exif, Orientation)."""
+    """The image, rotated as its Exif orientation says."""
     return ImageOps.exif_transpose(image)
 
 
@@ -86,9 +86,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return image.convert("I").point(lambda level: level * (1 / 257) + 0.5).convert("L")
     if image.mode in ("I", "F"):
         _, high = image.convert("F").getextrema()
-        scale = (
-            255 / 65535 if isinstance(high, float) and high > 255 else 1
-        )  # what has 32 bits here has 16 in a file
+        scale = 255 / 65535 if isinstance(high, float) and high > 255 else 1  # 32 bits here are 16 in a file
         return image.point(lambda level: level * scale).convert("L")
     if image.mode in _ALPHA or "transparency" in image.info:
         return _without_idle_alpha(image.convert("LA" if image.mode in ("LA", "La", "L") else "RGBA"))
@@ -103,7 +101,7 @@ def _without_idle_alpha(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
-    """The colours as they are meant: by the image's own profile, and in those of the pages."""
+    """The image's colors, converted from its own profile to that of the pages."""
     if image.mode in ("L", "LA") or (profile is None and image.mode != "CMYK"):
         return image
     if profile is None:

@@ -61,7 +61,7 @@ def add_fonts(fonts: FontConfiguration) -> None:
 
 
 def _whole_runs(text: Callable[[Any, Any, float], None]) -> Callable[[Any, Any, float], None]:
-    """Draw text of SVG as WeasyPrint does, but a run that says its language as one piece."""
+    """Draw SVG text as WeasyPrint does, but each run with a language as one piece."""
 
     def draw(svg: Any, node: Any, font_size: float) -> None:
         if node.text and node.get(_LANGUAGE) and node.tag == "tspan":
@@ -109,7 +109,7 @@ def _draw_run(svg: Any, node: Any, font_size: float) -> None:
 
 
 class _Heard(dict[int, str]):
-    """What the glyphs of a font stand for: of each, what it stands for mostly. `uses` has all, as they are drawn."""
+    """What a font's glyphs stand for: for each, its most frequent text. `uses` has all of them, as drawn."""
 
     def __init__(self, font: Any) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class _Heard(dict[int, str]):
         self.uses: list[tuple[int, str]] = []
 
     def __contains__(self, glyph: object) -> bool:
-        return False  # WeasyPrint tells the first use of each glyph, which this makes all of them
+        return False  # WeasyPrint reports the first use of each glyph; this makes every use the first
 
     def __setitem__(self, glyph: int, text: str) -> None:
         self.uses.append((glyph, text))
@@ -126,13 +126,13 @@ class _Heard(dict[int, str]):
 
     @cached_property
     def nominal(self) -> dict[int, str]:
-        """The glyphs that are there for one character."""
+        """The glyphs for one character."""
         with self._face() as face:
             return {face.getGlyphID(name): chr(code) for code, name in face.getBestCmap().items()}
 
     @cached_property
     def marks(self) -> frozenset[int]:
-        """The glyphs that stand on others, and take no room (OpenType, GDEF)."""
+        """The glyphs that combine with others and have no width (OpenType, GDEF)."""
         with self._face() as face:
             classes = face["GDEF"].table.GlyphClassDef if "GDEF" in face else None
             of = classes.classDefs if classes else {}
@@ -145,7 +145,7 @@ class _Heard(dict[int, str]):
 def _heard_fonts(
     add_font: Callable[[Any, Any], tuple[Any, float]],
 ) -> Callable[[Any, Any], tuple[Any, float]]:
-    """Hear what each glyph stands for, but for the fonts of every page, in which one glyph is one text."""
+    """Record what each glyph stands for, except for the fonts of every page, in which a glyph always has one text."""
 
     def add(stream: Any, pango_font: Any) -> tuple[Any, float]:
         font, size = add_font(stream, pango_font)
@@ -186,7 +186,7 @@ def _plain(text: str) -> str:
 
 @contextmanager
 def _clusters(stream: Any, text: str) -> Iterator[None]:
-    """Tell the text of what is drawn meanwhile where glyphs do not: one may stand for several letters, or for half."""
+    """Record the text drawn meanwhile where glyphs do not give it: one may be several letters, or part of one."""
     fonts = {font.hash.encode(): font for font in stream._fonts.values()}
     for font in fonts.values():
         if isinstance(font.to_unicode, _Heard):
@@ -202,13 +202,13 @@ def _clusters(stream: Any, text: str) -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Cluster:
-    """Glyphs that stand for a text together, each with what its font tells."""
+    """Glyphs that stand for a text together, each with the text that its font gives."""
 
     text: str
     glyphs: list[tuple[_Heard, int]] = field(default_factory=list)
 
     def texts(self) -> list[str | None]:
-        """What to tell of each glyph, None where its font tells that; equal neighbours are told together.
+        """The text to record for each glyph, None if its font gives it; equal neighbors are recorded together.
 
         A mark stands for itself where it is in the text, else for nothing: so the others tell where the text stands.
         """
@@ -252,7 +252,7 @@ def _told(items: list[Any], fonts: Mapping[bytes, Any], text: str) -> list[Any]:
 
 
 def _spans(clusters: Iterable[_Cluster]) -> Iterator[Iterator[tuple[str | None, bool, bool]]]:
-    """Of each glyph what is told of it and its neighbours, and whether it is the first and the last of these."""
+    """For each glyph, the text recorded for it and its neighbors, and whether it is the first and the last of them."""
     for cluster in clusters:
         texts = cluster.texts()
         yield (
@@ -276,7 +276,7 @@ def _in_order(items: Iterable[Any], fonts: Mapping[bytes, Any]) -> Iterator[tupl
 
 
 def _by_cluster(uses: Sequence[tuple[_Heard, tuple[int, str]]], text: str) -> list[_Cluster]:
-    """The clusters that are drawn. One glyph has a cluster's text: the last, or the first where it runs to the left."""
+    """The drawn clusters. One glyph has a cluster's text: the last, or the first in right-to-left text."""
     clusters: list[_Cluster] = []
     waiting = False
     for heard, (glyph, said) in uses:
@@ -291,7 +291,7 @@ def _by_cluster(uses: Sequence[tuple[_Heard, tuple[int, str]]], text: str) -> li
 
 
 def _restore_silent(clusters: Sequence[_Cluster], text: str) -> None:
-    """Give joiners, for which nothing is drawn, to the clusters before them, where all runs from left to right."""
+    """Add joiners, for which nothing is drawn, to the clusters before them in left-to-right text."""
     spoken = "".join(character for character in text if character not in _SILENT)
     if spoken == text or spoken != "".join(cluster.text for cluster in clusters):
         return

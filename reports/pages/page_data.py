@@ -1,6 +1,6 @@
 """What templates are given: plain, frozen data made from a briefing.
 
-Only what is named here gets to a template: no model of the settings, no row of an answer, no account. A `Record` has
+Templates get only what is named here: no model of the settings, no row of an answer, no account. A `Record` has
 values under names, and nothing else; a list is a tuple; a mapping is a read-only one; a quantity is itself, for the
 filters that print it. What a template can read and call of them is `reports/pages/fill.py`'s.
 """
@@ -16,7 +16,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports.briefing.attachments import evidence_root, subjects
 from reports.briefing.compose import (
     Besides,
     Briefing,
@@ -30,6 +29,7 @@ from reports.briefing.compose import (
     Part,
     Period,
 )
+from reports.briefing.content import Content
 from reports.briefing.figures import Quantity
 from reports.core.log_head import Head
 from reports.core.settings import (
@@ -139,8 +139,9 @@ class Printed(Markup):
     hedged: bool
 
 
-def page_data(briefing: Briefing) -> dict[str, Any]:
+def page_data(content: Content) -> dict[str, Any]:
     """All that the pages of a briefing are filled with but the charts, by the names that templates know them by."""
+    briefing = content.briefing
     marking = briefing.settings.marking
     issuer = _record(briefing.settings.issuer, marking=marking)
     return {
@@ -150,7 +151,7 @@ def page_data(briefing: Briefing) -> dict[str, Any]:
         "number": briefing.number,
         "marking": plain({"class": marking.removeprefix("TLP:").lower().replace("+", "-"), "label": marking}),
         "colours": issuer.fields["colours"],
-        "evidence_root": evidence_root(subjects(briefing.evidence)),
+        "evidence_root": content.evidence_root,
         "accounts_root": briefing.account_table.root if briefing.account_table else None,
         "techniques": plain(TECHNIQUES),
     }

@@ -44,6 +44,7 @@ import pydyf  # type: ignore[import-untyped]
 from reports import __version__
 from reports.briefing.attachments import Attachment, attachments
 from reports.briefing.compose import Briefing
+from reports.briefing.content import Content
 from reports.core.errors import InvalidSettings
 from reports.core.scripts import Languages, marked_svg
 from reports.core.window import Window
@@ -66,13 +67,15 @@ def _quick_import() -> Iterator[None]:
         ctypes.util.find_library = lambda name: None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that there are no fonts: there should be none
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # the warning that there are no fonts: there should be none
             yield
     finally:
         ctypes.util.find_library = find
 
 
-os.environ["PANGO_LANGUAGE"] = "en"  # Pango would ask the host for languages where a text names none
+os.environ["PANGO_LANGUAGE"] = "en"  # Pango would take languages from the host for texts without one
 os.environ["FONTCONFIG_FILE"] = str(_PAGE / "fonts.conf")  # fontconfig loads this instead of the host's fonts
 with _quick_import():
     import weasyprint  # type: ignore[import-untyped]
@@ -91,7 +94,7 @@ _BASE = "https://templates.invalid/"  # relative names need an absolute base; RF
 
 @dataclass(frozen=True, slots=True)
 class DocumentMetadata:
-    """What a file says of itself. `identifier` is its number, `as_of` (aware) its date, `language` BCP 47."""
+    """A file's metadata. `identifier` is its number, `as_of` (aware) its date, `language` BCP 47."""
 
     title: str
     identifier: str
@@ -110,21 +113,20 @@ class Rendered:
     printed_as_codes: tuple[str, ...]
 
 
-def render(briefing: Briefing, resources: Resources, page_size: str) -> Rendered:
+def render(content: Content, resources: Resources) -> Rendered:
     """Render a briefing with its attachments; the same arguments and assets give the same bytes.
 
     Raises `InvalidSettings` if the templates make something else than PDF/A-3a and PDF/UA-1 of it.
     """
-    html, ledger = typeset(briefing, resources, page_size)
-    pages = pages_record(resources, page_size)
-    attached = attachments(briefing, tuple(ledger.figures.values()), pages, ledger.coded)
-    pdf = bind(briefing, html, attached, resources)
+    html, ledger = typeset(content, resources)
+    attached = attachments(content, tuple(ledger.figures.values()), pages_record(content), ledger.coded)
+    pdf = bind(content.briefing, html, attached, resources)
     require_conformance(pdf)
     return Rendered(pdf, ledger.coded)
 
 
-def pages_record(resources: Resources, page_size: str) -> dict[str, Any]:
-    """What has to be known to make the same pages again, as `evidence.json` says it.
+def pages_record(content: Content) -> dict[str, Any]:
+    """What `evidence.json` records so that the same pages can be made again.
 
     `libraries` are those whose releases show in the bytes of a PDF.
     """
@@ -138,8 +140,8 @@ def pages_record(resources: Resources, page_size: str) -> dict[str, Any]:
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
     }
     return {
-        "pageSize": page_size,
-        "templates": {"digest": {"sha256": resources.digest()}},
+        "pageSize": content.page_size,
+        "templates": {"digest": {"sha256": content.templates_sha256}},
         "libraries": [{"name": name, "version": libraries[name]} for name in sorted(libraries)],
     }
 
@@ -186,7 +188,7 @@ def render_pdf(
         pdf: bytes = document.write_pdf(
             pdf_variant="pdf/a-3a",
             pdf_identifier=_identifier(html, metadata, attachments),
-            output_intent="as above",  # for "srgb", WeasyPrint would open the profile again and not close it
+            output_intent="as above",  # with "srgb", WeasyPrint would open the profile again without closing it
             attachments=[_embedded(attachment, metadata.as_of) for attachment in attachments],
             finisher=_Finisher(attachments),
         )
@@ -256,7 +258,7 @@ class _Fetcher(URLFetcher):  # type: ignore[misc]
         return URLFetcherResponse(url, content, {"Content-Type": media_type})
 
     def _usable(self, content: bytes, name: str, media_type: str) -> bytes:
-        """An asset as pages can hold it; raises `InvalidSettings` if they cannot."""
+        """An asset in a form that pages can contain; raises `InvalidSettings` if there is none."""
         if content.startswith(FONT_FILES):
             require_rights(content, name)
         elif (image := None if _is_text(content) else images.plain(content, name)) is not None:
@@ -290,7 +292,7 @@ def _is_text(content: bytes) -> bool:
 
 @contextmanager
 def _strict(fetcher: _Fetcher) -> Iterator[None]:
-    """Turn what was refused, or what WeasyPrint logs as an error, into `InvalidSettings`."""
+    """Turn refusals, and errors that WeasyPrint logs, into `InvalidSettings`."""
     log = _ErrorLog()
     logger = logging.getLogger("weasyprint")
     logger.addHandler(log)
@@ -319,7 +321,7 @@ def _strict(fetcher: _Fetcher) -> Iterator[None]:
 
 
 class _ErrorLog(logging.Handler):
-    """Keeps the first error that the thread that made it logs."""
+    """Keeps the first error logged by the thread that created it."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -380,7 +382,7 @@ class _Finisher:
 
 
 def _require_moderate(page: Element) -> None:
-    """Refuse what would take endless layout, and a file that the page would attach beside those of the briefing."""
+    """Refuse markup whose layout would never end, and files that the page itself would attach."""
     waiting = [(page, 1)]
     while waiting:
         element, depth = waiting.pop()
@@ -411,7 +413,7 @@ def _require_glyphs(document: weasyprint.Document) -> None:
 
 
 def _link_once(pdf: pydyf.PDF) -> None:
-    """Take out the links of what stands within a link: WeasyPrint gives one to every box, each on the others."""
+    """Remove links nested in a link: WeasyPrint gives every box inside a link its own, on top of the others."""
     root = _object(pdf, pdf.catalog["StructTreeRoot"])
     numbers = _object(pdf, root["ParentTree"])["Nums"]
     linked = {
@@ -448,14 +450,14 @@ def _number_glyphs(pdf: pydyf.PDF) -> None:
 
 
 def _keep_samples(pdf: pydyf.PDF) -> None:
-    """Have no reader invent what lies between the samples of an image (ISO 19005-3, 6.2.8)."""
+    """Turn off image interpolation (ISO 19005-3, 6.2.8)."""
     for image in pdf.objects:
         if isinstance(image, pydyf.Stream) and image.extra.get("Subtype") == "/Image":
             image.extra["Interpolate"] = "false"
 
 
 def _scope_headers(pdf: pydyf.PDF) -> None:
-    """Headers in a table's head are about their column, others about their row (ISO 14289-1, 7.5)."""
+    """Headers in a table's head apply to their column, others to their row (ISO 14289-1, 7.5)."""
     for element in _typed(pdf, "/StructElem"):
         if element["S"] == "/TH":
             group = _object(pdf, _object(pdf, element["P"])["P"])
@@ -463,7 +465,7 @@ def _scope_headers(pdf: pydyf.PDF) -> None:
 
 
 def _release_furniture(pdf: pydyf.PDF) -> None:
-    """Make artifacts of what stands in page margins: WeasyPrint tags it, but leaves it out of the tree.
+    """Turn page-margin content into artifacts: WeasyPrint tags it, but leaves it out of the tree.
 
     The rest gets its language, where it is not the document's.
     """

@@ -124,7 +124,7 @@ class Grammar(NodeTransformer):
 
     def on_template(self, node: nodes.Template) -> nodes.Node:
         node.body = self._each(node.body)
-        parts = self._parts + self._blocks  # which are listed anew each time
+        parts = self._parts + self._blocks  # the list is rebuilt each time
         node.body.insert(0, _statement(STEPS, nodes.Const(parts), node))
         return node
 

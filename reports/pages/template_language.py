@@ -36,7 +36,7 @@ Function = Callable[..., Any]
 
 
 class Grouped(NamedTuple):
-    """What `groupby` makes of items that have the same key."""
+    """The items that `groupby` puts under one key."""
 
     grouper: Any
     list: tuple[Any, ...]
@@ -73,7 +73,7 @@ _KINDS: Mapping[type, str] = {
 
 
 class Unfit(TemplateRuntimeError):
-    """A value is not of the type that an operator, a filter or a test takes."""
+    """A value does not have the type that an operator, a filter or a test requires."""
 
 
 def kind_of(value: Any) -> str:
@@ -82,7 +82,7 @@ def kind_of(value: Any) -> str:
 
 
 def scalar(value: Any) -> Any:
-    """A value that is no collection; an `if` without its `else` is an empty text."""
+    """A value that is not a collection; an `if` without an `else` is an empty text."""
     if isinstance(value, Undefined):
         return str(value)  # raises for a name that does not exist
     if type(value) in SCALARS or type(value) in TEXTS:
@@ -92,7 +92,7 @@ def scalar(value: Any) -> Any:
 
 
 def key(value: Any) -> Any:
-    """What is looked up in a mapping; long numbers and fractions are not, since many of them can share one hash."""
+    """A key to look up in a mapping; not long numbers and fractions, because many of them can share one hash."""
     value = scalar(value)
     if isinstance(value, Fraction) or (isinstance(value, int) and value.bit_length() > MOST_BITS_OF_A_KEY):
         raise Unfit(f"expected text, a day or a number of up to {MOST_BITS_OF_A_KEY} bits")
@@ -100,7 +100,7 @@ def key(value: Any) -> Any:
 
 
 def text(value: Any) -> str:
-    """A text, or how a number, a day or none is written; markup stays markup."""
+    """A text, or the text of a number, a day or None; markup stays markup."""
     value = scalar(value)
     return value if isinstance(value, str) else str(value)
 
@@ -113,7 +113,7 @@ def number(value: Any) -> Any:
 
 
 def bounded(value: Any) -> Any:
-    """A number that was computed, unless it is too long."""
+    """A computed number; refused if it is too long."""
     parts = (value.numerator, value.denominator) if isinstance(value, int | Fraction) else ()
     if any(part.bit_length() > MOST_BITS for part in parts):
         raise Unfit(f"a number has more than {MOST_BITS} bits")
@@ -283,7 +283,7 @@ TAKES_UNDEFINED = {"default", "d", "defined", "undefined"}
 
 @dataclass(frozen=True, slots=True)
 class ManyValues:
-    """Filters and tests that look at the items of a list, and count what they look at.
+    """Filters and tests that examine the items of a list, and count them.
 
     `read` gives the attribute or item of a value that has a name; `filters` and `tests` are those that `map` and
     `select` may use.
@@ -404,7 +404,7 @@ class ManyValues:
     def _keyed(
         self, value: Any, attribute: Any, case_sensitive: bool, default: Any = None
     ) -> list[tuple[Any, Any]]:
-        """Each item with what it is compared by."""
+        """Each item with its sort key."""
         keys = [(scalar(self._attribute(each, attribute, default)), each) for each in sequence(value)]
         self.meter.write(sum(len(by) for by, _ in keys if isinstance(by, str)))
         if case_sensitive:

@@ -14,12 +14,12 @@ DEEPEST = 40
 
 
 class Beyond(TemplateRuntimeError):
-    """The templates do more than templates may."""
+    """The templates do more work than allowed."""
 
 
 @dataclass(slots=True)
 class Meter:
-    """Counts what the templates of one briefing do; raises `Beyond` if that is more than they may.
+    """Counts the work of one briefing's templates; raises `Beyond` if it exceeds the limit.
 
     A step is a part of a template that is filled (in a loop, each time), an item of a list that is made or looked
     through, or the use of a filter or a macro. Characters are those of every text that is made or looked through, and
@@ -51,7 +51,7 @@ class Meter:
             raise Beyond(f"the templates have more than {MOST_SOURCE:,} characters together: shorten them")
 
     def extend(self) -> None:
-        """Count a level that lasts as long as what it is in."""
+        """Count a nesting level that ends with the enclosing one."""
         self.depth += 1
         if self.depth > DEEPEST:
             raise Beyond(f"macros and includes are nested more than {DEEPEST} deep: use fewer")
@@ -62,5 +62,5 @@ class Meter:
         self.extend()
 
     def leave(self) -> None:
-        """End a level, and those that last as long."""
+        """End a nesting level, and those that end with it."""
         self.depth = self._entered.pop()

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from reports.briefing import figures
 from reports.briefing.compose import Briefing, Period, called
+from reports.briefing.content import Content
 from reports.briefing.figures import Ledger, Quantity
 from reports.briefing.group import Tally
 from reports.core.scripts import marked_html, marked_svg
@@ -32,18 +33,18 @@ LEGEND_LENGTH = 32
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[str, Ledger]:
+def typeset(content: Content, resources: Resources) -> tuple[str, Ledger]:
     """Fill the templates of the briefing's audience; returns the HTML and the ledger of its figures.
 
     Raises `InvalidSettings` for a template that does not parse or cannot be filled, naming it and the line.
     """
-    ledger = Ledger()
+    briefing, ledger = content.briefing, Ledger()
     characters = Characters(resources.fonts, _written(briefing))
     environment = environment_of(resources, _filters(ledger, characters, briefing.settings.issuer.language))
     context = {
-        **page_data(briefing),
+        **page_data(content),
         "language": briefing.settings.issuer.language,
-        "page_size": page_size,
+        "page_size": content.page_size,
         "running_title": f"{briefing.title}, {short_span(briefing.window)}",
         "charts": plain(_charts(briefing, environment, ledger, characters)),
     }

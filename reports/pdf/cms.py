@@ -2,7 +2,8 @@
 
 The signature is CMS as PAdES B-T wants it (ETSI EN 319 142-1, 6.3; RFC 5652, 5035, 8933): detached, with the signing
 certificate by its SHA-256, and with a time-stamp as its only unsigned attribute. Like the update around it, it is
-written again from what it holds and compared. A token (RFC 3161, 5816) is its authority's: it is taken apart whole.
+written again from what it holds and compared. A token (RFC 3161, 5816) comes from its authority: it is parsed
+completely.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ TOKEN_ATTRIBUTES = frozenset(
 
 
 class UnusualError(Exception):
-    """A signature or a token is not as it has to be; the message says what is not."""
+    """A signature or a token has an unexpected form; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature: what was signed by whom, and the token about it.
+    """A signature: what was signed, by whom, and its time-stamp token.
 
     `digest_algorithm` and `message_digest` are of what the signature covers; the first of `certificates` is the
     signer's; `value` is over `attributes`, which is DER.
@@ -97,7 +98,7 @@ class Signature:
 
 
 def signed_attributes(signer: x509.Certificate, message_digest: bytes) -> bytes:
-    """The attributes that a signature signs: what is signed is detached data with such a digest, and by whom."""
+    """The signed attributes: the digest of the detached data, and the signer."""
     general = der.value(SEQUENCE, der.value(DIRECTORY, _issuer(signer)))
     reference = der.value(
         SEQUENCE,
@@ -119,7 +120,7 @@ def signed_attributes(signer: x509.Certificate, message_digest: bytes) -> bytes:
 
 
 def digest_for(public: Any) -> str:
-    """The digest that goes with a key: as long as its strength asks for (RFC 5753)."""
+    """The digest for a key: as long as the key's strength requires (RFC 5753)."""
     if isinstance(public, ec.EllipticCurvePublicKey):
         return {"secp384r1": "sha384", "secp521r1": "sha512"}.get(public.curve.name, "sha256")
     return "sha256"
@@ -144,7 +145,7 @@ def _serial(certificate: x509.Certificate) -> bytes:
 
 
 def read_signature(content: bytes) -> Signature:
-    """A signature, if it is to the byte what is written of what it holds. Raises `UnusualError`."""
+    """Parse a signature that, written again, gives the same bytes; raises `UnusualError` for any other."""
     _check_der(content, "the signature")
     try:
         found = _signature(cms.ContentInfo.load(content)["content"])
@@ -181,7 +182,7 @@ def _signature(data: Any) -> Signature:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A time-stamp: when its authority saw what has a digest, and the signature on that.
+    """A time-stamp: when its authority saw a digest, and its signature.
 
     The first of `certificates` is the authority's; `value` is over `attributes`, which is DER. It is `outdated` if it
     signs which certificate checks it by SHA-1 alone (ESS v1).
@@ -206,7 +207,7 @@ class Token:
 
 
 def read_token(content: bytes) -> Token:
-    """A time-stamp token, taken apart. Raises `UnusualError` for anything that no token needs."""
+    """Parse a time-stamp token. Raises `UnusualError` for anything that a token does not need."""
     _check_der(content, "the time-stamp")
     try:
         return _token(content)
@@ -325,7 +326,7 @@ def certificate(data: bytes) -> x509.Certificate:
     """A certificate in DER, all of whose extensions can be read. Raises `UnusualError`."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a serial number is not as it should be
+            warnings.simplefilter("ignore")  # the warning about an invalid serial number
             found = x509.load_der_x509_certificate(data)
             _ = found.extensions
     except (ValueError, TypeError) as error:

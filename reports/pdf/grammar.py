@@ -21,8 +21,8 @@ from reports.pdf.syntax import Name, Real, Ref, Text, Value, WrittenOtherwiseErr
 
 MOST_PAGES = 10_000
 MOST_STEPS = 200_000
-MOST_CONTENT = 24 * 2**20  # bytes of what is drawn, in all
-ROUNDED = 0.00001  # what the difference of two numbers with six places may be off
+MOST_CONTENT = 24 * 2**20  # total bytes of drawn content
+ROUNDED = 0.00001  # rounding error of a difference of two numbers with six decimals
 FILES = {
     "accounts.csv": "text/csv",
     "briefing.json": "application/json",
@@ -54,7 +54,7 @@ BLENDS = frozenset(
     }
 )
 SCHEMES = ("https:", "mailto:")
-# What says in the metadata that the file is PDF/UA-1 too, and the end of the packet.
+# The PDF/UA-1 identifier in the metadata, and the end of the packet.
 UA_PACKETS = frozenset({"25f5a788a5f0d5c11e07efb98d07cde56c33aa9995816e2c726382646aaa2a40"})
 
 _LANGUAGE = re.compile(rb"[a-zA-Z]{1,8}(?:-[a-zA-Z0-9]{1,8})*+")  # BCP 47
@@ -63,7 +63,7 @@ Check = Callable[[Value], bool]
 
 
 class NotPlainError(Exception):
-    """The pages have something that no briefing has; the message says what and where."""
+    """The pages contain something that no briefing contains; the message says what and where."""
 
 
 def check_pages(pages: Pages) -> None:
@@ -132,7 +132,7 @@ def _said(*allowed: bytes) -> Check:
 
 
 def _right_to_left(value: Value) -> bool:
-    """Text of which something runs from right to left: no other is written beside what is drawn."""
+    """Text that is partly right-to-left: only such text is recorded beside what is drawn."""
     return _text(value) and any(bidirectional(each) in ("R", "AL") for each in _decoded(value))
 
 
@@ -212,7 +212,7 @@ class _Walk:
                 _require(value is None, f"object {number}, which nothing refers to")
 
     def _to(self, reference: Value, kind: str) -> None:
-        """Have the object looked at as one of a kind."""
+        """Queue an object to be checked as one of a kind."""
         if type(reference) is not Ref or reference not in self.pages.objects:
             raise NotPlainError(f"no {kind.replace('_', ' ')} where one should be")
         if reference in self.pages.containers:
@@ -351,7 +351,7 @@ class _Walk:
         self._content(number - 1, found["Resources"], page=number)
 
     def _in_order(self, number: int, annotations: list[Ref]) -> None:
-        """The annotations of a page follow it; in the place of those that were taken out again there is nothing."""
+        """A page's annotations follow it; removed ones leave their numbers unused."""
         expected = number
         for each in annotations:
             expected += 1
@@ -386,7 +386,7 @@ class _Walk:
         _require(found["Contents"] == action["URI"], "a link to another address than it shows")
 
     def _outlines(self, reference: Value) -> None:
-        """The bookmarks: a tree, of which each is in its place."""
+        """The bookmarks: a tree in which each one has its place."""
         self.kinds[int(reference)] = "bookmarks"
         top = _shape(
             self.pages.objects.get(reference),
@@ -563,7 +563,7 @@ class _Walk:
         )
         left, bottom, right, top = found["BBox"]
         for step, size in ((found["XStep"], right - left), (found["YStep"], top - bottom)):
-            # In which order tiles are painted is for viewers to choose.
+            # Viewers choose the order in which tiles are painted.
             _require(step > 0 and step >= size - ROUNDED, "a pattern whose tiles overlap")
         self._nested(number, found["Resources"])
 
@@ -768,7 +768,7 @@ class _Walk:
         self._to(described["FontFile3" if opened else "FontFile2"], "font_open" if opened else "font_true")
 
     def _descriptor(self, number: int, value: Value) -> None:
-        """Looked at with the font that it describes."""
+        """Checked together with the font that it describes."""
 
     def _font_open(self, number: int, value: Value) -> None:
         entries, data = self._data(number, value)
@@ -882,7 +882,7 @@ class _Walk:
         _shape(value, "the places of the structure", {"Nums": _list})
 
     def _structure(self) -> None:
-        """What is marked on the pages is what the structure has, each in its place."""
+        """The marked content of the pages is exactly that of the structure, each in its place."""
         numbers = self.pages.objects[self.pages.objects[self.pages.root["StructTreeRoot"]]["ParentTree"]][
             "Nums"
         ]
@@ -942,7 +942,7 @@ class _Walk:
         return sorted(found)
 
     def _circles(self) -> None:
-        """No picture is drawn within itself."""
+        """No picture draws itself."""
         state: dict[int, int] = {}
         for start in self.drawn:
             waiting = [(start, False)]

@@ -1,4 +1,4 @@
-"""What the store of a file and its signatures bring along to be checked by, and nothing else may be among it.
+"""The validation data in a file's security store and signatures. Anything that nothing needs is refused.
 
 Anybody can write bytes into a certificate or an answer, and have a time-stamp put over them. So each has to be there
 for a reason: a certificate because it leads upwards from a signer, a time-stamp authority or who answers for an issuer;
@@ -29,12 +29,12 @@ from reports.pdf.updates import Kind
 
 MOST_COMPARISONS = 4096
 
-# What a reader that repairs files could take for a piece of one.
+# Text that a PDF reader which repairs files could mistake for part of one.
 PIECES = re.compile(rb"endobj|endstream|startxref|%%EOF|\d[\0\t\n\f\r ]+\d+[\0\t\n\f\r ]+obj")
 
 
 class TooManyError(Exception):
-    """There is more to compare than is compared for any file."""
+    """The file would need more comparisons than the limit allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,10 @@ def check_store(
 ) -> Store:
     """Read what each update stores, and of which form it is.
 
-    Raises `UnusualError` for what has no reason to be there, and `WeakError` for what is signed weakly.
+    Raises `UnusualError` for data without a reason to be there, and `WeakError` for weak signatures.
 
-    Nothing signs the certificates that a signature or a token brings along. So each is one that somebody in the file
-    signed or, from form 2 on, that the store has too, which a time-stamp covers.
+    No signature covers the certificates inside a signature or a token. So each must be signed by another one in the
+    file or, from form 2 on, also be in the store, which a time-stamp covers.
     """
     every = [data for update in stored for _, data in update]
     left = der.MOST_VALUES
@@ -185,7 +185,7 @@ class _Gathering:
             self.waiting += self.issuers[each]
 
     def check_signed(self, each: x509.Certificate, alone: bool) -> None:
-        """Raise unless its issuer signed a certificate, if that is in the file; it is not where that is `alone`."""
+        """Raise unless a certificate's issuer signed it, if the issuer is in the file; if `alone`, it is not."""
         if self.issuers[each]:
             return
         named = [by for by in self.pool[each.issuer] if by == each or _may_have_issued(each, by)]
@@ -217,7 +217,7 @@ class _Gathering:
         raise UnusualError("a stored revocation list is not about a certificate in the file")
 
     def _explained(self, basic: Any) -> bool:
-        """Whether an answer is about certificates that were reached, by who may answer; what it brings along waits."""
+        """Whether a response is about reached certificates and from an authorized one; its own certificates wait."""
         brought = [certificate(each.dump()) for each in basic["certs"]]
         for single in _singles(basic):
             by = self._asked(single["cert_id"])
@@ -252,7 +252,7 @@ class _Gathering:
 
 
 def _may_have_issued(issued: x509.Certificate, by: x509.Certificate) -> bool:
-    """Whether one of that name says that it has the key by which a certificate names its issuer, or neither says so."""
+    """Whether the key identifiers of a certificate and of a possible issuer match, or one of them is missing."""
     try:
         named = issued.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
         own = by.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest

@@ -23,7 +23,7 @@ CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 
 class WeakError(Exception):
-    """Something is signed with what is no longer secure, or with what is not known; the message says with what."""
+    """Something is signed with an insecure or unknown algorithm or key; the message says which."""
 
 
 def digest(algorithm: str, *data: bytes | memoryview) -> bytes:
@@ -42,7 +42,7 @@ def strong_digest(algorithm: str) -> hashes.HashAlgorithm:
 
 
 def check_key(public: Any, whose: str) -> None:
-    """Raise `WeakError` for a key that is short, or of a kind that Exhibit does not use."""
+    """Raise `WeakError` for a short key, or a type of key that Exhibit does not use."""
     if isinstance(public, rsa.RSAPublicKey):
         if public.key_size < LEAST_RSA:
             raise WeakError(f"{whose} has an RSA key of {public.key_size} bits, which is no longer secure")
@@ -80,7 +80,7 @@ def check_signed(signed: Any, what: str) -> None:
 def check_signature(
     public: Any, algorithm: Any, digest_algorithm: str, signature: bytes, data: bytes
 ) -> bool:
-    """Whether a signature fits, by its `SignedDigestAlgorithm` and the digest that its signer names.
+    """Whether a signature's `SignedDigestAlgorithm` and its signer's digest algorithm match.
 
     Raises `WeakError` for an algorithm that is weak, or does not go with the key.
     """

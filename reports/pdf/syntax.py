@@ -30,7 +30,7 @@ _REGULAR = frozenset(b"!\"$&'*+,-.0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ\\^_`
 
 
 class WrittenOtherwiseError(Exception):
-    """Something is not written as the pages of a briefing are; the message says what."""
+    """Something is not written as a briefing's pages are; the message says what."""
 
 
 class Name(str):
@@ -68,7 +68,7 @@ Value = Any
 
 
 def parse(data: bytes, start: int, end: int) -> Value:
-    """The one value that is written from `start` to `end`; raises `WrittenOtherwiseError` for anything else."""
+    """The value from `start` to `end`; raises `WrittenOtherwiseError` if that is not exactly one value."""
     value, at = _value(data, start, DEEPEST)
     if at != end:
         raise WrittenOtherwiseError("an object that continues after its end")

@@ -1,8 +1,8 @@
 """The one writer of what follows the unsigned pages: the signature, security stores, and time-stamps of the document.
 
-Nothing that follows the pages is interpreted. What an update holds (certificates, lists, answers, a signature or a
-token) is taken out, the update is written again from that and from the file before it, and has to be the same to the
-byte. What is written has a form, whose number never changes its meaning:
+Nothing that follows the pages is interpreted. The data of an update (certificates, lists, answers, a signature or a
+token) is extracted, the update is written again from this data and the file before it, and must be the same to the
+byte. Each update has a form, whose number never changes its meaning:
 
 - form 1: until release 0.1, as pyHanko 0.38 wrote it: the cross-reference stream is deflated, by any zlib; the
   moment may be in any time zone; the second half of the identifier is random;
@@ -49,7 +49,7 @@ _ROW_OF_NONE = bytes(9) + b"\xff\xff"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What an update holds that does not follow from the file before it.
+    """The data of an update that the file before it does not determine.
 
     `stored` is what the store is given, in order, as DER; `content` is the DER of the signature or of the token, for
     which there is room for so many bytes. A signature states the `moment` at which it was made, as PDF does. In form 1
@@ -71,7 +71,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update in its place: from byte `start` of the file to `end`, and what its signature or token leaves out.
+    """An update and its position: bytes `start` to `end` of the file, and the range that its signature or token omits.
 
     `gap` is where the hexadecimal digits begin and end, with the brackets around them.
     """
@@ -129,12 +129,12 @@ def moment(instant: datetime) -> bytes:
 
 
 def room_for(length: int) -> int:
-    """How many bytes to leave for a signature or a token of about such a length."""
+    """How many bytes to reserve for a signature or a token of about this length."""
     return (length // KIB + 2) * KIB
 
 
 def fits(held: Held) -> bool:
-    """Whether the room is what the form leaves for such a length, give or take what was not known then."""
+    """Whether the reserved space is what the form reserves for this length, within the uncertainty at that time."""
     if held.form == 1:
         # pyHanko leaves half as much again as a first try took.
         return held.room % 3 != 2 and len(held.content) <= held.room <= 2 * len(held.content)
@@ -180,7 +180,7 @@ def _certified(catalog: Mapping[str, Value], form: int, value: int) -> dict[str,
 
 
 def _stored(before: Revision, held: Held, number: int) -> tuple[Revision, dict[int, bytes]]:
-    """What is added to the store, by number from `number` on, and the store itself if it is added to."""
+    """The objects added to the store, numbered from `number`, and the store itself if anything is added."""
     if not held.stored:
         return before, {}
     objects: dict[int, bytes] = {}
@@ -201,7 +201,7 @@ def _stored(before: Revision, held: Held, number: int) -> tuple[Revision, dict[i
 
 
 def _field(stamps: int, page: int, value: int) -> dict[str, Value]:
-    """A field without a look: without extent and off the page."""
+    """An invisible signature field: without size and off the page."""
     what = b"Timestamp" if stamps else b"Signature"
     return {
         "FT": Name("Sig"),
@@ -323,7 +323,7 @@ def _written_byte(byte: int) -> bytes:
 
 
 def _encoded(text: Text) -> bytes:
-    """UTF-16 in PDFDocEncoding, where that has all its characters."""
+    """Text in PDFDocEncoding, if that has all its characters, else in UTF-16."""
     if not text.startswith(codecs.BOM_UTF16_BE):
         return text
     try:
@@ -335,7 +335,7 @@ def _encoded(text: Text) -> bytes:
     return bytes(text)
 
 
-# What an update holds is looked for where updates have it; whether that is where it is, writing it again will tell.
+# Data is read from where updates have it; writing the update again shows whether it really is there.
 
 _OBJECT = re.compile(rb"([1-9]\d{0,9}) 0 obj\n<<\n")
 _STORED = re.compile(rb"/Length (\d{1,8})\n>>\nstream\n")
@@ -350,11 +350,11 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 class NotRemadeError(Exception):
-    """What follows is not what Exhibit would write; the message says what is not."""
+    """What follows is not what Exhibit would write; the message says where."""
 
 
 def take(pdf: bytes, before: Revision) -> tuple[Update, Revision]:
-    """The next update of a file, if it is to the byte what `write` makes of what it holds.
+    """Read the next update of a file, if `write` makes the same bytes from its content.
 
     Raises `NotRemadeError` if it is not.
     """
@@ -439,7 +439,7 @@ def _with_section(
 
 
 def _length(padded: bytes) -> int:
-    """How long the DER value is that comes first; 0 if there is none."""
+    """The length of the first DER value; 0 if there is none."""
     if len(padded) < 2 or padded[0] != 0x30:
         return 0
     if padded[1] < 0x80:

@@ -1,7 +1,6 @@
 """The parts of the deployed system: Athena over S3, a key in KMS, a bucket as the store. The second composition root.
 
-Functions share it. What only some of them need, and takes long to load, is loaded where it is used: hence the imports
-within functions.
+Functions share it. Imports within functions load what only some of them need, and what takes long to load.
 """
 
 # ruff: noqa: PLC0415
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 PREFIX = "EXHIBIT_"
 ADDRESSES = f"{PREFIX}TIMESTAMP_ADDRESSES"  # `any`, where the whole system is tried on one machine
 CHAIN, TRUST = "chain.pem", "trust.pem"
-# Of the files inside a PDF, those that the API gives by themselves
+# The files inside a PDF that the API also serves separately
 SERVED = ("briefing.json", "evidence.json")
 MOST_SETTLING_DAYS = 366
 LINK_SECONDS = 300
@@ -180,7 +179,7 @@ class Deployed:
         return S3Store(self.client("s3"), self.environment.settings_bucket, self.environment.settings_prefix)
 
     def check_settings(self) -> None:
-        """Refuse what lies among the settings and would not be read; raises `InvalidSettings`."""
+        """Raise `InvalidSettings` for a file among the settings that would not be read."""
         names = (name.partition("/") for name in self.settings.list(""))
         check_deployed({top + slash for top, slash, _ in names})
 
@@ -218,7 +217,7 @@ class Deployed:
         return certificates_in(content, TRUST) if content is not None else ()
 
     def lists(self) -> tuple[bytes, ...]:
-        """The revocation lists that no network holds."""
+        """The revocation lists that no network has."""
         found = (self.settings.get(name) for name in self.settings.list("crls/"))
         return tuple(each for each in found if each)
 
@@ -285,7 +284,7 @@ class Opened:
         return self.store.put({**inside, **documents})
 
     def get(self, name: str) -> bytes | None:
-        """What is kept under a name, or None."""
+        """The content under a name, or None."""
         return self.store.get(name)
 
     def list(self, prefix: str, after: str = "", most: int | None = None) -> tuple[str, ...]:

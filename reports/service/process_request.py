@@ -2,16 +2,17 @@
 
 However often a request is delivered, late, twice at once, or to a worker that is killed:
 
-1. What has ended stays as it is.
-2. A request is published once: its receipt bears its id, and a briefing that bears it is never made again.
-3. What is wrong with the request, the evidence or the settings ends it as failed. What does not answer is left to the
-   next delivery.
-4. The last delivery publishes nothing any more, so that it cannot be what kills the worker: it ends the request as
-   failed, and stops the query that may still run.
+1. A request that has ended stays as it is.
+2. A request is published once: its receipt contains its id, and a briefing with that id is never made again.
+3. An error in the request, the evidence or the settings ends it as failed. If a service does not respond, the next
+   delivery tries again.
+4. The last delivery does not publish, so it cannot kill the worker. It ends the request as failed, and stops the
+   queries that earlier deliveries recorded as still running. It starts none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -30,13 +31,17 @@ class Press(Protocol):
     def published(self, request: StoredRequest) -> Receipt | None:
         """The receipt of the briefing, if it was published for this request."""
 
-    def stop(self, request: StoredRequest) -> None:
-        """Stop what still runs for a request; raises `Unavailable` if that cannot be asked."""
+    @property
+    def left_running(self) -> Sequence[str]:
+        """The queries that `publish` left running."""
+
+    def stop(self, request: StoredRequest, queries: Iterable[str]) -> None:
+        """Stop queries that were left running for a request; raises `Unavailable` if that cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Which request is delivered, how many times so far, and how many at most."""
+    """Which request is delivered, how many times so far, and the maximum."""
 
     request: str
     number: int
@@ -52,7 +57,7 @@ class Ended:
 
 
 def deliver(delivery: Delivery, requests: Requests, press: Press, now: datetime, worker: str) -> Ended:
-    """Do what a delivery is to do, and return how the request has ended.
+    """Process a delivery, and return how the request ended.
 
     Raises `Unavailable` if the next delivery is to go on, and whatever a fault of ours raises.
     """
@@ -67,7 +72,7 @@ def deliver(delivery: Delivery, requests: Requests, press: Press, now: datetime,
     except (InvalidInput, CheckFailed) as error:
         return Ended(requests.fail(id_, kind_and_message(error)))
     except Exception as error:
-        requests.interrupted(id_, delivery.number, kind_and_message(error))
+        requests.interrupted(id_, delivery.number, kind_and_message(error), press.left_running)
         raise
     return Ended(requests.publish(id_, receipt.data()))
 
@@ -93,6 +98,6 @@ def _give_up(delivery: Delivery, requests: Requests, press: Press) -> RequestOut
     last = requests.last_error(id_) or {"kind": "Unavailable", "message": "no worker finished"}
     message = f"given up after {delivery.number} deliveries: {last['message']}"
     outcome = requests.fail(id_, {"kind": last["kind"], "message": message})
-    if request:
-        press.stop(request)
+    if request and (queries := requests.left_running(id_)):
+        press.stop(request, queries)
     return outcome

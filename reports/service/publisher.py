@@ -1,14 +1,13 @@
 """The publisher of the deployed system: makes the briefing for a request with Athena, S3 and KMS.
 
-What makes briefings is loaded when one is made, and not by a delivery that only ends a request: hence the imports
-within functions.
+Imports are within functions so that a delivery that only ends a request does not load what makes briefings.
 """
 
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +20,14 @@ from reports.service.requests import StoredRequest
 if TYPE_CHECKING:
     from reports.archive.archive import Receipt
     from reports.core.progress import Progress
+    from reports.evidence.engine_athena import AthenaEngine
     from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question
     from reports.pages.assets import Resources
     from reports.pipeline import PublishingParts, Signing
     from reports.service.parts import Deployed
 
-MOST_COPIED = 200_000_000  # bytes of evidence, which a function's folder for temporary files holds
-LEAST_TIME = 60.0  # seconds in which a copy is made and asked
+MOST_COPIED = 200_000_000  # bytes of evidence, which fit in a function's temporary folder
+LEAST_TIME = 60.0  # seconds for copying and querying
 
 
 @dataclass(slots=True)
@@ -46,6 +46,7 @@ class AthenaPress:
     deadline: Callable[[], float]
     progress: Progress
     scanned: int = field(default=0, init=False)
+    _asking: AthenaEngine | None = field(default=None, init=False)
 
     def publish(self, request: StoredRequest) -> Receipt:
         """Publish as `Press` says; raises `Shortened` if the register lacks what was in it."""
@@ -74,22 +75,20 @@ class AthenaPress:
         window = resolve(request.window, request.instant)
         return published_for(self.parts.briefings, report_number(window, request.audience), request.id)
 
-    def stop(self, request: StoredRequest) -> None:
-        """Meet the query that may still run for a request, and cancel it."""
-        from reports.evidence.collect import collect
+    @property
+    def left_running(self) -> tuple[str, ...]:
+        """The queries that `publish` left running."""
+        return tuple(self._asking.running) if self._asking else ()
 
-        self.deadline = lambda: 0.0
-        engine = self._engine(request)
-        try:
-            collect(self._inquiry(request), engine, engine.source, lambda *_: None)
-        except ExhibitError:
-            engine.cancel()
+    def stop(self, request: StoredRequest, queries: Iterable[str]) -> None:
+        """Stop queries that earlier deliveries of a request left running."""
+        self._engine(request).stop(queries)
 
     def _placed(self, request: StoredRequest, refused: InvalidEvidence) -> InvalidEvidence:
         """What is wrong with the evidence by object, row and column, which Athena does not say.
 
-        A copy of the window's objects is asked the same, where they are few enough and there is time; what was refused
-        for another reason is told as it was.
+        Queries a copy of the window's objects, if they are few enough and there is time; otherwise, or if that finds
+        nothing, returns the error unchanged.
         """
         from reports.evidence.collect import collect
         from reports.evidence.engine_duckdb import DuckDBEngine
@@ -140,7 +139,7 @@ class AthenaPress:
         from reports.pages.read_settings import read_settings
         from reports.pipeline import PublishingParts
 
-        engine = self._engine(request)
+        engine = self._asking = self._engine(request)
         resources = self._resources(folder)
         settings = marked(read_settings(engine.source, resources), None)
         return PublishingParts(
@@ -200,7 +199,7 @@ class AthenaPress:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A query engine whose bytes are counted."""
+    """A query engine that counts the bytes it scans."""
 
     engine: QueryEngine
     press: AthenaPress
@@ -209,3 +208,6 @@ class _Counted:
         answer = self.engine.ask(question, progress)
         self.press.scanned += answer.bytes_scanned or 0
         return answer
+
+    def stop(self, executions: Iterable[str]) -> None:
+        self.engine.stop(executions)

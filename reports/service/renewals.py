@@ -1,4 +1,4 @@
-"""Fresh time-stamps for what an archive keeps, long before the last ones end: copies, of which nothing takes the place.
+"""Renews an archive's time-stamps long before they expire, in copies that replace nothing.
 
 1. Each edition has records beside its copies: until when its last time-stamp can be checked. The first is made when the
    edition is first looked at, another with each copy, and it is the record that makes a copy count.
@@ -23,7 +23,7 @@ from reports.core.errors import ExhibitError, Unavailable
 from reports.verification.signature import sealed_until
 
 EARLY = timedelta(days=730)
-RESERVE = 60.0  # seconds that one renewal may take
+RESERVE = 60.0  # the longest time, in seconds, for one renewal
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Archive:
     copies: Store
 
     def records(self) -> Iterator[Record | str]:
-        """The latest record of each edition, made if there is none; why not where it cannot be made."""
+        """The latest record of each edition, created if missing, or why that failed."""
         latest = {name[: -len(".0000.json")]: name for name in self.copies.list("") if name.endswith(".json")}
         for receipt in self.briefings.list("EX-"):
             if receipt.endswith(RECEIPT):
@@ -130,10 +130,10 @@ class NothingGainedError(Unavailable):
 def renew_due(
     archive: Archive, renew: Callable[[bytes], bytes], now: datetime, deadline: Callable[[], float]
 ) -> RenewalOutcome:
-    """Renew what is due, what ends first before the others, as long as `deadline` has seconds left.
+    """Renew what is due, the earliest to expire first, as long as `deadline` has seconds left.
 
-    `renew` gives a briefing with a fresh time-stamp, as `reports.renew.renew` does. What fails is told and tried again
-    the next time; the others go on.
+    `renew` gives a briefing with a fresh time-stamp, as `reports.renew.renew` does. Failures are reported and tried
+    again the next time; the others continue.
     """
     outcome = RenewalOutcome([], [])
     found = list(archive.records())

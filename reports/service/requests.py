@@ -1,7 +1,7 @@
 """Requests for briefings. Each is one object that never changes; its state is given by the objects beside it.
 
-    request             asked for, nobody has begun
-    request, attempts   somebody has begun
+    request             requested, not started
+    request, attempts   started
     request, outcome    published or failed
 
 An id sorts the newest first and says when, for whom and about which days, so that lists are made of names alone. Where
@@ -32,8 +32,8 @@ State = Literal["requested", "working", "published", "failed"]
 STATES: tuple[State, ...] = ("requested", "working", "published", "failed")
 PageSize = Literal["letter", "a4"]
 ENDED: tuple[State, ...] = ("published", "failed")
-PAGE = 1000  # names that a store is asked for at once: as many as S3 lists
-RECENT = 100  # requests, the newest, that lists look up by name whatever the index says
+PAGE = 1000  # names per list request: as many as S3 returns
+RECENT = 100  # the newest requests, which lists always look up by name
 RECENT_PAGE = 250  # names, where an index tells of the others
 TRIES = 10
 LONGEST_ADDRESSEE = 200  # characters
@@ -227,7 +227,7 @@ class Requests:
     def index(self) -> bool:
         """Have the index tell of all but the newest requests; False if there is nothing new, or others were quicker.
 
-        Whatever ends it, and whoever calls it at the same time: what is not in the index is looked up by its name.
+        It may fail, or run several times at once: what is not in the index is looked up by name.
         """
         if self.segments is None:
             return False
@@ -260,7 +260,7 @@ class Requests:
         raise Unavailable(f"request {id_} cannot be added to the index: run again")
 
     def _newest(self, after: str, index: Index | None) -> Iterator[str]:
-        """The ids of requests after an id, down to those that an index tells of."""
+        """The ids of requests after an id, down to those in the index."""
         end = index.newest.boundary if index else "~"
         ids = (stem(name) for name in _names(self.requests, f"{after}.json" if after else "", _most(index)))
         return takewhile(lambda id_: id_ < end, ids) if after < end else iter(())
@@ -275,7 +275,7 @@ class Requests:
     def _indexed(
         self, after: str, index: Index | None, parts: Collection[str], state: State | None
     ) -> Iterator[tuple[str, State]]:
-        """Those that an index tells of."""
+        """The requests in the index."""
         if index is None:
             return
         still, failed = frozenset(index.newest.open), index.failed
@@ -296,13 +296,16 @@ class Requests:
         return "requested" if self.attempts.get(f"{id_}.001.json") is None else "working"
 
     def begin(self, id_: str, number: int, instant: datetime, worker: str) -> None:
-        """Write down that delivery `number` of a request has begun."""
+        """Record that delivery `number` of a request has begun."""
         record = {"began": said(instant), "worker": worker}
         self.attempts.put({f"{id_}.{number:03}.json": _json(record)})
 
-    def interrupted(self, id_: str, number: int, error: Mapping[str, str]) -> None:
-        """Write down why delivery `number` of a request did not end it."""
-        self.attempts.put({f"{id_}.{number:03}.error.json": _json(error)})
+    def interrupted(
+        self, id_: str, number: int, error: Mapping[str, str], queries: Sequence[str] = ()
+    ) -> None:
+        """Record why delivery `number` of a request did not end it, and which queries it left running."""
+        left = {"queries": queries} if queries else {}
+        self.attempts.put({f"{id_}.{number:03}.error.json": _json({**error, **left})})
 
     def deliveries(self, id_: str) -> int:
         """How many deliveries of a request have begun."""
@@ -311,9 +314,16 @@ class Requests:
 
     def last_error(self, id_: str) -> Mapping[str, str] | None:
         """Why the last delivery that said so did not end a request."""
+        errors = self._errors(id_)
+        return {name: errors[-1][name] for name in ("kind", "message")} if errors else None
+
+    def left_running(self, id_: str) -> tuple[str, ...]:
+        """The queries that the deliveries of a request left running, each once."""
+        return tuple(dict.fromkeys(query for each in self._errors(id_) for query in each.get("queries", ())))
+
+    def _errors(self, id_: str) -> Sequence[Mapping[str, Any]]:
         names = [name for name in self.attempts.list(f"{id_}.") if name.endswith(".error.json")]
-        content = self.attempts.get(names[-1]) if names else None
-        return json.loads(content) if content else None
+        return [json.loads(content) for name in names if (content := self.attempts.get(name))]
 
     def publish(self, id_: str, receipt: Mapping[str, Any]) -> RequestOutcome:
         """End a request: it is published."""
@@ -339,7 +349,7 @@ class Requests:
 
 @dataclass(slots=True)
 class _Beside:
-    """The objects that stand beside requests, gone through once, in the order of the ids."""
+    """The objects beside requests, read once, in the order of the ids."""
 
     store: Store
     after: str
@@ -351,7 +361,7 @@ class _Beside:
         self._names = _names(self.store, self.after, self.most)
 
     def of(self, id_: str) -> Sequence[str]:
-        """What stands beside a request; the ids must come in their order."""
+        """The objects beside a request; ids must be asked for in order."""
         found = []
         while self._next < f"{id_}/":  # the character after the full stop
             if self._next.startswith(f"{id_}."):
@@ -361,7 +371,7 @@ class _Beside:
 
 
 def kind_and_message(error: Exception) -> Mapping[str, str]:
-    """An error as it is kept and shown, without what a row holds; of a fault of ours, its type alone."""
+    """An error as stored and shown, without values from rows; of an internal error, only the type."""
     if isinstance(error, ExhibitError):
         return {"kind": type(error).__name__, "message": error.public}
     return {

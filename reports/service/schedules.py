@@ -138,7 +138,7 @@ def overdue(
 
 
 def _of(schedule: Schedule, at: datetime, settling_days: int) -> tuple[StoredRequest, ...]:
-    # Starting two windows early (there is none longer than a year), the latest due one is met on the way
+    # Starting two windows early (none is longer than a year) is sure to reach the latest due one
     start = schedule.since or max(
         EARLIEST, at.astimezone(UTC).date() - timedelta(2 * MOST_DAYS + settling_days)
     )

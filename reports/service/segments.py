@@ -20,7 +20,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from reports.archive.store import Store
 from reports.core.errors import Unavailable
 
-_LAST = 99_999_999  # numbers are counted backwards, for a store lists the smallest name first
+_LAST = 99_999_999  # numbers count backwards, because a store lists the smallest name first
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Segment:
 
     @property
     def size(self) -> int:
-        """How many requests it says to have ended."""
+        """How many ended requests it lists."""
         return len(self.published) + len(self.failed)
 
 
@@ -62,7 +62,7 @@ def _adapter() -> TypeAdapter[Segment]:
 
 @dataclass(slots=True)
 class Segments:
-    """The segments in a store. What was read once is kept, for none of them ever changes."""
+    """The segments in a store. They never change, so they are read once."""
 
     store: Store
     _known: dict[int, Segment] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Segments:
     def append(
         self, index: Index | None, boundary: str, still: Sequence[str], ended: Mapping[str, str]
     ) -> bool:
-        """Say what has come after an index: what is still open, and which state others have ended in.
+        """Add what is newer than an index: the requests still open, and the final state of the others.
 
         False if another writer was quicker.
         """

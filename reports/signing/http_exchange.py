@@ -1,4 +1,4 @@
-"""One exchange over HTTP with a server that may be slow, or not the intended one."""
+"""One HTTP exchange with a server that may be slow, or not the intended one."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class _Secure(_Through, urllib.request.HTTPSHandler):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows none: who answers is whom the operator has named."""
+    """Follows no redirects: only the server that the operator named may answer."""
 
     def redirect_request(self, *_: Any) -> None:
         return None

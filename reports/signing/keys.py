@@ -36,7 +36,7 @@ from reports.core.certificates import (
 )
 from reports.core.errors import InvalidSettings, kind_of
 
-# What an extended key usage must allow, if it is there at all, for its certificate to sign documents.
+# An extended key usage, if there is one, must allow one of these for its certificate to sign documents.
 PUBLIC = "root.cert.pem"
 _BARE = "is not encrypted, but a passphrase is set: unset EXHIBIT_PASSPHRASE, or give the key that needs it"
 
@@ -49,11 +49,11 @@ CURVES: Mapping[str, hashes.HashAlgorithm] = {
 }
 Private: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 Lists: TypeAlias = Callable[[datetime], Sequence[bytes]]
-"""Gives revocation lists in DER that no network holds, as of an instant, when a signature was there already."""
+"""Gives revocation lists in DER that no network has, as of an instant after the signature."""
 
 
 def no_lists(since: datetime) -> Sequence[bytes]:
-    """No lists: a network holds whatever the certificates name."""
+    """No lists: the network has all that the certificates name."""
     return ()
 
 
@@ -68,7 +68,7 @@ class SigningKey(Protocol):
         """The signature over the raw message (at most 4,096 bytes), hashed on the way: `reports.pdf.cms.digest_for`.
 
         RSA (3072 bits or more) with PKCS #1 v1.5 padding, or ECDSA as DER; the certificate tells which.
-        Raises `Unavailable` when the keeper of the key does not answer.
+        Raises `Unavailable` when the key service does not answer.
         """
 
 
@@ -86,7 +86,7 @@ class LocalKey:
         Raises `InvalidSettings`, naming the file, when either cannot be read or cannot be used for signing at
         `now`, and for a passphrase where the key has none.
         """
-        content = content_of(key)  # once: what is handed over by a pipe is there once
+        content = content_of(key)  # once, because a pipe can be read only once
         certificates = certificates_in(content if chain == key else content_of(chain), str(chain))
         return cls._checked(_private_key(content, key, passphrase or None), certificates, chain, now)
 
@@ -202,7 +202,7 @@ def _private_key(content: bytes, file: Path, passphrase: bytes | None) -> Privat
 
 
 def _pem_key(content: bytes, passphrase: bytes | None) -> PrivateKeyTypes | None:
-    """A private key, or None: the reason is not passed on, for it could quote the file."""
+    """A private key, or None: the reason is withheld because it could quote the file."""
     try:
         return load_pem_private_key(content, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -210,7 +210,7 @@ def _pem_key(content: bytes, passphrase: bytes | None) -> PrivateKeyTypes | None
 
 
 def _pkcs12(content: bytes, passphrase: bytes | None) -> Any:
-    """The key, its certificate and others, as far as they are there; None if they cannot be read."""
+    """The key, its certificate and the others that are there; None if they cannot be read."""
     try:
         return pkcs12.load_key_and_certificates(content, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -237,7 +237,7 @@ class _Folder:
         )
 
     def member(self, name: str) -> LocalKey:
-        """A key of the folder with its certificate and those above; it has to be in force."""
+        """A key of the folder with its certificate chain; it must be valid now."""
         file = self.directory / f"{name}.cert.pem"
         above = self.issuing.chain if self.issuing else (self.root,)
         (leaf,) = load_certificates(file)[:1]
@@ -355,7 +355,7 @@ def _new_authority(now: datetime) -> dict[str, bytes]:
 
 
 def _authority(below: int) -> Iterable[tuple[x509.ExtensionType, bool]]:
-    """What makes a certificate that of an authority with so many more below it."""
+    """The extensions of an authority's certificate, with so many levels below it."""
     return (x509.BasicConstraints(ca=True, path_length=below), True), (_usage(ca=True), True)
 
 
@@ -367,7 +367,7 @@ class _Issuer:
 
     @property
     def revocation(self) -> x509.CRLDistributionPoints:
-        """The list is on no network, but in the signed files; naming it tells checkers that there is one."""
+        """The list is only in the signed files; naming it tells checkers that there is one."""
         point = x509.DistributionPoint([x509.DirectoryName(self.name)], None, None, None)
         return x509.CRLDistributionPoints([point])
 

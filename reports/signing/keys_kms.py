@@ -30,7 +30,7 @@ def pseudonym_key(client: Any, key_id: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class KmsSigner:
-    """A key in KMS, known by its public half, with or without a certificate.
+    """A key in KMS, identified by its public half, with or without a certificate.
 
     Permissions: `kms:GetPublicKey` and `kms:Sign` on the key.
     """

@@ -56,8 +56,8 @@ from reports.pdf.updates import (
 from reports.signing.keys import Lists, SigningKey, no_lists
 from reports.signing.timestamp import Response, Timestamper, fault_of
 
-ATTEMPTS = 3  # an authority may answer with a longer token, or another authority for it, than the time before
-SIGNATURE_ROOM = 1024  # for what a signature holds beside certificates and the token
+ATTEMPTS = 3  # the same or another authority may answer with a longer token than last time
+SIGNATURE_ROOM = 1024  # for the parts of a signature other than certificates and the token
 
 
 def sign(
@@ -158,7 +158,7 @@ class _File:
         self.forms.append(held.form)
 
     def finished(self) -> bytes:
-        """The bytes, once everything that is stored has its reason."""
+        """The bytes, after checking that everything stored has a reason."""
         if self.signature is None:
             raise InvalidRequest("the PDF to seal is not signed: sign it first")
         check_store(self.signature, self.tokens, self.stored, self.forms)
@@ -170,7 +170,7 @@ class _File:
         return self.pdf + made, update
 
     def take(self) -> None:
-        """Take the next update out of the bytes that are there."""
+        """Read the next update from the bytes."""
         update, self.revision = take(self.pdf, self.revision)
         self._note(update.held)
 
@@ -221,7 +221,7 @@ def _signed(file: _File, key: SigningKey, authority: _Authority) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What the caller knows of certificates and revocations, and how to have more."""
+    """What the caller knows about certificates and revocations, and how to get more."""
 
     certificates: Sequence[x509.Certificate]
     crls: Sequence[bytes]
@@ -253,7 +253,7 @@ async def _sealed(
 
 
 def _whole_second(time: datetime) -> datetime:
-    """The first whole second that is not before a time, as lists state it."""
+    """A time rounded up to a whole second, as revocation lists state it."""
     return time.replace(microsecond=0) + timedelta(seconds=time.microsecond > 0)
 
 
@@ -264,7 +264,7 @@ def _held_lists(file: _File) -> Iterator[bytes]:
 async def _collected(
     file: _File, leaf: x509.Certificate, token: Token, given: _Given
 ) -> tuple[tuple[Kind, bytes], ...]:
-    """What it takes to check a certificate and an authority, without what the file stores already."""
+    """What is needed to check a certificate and an authority, except what the file stores already."""
     context, paths = await _checked(leaf, token, given)
     own = {each.dump(): each for path in paths for each in path}
     issuers = {each.issuer.dump() for each in own.values()}
@@ -353,7 +353,7 @@ def _translated(error: BaseException) -> ExhibitError:
 
 
 class _Authority:
-    """Asks a `Timestamper`, and takes no answer that a reader would not."""
+    """Asks a `Timestamper`, and accepts only answers that a reader would accept."""
 
     def __init__(self, port: Timestamper) -> None:
         self._port = port

@@ -50,7 +50,7 @@ class Timestamper(Protocol):
     """Answers time-stamp requests."""
 
     def respond(self, request: bytes) -> bytes:
-        """The DER `TimeStampResp` to a DER `TimeStampReq`; raises `Unavailable` if no time-stamp comes of it."""
+        """The DER `TimeStampResp` to a DER `TimeStampReq`; raises `Unavailable` if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def _is_signer(certificate: Any, sid: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FallbackTimestamper:
-    """Several authorities, of which the first that answers is used; each request starts with the first."""
+    """Several authorities. Each request uses the first that answers, in order."""
 
     authorities: Sequence[Timestamper]
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from reports.core.errors import InvalidSettings
 
 # RFC 3986, of which a scheme, a host and a path or query are enough for an authority. An @ in a user name or password
-# serves as it is; elsewhere it is percent-encoded, for it could end a password with a slash in it.
+# is allowed; elsewhere it must be percent-encoded, because it could end a password that contains a slash.
 _URL = re.compile(
     r"(?P<scheme>https?)://"
     r"(?:(?P<userinfo>(?:%[0-9a-f]{2}|[^%/?#])*)@)?"
@@ -47,12 +47,12 @@ class TsaUrl:
 
 
 def without_passwords(text: str) -> str:
-    """A text, without what stands before the host in its URLs."""
+    """A text without the user names and passwords in its URLs."""
     return _PASSWORDS.sub(r"\1…@", text)
 
 
 def _hidden(text: str) -> str:
-    """What follows the last @: in what is no URL, everything before may be a password."""
+    """What follows the last @: in anything that is not a URL, everything before it may be a password."""
     before, _, host = text.rpartition("@")
     return f"…@{host}" if before else text
 

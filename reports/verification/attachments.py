@@ -12,13 +12,8 @@ from typing import Any
 
 from reports import __version__
 from reports.briefing.accounts import AccountTable, read_accounts
-from reports.briefing.attachments import (
-    PREDICATE_TYPE,
-    STATEMENT_TYPE,
-    campaigns_csv,
-    days_csv,
-    evidence_root,
-)
+from reports.briefing.attachments import campaigns_csv, days_csv
+from reports.briefing.content import PREDICATE_TYPE, STATEMENT_TYPE, evidence_root
 from reports.briefing.figures import counted
 from reports.core.csv_tables import cell
 from reports.core.errors import ExhibitError, Unreadable
@@ -34,12 +29,12 @@ HEADINGS = ("by_day", "by_capability", "by_detector", "by_network", "by_country"
 
 MOST_VALUES = 2_000_000  # objects and lists in a JSON file: one in three bytes may open one
 MOST_COMPARISONS = 100_000_000
-MOST_ACCOUNTS = 550_000  # lines: they take half of the memory that a reader has to have
+MOST_ACCOUNTS = 550_000  # lines: they need half of a reader's memory
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Attachments that agree with each other, by name, the accounts in them, and in one line what was checked."""
+    """Consistent attachments by name, the accounts in them, and one line about what was checked."""
 
     files: Mapping[str, bytes]
     accounts: AccountTable | None
@@ -193,7 +188,7 @@ def _check_whole(data: Mapping[str, Any]) -> None:
 
 
 def _check_before(data: Mapping[str, Any]) -> None:
-    """Earlier releases say less of the window before, and of what is on record."""
+    """Earlier releases recorded less about the preceding window and the campaigns on record."""
     if "preceding" not in data:
         return
     before = data["preceding"]
@@ -237,7 +232,7 @@ def _accounts(
 
 def _check_accounts(table: AccountTable, data: Mapping[str, Any]) -> None:
     told: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for row in table.rows:  # one a campaign and account
+    for row in table.rows:  # one per campaign and account
         sums = told[row.campaign_id]
         sums[0] += 1
         sums[1] += row.exchanges

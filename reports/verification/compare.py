@@ -1,6 +1,6 @@
 """Whether two briefings state the same facts: for two audiences, or in two editions of one report.
 
-Two audiences are told the same where both are computed from the same evidence and every datum that both have is equal:
+Briefings for two audiences agree if both are computed from the same evidence and every datum that both have is equal:
 what one leaves out is redacted, not changed. Two editions may differ where something behind them does: their evidence,
 their settings, their release of Exhibit. A value that moved although nothing behind it did is a contradiction.
 """
@@ -19,7 +19,7 @@ from reports.verification.record import Printed, Record, Subject, unlike
 
 ComparisonOutcome = Literal["consistent", "contradictory", "could not be compared"]
 
-# What is about the document and not about the facts, and what is kept for one audience
+# Keys about the document rather than the facts, and keys that only one audience gets
 PASSING = frozenset(
     {
         *("audience", "report_number", "edition", "supersedes", "register", "as_of"),
@@ -157,7 +157,7 @@ def _editions(one: Record, other: Record, base: Comparison) -> Comparison:
 
 
 def _succession(one: Record, other: Record) -> Iterator[Difference]:
-    """Two documents cannot be one edition, and the next edition names the one that it supersedes."""
+    """Two documents cannot be the same edition, and each edition names the one that it supersedes."""
     if one.said.edition == other.said.edition:
         yield Difference(f"two documents claim edition {one.said.edition}", one.sha256, other.sha256)
     elif one.said.edition + 1 == other.said.edition and other.said.supersedes != one.name:
@@ -221,7 +221,7 @@ def _contradiction(moved: Moved) -> Difference:
 def _only(
     one: Record, other: Record, figures: Iterable[Printed | None], places: Iterable[str]
 ) -> dict[str, int]:
-    """How much one has that the other has not."""
+    """What one has and the other does not."""
     found = Counter(name for name in one.files if name not in other.files)
     found["briefing.json: requests"] = len(one.data["requests"]) if not other.data["requests"] else 0
     found.update(f"briefing.json: {place}" for place in places)

@@ -24,7 +24,7 @@ class Holding(Protocol):
         """Every evidence object, by the rules of this release; raises `InvalidEvidence` if they refuse one."""
 
     def names(self) -> Iterable[str]:
-        """The name of every object below the folders of both layouts, by no rule."""
+        """The name of every object below the folders of both layouts, without applying any rules."""
 
     def named(self, names: Iterable[str]) -> tuple[EvidenceObject, ...]:
         """Digest the objects of some names as they are now; those that are not there are left out."""

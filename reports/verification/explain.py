@@ -121,7 +121,7 @@ def _chain(figure: Printed, record: Record, located: Iterable[tuple[Subject, Lis
 
 
 def _windows(question: str, row: Mapping[str, Any], window: Window, earliest: date) -> Iterator[Window]:
-    """The days that a row is about: both rows' of a ratio, all until the window's end where it is about the record."""
+    """The days of a row: for a ratio those of both rows, for the record all days up to the window's end."""
     if "ratio" in row:
         for each in row["ratio"]:
             yield from _windows(question, each, window, earliest)

@@ -20,7 +20,7 @@ from reports.core.verdict import Verdict
 
 PROOF_TYPE: Literal["urn:exhibit:account-proof:v1"] = "urn:exhibit:account-proof:v1"
 MOST_BYTES = 2**20
-MOST_STEPS = 64  # as many as a tree could need that anyone can build
+MOST_STEPS = 64  # more than any tree that anyone can build needs
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]

@@ -1,4 +1,4 @@
-"""Prove that an account is counted in a regulator's briefing, to somebody who has only the printed page."""
+"""Prove to somebody who has only the printed page that an account is counted in a regulator's briefing."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from reports.evidence.questions import Inquiry
 from reports.evidence.source import EvidenceObject
 from reports.verification.attachments import Contents, contents
 
-MOST_TOLD = 40  # characters of a name that is not known
+MOST_TOLD = 40  # characters of an unknown name
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){1,3}((a|b|rc|\.post|\.dev)[0-9]{1,9})?")
 
@@ -54,7 +54,7 @@ class Digest(_Model):
 
 
 class Annotations(_Model):
-    """An object's size in bytes, its version where the store keeps versions, and whatever else is counted of it."""
+    """An object's size in bytes, its version if the store keeps versions, and its counts."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -71,7 +71,7 @@ class Subject(_Model):
 
     @property
     def counted(self) -> dict[str, int]:
-        """What is counted of the object, such as its detections, by name; empty if nothing is."""
+        """The object's counts, such as its detections, by name; may be empty."""
         found: dict[str, int] = {}
         for name, count in (self.annotations.model_extra or {}).items():
             each = (
@@ -133,7 +133,7 @@ class Release(_Model):
 
     @property
     def told(self) -> str:
-        """A release of Exhibit by its number; anything else is anybody's text: quoted, and cut short."""
+        """An Exhibit release by its number; anything else is untrusted text: quoted and shortened."""
         if self.name == "exhibit" and _NUMBER.fullmatch(self.version):
             return f"Exhibit {self.version}"
         return f"{ascii(self.name)[:MOST_TOLD]} {ascii(self.version)[:MOST_TOLD]}"
@@ -209,7 +209,7 @@ class Printed(BaseModel):
 
 
 class BriefingJson(BaseModel):
-    """`briefing.json`, as far as it is read here."""
+    """The parts of `briefing.json` that are read here."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -316,8 +316,8 @@ def record(pdf: bytes, integrity: Verdict, found: Contents | Verdict | None = No
     """Read what a briefing records, given the verdict on the integrity of its file.
 
     `found` is what `contents` gives for it, where that is known.
-    Raises `CheckFailed` if nothing vouches for it, or its attachments contradict each other; `Unavailable` where
-    that cannot be told.
+    Raises `CheckFailed` if its integrity is not proved, or its attachments contradict each other; `Unavailable` if
+    that cannot be checked.
     """
     if integrity.outcome != "valid":
         raise _unread(integrity, "the content of the file cannot be trusted")
@@ -346,7 +346,7 @@ def _read(model: type[Read], files: Mapping[str, bytes], name: str) -> Read:
 
 
 def _writer(files: Mapping[str, bytes]) -> str:
-    """Who wrote attachments that this release cannot read: what they say, if it is another."""
+    """The release that wrote attachments which this release cannot read, if it is another one."""
     try:
         software = json.loads(files["evidence.json"])["predicate"]["software"]
         told = Release.model_validate(software).told

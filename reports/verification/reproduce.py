@@ -1,7 +1,7 @@
 """Whether a briefing can be reproduced from its evidence: the pipeline again, without signing. Part of step 7.
 
-1. Made by another release, with other settings or other templates, a briefing cannot be held against this one.
-2. The questions are asked again, of the very objects that are recorded.
+1. A briefing made by another release, or with other settings or templates, cannot be compared.
+2. The questions are asked again, of exactly the recorded objects.
 3. Each figure, and every other value of `briefing.json`, is compared.
 4. The attachments and the pages are made again, and compared byte for byte with the first revision of the file.
 5. The revision that was signed adds its signature to that one, and nothing else.
@@ -18,16 +18,17 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 from reports.briefing.accounts import AccountTable, check_key, pseudonymised
-from reports.briefing.attachments import Attachment, as_json, attachments, briefing_data, settings_digests
-from reports.briefing.compose import Briefing, compose, report_number
+from reports.briefing.attachments import Attachment, attachments
+from reports.briefing.compose import Edition, report_number
+from reports.briefing.content import Content, as_json, settings_digests
 from reports.briefing.figures import Figure
-from reports.briefing.group import Campaigns, group
+from reports.briefing.group import Campaigns
+from reports.briefing.prepare import prepare
 from reports.briefing.settings import Settings, addressed, marked
 from reports.core.errors import CheckFailed, Unavailable
 from reports.core.json_diff import ABSENT, Difference, differences
 from reports.core.progress import Progress
 from reports.core.verdict import Verdict
-from reports.evidence.collect import collect
 from reports.evidence.questions import Answer, QueryEngine, Question
 from reports.evidence.source import EvidenceObject, EvidenceSource, ListedObject
 from reports.pages.assets import Resources
@@ -39,7 +40,7 @@ from reports.verification.record import THIS, Asked, Printed, Record, unlike
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a briefing is made again with.
+    """The inputs for making a briefing again.
 
     `engine` and `source` are about the recorded objects. `pseudonym_key` is None if only the issuer has it.
     """
@@ -52,11 +53,11 @@ class Inputs:
 
 
 class Reader(Protocol):
-    """What somebody holds who makes a briefing again: its evidence, and with what to ask it."""
+    """What is needed to make a briefing again: its evidence, and an engine to query it."""
 
     @property
     def source(self) -> Holding:
-        """Where the evidence lies, all of it."""
+        """Where all the evidence is."""
 
     def means(self, record: Record) -> AbstractContextManager[Inputs]:
         """The means to make a briefing again, for as long as they are needed.
@@ -67,7 +68,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """What came of making a briefing again: the verdict `reproduction`, and where the two differ."""
+    """The result of making a briefing again: the verdict `reproduction`, and the differences."""
 
     verdict: Verdict
     differences: tuple[Difference, ...] = ()
@@ -77,7 +78,7 @@ class Reproduction:
 class Recomputed:
     """A briefing that was composed and typeset again."""
 
-    briefing: Briefing
+    content: Content
     html: str
     figures: tuple[Figure, ...]
     coded: tuple[str, ...]
@@ -115,19 +116,19 @@ def _reproduced(record: Record, means: Inputs, progress: Progress) -> Reproducti
     from reports.pages.render import bind, pages_record  # noqa: PLC0415 -- loads WeasyPrint
 
     progress("render", 0, 0)
-    pages = pages_record(means.resources, record.statement.predicate.pages.page_size)
+    pages = pages_record(again.content)
     _check_libraries(record, pages["libraries"])
-    files = attachments(again.briefing, again.figures, pages, again.coded)
+    files = attachments(again.content, again.figures, pages, again.coded)
     found = list(_files(record.files, files))
     if found:
         return Reproduction(_differs(found), tuple(found))
-    unsigned = bind(again.briefing, again.html, files, means.resources)
+    unsigned = bind(again.content.briefing, again.html, files, means.resources)
     _check_bytes(record.pdf, unsigned)
     # 5.
     _check_signed(record.pdf, len(unsigned))
     pseudonyms = (
         ""
-        if means.pseudonym_key or not again.briefing.account_table
+        if means.pseudonym_key or not again.content.briefing.account_table
         else ", under the pseudonyms of accounts.csv"
     )
     told = f"{len(again.figures)} figures, and the {len(unsigned):,} bytes before the signature, are the same"
@@ -141,11 +142,13 @@ def recompute(record: Record, reader: Reader, progress: Progress) -> Recomputed:
         return _again(record, means, progress)
 
 
-def _number(record: Record) -> str | None:
-    """The report number, where it is that of a document for the addressee that the record names."""
-    window, audience, addressee = record.window, record.said.audience, record.statement.predicate.addressee
-    number = report_number(window, audience, addressee)
-    return number if number == record.said.report_number else None
+def _edition(record: Record) -> Edition:
+    """The recorded edition; its report number is one of the two that a briefing for that addressee can have."""
+    window, said = record.window, record.said
+    number = report_number(window, said.audience, record.statement.predicate.addressee)
+    if number != said.report_number:
+        number = report_number(window, said.audience)
+    return Edition(said.audience, number, said.edition, said.supersedes, said.head)
 
 
 def _again(record: Record, means: Inputs, progress: Progress) -> Recomputed:
@@ -155,24 +158,18 @@ def _again(record: Record, means: Inputs, progress: Progress) -> Recomputed:
     _check_settings(record, settings, means.resources)
     source = _AsRecorded(means.source, record.objects)
     engine = _AskedAgain(means.engine, {asked.name: asked for asked in predicate.questions})
-    evidence = collect(record.inquiry, engine, source, progress)
-    progress("compose", 0, 0)
-    campaigns = group(evidence, settings.registry)
-    briefing = compose(
-        record.window,
-        evidence,
-        campaigns,
-        record.said.audience,
+    briefing = prepare(
+        record.inquiry,
+        engine,
+        source,
         settings=settings,
-        as_of=record.inquiry.as_of,
-        edition=record.said.edition,
-        supersedes=record.said.supersedes,
-        register=record.said.head,
-        account_table=_account_table(campaigns, record, means.pseudonym_key),
-        number=_number(record),
+        edition=_edition(record),
+        accounts=lambda campaigns: _account_table(campaigns, record, means.pseudonym_key),
+        progress=progress,
     )
-    html, ledger = typeset(briefing, means.resources, predicate.pages.page_size)
-    return Recomputed(briefing, html, tuple(ledger.figures.values()), ledger.coded)
+    content = Content.of(briefing, predicate.pages.page_size, means.resources.digest())
+    html, ledger = typeset(content, means.resources)
+    return Recomputed(content, html, tuple(ledger.figures.values()), ledger.coded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +217,9 @@ class _AskedAgain:
             bytes_scanned=before.bytes_scanned,
         )
 
+    def stop(self, executions: Iterable[str]) -> None:
+        self.engine.stop(executions)
+
 
 def _check_settings(record: Record, settings: Settings, resources: Resources) -> None:
     recorded = {each.name: each.digest.sha256 for each in record.statement.predicate.settings}
@@ -256,7 +256,7 @@ def _figures(recorded: Iterable[Printed], computed: Iterable[Printed]) -> Iterat
 
 
 def _values(record: Record, again: Recomputed) -> Iterator[Difference]:
-    computed = json.loads(as_json(briefing_data(again.briefing, (), again.coded)))
+    computed = json.loads(as_json(again.content.briefing_json((), again.coded)))
     return differences({**record.data, "figures": []}, computed)
 
 
@@ -297,7 +297,7 @@ def _check_bytes(pdf: bytes, unsigned: bytes) -> None:
 
 
 def _check_signed(pdf: bytes, unsigned: int) -> None:
-    """What was signed are these pages: read as pages, the file goes no further than they do."""
+    """Raise `CheckFailed` unless these pages are all that was signed as pages."""
     if read_pages(pdf).length != unsigned:
         raise CheckFailed("the pages before the signature are the same, but the signed content is not")
 

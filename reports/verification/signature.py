@@ -99,7 +99,7 @@ def briefing_length(pdf: bytes) -> int | None:
 
 
 def sealed_until(pdf: bytes) -> tuple[datetime, datetime]:
-    """When a briefing was sealed last, and how long that time-stamp can be checked: as its certificates are in force.
+    """When a briefing was last time-stamped, and until when that time-stamp's certificates are valid.
 
     Raises `CheckFailed` for what is not whole, or has no time-stamp.
     """
@@ -167,7 +167,7 @@ class _Signed:
 
     @property
     def sealed(self) -> list[datetime | None]:
-        """For each update, when a time-stamp of the document says that it was there."""
+        """For each update, the time at which a document time-stamp proves that it existed."""
         times = [token.time for token in self.tokens[1:]]
         return [*times[:1], *times] if times else [None]
 
@@ -199,7 +199,7 @@ def _read(pdf: bytes) -> _Signed:
 
 
 def _updates(pdf: bytes, pages: Pages) -> tuple[tuple[Update, ...], str]:
-    """The updates that are ours, and why what follows them is not, or ""."""
+    """Exhibit's own updates, and why what follows them is not one of these, or ""."""
     revision, updates = Revision.of(pages), list[Update]()
     while revision.length < len(pdf):
         if len(updates) == MOST_UPDATES:
@@ -295,13 +295,13 @@ def _digested(pdf: bytes, gap: int, after: int, length: int) -> bool:
             )
         return bool(digest(algorithm, view[:gap], view[after : after + length]) == wanted)
     except WeakError:
-        return True  # it cannot be told to be wrong, and is refused for what it is
+        return True  # it cannot be shown to be wrong, so it is refused for its form
     except Exception:  # any bytes may come in, and parsers fail in as many ways
         return False
 
 
 def _fault(pdf: bytes, updates: Sequence[Update], signature: Signature, tokens: Sequence[Token]) -> str:
-    """What of the signature and the time-stamps does not match, or ""."""
+    """Which part of the signature and the time-stamps does not match, or ""."""
     # 4.
     digests = _Digests(pdf)
     if digests.of(signature.digest_algorithm, updates[0]) != signature.message_digest:
@@ -414,7 +414,7 @@ def _signer(
 
 
 def _declares(certificate: x509.Certificate) -> bool:
-    """Whether a certificate names a service that would know of its revocation."""
+    """Whether a certificate names a revocation service."""
     declaring = {ExtensionOID.CRL_DISTRIBUTION_POINTS, ExtensionOID.AUTHORITY_INFORMATION_ACCESS}
     return any(each.oid in declaring for each in certificate.extensions)
 
@@ -426,5 +426,5 @@ def _roots(trust: Sequence[x509.Certificate] | None) -> Sequence[x509.Certificat
 
 
 def _line(text: str) -> str:
-    """Names in certificates are anyone's text: one line, nothing that a terminal would obey."""
+    """A name from a certificate, which anyone may have written: one line, without terminal control characters."""
     return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))

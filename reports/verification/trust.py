@@ -33,7 +33,7 @@ for _library in ("pyhanko", "pyhanko_certvalidator"):
 
 # A chain of three, each with a key before and one after.
 MOST_ISSUERS = 6
-MOST_PATHS = 512  # that are tried for one file
+MOST_PATHS = 512  # tried for one file
 
 # How far the clocks of two authorities may differ.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -66,7 +66,7 @@ class Vouching:
         latest = [(time or now) + CLOCK_TOLERANCE for time in sealed]
         self._certificates = store.certificates
         self._asn1 = {each: to_asn1(each) for each in store.certificates}
-        # One that was issued after its update was sealed proves nothing.
+        # One issued after its update was time-stamped proves nothing.
         self._lists = [each for each in store.lists if each.found.last_update_utc <= latest[each.update]]
         answers = [each for each in store.answers if each.given <= latest[each.update]]
         self._crls = [asn1_crl.CertificateList.load(each.data) for each in self._lists]

@@ -53,8 +53,8 @@ def judge(  # noqa: PLR0913 -- trust in signers and in time-stamps are two thing
 ) -> CheckReport:
     """Check a PDF as `verify` says, and its attachments; with a reader's evidence, that and whether it reproduces.
 
-    Any bytes get verdicts; nothing is raised. Nothing vouches for what a file holds that is not whole and signed: what
-    its attachments say cannot be valid then, and is not held against the evidence.
+    Any bytes get verdicts; nothing is raised. If a file is not intact and signed, its
+    attachments cannot be valid, and are not compared with the evidence.
     """
     integrity, *others = verify(pdf, trust, now, trust_tsa)
     found = contents(pdf)
@@ -115,7 +115,7 @@ def _reproduction(
         return Verdict("reproduction", "invalid", str(error)), ()
     except ExhibitError as error:
         return Verdict("reproduction", "could not be checked", str(error)), ()
-    except Exception as error:  # a record that an issuer made up may hold anything
+    except Exception as error:  # a forged record may contain anything
         detail = f"it cannot be reproduced ({type(error).__name__}: {error})"
         return Verdict("reproduction", "could not be checked", " ".join(detail.split())), ()
     return found.verdict, found.differences

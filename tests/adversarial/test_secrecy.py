@@ -150,7 +150,7 @@ def test_a_fault_of_ours_says_where(system: System, monkeypatch: pytest.MonkeyPa
         raise ValueError(SECRET)
 
     log, id_ = io.StringIO(), system.requested()
-    monkeypatch.setattr("reports.pipeline.group", fail)
+    monkeypatch.setattr("reports.briefing.prepare.group", fail)
     monkeypatch.setattr(publish.logger.registered_handler, "stream", log)
     system.delivered(f"requests/{id_}.json")
     assert SECRET not in log.getvalue()

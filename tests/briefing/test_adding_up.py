@@ -14,9 +14,8 @@ from reports.core.errors import InvalidSettings
 from reports.core.settings import Registry, parse
 from reports.core.window import AUDIENCES, Window
 from reports.evidence.collect import Evidence
-from reports.pages.typeset import typeset
 from tests.support.fakes import Detection
-from tests.support.typesetting import OURS, WINDOW, brief, detections, seen, settings
+from tests.support.typesetting import OURS, WINDOW, brief, detections, seen, settings, typeset
 
 SUMMED = ("Exchanges", "Detections", "Prior window", "On record")
 Table = Sequence[Sequence[str]]

@@ -17,20 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports import __version__
-from reports.briefing.attachments import (
-    as_json,
-    attachments,
-    briefing_data,
-    campaigns_csv,
-    days_csv,
-    instant,
-    statement,
-)
+from reports.briefing.attachments import attachments, campaigns_csv, days_csv
 from reports.briefing.compose import Audience
+from reports.briefing.content import as_json, instant
 from reports.briefing.figures import Ledger, more_than
 from reports.core.settings import Attribution, CampaignProfile, Issuer, Law, Registry
 from reports.core.window import Window
-from tests.support.fakes import Detection, composed
+from tests.support.fakes import Detection, composed, content_of
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 3))
 HOSTILE = '=HYPERLINK("http://example.org","x")\r\n"quoted", <b>{{ 7*7 }}</b>'
@@ -68,7 +61,7 @@ def data_of(detections: list[Detection] = DETECTIONS, audience: Audience = "regu
     briefing = composed(detections, WINDOW, audience, ENTRY)
     ledger = Ledger()
     ledger.record(briefing.total.exchanges, more_than(100))
-    found: dict[str, Any] = json.loads(as_json(briefing_data(briefing, ledger.figures.values())))
+    found: dict[str, Any] = json.loads(as_json(content_of(briefing).briefing_json(ledger.figures.values())))
     return found
 
 
@@ -135,10 +128,10 @@ def test_an_operator_is_attached_only_if_it_may_be_printed(approvals: tuple[str,
     attribution = Attribution(confidence="high", approvals=approvals)
     entry = CampaignProfile(campaign_id="A", name="Campaign A", operator="Acme", attribution=attribution)
     briefing = composed(DETECTIONS, WINDOW, "regulator", entry)
-    files = attachments(briefing, (), {})
+    files = attachments(content_of(briefing), (), {})
     named = len(approvals) == 2
-    assert briefing_data(briefing, ())["campaigns"][0]["operator"] == ("Acme" if named else None)
-    assert briefing_data(briefing, ())["campaigns"][0]["operator_withheld"] == (not named)
+    assert content_of(briefing).briefing_json(())["campaigns"][0]["operator"] == ("Acme" if named else None)
+    assert content_of(briefing).briefing_json(())["campaigns"][0]["operator_withheld"] == (not named)
     assert any(b"Acme" in file.data for file in files) == named
 
 
@@ -146,7 +139,9 @@ def test_the_same_files_for_every_audience_but_one() -> None:
     """Accounts are for the regulator alone."""
     names = ["briefing.json", "evidence.json", "campaigns.csv", "days.csv"]
     found = {
-        audience: [file.name for file in attachments(composed(DETECTIONS, WINDOW, audience), (), {})]
+        audience: [
+            file.name for file in attachments(content_of(composed(DETECTIONS, WINDOW, audience)), (), {})
+        ]
         for audience in ("lawmaker", "regulator")
     }
     assert found == {"lawmaker": names, "regulator": [*names, "accounts.csv"]}
@@ -162,7 +157,7 @@ def test_evidence_is_an_in_toto_statement() -> None:
     briefing = composed(
         [detection("A", 1, day=1), detection("A", 1, day=2)], Window(WINDOW.first, WINDOW.first)
     )
-    found = json.loads(as_json(statement(briefing, {})))
+    found = json.loads(as_json(content_of(briefing).evidence_json({})))
     assert found.keys() == {"_type", "subject", "predicateType", "predicate"}
     assert found["_type"] == "https://in-toto.io/Statement/v1"
     assert found["subject"] == [
@@ -197,7 +192,7 @@ def test_objects_tell_what_they_contributed() -> None:
     ]
     window = Window(date(2026, 5, 2), date(2026, 5, 2))
     briefing = composed(of_day, window)
-    told = {each["name"]: each["annotations"] for each in statement(briefing, {})["subject"]}
+    told = {each["name"]: each["annotations"] for each in content_of(briefing).evidence_json({})["subject"]}
     bare = {"size": 10, "version": None}
     assert told == {
         before: bare,
@@ -222,7 +217,7 @@ def test_the_merkle_root_is_what_the_documentation_computes(tmp_path: Path) -> N
         r"```python\n(.*?)```", Path("docs/inside-the-pdf.md").read_text("utf-8"), re.DOTALL
     )
     for count in range(1, len(names) + 1):
-        record = statement(composed(delivered[:count], WINDOW), {})
+        record = content_of(composed(delivered[:count], WINDOW)).evidence_json({})
         (tmp_path / "evidence.json").write_bytes(as_json(record))
         printed = subprocess.run(
             [sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, check=True, text=True
@@ -233,7 +228,10 @@ def test_the_merkle_root_is_what_the_documentation_computes(tmp_path: Path) -> N
 def test_evidence_records_the_settings() -> None:
     """Each of the four by the digest of its canonical JSON, which another registry changes."""
     with_entry, without = (
-        {s["name"]: s["digest"]["sha256"] for s in statement(briefing, {})["predicate"]["settings"]}
+        {
+            s["name"]: s["digest"]["sha256"]
+            for s in content_of(briefing).evidence_json({})["predicate"]["settings"]
+        }
         for briefing in (composed(DETECTIONS, WINDOW, "lawmaker", ENTRY), composed(DETECTIONS, WINDOW))
     )
     assert list(without) == ["campaigns.yaml", "dataset.yaml", "issuer.yaml", "law.yaml"]
@@ -247,7 +245,7 @@ def test_evidence_records_how_to_make_the_pages_again() -> None:
     briefing = composed(DETECTIONS, WINDOW)
     issuer = Issuer(name="Lab", addressee={"lawmaker": "A committee", "regulator": "An office"})
     briefing = replace(briefing, settings=replace(briefing.settings, issuer=issuer))
-    predicate = statement(briefing, {"pageSize": "a4"})["predicate"]
+    predicate = content_of(briefing).evidence_json({"pageSize": "a4"})["predicate"]
     assert (predicate["pages"], predicate["addressee"]) == ({"pageSize": "a4"}, "A committee")
 
 
@@ -295,7 +293,7 @@ def test_any_text_is_one_cell(text: str) -> None:
 def test_hostile_names_are_data() -> None:
     """In a campaign's id, an account's and a network's."""
     briefing = composed([detection(HOSTILE, 1, HOSTILE, network=HOSTILE)], WINDOW, "regulator")
-    files = {file.name: file.data for file in attachments(briefing, (), {})}
+    files = {file.name: file.data for file in attachments(content_of(briefing), (), {})}
     assert json.loads(files["briefing.json"])["campaigns"][0]["campaign_id"] == HOSTILE
     for name in ("campaigns.csv", "days.csv", "accounts.csv"):
         header, row = table(files[name])
@@ -351,7 +349,7 @@ def test_the_law_is_told_as_data() -> None:
         }
     )
     entry = ENTRY.model_copy(update={"assessment": {"origin": "as known"}})
-    data = briefing_data(composed(DETECTIONS, WINDOW, "regulator", entry, law=law), ())
+    data = content_of(composed(DETECTIONS, WINDOW, "regulator", entry, law=law)).briefing_json(())
 
     said = [{"campaign": "Campaign A", "text": "as said"}]
     known = [{"campaign": "Campaign A", "text": "as known"}]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reports.briefing.compose import compose, report_number
+from reports.briefing.compose import Edition, compose, report_number
 from reports.briefing.group import group
 from reports.core.errors import InvalidSettings
 from reports.core.settings import Attribution, CampaignProfile, Law, Registry
@@ -18,6 +18,7 @@ from reports.evidence.questions import Inquiry
 from tests.support.fakes import AS_OF, Detection, FakeEngine, composed, settings_of, source_of
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 10))
+EDITION = Edition("lawmaker", report_number(WINDOW, "lawmaker"))
 APPROVED = Attribution(confidence="high", approvals=("counsel", "head of intelligence"))
 DOUBTED = Attribution(confidence="low", approvals=("counsel", "head of intelligence"))
 
@@ -116,7 +117,7 @@ def test_evidence_is_settled_when_no_update_can_land(as_of: datetime, settled: b
     settings = settings_of()
     evidence = collect(Inquiry(WINDOW, AS_OF), FakeEngine([A]), source_of([A]), lambda *_: None)
     campaigns = group(evidence, settings.registry)
-    briefing = compose(WINDOW, evidence, campaigns, "lawmaker", settings=settings, as_of=as_of)
+    briefing = compose(WINDOW, evidence, campaigns, EDITION, settings=settings, as_of=as_of)
     assert briefing.settled == settled
 
 
@@ -186,7 +187,7 @@ def test_a_withheld_operator_is_not_named_in_what_is_asked() -> None:
             WINDOW,
             evidence,
             group(evidence, registry),
-            "lawmaker",
+            EDITION,
             settings=settings,
             as_of=datetime(2026, 6, 1, tzinfo=UTC),
         )

@@ -19,7 +19,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
 
-from reports import local, pipeline
+from reports import local
+from reports.briefing import prepare
 from reports.cli import main
 from reports.cli.publish import PASSPHRASE
 from reports.core import progress
@@ -801,7 +802,7 @@ def test_interrupted(
             raise kind from None
 
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(pipeline, "group", interrupt)
+    monkeypatch.setattr(prepare, "group", interrupt)
     status, said = refused(quiet(), capsys)
     assert said == "interrupted: run it again"
     assert status == 128 + number
@@ -810,7 +811,7 @@ def test_interrupted(
 
 def test_bug(quiet: Arguments, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug is reported in one line with its place, and is not taken for something found wrong."""
-    monkeypatch.setattr(pipeline, "group", lambda *_: 1 // 0)
+    monkeypatch.setattr(prepare, "group", lambda *_: 1 // 0)
     status, said = refused(quiet(), capsys)
     assert re.fullmatch(
         r"internal error: ZeroDivisionError: .* \(test_cli\.py, line \d+\): please report it", said

@@ -78,10 +78,8 @@ def ask(athena: Any) -> object:
     return engine(athena).ask(question, lambda *_: None)
 
 
-def cancel(athena: Any) -> object:
-    left_running = engine(athena)
-    left_running.running["e-1"] = None
-    return left_running.cancel()
+def stop(athena: Any) -> object:
+    return engine(athena).stop(["e-1"])
 
 
 def pin(s3: Any) -> object:
@@ -108,7 +106,7 @@ KMS: dict[str, Callable[[Any], object]] = {
     "a key is opened": lambda kms: KmsSigner.open(kms, f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/k-1"),
     "a key signs": lambda kms: KmsSigner(kms, "k-1", new_key().public_key(), "ECDSA_SHA_256").sign(b"x"),
 }
-ATHENA: dict[str, Callable[[Any], object]] = {"a question is asked": ask, "a query is stopped": cancel}
+ATHENA: dict[str, Callable[[Any], object]] = {"a question is asked": ask, "a query is stopped": stop}
 
 ANYWHERE: list[tuple[Fault, type[ExhibitError]]] = [
     (CONNECT_TIMEOUT, Unavailable),

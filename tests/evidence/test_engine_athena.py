@@ -11,20 +11,17 @@ from typing import Any
 
 import pytest
 
-from reports.briefing.attachments import statement
 from reports.core.errors import InvalidEvidence, InvalidSettings, Unavailable, Unfinished
 from reports.evidence.engine_athena import TRIES, AthenaEngine, _typed
 from reports.evidence.engine_duckdb import DuckDBEngine
 from reports.evidence.engine_tables import Tables
 from reports.evidence.questions import Answer
 from reports.evidence.source import EvidenceObject, FolderEvidence, ListedObject
-from reports.pages.assets import Resources
-from reports.pipeline import PublishingParts, content_digest
 from tests.contracts.query_engine import *  # noqa: F403
 from tests.contracts.query_engine import HISTORY, QUESTIONS, WINDOW, detection, flat, many
 from tests.support.athena import AthenaService, DuckDBAthena, Execution, Refused, client, over_folder
 from tests.support.delivery import deliver
-from tests.support.fakes import composed
+from tests.support.fakes import composed, content_of
 
 DAY = WINDOW.first
 USER = {"ErrorCategory": 2, "ErrorType": 1001, "Retryable": False}
@@ -163,13 +160,14 @@ def test_the_record_says_which_run_and_what_it_read(small: Deployed) -> None:
 
 def test_another_run_is_no_other_content(small: Deployed) -> None:
     """The evidence record says which run gave an answer and what it scanned; neither makes another content."""
-    house = PublishingParts(None, None, None, Resources(), None, b"")  # type: ignore[arg-type]
     briefing = composed([detection(DAY)], WINDOW)
     run = replace(briefing.evidence.tallies, execution_id="e-1", bytes_scanned=7)
     another = replace(briefing, evidence=replace(briefing.evidence, tallies=run))
-    records = [statement(each, {})["predicate"]["questions"][0] for each in (briefing, another)]
+    records = [
+        content_of(each).evidence_json({})["predicate"]["questions"][0] for each in (briefing, another)
+    ]
     assert [(r["executionId"], r.get("bytesScanned")) for r in records] == [(None, None), ("e-1", 7)]
-    assert content_digest(briefing, house) == content_digest(another, house)
+    assert content_of(briefing).sha256 == content_of(another).sha256
 
 
 def test_asked_as_athena_wants_it(small: Deployed) -> None:
@@ -322,16 +320,20 @@ def test_goes_on_where_it_stopped(small: Deployed) -> None:
     assert len(small.service.executions) == 4
 
 
-def test_cancelled_on_give_up(small: Deployed) -> None:
-    """Whoever gives up stops what still runs, once, and nothing else."""
+def test_stopped_on_give_up(small: Deployed) -> None:
+    """Whoever gives up stops what still runs, and nothing else, also in another process; nothing is started for it."""
     engine = small.engine()
     engine.ask(QUESTIONS[0], lambda *_: None)
     small.service.looks, small.clock.left = 99, 1
     with pytest.raises(Unfinished):
         engine.ask(QUESTIONS[1], lambda *_: None)
-    engine.cancel()
-    engine.cancel()
-    assert small.service.stopped == [list(small.service.executions)[2]]
+    left, started = tuple(engine.running), list(small.service.executions)
+    small.engine().stop(left)
+    engine.stop(left)
+    assert list(left) == started[2:]
+    assert small.service.stopped == [*left, *left]
+    assert list(small.service.executions) == started
+    assert not engine.running
 
 
 # Failures

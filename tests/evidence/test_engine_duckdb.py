@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -66,6 +66,9 @@ class OneStatement:
             raise InvalidEvidence("a row is refused")
         questions.within_64_bits(rows)
         return Answer(question.name, sql, question.parameters, "duckdb", duckdb.__version__, None, rows)
+
+    def stop(self, executions: Iterable[str]) -> None:
+        """Nothing outlasts `ask`."""
 
 
 def by_files(folder: Path) -> QueryEngine:

@@ -45,8 +45,9 @@ from tests.adversarial.template_cases import (
     GOOD,
     HOSTILE,
 )
-from tests.support.fakes import AS_OF, FakeEngine, source_of
+from tests.support.fakes import AS_OF, FakeEngine, content_of, source_of
 from tests.support.typesetting import WINDOW, brief, detections, in_full, settings
+from tests.support.typesetting import typeset as typeset_briefing
 
 OURS = Resources()
 EARLIER = Path(__file__).parents[1] / "earlier"
@@ -76,7 +77,7 @@ def filled(briefings: Mapping[Audience, Briefing], tmp_path: Path) -> Filled:
     def fill_it(template: str, **others: str) -> str:
         for name, content in {"regulator": template, **others}.items():
             (tmp_path / f"{name}.html").write_text(content)
-        return typeset.typeset(briefings["regulator"], Resources((tmp_path, TEMPLATES)), "letter")[0]
+        return typeset_briefing(briefings["regulator"], Resources((tmp_path, TEMPLATES)), "letter")[0]
 
     return fill_it
 
@@ -95,7 +96,7 @@ def contexts(
         return fill(environment, name, context)
 
     monkeypatch.setattr(typeset, "fill", spy)
-    typeset.typeset(briefing, OURS, "letter")
+    typeset_briefing(briefing, OURS, "letter")
     return found
 
 
@@ -194,7 +195,7 @@ def test_an_operator_who_is_withheld_is_not_given() -> None:
     attribution = entry.attribution and entry.attribution.model_copy(update={"approvals": ("one",)})
     entry = entry.model_copy(update={"attribution": attribution})
     briefing = brief(detections(["c0"], 2), settings(Registry(campaigns=(entry,))), "regulator")
-    waiting: list[Any] = [page_data.page_data(briefing)]
+    waiting: list[Any] = [page_data.page_data(content_of(briefing))]
     while waiting:
         value = waiting.pop()
         assert value != "Zyxwv Holdings"
@@ -391,7 +392,7 @@ def test_a_large_briefing_is_far_from_the_bounds(audience: Audience, monkeypatch
     )
     delivered = [d for n in range(60) for d in detections([f"c{n}"], 20, network=f"network {n % 7}")]
     briefing = brief(delivered, settings(in_full(60)), audience)
-    html, _ = typeset.typeset(briefing, OURS, "letter")
+    html, _ = typeset_briefing(briefing, OURS, "letter")
     spent = made[0].meter
     assert html.count("Campaign") >= 60
     assert spent.steps * 20 < template_meter.MOST_STEPS
@@ -420,7 +421,7 @@ def test_every_template_can_be_copied(
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(path.read_bytes())
     theirs, ours = (
-        typeset.typeset(briefings[audience], Resources(folders), "letter")[0]
+        typeset_briefing(briefings[audience], Resources(folders), "letter")[0]
         for folders in ((tmp_path, TEMPLATES), (TEMPLATES,))
     )
     assert theirs == ours
@@ -454,7 +455,7 @@ def test_templates_of_earlier_releases_fill(
     )
     evidence, registry = briefing.evidence, briefing.settings.registry
     again = brief(evidence, Settings(registry, briefing.settings.dataset, issuer, law), audience)
-    html, ledger = typeset.typeset(again, resources, "a4")
+    html, ledger = typeset_briefing(again, resources, "a4")
     assert "Campaign 0" in html
     assert len(ledger.figures) > 50
 
@@ -519,7 +520,9 @@ TEMPLATE = (
 
 
 THREE_DAYS = Window(WINDOW.first, WINDOW.first + timedelta(2))
-CONTEXT = page_data.page_data(brief(detections(["c"], 3), settings(in_full(1)), "regulator", THREE_DAYS))
+CONTEXT = page_data.page_data(
+    content_of(brief(detections(["c"], 3), settings(in_full(1)), "regulator", THREE_DAYS))
+)
 MACROS = (TEMPLATES / "macros.html").read_text("utf-8")
 
 

@@ -15,8 +15,8 @@ from reports.core.window import AUDIENCES, Audience
 from reports.pages.assets import TEMPLATES, Resources
 from reports.pages.render import render
 from reports.pages.spelling import BRITISH
-from reports.pages.typeset import typeset
-from tests.support.typesetting import OURS, brief, detections, seen, settings
+from tests.support.fakes import content_of
+from tests.support.typesetting import OURS, brief, detections, seen, settings, typeset
 
 AMERICAN = re.compile(
     r"\b(\w+iz(e[ds]?|ing|ations?)|\w*(color|behavior|favor|honor|neighbor)s?|labor|centers?|defense|gray"
@@ -74,7 +74,7 @@ def test_the_law_is_quoted_as_it_is(audience: Audience) -> None:
 def test_the_document_says_its_language(language: str, word: str) -> None:
     """In its catalog and in its HTML, and it is PDF/A and PDF/UA."""
     briefing = with_gap(language, "lawmaker")
-    with pikepdf.open(BytesIO(render(briefing, OURS, "letter").pdf)) as pdf:
+    with pikepdf.open(BytesIO(render(content_of(briefing), OURS).pdf)) as pdf:
         assert str(pdf.Root.Lang) == language
     html = typeset(briefing, OURS, "letter")[0]
     assert f'<html lang="{language}">' in html

@@ -39,9 +39,10 @@ from reports.evidence.collect import Evidence
 from reports.pages.assets import TEMPLATES, Resources
 from reports.pages.conformance import faults
 from reports.pages.render import DocumentMetadata, render_pdf
-from reports.pages.typeset import PAGE_SIZES, typeset
+from reports.pages.typeset import PAGE_SIZES
 from tests.support import conformance
 from tests.support.conformance import validate
+from tests.support.fakes import content_of
 from tests.support.fonts import font
 from tests.support.tools import needs, needs_verapdf
 from tests.support.typesetting import (
@@ -54,6 +55,7 @@ from tests.support.typesetting import (
     in_full,
     seen,
     settings,
+    typeset,
 )
 
 pytestmark = needs("pdftotext")
@@ -399,7 +401,7 @@ def test_a_withheld_operator_is_nowhere() -> None:
     for audience in AUDIENCES:
         briefing = brief(detections(["c"]), settings(Registry(campaigns=(entry,))), audience)
         html, ledger = typeset(briefing, OURS, "letter")
-        files = attachments(briefing, tuple(ledger.figures.values()), {})
+        files = attachments(content_of(briefing), tuple(ledger.figures.values()), {})
         text = text_of(pages(html)) + "".join(file.data.decode() for file in files)
 
         assert "Zyxwv" not in html + text

@@ -255,15 +255,20 @@ def test_no_certificate(system: System) -> None:
 
 
 def test_last_delivery(system: System) -> None:
-    """The last delivery gives up: the request has failed, with the last error, and its query is stopped."""
+    """The last delivery gives up: the request has failed, with the last error, and its query is stopped.
+
+    None is started for that, though the evidence is not what it was.
+    """
     id_ = system.requested()
     system.athena.looks = 9
     system.delivered(f"requests/{id_}.json", seconds=1)
+    started, bucket = list(system.athena.executions), system.parts.environment.evidence_bucket
+    client("s3").put_object(Bucket=bucket, Key="results/detections/event_day=2026-05-02/late.csv", Body=b"x")
     assert len(system.delivered(f"requests/{id_}.json", number=4)["batchItemFailures"]) == 1
     error = outcome(system, id_)["error"]
     assert error["kind"] == "Unfinished"
     assert error["message"].startswith("given up after 4 deliveries: question tallies: query")
-    assert system.athena.stopped == list(system.athena.executions)
+    assert system.athena.stopped == started == list(system.athena.executions)
     assert system.kept("briefings/") == []
 
 

@@ -1,5 +1,6 @@
 """Deliveries: once published whatever comes between, and an end for every request."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import copytree
@@ -32,6 +33,7 @@ class Failing:
     """A press that does not publish."""
 
     error: Exception
+    left_running: tuple[str, ...] = ()
     stopped: list[str] = field(default_factory=list)
 
     def publish(self, request: StoredRequest) -> Receipt:
@@ -40,8 +42,8 @@ class Failing:
     def published(self, request: StoredRequest) -> Receipt | None:
         return None
 
-    def stop(self, request: StoredRequest) -> None:
-        self.stopped.append(request.id)
+    def stop(self, request: StoredRequest, queries: Iterable[str]) -> None:
+        self.stopped += queries
 
 
 @pytest.fixture
@@ -78,10 +80,12 @@ def test_what_may_pass_is_left_to_the_next(requests: Requests, error: Exception)
 
 def test_the_last_delivery_gives_up(requests: Requests) -> None:
     """The last delivery publishes nothing, ends the request with the last error, and stops what runs."""
-    press = Failing(Unfinished("the query still runs"))
-    with pytest.raises(Unfinished):
-        delivered(requests, press)
-    ended = delivered(requests, Failing(AssertionError()), number=4)
+    for number, queries in ((1, ("q-1", "q-2")), (2, ("q-2",))):
+        with pytest.raises(Unfinished):
+            delivered(requests, Failing(Unfinished("the query still runs"), queries), number)
+    last = Failing(AssertionError())
+    ended = delivered(requests, last, number=4)
+    assert last.stopped == ["q-1", "q-2"]
     assert ended.outcome.state == "failed"
     assert ended.outcome.error == {
         "kind": "Unfinished",
@@ -92,7 +96,7 @@ def test_the_last_delivery_gives_up(requests: Requests) -> None:
     ended = deliver(Delivery(new_request(1).id, 4, 4), requests, silent, NOW, "worker")
     assert ended.outcome.error is not None
     assert ended.outcome.error["message"] == "given up after 4 deliveries: no worker finished"
-    assert silent.stopped == [new_request(1).id]
+    assert silent.stopped == []
 
 
 def test_no_such_request(requests: Requests) -> None:

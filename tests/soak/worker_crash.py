@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -112,8 +112,12 @@ class LocalPress:
     def published(self, request: StoredRequest) -> Receipt | None:
         return published_for(self.archive, report_number(WEEK, request.audience), request.id)
 
-    def stop(self, request: StoredRequest) -> None:
-        self.stopped.append(request.id)
+    @property
+    def left_running(self) -> tuple[str, ...]:
+        return ()
+
+    def stop(self, request: StoredRequest, queries: Iterable[str]) -> None:
+        self.stopped += queries
 
 
 def new_request(number: int = 0) -> StoredRequest:

@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from reports.briefing.accounts import pseudonymised
-from reports.briefing.compose import Audience, Briefing, compose
+from reports.briefing.compose import Audience, Briefing, Edition, compose, report_number
+from reports.briefing.content import Content
 from reports.briefing.group import group
 from reports.briefing.settings import Settings
 from reports.core.progress import Done
@@ -76,6 +77,9 @@ class FakeEngine:
         rows = rows_of(question, _standings(d for d in self.detections if d.event_day in question.about))
         sql = questions.statement(question.name, "flat")
         return Answer(question.name, sql, question.parameters, "fake", "1", None, questions.ordered(rows))
+
+    def stop(self, executions: Iterable[str]) -> None:
+        """Nothing outlasts `ask`."""
 
 
 @dataclass
@@ -296,4 +300,10 @@ def composed(
     evidence = collect(inquiry, FakeEngine(detections), source_of(detections), lambda *_: None)
     campaigns = group(evidence, settings.registry)
     table = pseudonymised(campaigns.each_account, KEY) if audience == "regulator" else None
-    return compose(window, evidence, campaigns, audience, settings=settings, as_of=as_of, account_table=table)
+    edition = Edition(audience, report_number(window, audience))
+    return compose(window, evidence, campaigns, edition, settings=settings, as_of=as_of, account_table=table)
+
+
+def content_of(briefing: Briefing, page_size: str = "letter", templates_sha256: str = "") -> Content:
+    """The content of a briefing."""
+    return Content.of(briefing, page_size, templates_sha256)

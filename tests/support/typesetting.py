@@ -11,7 +11,8 @@ import pytest
 
 import reports.sample
 from reports.briefing.accounts import pseudonymised
-from reports.briefing.compose import Audience, Briefing, compose
+from reports.briefing.compose import Audience, Briefing, Edition, compose, report_number
+from reports.briefing.figures import Ledger
 from reports.briefing.group import group
 from reports.briefing.settings import Settings
 from reports.core.log_head import Head
@@ -21,9 +22,10 @@ from reports.evidence.collect import Evidence, collect
 from reports.evidence.engine_duckdb import DuckDBEngine
 from reports.evidence.questions import Inquiry
 from reports.evidence.source import FolderEvidence
+from reports.pages import typeset as typesetting
 from reports.pages.assets import Resources
 from reports.sample import write_sample
-from tests.support.fakes import AS_OF, KEY, Detection, FakeEngine, source_of
+from tests.support.fakes import AS_OF, KEY, Detection, FakeEngine, content_of, source_of
 
 WINDOW = Window(date(2026, 4, 22), date(2026, 6, 5))
 OURS = Resources()
@@ -75,12 +77,16 @@ def brief(
         window,
         delivered,
         campaigns,
-        audience,
+        Edition(audience, report_number(window, audience), register=HEAD),
         settings=settings,
         as_of=AS_OF,
-        register=HEAD,
         account_table=pseudonymised(campaigns.each_account, KEY) if audience == "regulator" else None,
     )
+
+
+def typeset(briefing: Briefing, resources: Resources, page_size: str) -> tuple[str, Ledger]:
+    """The HTML of a briefing, and the ledger of its figures."""
+    return typesetting.typeset(content_of(briefing, page_size), resources)
 
 
 def flat(text: str) -> str:

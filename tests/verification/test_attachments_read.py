@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from reports.briefing.attachments import attachments, campaigns_csv, days_csv, evidence_root
+from reports.briefing.attachments import attachments, campaigns_csv, days_csv
 from reports.briefing.compose import Audience, Briefing
+from reports.briefing.content import evidence_root
 from reports.briefing.figures import Ledger, exact, percent
 from reports.core.errors import Unreadable
 from reports.core.window import Window
 from reports.pdf.syntax import Name, Ref, Text
 from reports.verification.attachments import InconsistentError, attached, attachments_verdict, check, contents
-from tests.support.fakes import Detection, composed
+from tests.support.fakes import Detection, composed, content_of
 from tests.support.pages import attach, catalog, changed, written
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 4))
@@ -74,7 +75,7 @@ def made(audience: Audience) -> Files:
     """The attachments of a briefing as it is published."""
     briefing = composed(DETECTIONS, WINDOW, audience)
     figures = list(figures_of(briefing).figures.values())
-    return {file.name: file.data for file in attachments(briefing, figures, {})}
+    return {file.name: file.data for file in attachments(content_of(briefing), figures, {})}
 
 
 def test_what_is_published_agrees() -> None:
@@ -87,7 +88,7 @@ def test_what_is_published_agrees() -> None:
 def test_a_briefing_without_campaigns_agrees() -> None:
     """Nothing adds up to nothing."""
     nothing = Detection("1", "a", "A", datetime(2026, 5, 1), datetime(2026, 5, 1), 1, status="deleted")
-    files = attachments(composed([nothing], WINDOW, "regulator"), (), {})
+    files = attachments(content_of(composed([nothing], WINDOW, "regulator")), (), {})
     assert check({file.name: file.data for file in files})
 
 

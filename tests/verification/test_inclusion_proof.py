@@ -20,6 +20,7 @@ from reports.core import merkle
 from reports.core.errors import InvalidRequest
 from reports.verification.inclusion_proof import MOST_BYTES, Part, Proof, check_proof, read_proof
 from tests.support.fakes import KEY
+from tests.support.publishing import ROOT
 
 DAY = date(2026, 5, 1)
 Data = dict[str, Any]
@@ -224,3 +225,18 @@ def test_the_lines_of_the_documentation_lead_to_the_root(tmp_path: Path) -> None
             [sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, check=True, text=True
         )
         assert (printed.stdout.strip() == TABLE.root) == leads_there
+
+
+def test_little_is_loaded_to_check_one(tmp_path: Path) -> None:
+    """`exhibit verify-proof` loads no library for PDFs, signatures, evidence or AWS."""
+    (tmp_path / "proof.json").write_text(json.dumps(GOOD))
+    checked = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "reports", "verify-proof", tmp_path / "proof.json"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    loaded = set(re.findall(r"\| +(\w+)", checked.stderr))
+    assert "pydantic" in loaded
+    assert loaded.isdisjoint({"pikepdf", "pypdf", "pyhanko", "weasyprint", "cryptography", "duckdb", "boto3"})

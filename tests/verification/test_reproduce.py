@@ -9,7 +9,7 @@ import pytest
 from pyhanko.pdf_utils.generic import ArrayObject, NumberObject
 
 from reports.briefing.accounts import AccountTable, read_accounts
-from reports.briefing.attachments import evidence_root
+from reports.briefing.content import evidence_root
 from reports.core.errors import CheckFailed
 from reports.pages import render
 from reports.pages.assets import TEMPLATES, Resources
