@@ -131,7 +131,7 @@ def passed_on(function: str, key: str) -> Ask:
 
     def ask(asked: Call, scope: str) -> int:
         made = event(asked, routed, {"sub": "one", "scope": scope})
-        return int(FUNCTIONS[function](made, Context.lasting(60))["statusCode"])  # type: ignore[arg-type]
+        return int(FUNCTIONS[function](made, Context.lasting(60))["statusCode"])
 
     return ask
 
@@ -189,7 +189,7 @@ def test_a_route_without_a_scope_is_none() -> None:
 
     from functions.problems import Api  # noqa: PLC0415
 
-    router: Any = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+    router: Any = APIGatewayHttpRouter()
     router.get("/open")(lambda: {})
     with pytest.raises(ValueError, match="no scope"):
         Api(Logger(), router, {})

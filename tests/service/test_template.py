@@ -476,7 +476,7 @@ def test_expiry_is_denied() -> None:
 def test_the_end_of_the_signing_key_is_told(name: str, key: str, told: bool) -> None:
     """What CloudTrail writes down of the end of the signing key, and of no other, goes to the topic of alarms."""
     rule = STACK.resources["SigningKeyRule"].properties
-    event = {
+    event: Any = {  # moto asks for the envelope too, and looks at the pattern's part alone
         "source": "aws.kms",
         "detail-type": "AWS API Call via CloudTrail",
         "detail": {
