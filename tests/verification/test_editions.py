@@ -41,7 +41,7 @@ def editions() -> dict[str, Edition]:
 
 
 @pytest.mark.parametrize("name", editions())
-def test_valid_for_good(name):
+def test_valid_for_good(name: str) -> None:
     """A briefing that an earlier release signed or renewed is valid in every respect."""
     edition = editions()[name]
     trust = [certificate for file in edition.trust for certificate in load_certificates(file)]
