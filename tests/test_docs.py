@@ -21,6 +21,7 @@ import pytest
 import sqlglot
 from packaging.requirements import Requirement
 from pydantic import BaseModel
+from sqlglot import exp
 
 from functions import api
 from reports.briefing.figures import Ledger
@@ -265,7 +266,9 @@ def test_receipt_example_is_a_figure(first_run: Published) -> None:
 def test_query_example_agrees(first_run: Published) -> None:
     """The query by which a reader computes totals again gives what briefing.json says."""
     plain = block("docs/checking.md", "sql", "revised_at")
-    totals = duckdb.sql(plain.replace("detections/", f"{first_run.folder}/mine/detections/")).fetchall()
+    asked = duckdb.sql(plain.replace("detections/", f"{first_run.folder}/mine/detections/"))
+    assert asked is not None
+    totals = asked.fetchall()
     data = first_run.data
     said = [(c["campaign_id"], c["exchanges"], c["accounts"]) for c in data["campaigns"]]
     said.append((None, data["unattributed"]["exchanges"], data["unattributed"]["accounts"]))
@@ -399,7 +402,7 @@ def test_every_column_is_explained() -> None:
     """Each column of both layouts is in the page about evidence, and those that a view adds are listed there."""
     text = page("docs/evidence.md")
     views = {
-        path.stem: sqlglot.parse_one(path.read_text("utf-8"), read="trino")
+        path.stem: sqlglot.parse_one(path.read_text("utf-8"), read="trino", into=exp.Select)
         for path in (questions.SQL / "views").iterdir()
     }
     own = {column for view in views.values() for column in view.named_selects} - {

@@ -8,11 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from reports.briefing.compose import Audience
 from reports.briefing.settings import Settings
 from reports.core.errors import InvalidSettings
 from reports.core.settings import Registry, parse
-from reports.core.window import AUDIENCES, Window
+from reports.core.window import AUDIENCES, Audience, Window
 from reports.evidence.collect import Evidence
 from reports.pages.typeset import typeset
 from tests.support.fakes import Detection

@@ -26,10 +26,9 @@ from reports.briefing.attachments import (
     instant,
     statement,
 )
-from reports.briefing.compose import Audience
 from reports.briefing.figures import Ledger, more_than
 from reports.core.settings import Attribution, CampaignProfile, Issuer, Law, Registry
-from reports.core.window import Window
+from reports.core.window import Audience, Window
 from tests.support.fakes import Detection, composed
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 3))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -365,9 +366,9 @@ def test_where_nothing_is_shown_as_a_code_nothing_is_said(golden: dict[str, Publ
 def signing_key(tmp_path: Path) -> Callable[..., Path]:
     """Writes a PEM file with a key and a certificate."""
 
-    def write(**how: object) -> Path:
+    def write(**how: Any) -> Path:
         key = new_key()
-        certificate = certify(how.pop("of", key), *how.pop("extensions", ()), **how)  # type: ignore[arg-type]
+        certificate = certify(how.pop("of", key), *how.pop("extensions", ()), **how)
         file = tmp_path / "signing.pem"
         file.write_bytes(pem(key) + certificate.public_bytes(Encoding.PEM))
         return file
@@ -822,7 +823,7 @@ def test_reader_has_left(files: Path) -> None:
     """Where nobody reads the output any more, a run ends without a word."""
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "reports", "verify", files / "signed"]
+    command = [sys.executable, "-m", "reports", "verify", str(files / "signed")]
     ended = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (141, b"")
@@ -831,7 +832,7 @@ def test_reader_has_left(files: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_output_cannot_be_written(files: Path) -> None:
     """Output that cannot be written is told in one line."""
-    command = [sys.executable, "-m", "reports", "verify", files / "signed"]
+    command = [sys.executable, "-m", "reports", "verify", str(files / "signed")]
     with open("/dev/full", "wb") as full:
         ended = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False)
     assert (

@@ -224,7 +224,7 @@ def test_whatever_is_delivered_is_counted_exactly(open_engine: OpenEngine, objec
 def many(count: int) -> list[Detection]:
     """Detections of the whole period, many of them revisions of one another."""
     chance = random.Random(2004)  # noqa: S311 -- test data
-    found = []
+    found: list[Detection] = []
     for _ in range(count):
         day = chance.choice(DAYS)
         fields = {name: chance.choice(values) for name, values in CHOICES.items()}

@@ -296,7 +296,9 @@ def test_goes_on_where_it_stopped(small: Deployed) -> None:
     assert small.service.stopped == []
     assert small.clock.left > 0
     small.clock.left = 900
-    assert small.ask().execution_id in str(unfinished.value)
+    execution = small.ask().execution_id
+    assert execution is not None
+    assert execution in str(unfinished.value)
 
 
 def test_cancelled_on_give_up(small: Deployed) -> None:
@@ -410,7 +412,7 @@ def test_what_cannot_be_cast_is_refused(tmp_path: Path) -> None:
 def test_parameters_need_their_quotes() -> None:
     """The service of these tests takes a bare day for what it is in SQL: no text."""
     service = AthenaService(DuckDBAthena(lambda: pytest.fail("not reached")))
-    request = {
+    request: dict[str, Any] = {
         "QueryString": "select ?",
         "ExecutionParameters": ["2026-05-02"],
         "ClientRequestToken": "t" * 32,

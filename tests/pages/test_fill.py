@@ -103,7 +103,18 @@ def known_names() -> set[str]:
     """Names that a template might try: of Python, of Jinja, of models, and all that is told of anything."""
     told = {name for _, names in page_data.TOLD.values() for name in names.split()}
     readable = {name for names in filling.READABLE.values() for name in names}
-    values = ("", Markup(), 1, 0.5, date(2026, 5, 1), datetime(2026, 5, 1), (), [], {}, Fraction(1))
+    values: tuple[object, ...] = (
+        "",
+        Markup(),
+        1,
+        0.5,
+        date(2026, 5, 1),
+        datetime(2026, 5, 1),
+        (),
+        [],
+        {},
+        Fraction(1),
+    )
     kinds = (
         *page_data.TOLD,
         *PLAIN,
@@ -449,9 +460,8 @@ def test_templates_of_earlier_releases_fill(
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes((release / path).read_bytes())
     resources, briefing = Resources((tmp_path, TEMPLATES)), briefings[audience]
-    law, issuer = (
-        parse(kind, resources.read(n).decode(), n) for kind, n in ((Law, "law.yaml"), (Issuer, "issuer.yaml"))
-    )
+    law = parse(Law, resources.read("law.yaml").decode(), "law.yaml")
+    issuer = parse(Issuer, resources.read("issuer.yaml").decode(), "issuer.yaml")
     evidence, registry = briefing.evidence, briefing.settings.registry
     again = brief(evidence, Settings(registry, briefing.settings.dataset, issuer, law), audience)
     html, ledger = typeset.typeset(again, resources, "a4")
