@@ -44,7 +44,7 @@ lint: .venv/dev ## check style and formatting
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 
-types: .venv/dev ## check types
+types: .venv/dev ## check types, of tests too
 	@.venv/bin/mypy
 
 template: .venv/dev .cache/sam/installed .cache/checkov/installed ## check the template of the deployed system
