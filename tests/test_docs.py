@@ -127,7 +127,7 @@ def commands(text: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> Published:
+def first_run(slow: None, tmp_path_factory: pytest.TempPathFactory) -> Published:
     """The README's example, as a newcomer would run it: its files written, then its two commands."""
     folder = tmp_path_factory.mktemp("readme")
     subprocess.run(["sh", "-eu"], input=block("README.md", "sh", "<<"), text=True, cwd=folder, check=True)
@@ -243,6 +243,7 @@ def test_examples_parse(path: Path) -> None:
         json.loads(body)
 
 
+@pytest.mark.usefixtures("slow")
 def test_readme_example_prints_what_it_says(first_run: Published) -> None:
     """The README shows what its commands print, line by line; `…` stands for what differs from run to run."""
     shown = block("README.md", "text", "out/EX-")
@@ -275,6 +276,7 @@ def test_query_example_agrees(first_run: Published) -> None:
     assert sorted(said, key=str) == sorted(totals, key=str)
 
 
+@pytest.mark.usefixtures("slow")
 @needs("pdfsig")
 @needs("certutil")
 @needs("openssl")
@@ -304,6 +306,7 @@ def test_public_tools_agree(first_run: Published, tmp_path: Path) -> None:
     assert "part-1.jsonl: FAILED" in found.stdout
 
 
+@pytest.mark.usefixtures("slow")
 @needs("pdfdetach")
 def test_public_tools_say_nothing_of_good_evidence(first_run: Published, tmp_path: Path) -> None:
     """The lines that compare the evidence say nothing where all is as it was, as the README promises."""

@@ -40,6 +40,8 @@ from tests.support.publishing import ROOT, Published
 from tests.support.tools import needs
 from tests.test_docs import PAGES
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 LANGUAGES = {
     "csv",
     "css",

@@ -18,6 +18,8 @@ from tests.support.pki import NOW, Network, certify, new_key, stamper_of
 from tests.support.tools import needs_verapdf
 from tests.verification.test_signature import outcomes
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 STAMPING = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
 
 

@@ -74,6 +74,7 @@ def test_columns_add_up(audience: Audience) -> None:
     assert "A campaign not in the window" in seen(html)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_columns_of_the_sample_add_up(sample: tuple[Evidence, Settings], audience: Audience) -> None:
     """So do those of the sample."""

@@ -211,6 +211,7 @@ def test_objects_tell_what_they_contributed() -> None:
     }
 
 
+@pytest.mark.usefixtures("slow")
 def test_the_merkle_root_is_what_the_documentation_computes(tmp_path: Path) -> None:
     """The lines that a reader is given print the root that is recorded, whatever the names of the objects."""
     names = [f"detections/event_day=2026-05-01/{name}.csv" for name in ("a", "ü", 'a"b', "\u200b")]

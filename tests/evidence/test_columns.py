@@ -20,6 +20,8 @@ from tests.contracts.query_engine import WINDOW, detection, flat, ocsf, total
 from tests.support import delivery
 from tests.support.fakes import AS_OF
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 DAY = WINDOW.first
 NEARLY = [
     *(

@@ -24,6 +24,8 @@ from tests.support.athena import AthenaService, DuckDBAthena, Refused, client, o
 from tests.support.delivery import deliver
 from tests.support.fakes import composed
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 DAY = WINDOW.first
 USER = {"ErrorCategory": 2, "ErrorType": 1001, "Retryable": False}
 FAILED = {

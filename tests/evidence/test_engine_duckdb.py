@@ -46,6 +46,8 @@ from tests.contracts.query_engine import (
 from tests.support.delivery import FLAT, Record, deliver, finding, row, write
 from tests.support.fakes import Detection
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 DAY = WINDOW.first
 
 

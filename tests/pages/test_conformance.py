@@ -15,7 +15,7 @@ from tests.adversarial.matrix import REFUSED, Case, cases
 from tests.support.conformance import Verdict, validate
 from tests.support.tools import needs_verapdf
 
-pytestmark = needs_verapdf()
+pytestmark = [needs_verapdf(), pytest.mark.usefixtures("slow")]
 
 PAGE = "<html lang=en><title>A page</title><body><hr>"
 

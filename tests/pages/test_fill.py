@@ -140,6 +140,7 @@ def let_through(environment: TemplateEnvironment, value: Any, names: set[str]) -
         yield from environment.call(None, environment.getattr(value, "items"))  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_whatever_is_let_through_is_plain(
     briefings: Mapping[Audience, Briefing], monkeypatch: pytest.MonkeyPatch, audience: Audience
@@ -232,6 +233,7 @@ def test_templates_are_filled_in_one_place() -> None:
 # Hostile templates
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(("template", "said"), HOSTILE, ids=[each[:60] for each, _ in HOSTILE])
 def test_a_hostile_template_is_refused_in_one_line(filled: Filled, template: str, said: str) -> None:
     """It is named, with the line where there is one, and what is wrong; the command line exits with 2."""
@@ -393,6 +395,7 @@ def test_a_page_has_a_longest_length(filled: Filled, monkeypatch: pytest.MonkeyP
         filled("x" * 100_001)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_a_large_briefing_is_far_from_the_bounds(audience: Audience, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty campaigns of a quarter take less than a twentieth of what templates may."""
@@ -446,6 +449,7 @@ def earlier_files() -> Iterator[Any]:
         yield from (pytest.param(release, path, id=f"{release.name}-{path}") for path in sorted(files))
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("audience", AUDIENCES)
 @pytest.mark.parametrize(("release", "file"), [*earlier_files()])
 def test_templates_of_earlier_releases_fill(
@@ -533,6 +537,7 @@ CONTEXT = page_data.page_data(brief(detections(["c"], 3), settings(in_full(1)), 
 MACROS = (TEMPLATES / "macros.html").read_text("utf-8")
 
 
+@pytest.mark.usefixtures("slow")
 @given(expressions())
 def test_no_expression_gets_at_anything_else(expression: str) -> None:
     """Whatever an expression is made of, what it gets at is plain, or a macro."""

@@ -100,6 +100,7 @@ def test_same_bytes_in_one_process(whole: bytes) -> None:
     assert sha256(whole).digest() == sha256(again).digest()
 
 
+@pytest.mark.usefixtures("slow")
 def test_same_bytes_in_a_bare_process(whole: bytes) -> None:
     """Hash seed, time zone, home and fonts of the host change nothing, and there is not one warning."""
     code = (
@@ -276,6 +277,7 @@ def test_real_data_is_not_marked_synthetic() -> None:
 # Assets
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     "url",
     [
@@ -413,6 +415,7 @@ def test_rows_are_whole_and_heads_repeat() -> None:
         assert [f"top{n}." in page for n in range(60)] == [f"end{n}." in page for n in range(60)]
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("lines", range(26, 34))
 @pytest.mark.parametrize(
     "after",

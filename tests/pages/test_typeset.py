@@ -56,7 +56,7 @@ from tests.support.typesetting import (
     settings,
 )
 
-pytestmark = needs("pdftotext")
+pytestmark = [needs("pdftotext"), pytest.mark.usefixtures("slow")]
 
 MARGIN = 16 * 72 / 25.4
 

@@ -19,6 +19,8 @@ from reports.local_aws.gateway import Call, Context, Gateway, Routed, event, rou
 from reports.local_aws.template import Stack
 from tests.local_aws.test_rehearsal import PARAMETERS
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 FUNCTIONS = {"api": api.handler, "verification": verification.handler}
 ID = f"8218489599999-lawmaker-20260601-20260607-{'0' * 12}"
 WANTED = json.dumps({"window": "2026-05-01/2026-05-02", "audience": "lawmaker"}).encode()

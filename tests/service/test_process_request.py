@@ -24,6 +24,8 @@ from tests.soak.worker_crash import (
 )
 from tests.support.request_stores import requests_in
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 ASKED = new_request()
 
 

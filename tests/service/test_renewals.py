@@ -22,6 +22,8 @@ from tests.support.pki import NOW
 from tests.support.publishing import GOLDEN, arguments, expected
 from tests.support.system import System
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 DAY = timedelta(days=1)
 LIFE = 30 * timedelta(days=365.25)
 LATE = NOW + 70 * DAY

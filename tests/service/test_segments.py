@@ -101,6 +101,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RECENT_PAGE", 7)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("seed", range(5))
 def test_an_index_changes_nothing(seed: int) -> None:
     """With an index, however it came about, each list is what it is without one, from any place on."""
@@ -131,6 +132,7 @@ def test_an_index_changes_nothing(seed: int) -> None:
     assert requests.segments.index() is not None
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_list_costs_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind 50,000 requests, a page takes at most five lists, with any filter."""
     monkeypatch.setattr(module, "RECENT", 100)
@@ -163,6 +165,7 @@ def test_a_list_costs_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(told(requests, state="failed")) == 1
 
 
+@pytest.mark.usefixtures("slow")
 def test_two_writers_at_once(tmp_path: Path) -> None:
     """Of writers at once, each with an index of its own, one says a number; no request is lost and none told twice."""
     many = [

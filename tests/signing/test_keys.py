@@ -283,6 +283,7 @@ def test_damaged_pseudonym_key(tmp_path: Path) -> None:
         opened.pseudonym_key()
 
 
+@pytest.mark.usefixtures("slow")
 def test_race(tmp_path: Path) -> None:
     """Processes that make the same authority at once all end up with the same one, and nothing beside it."""
     program = (

@@ -195,6 +195,7 @@ def test_metadata_stay(unsigned: bytes, signed: bytes) -> None:
     assert "/Version" not in after.root
 
 
+@pytest.mark.usefixtures("slow")
 @needs_verapdf()
 def test_still_an_archive(signed: bytes, tmp_path: Path) -> None:
     """The file conforms to PDF/A-3a after signing as before."""
@@ -242,6 +243,7 @@ def test_revoked_key(unsigned: bytes, network: Network) -> None:
         sign(unsigned, network.key("revoked"), network.timestamper)
 
 
+@pytest.mark.usefixtures("slow")
 def test_silent_time_stamp_authority(unsigned: bytes, authority: LocalAuthority) -> None:
     """Without an answer of the time-stamp authority there is no signature."""
     gone = HttpTimestamper("http://127.0.0.1:1/tsa", sleep=lambda _: None)
@@ -267,6 +269,7 @@ def test_useless_answers(unsigned: bytes, authority: LocalAuthority, answer: byt
         sign(unsigned, authority.key, Fixed(answer))
 
 
+@pytest.mark.usefixtures("slow")
 def test_outdated_authority(unsigned: bytes, authority: LocalAuthority, tmp_path: Path) -> None:
     """An authority that names its certificate by SHA-1 alone is refused by name, before anything is signed."""
     with serving(tmp_path, outdated=True) as network:
@@ -289,6 +292,7 @@ def test_replayed_answer(unsigned: bytes, authority: LocalAuthority) -> None:
         sign(unsigned, authority.key, Fixed(old))
 
 
+@pytest.mark.usefixtures("slow")
 def test_silent_revocation_service(unsigned: bytes, authority: LocalAuthority, tmp_path: Path) -> None:
     """A revocation list that a certificate declares and nobody serves stops the signature."""
     root_key, key = new_key(), new_key()

@@ -98,6 +98,7 @@ def test_local_token_for_openssl(authority: LocalAuthority, tmp_path: Path) -> N
     )
 
 
+@pytest.mark.usefixtures("slow")
 def test_overloaded_then_well(good: bytes) -> None:
     """An overloaded authority is asked again, after a longer wait each time."""
     waits: list[float] = []
@@ -107,6 +108,7 @@ def test_overloaded_then_well(good: bytes) -> None:
     assert [wait for wait in waits if wait] == [1, 2]
 
 
+@pytest.mark.usefixtures("slow")
 def test_overloaded_for_good() -> None:
     """After three attempts the authority counts as unavailable, and the message names it."""
     with (
@@ -117,6 +119,7 @@ def test_overloaded_for_good() -> None:
     assert len(seen) == 3
 
 
+@pytest.mark.usefixtures("slow")
 def test_refusal_is_final() -> None:
     """An authority that refuses a request is not asked again."""
     with answering(403, 200) as (url, seen), pytest.raises(Unavailable, match=r"\(status 403\)"):
@@ -124,6 +127,7 @@ def test_refusal_is_final() -> None:
     assert len(seen) == 1
 
 
+@pytest.mark.usefixtures("slow")
 def test_silence() -> None:
     """An authority that accepts the connection and says nothing counts as unavailable."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -132,6 +136,7 @@ def test_silence() -> None:
             HttpTimestamper(url, timeout=0.05, sleep=lambda _: None).respond(REQUEST)
 
 
+@pytest.mark.usefixtures("slow")
 def test_nobody_there() -> None:
     """An authority that is not there counts as unavailable."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
@@ -199,6 +204,7 @@ def test_possible_urls(url: str) -> None:
     assert HttpTimestamper(url).url == url.replace("HTTP:", "http:").replace("@", "")
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     ("userinfo", "sent"),
     [
@@ -223,6 +229,7 @@ def test_a_password_is_basic_authentication(good: bytes, userinfo: str, sent: by
     assert not re.search("s3cret|w.{1,3}rd", f"{stamper} {stamper!r}")
 
 
+@pytest.mark.usefixtures("slow")
 def test_no_password_is_none() -> None:
     """Without one, nothing is sent."""
     headers: list[str | None] = []
@@ -231,6 +238,7 @@ def test_no_password_is_none() -> None:
     assert headers == [None]
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     ("userinfo", "complaint"), [("", "asks for a user name"), ("u:s3cret@", "does not accept")]
 )
@@ -242,6 +250,7 @@ def test_a_password_is_wanted(userinfo: str, complaint: str) -> None:
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
     "location", ["/other", "https://u:s3cret@elsewhere.example/tsa", "file:///etc/passwd"]
@@ -309,6 +318,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(("answer", "said"), REFUSALS.values(), ids=REFUSALS)
 def test_refusals_pass_on_the_reason(answer: bytes, said: str) -> None:
     """An authority that gives no time-stamp is asked no more, and says why in its own words and RFC 3161's."""
@@ -365,6 +375,7 @@ def _info(response: Any, **values: Any) -> None:
     content["content"] = core.ParsableOctetString(info.dump(force=True))
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -383,6 +394,7 @@ def test_tokens_that_are_of_no_use(good: bytes, change: Callable[[Any], None], s
         HttpTimestamper(url).respond(REQUEST)
 
 
+@pytest.mark.usefixtures("slow")
 def test_granted_with_modifications(unsigned: bytes, authority: LocalAuthority) -> None:
     """A grant with modifications brings a token (RFC 3161, 2.4.2): it is used, and what is signed is valid."""
 

@@ -141,7 +141,7 @@ class Network:
 
 
 @pytest.fixture(scope="session")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+def network(slow: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     with serving(tmp_path_factory.mktemp("network")) as found, patient():
         yield found
 

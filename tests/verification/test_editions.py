@@ -10,6 +10,8 @@ import pytest
 from reports.core.certificates import load_certificates
 from reports.verification.verify import judge
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 EDITIONS = Path(__file__).parents[1] / "editions"
 
 

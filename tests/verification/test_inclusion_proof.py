@@ -217,6 +217,7 @@ def test_what_is_no_json_is_refused(content: bytes) -> None:
     assert len(str(refused.value)) < 1000
 
 
+@pytest.mark.usefixtures("slow")
 def test_the_lines_of_the_documentation_lead_to_the_root(tmp_path: Path) -> None:
     """Whatever a campaign is called; and to another root from an account that claims another's rows."""
     (lines,) = re.findall(r"```python\n(.*?)```", Path("docs/checking.md").read_text("utf-8"), re.DOTALL)

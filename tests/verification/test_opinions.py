@@ -26,6 +26,8 @@ from tests.support.publishing import Published
 from tests.support.tools import needs
 from tests.verification.test_editions import Edition, editions
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 KINDS = (
     *("rsa-4096", "p-384", "p-521", "pss", "two-between", "network", "network-renewed-5", "openssl-renewed"),
     *("expired", "thirty-years"),

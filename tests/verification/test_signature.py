@@ -441,6 +441,7 @@ def test_names_cannot_speak_to_the_terminal(unsigned: bytes, authority: LocalAut
     assert shown.isprintable()
 
 
+@pytest.mark.usefixtures("slow")
 def test_nothing_is_printed(signed: bytes, tmp_path: Path) -> None:
     """Nothing is printed beside the verdicts, even where pyHanko logs a traceback."""
     (tmp_path / "odd.pdf").write_bytes(signed.replace(b"/ETSI.CAdES.detached", b"/ETSI.Unknown.detach"))
