@@ -23,7 +23,7 @@ from reports.core.window import Window
 from reports.evidence import questions
 from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question, Row
 from reports.evidence.source import locate
-from tests.support.delivery import Objects, deliver
+from tests.support.evidence_files import Objects, deliver
 from tests.support.fakes import AS_OF, COUNTED, Detection, rows_of
 
 OpenEngine = Callable[[Path], QueryEngine]

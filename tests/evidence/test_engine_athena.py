@@ -21,7 +21,7 @@ from reports.pipeline import PublishingParts, content_digest
 from tests.contracts.query_engine import *  # noqa: F403
 from tests.contracts.query_engine import HISTORY, QUESTIONS, WINDOW, detection, flat, many
 from tests.support.athena import AthenaService, DuckDBAthena, Refused, client, over_folder
-from tests.support.delivery import deliver
+from tests.support.evidence_files import deliver
 from tests.support.fakes import composed
 
 pytestmark = pytest.mark.usefixtures("slow")

@@ -43,7 +43,7 @@ from tests.contracts.query_engine import (
     of_any_object,
     total,
 )
-from tests.support.delivery import FLAT, Record, deliver, finding, row, write
+from tests.support.evidence_files import FLAT, Record, deliver, finding, row, write
 from tests.support.fakes import Detection
 
 pytestmark = pytest.mark.usefixtures("slow")
