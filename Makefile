@@ -22,7 +22,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --upgrade --universal --python-versi
 	--custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml --extra build
 
-.PHONY: help briefing local test lint types template docs image soak bench conformance release lock clean
+.PHONY: help briefing local quick test lint types template docs image soak bench conformance release lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -37,6 +37,9 @@ briefing: .venv/exhibit .venv/libraries ## publish the sample briefings, for a l
 local: .venv/dev .venv/libraries ## serve the deployed system on this machine until Ctrl-C (PORT=8080 STATE=local)
 	@$(EXHIBIT) serve --port "$(PORT)" --state "$(STATE)"
 
+quick: .venv/dev .venv/libraries ## run the tests that need no server and no other process, in under a minute
+	@$(VENV_PYTHON) -m pytest --quick --numprocesses auto
+
 test: .venv/dev .venv/libraries .venv/tools .venv/linters ## run the tests, with branch coverage
 	@$(VENV_PYTHON) -m pytest -rsfE --cov --numprocesses auto
 
@@ -44,7 +47,7 @@ lint: .venv/dev ## check style and formatting
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 
-types: .venv/dev ## check types
+types: .venv/dev ## check types, of tests too
 	@.venv/bin/mypy
 
 template: .venv/dev .cache/sam/installed .cache/checkov/installed ## check the template of the deployed system

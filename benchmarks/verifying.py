@@ -7,10 +7,11 @@ import io
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cryptography import x509
 from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import async_validate_pdf_signature, async_validate_pdf_timestamp
@@ -31,11 +32,11 @@ def main(pdf: bytes, root: Path) -> None:
     print(*(statistics.median(column) for column in zip(*rounds, strict=True)))
 
 
-def _ours(pdf: bytes, trust: tuple[object, ...]) -> bool:
+def _ours(pdf: bytes, trust: Sequence[x509.Certificate]) -> bool:
     return {verdict.outcome for verdict in verify(pdf, trust, datetime.now(UTC))} == {"valid"}
 
 
-def _pyhanko(pdf: bytes, trust: tuple[object, ...]) -> bool:
+def _pyhanko(pdf: bytes, trust: Sequence[x509.Certificate]) -> bool:
     """Validate with what a briefing holds, and with pyHanko's analysis of later changes, as is its default."""
     reader = PdfFileReader(io.BytesIO(pdf))
     settings = {

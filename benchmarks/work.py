@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,7 @@ def html(evidence: str, window: str, file: str) -> None:
         Path(file).write_text(text)
         return render_pdf(text, **rest)
 
-    reports.pages.render.render_pdf = keeping
+    reports.pages.render.render_pdf = keeping  # type: ignore[assignment] # it passes on whatever it is given
     publish(evidence, window, f"{file}.out", f"{file}.keys")
 
 
@@ -132,7 +133,7 @@ def _write_pdf(file: str) -> None:
 
 def libraries() -> None:
     """Import boto3 and Powertools alone: what an API on Lambda begins with."""
-    import boto3  # type: ignore[import-untyped]  # noqa: F401, PLC0415
+    import boto3  # noqa: F401, PLC0415
     from aws_lambda_powertools import Logger  # noqa: F401, PLC0415
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver  # noqa: F401, PLC0415
 
@@ -149,7 +150,7 @@ def scanned(evidence: str, layout: Layout, name: str) -> None:
     print(scanned.read(Path(evidence), layout, scanned.questions()[name]))
 
 
-WORK = {
+WORK: dict[str, Callable[..., None]] = {
     work.__name__: work
     for work in (scan, tallies, sha256sum, digests, publish, html, bare, rendering, libraries, api, scanned)
 }

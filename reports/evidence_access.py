@@ -111,7 +111,12 @@ def athena(client: Any, workgroup: str, database: str, source: S3Evidence) -> It
 
     end = time.monotonic() + PATIENCE
     engine = AthenaEngine(
-        client, workgroup, database, Tables.over(source), token=uuid4().hex, deadline=lambda: end - time.monotonic()
+        client,
+        workgroup,
+        database,
+        Tables.over(source),
+        token=uuid4().hex,
+        deadline=lambda: end - time.monotonic(),
     )
     try:
         yield engine
@@ -157,7 +162,7 @@ def _over(engine: str, source: S3Evidence) -> Iterator[QueryEngine | None]:
         with athena(client("athena"), found[1], found[2], source) as answering:
             yield answering
     elif found := _TRINO.fullmatch(engine):
-        answering = _trino(source, **found.groupdict())
+        answering = _trino(source, found)
         try:
             yield answering
         finally:
@@ -169,7 +174,8 @@ def _over(engine: str, source: S3Evidence) -> Iterator[QueryEngine | None]:
         )
 
 
-def _trino(source: S3Evidence, *, user: str, host: str, port: str, catalog: str, schema: str) -> TrinoEngine:
+def _trino(source: S3Evidence, place: re.Match[str]) -> TrinoEngine:
+    user, host, port, catalog, schema = place.groups()
     try:
         from trino import auth, dbapi  # noqa: PLC0415
     except ImportError:
@@ -186,7 +192,7 @@ def _trino(source: S3Evidence, *, user: str, host: str, port: str, catalog: str,
         proof = auth.BasicAuthentication(user, password)
 
     def connect() -> Any:
-        return dbapi.connect(
+        return dbapi.connect(  # type: ignore[no-untyped-call]
             host=host,
             port=int(port),
             user=user,

@@ -5,6 +5,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,7 @@ from tests.support.aws import aws, bucket
 from tests.support.pki import authority, network, signed, unsigned
 from tests.support.privileges import unprivileged
 from tests.support.publishing import golden, sample_briefings
+from tests.support.quick import FOLDERS, Guard, is_quick, slow
 from tests.support.system import bare, environment, system
 from tests.support.typesetting import sample
 
@@ -28,6 +30,7 @@ __all__ = [
     "sample",
     "sample_briefings",
     "signed",
+    "slow",
     "system",
     "unprivileged",
     "unsigned",
@@ -52,8 +55,24 @@ def no_progress() -> Iterator[None]:
 FOLDER = pytest.StashKey[str]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="run the quick tests alone")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what is in folders without a quick test."""
+    return True if config.option.quick and collection_path in FOLDERS else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.quick:
+        config.hook.pytest_deselected(items=[item for item in items if not is_quick(item)])
+        items[:] = filter(is_quick, items)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give each run a folder of its own: those of pytest are cleared by whatever other run ends meanwhile."""
+    config.pluginmanager.register(Guard())
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         config.option.basetemp = config.stash[FOLDER] = tempfile.mkdtemp(prefix="pytest-exhibit-")
 

@@ -21,6 +21,7 @@ import pytest
 import sqlglot
 from packaging.requirements import Requirement
 from pydantic import BaseModel
+from sqlglot import exp
 
 from functions import api
 from reports.briefing.figures import Ledger
@@ -126,7 +127,7 @@ def commands(text: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> Published:
+def first_run(slow: None, tmp_path_factory: pytest.TempPathFactory) -> Published:
     """The README's example, as a newcomer would run it: its files written, then its two commands."""
     folder = tmp_path_factory.mktemp("readme")
     subprocess.run(["sh", "-eu"], input=block("README.md", "sh", "<<"), text=True, cwd=folder, check=True)
@@ -242,6 +243,7 @@ def test_examples_parse(path: Path) -> None:
         json.loads(body)
 
 
+@pytest.mark.usefixtures("slow")
 def test_readme_example_prints_what_it_says(first_run: Published) -> None:
     """The README shows what its commands print, line by line; `…` stands for what differs from run to run."""
     shown = block("README.md", "text", "out/EX-")
@@ -265,13 +267,16 @@ def test_receipt_example_is_a_figure(first_run: Published) -> None:
 def test_query_example_agrees(first_run: Published) -> None:
     """The query by which a reader computes totals again gives what briefing.json says."""
     plain = block("docs/checking.md", "sql", "revised_at")
-    totals = duckdb.sql(plain.replace("detections/", f"{first_run.folder}/mine/detections/")).fetchall()
+    asked = duckdb.sql(plain.replace("detections/", f"{first_run.folder}/mine/detections/"))
+    assert asked is not None
+    totals = asked.fetchall()
     data = first_run.data
     said = [(c["campaign_id"], c["exchanges"], c["accounts"]) for c in data["campaigns"]]
     said.append((None, data["unattributed"]["exchanges"], data["unattributed"]["accounts"]))
     assert sorted(said, key=str) == sorted(totals, key=str)
 
 
+@pytest.mark.usefixtures("slow")
 @needs("pdfsig")
 @needs("certutil")
 @needs("openssl")
@@ -301,6 +306,7 @@ def test_public_tools_agree(first_run: Published, tmp_path: Path) -> None:
     assert "part-1.jsonl: FAILED" in found.stdout
 
 
+@pytest.mark.usefixtures("slow")
 @needs("pdfdetach")
 def test_public_tools_say_nothing_of_good_evidence(first_run: Published, tmp_path: Path) -> None:
     """The lines that compare the evidence say nothing where all is as it was, as the README promises."""
@@ -399,7 +405,7 @@ def test_every_column_is_explained() -> None:
     """Each column of both layouts is in the page about evidence, and those that a view adds are listed there."""
     text = page("docs/evidence.md")
     views = {
-        path.stem: sqlglot.parse_one(path.read_text("utf-8"), read="trino")
+        path.stem: sqlglot.parse_one(path.read_text("utf-8"), read="trino", into=exp.Select)
         for path in (questions.SQL / "views").iterdir()
     }
     own = {column for view in views.values() for column in view.named_selects} - {

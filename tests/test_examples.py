@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
@@ -38,6 +39,8 @@ from tests.support.pki import NOW, certify, new_key, usage
 from tests.support.publishing import ROOT, Published
 from tests.support.tools import needs
 from tests.test_docs import PAGES
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 LANGUAGES = {
     "csv",
@@ -218,7 +221,7 @@ def test_the_wheel_alone(tmp_path: Path) -> None:
         check=True,
     )
     (wheel,) = dist.glob("*.whl")
-    installing = [
+    installing: list[str | Path] = [
         "pip",
         "install",
         "--quiet",
@@ -356,7 +359,7 @@ def _issued(request: Path) -> bytes:
         .add_extension(usage("digital_signature", "content_commitment"), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ObjectIdentifier("1.3.6.1.5.5.7.3.36")]), critical=False)
     )
-    issued = builder.sign(root, ca.signature_hash_algorithm)
+    issued = builder.sign(root, SHA256())
     return issued.public_bytes(Encoding.PEM) + ca.public_bytes(Encoding.PEM)
 
 

@@ -13,6 +13,8 @@ from tests.support.conformance import Verdict, validate
 from tests.support.publishing import GOLDEN, SCENARIOS, Published, expected
 from tests.support.tools import needs, needs_verapdf
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 SAMPLE = [f"{audience} {size}" for audience in ("lawmaker", "regulator") for size in ("letter", "a4")]
 
 

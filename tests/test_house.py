@@ -1,13 +1,17 @@
 """The rooms of the house, and who may import whom."""
 
 import ast
+import os
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.support.quick import LEFT, LeftError
 
 ROOT = Path(__file__).parent.parent
 BASE = {"core"}
@@ -36,6 +40,40 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "__main__": {"cli"},
 }
 """What each room, or module beside the rooms, may import; the package itself, with the version, is everybody's."""
+
+
+TESTED_BY: Mapping[str, str] = {
+    "adversarial/test_bad_evidence.py": "evidence.convert evidence.diagnose",
+    "adversarial/test_forgeries.py": "pdf.cms pdf.content pdf.der pdf.grammar pdf.pages pdf.store"
+    " pdf.syntax pdf.updates",
+    "briefing/test_attachments_made.py": "briefing.attachments",
+    "cli/test_cli.py": "__main__ cli.compare cli.evidence cli.explain cli.keys cli.prove cli.pseudonyms cli.publish"
+    " cli.register cli.renew cli.sample cli.serve cli.terminal cli.verify cli.verify_proof core.errors"
+    " core.progress local",
+    "core/test_settings.py": "briefing.settings core.yaml_text",
+    "archive/test_heads.py": "core.log_head",
+    "evidence/test_engine_duckdb.py": "evidence.questions evidence.relations evidence.transpile",
+    "local_aws/test_rehearsal.py": "local_aws.account local_aws.athena local_aws.deploy local_aws.gateway"
+    " local_aws.listening local_aws.mirror local_aws.sandbox local_aws.state local_aws.template local_aws.tokens"
+    " local_aws.triggers",
+    "local_aws/test_signed_calls.py": "local_aws.signature",
+    "pages/test_fill.py": "pages.page_data pages.read_settings pages.template_grammar pages.template_language"
+    " pages.template_meter",
+    "pages/test_render.py": "pages.fonts",
+    "pages/test_typeset.py": "pages.countries pages.lettering",
+    "service/test_api.py": "functions.api functions.problems functions.verification",
+    "service/test_functions.py": "functions.announce functions.publish functions.schedule functions.watch",
+    "service/test_parts.py": "service.publisher",
+    "service/test_renewals.py": "functions.renewal",
+    "signing/test_keys.py": "core.certificates",
+    "signing/test_keys_kms.py": "signing.certificate_requests",
+    "signing/test_timestamp.py": "signing.tsa_url",
+    "verification/test_attachments_read.py": "core.json_text verification.attachments",
+    "verification/test_reproduce.py": "evidence_access verification.record",
+    "verification/test_signature.py": "core.verdict verification.verify",
+    "verification/test_trust.py": "pdf.strength",
+}
+"""The files of tests of the modules that have none of their own name, and whose they are besides."""
 
 
 def modules() -> Mapping[str, Path]:
@@ -114,6 +152,7 @@ def test_rooms_say_what_they_are_for() -> None:
             assert [type(each) for each in source.body] == [ast.Expr], path
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     ("module", "without"),
     [
@@ -132,3 +171,43 @@ def test_what_is_small_loads_little(module: str, without: set[str]) -> None:
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
     assert without.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda: _with_socket(lambda opened: opened.connect(("127.0.0.1", 9))),
+        lambda: _with_socket(lambda opened: opened.bind(("127.0.0.1", 0))),
+        lambda: subprocess.run([sys.executable, "-c", ""], check=True),
+        os.fork,
+    ],
+    ids=["connection", "server", "program", "fork"],
+)
+def test_a_quick_test_stays_in_its_process(
+    leave: Callable[[], object], request: pytest.FixtureRequest
+) -> None:
+    """In any run, a test without the fixture `slow` can neither connect nor listen, nor start a process."""
+    with pytest.raises(LeftError):
+        leave()
+    assert len(request.node.stash[LEFT]) == 1
+    request.node.stash[LEFT].clear()
+
+
+def _with_socket(leave: Callable[[socket.socket], None]) -> None:
+    with socket.socket() as opened:
+        leave(opened)
+
+
+def test_modules_have_their_tests() -> None:
+    """Each module has a file of tests of its own name, in its room, or the table above says which has its tests."""
+    files = {path.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    named = [name for name, path in modules().items() if path.name != "__init__.py"]
+    elsewhere = [name for names in TESTED_BY.values() for name in names.split()]
+    lone = {name.removeprefix("reports.") for name in named if _own_tests(name) not in files}
+    assert sorted(lone) == sorted(elsewhere)
+    assert TESTED_BY.keys() <= files
+
+
+def _own_tests(module: str) -> str:
+    *rooms, name = module.split(".")[1:]
+    return "/".join([*rooms, f"test_{name}.py"])

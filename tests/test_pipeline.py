@@ -19,6 +19,8 @@ from tests.support.pki import Network, certify, new_key
 from tests.support.publishing import GOLDEN, Published, arguments, exhibit, expected, publish
 from tests.support.tools import needs
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 NAMING = expected("naming")["request"]
 
 

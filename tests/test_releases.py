@@ -62,6 +62,7 @@ def test_a_version_stands_for_its_pages(found: Entry, table: dict[str, Entry]) -
     assert found["unsigned"] == recorded["unsigned"], RENEW
 
 
+@pytest.mark.usefixtures("slow")
 def test_an_entry_stays(table: dict[str, Entry]) -> None:
     """Digests that were committed for a version are never replaced: another version gets others."""
     committed = first_committed()
@@ -156,6 +157,7 @@ def link_to_nothing(folder: Path) -> None:
 REFUSED = [beside, log_of_a_table, no_day, no_format, no_object, link_to_nothing]
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.usefixtures("later")
 @pytest.mark.parametrize(("audience", "evidence"), MADE)
 @pytest.mark.parametrize("deliver", REFUSED, ids=lambda each: each.__name__)

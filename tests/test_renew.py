@@ -1,6 +1,7 @@
 """A fresh time-stamp for a briefing that is kept."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -9,18 +10,20 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from reports.cli import main
 from reports.core.errors import CheckFailed, Unavailable
 from reports.renew import renew
-from reports.signing.keys import LocalKey
+from reports.signing.keys import LocalAuthority, LocalKey
 from reports.signing.sign import sign
 from reports.signing.timestamp import HttpTimestamper, LocalTimestamper
 from tests.support import conformance
-from tests.support.pki import NOW, certify, new_key, stamper_of
+from tests.support.pki import NOW, Network, certify, new_key, stamper_of
 from tests.support.tools import needs_verapdf
 from tests.verification.test_signature import outcomes
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 STAMPING = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
 
 
-def renewed(pdf, authority, *trust, days=0):
+def renewed(pdf: bytes, authority: LocalAuthority, *trust: x509.Certificate, days: int = 0) -> bytes:
     """Renewed so many days after `NOW`, by clocks that stand."""
     since = timedelta(days=days)
     return renew(
@@ -28,7 +31,7 @@ def renewed(pdf, authority, *trust, days=0):
     )
 
 
-def test_renewed(signed, authority):
+def test_renewed(signed: bytes, authority: LocalAuthority) -> None:
     """A renewed file starts with the same bytes and is as valid as before, however often it is renewed."""
     once = renewed(signed, authority, days=1)
     twice = renewed(once, authority, days=2)
@@ -37,7 +40,7 @@ def test_renewed(signed, authority):
     assert set(outcomes(twice, authority.root, now=NOW + timedelta(days=3)).values()) == {"valid"}
 
 
-def test_outlives_its_first_authority(unsigned, authority):
+def test_outlives_its_first_authority(unsigned: bytes, authority: LocalAuthority) -> None:
     """Renewed in time, a file is valid when the certificate of its first time-stamp authority has expired."""
     root_key, private = new_key(), new_key()
     certificate = certify(root_key, x509.BasicConstraints(ca=True, path_length=None), name="Root")
@@ -52,7 +55,7 @@ def test_outlives_its_first_authority(unsigned, authority):
     assert set(outcomes(again, *trust, now=later).values()) == {"valid"}
 
 
-def test_authorities_on_the_network(unsigned, network):
+def test_authorities_on_the_network(unsigned: bytes, network: Network) -> None:
     """What the certificates of the authorities declare is fetched again."""
     pdf = sign(unsigned, network.key("signer"), network.timestamper)
     again = renew(pdf, network.timestamper, [network.root], datetime.now(UTC))
@@ -60,7 +63,7 @@ def test_authorities_on_the_network(unsigned, network):
 
 
 @needs_verapdf()
-def test_still_an_archive(signed, authority, tmp_path):
+def test_still_an_archive(signed: bytes, authority: LocalAuthority, tmp_path: Path) -> None:
     """A renewed file conforms to PDF/A-3a and PDF/UA-1 as it did before."""
     (tmp_path / "before.pdf").write_bytes(signed)
     (tmp_path / "after.pdf").write_bytes(renewed(signed, authority))
@@ -72,7 +75,7 @@ def test_still_an_archive(signed, authority, tmp_path):
     assert after == before
 
 
-def test_refuses_what_does_not_verify(signed, authority):
+def test_refuses_what_does_not_verify(signed: bytes, authority: LocalAuthority) -> None:
     """A file that was changed, or whose signer is not trusted, is not renewed."""
     changed = bytearray(signed)
     changed[2000] ^= 1
@@ -82,7 +85,7 @@ def test_refuses_what_does_not_verify(signed, authority):
         renewed(b"no PDF", authority)
 
 
-def test_refuses_an_authority_that_is_not_trusted(signed, authority):
+def test_refuses_an_authority_that_is_not_trusted(signed: bytes, authority: LocalAuthority) -> None:
     """A fresh time-stamp that the reader would not trust is not given out."""
     private = new_key()
     stamper = LocalTimestamper(LocalKey((certify(private, STAMPING),), private), lambda: NOW)
@@ -90,14 +93,16 @@ def test_refuses_an_authority_that_is_not_trusted(signed, authority):
         renew(signed, stamper, [authority.root], NOW, crls=authority.crls)
 
 
-def test_silent_authority(signed, authority):
+def test_silent_authority(signed: bytes, authority: LocalAuthority) -> None:
     """Without an answer of the authority nothing is renewed."""
     gone = HttpTimestamper("http://127.0.0.1:1/tsa", sleep=lambda _: None)
     with pytest.raises(Unavailable, match="did not answer"):
         renew(signed, gone, [authority.root], NOW, crls=authority.crls)
 
 
-def test_command(signed, authority, tmp_path, capsys):
+def test_command(
+    signed: bytes, authority: LocalAuthority, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The command writes a new file beside the old one, which stays, and never one that is there."""
     file, keys = tmp_path / "briefing.pdf", str(authority.directory)
     file.write_bytes(signed)
@@ -112,7 +117,9 @@ def test_command(signed, authority, tmp_path, capsys):
     assert main(["renew", str(file), "--keys", keys, "--out", str(file)]) == 2
 
 
-def test_command_without_an_authority(signed, tmp_path, capsys):
+def test_command_without_an_authority(
+    signed: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A folder without an authority is refused, and none is made in it."""
     (tmp_path / "briefing.pdf").write_bytes(signed)
     assert main(["renew", str(tmp_path / "briefing.pdf"), "--keys", str(tmp_path / "keys")]) == 2

@@ -182,7 +182,10 @@ def _folded_names(known: frozenset[str]) -> Mapping[str, str]:
 
 @lru_cache(4096)
 def folded(name: str) -> str:
-    """The letters of a name, for comparison. Lookalikes are replaced before and after NFKC, which turns some into other letters."""
+    """The letters of a name, for comparison.
+
+    Lookalikes are replaced before and after NFKC, which turns some into other letters.
+    """
     plain = unicodedata.normalize("NFKC", "".join(map(_latin, name))).casefold()
     return "".join(_latin(character) for character in plain if not _is_dropped(character))
 

@@ -73,9 +73,9 @@ class Tables:
         progress(0, 1)
         if questions.has_cells(question.name):
             for layout in sorted({o.layout for o in located}):
-                self._check_shown(
-                    question, layout, format_, [o for o in located if o.layout == layout], rows, run
-                )
+                of_layout = [o for o in located if o.layout == layout]
+                shown = _shown(question, tables.objects(layout, format_), of_layout, run)
+                self._check_shown(layout, of_layout, shown, rows)
         sql = tables.statement(question.name, format_, *sorted({o.layout for o in located or listed}))
         answered = run(question.name, sql, question.parameters, located)
         for standing in REFUSED:
@@ -96,20 +96,12 @@ class Tables:
 
     def _check_shown(
         self,
-        question: Question,
         layout: Layout,
-        format_: Format,
         located: Sequence[ListedObject],
+        shown: Mapping[str, Row],
         rows: Mapping[str, int],
-        run: Run,
     ) -> None:
-        """Hold the objects of a layout against what its table shows of the question's days."""
-        days = question.about if layout == "flat" else question.delivered
-        sql = tables.objects(layout, format_)
-        answered = run(
-            f"{question.name}, objects of {layout}", sql, (str(days.first), str(days.last)), located
-        )
-        shown = {row["object"]: row for row in answered.rows}
+        """Hold the objects of a layout against what its table shows; `rows` are how many their footers tell."""
         for name, row in shown.items():
             for odd in json.loads(row["odd_names"] or "[]"):
                 if problem := _mistaken(layout, odd):
@@ -118,7 +110,7 @@ class Tables:
             there = shown[o.name]["delivered"] if o.name in shown else 0
             if not there and not self._is_empty(o, rows):
                 raise InvalidEvidence(
-                    f"{o.name}: the table {layout} does not show it: {_remedy(layout)}, and make the tables again"
+                    f"{o.name}: the table {layout} does not show it: {_REMEDIES[layout]}, and make the tables again"
                 )
             if rows.get(o.name, there) != there:
                 raise Changed(f"{o.name}: changed while being read: wait until its delivery has ended")
@@ -139,10 +131,18 @@ class Tables:
             raise InvalidEvidence(f"{located.name}: cannot be read as gzip: {error}") from None
 
 
-def _remedy(layout: Layout) -> str:
-    if layout == "flat":
-        return "have them begin on its day"
-    return "name its source, its region, its account and its day there"
+_REMEDIES: Mapping[Layout, str] = {
+    "flat": "have it begin on that day or before",
+    "ocsf": "name its source, its region and its account there, and have it begin on that day or before",
+}
+
+
+def _shown(question: Question, sql: str, located: Sequence[ListedObject], run: Run) -> Mapping[str, Row]:
+    """What the table of some objects shows of the days of a question, by the name of the object."""
+    layout = located[0].layout
+    days = question.about if layout == "flat" else question.delivered
+    answered = run(f"{question.name}, objects of {layout}", sql, (str(days.first), str(days.last)), located)
+    return {row["object"]: row for row in answered.rows}
 
 
 def _mistaken(layout: Layout, odd: str) -> str | None:

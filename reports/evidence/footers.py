@@ -22,6 +22,7 @@ from reports.evidence.source import ListedObject
 
 AT_ONCE = 10
 MAGIC = b"PAR1"
+MAP = "unmapped"  # the one column that is a map
 GUESS = 2**16  # bytes: most footers are shorter
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
 _ALIKE: Mapping[str, frozenset[str]] = {
@@ -97,31 +98,33 @@ class Footers:
 
 def _counted(con: duckdb.DuckDBPyConnection, located: ListedObject, place: str) -> int:
     """How many rows an object has; raises `InvalidEvidence`, with its name, if tables would read it otherwise."""
+    file = listed([place])
     try:
-        described = con.sql(f"from read_parquet({listed([place])}, hive_partitioning = false)")
+        described = con.sql(f"from read_parquet({file}, hive_partitioning = false)")
         types = dict(zip(described.columns, described.types, strict=True))
         names = _names(con, place)
         for problem in (*_names_that_mislead(names, located.layout), *_types(types, located.layout)):
             raise InvalidEvidence(f"{located.name}: {problem}")
         chunks = con.execute(
-            f"select split_part(path_in_schema, ', ', 1), compression, encodings from parquet_metadata({listed([place])})"
+            "select distinct split_part(path_in_schema, ', ', 1), compression, encodings "
+            f"from parquet_metadata({file})"
         ).fetchall()
-        counted = con.execute(f"select num_rows from parquet_file_metadata({listed([place])})").fetchone()
+        counted = con.execute(f"select num_rows from parquet_file_metadata({file})").fetchone()
     except duckdb.Error as error:
         said = str(error).splitlines()[0].replace(place, located.name)
         raise InvalidEvidence(f"{located.name}: its Parquet footer cannot be read: {said}") from None
     for top, codec, encodings in chunks:
-        if top not in KEYS[located.layout][()]:
-            continue
-        if codec not in CODECS:
-            raise InvalidEvidence(
-                f"{located.name}: column {top} is compressed with {codec}: use one of {', '.join(sorted(CODECS))}"
-            )
-        if odd := {name.strip() for name in encodings.split(",")} - ENCODINGS:
-            raise InvalidEvidence(
-                f"{located.name}: column {top} is encoded with {min(odd)}: use one of {', '.join(sorted(ENCODINGS))}"
-            )
+        if top in KEYS[located.layout][()] and (fault := _packed(codec, encodings)):
+            raise InvalidEvidence(f"{located.name}: column {top} {fault}")
     return int(counted[0]) if counted else 0
+
+
+def _packed(codec: str, encodings: str) -> str | None:
+    """What is wrong with how a column is compressed and encoded."""
+    if codec not in CODECS:
+        return f"is compressed with {codec}: use one of {', '.join(sorted(CODECS))}"
+    odd = {name.strip() for name in encodings.split(",")} - ENCODINGS
+    return f"is encoded with {min(odd)}: use one of {', '.join(sorted(ENCODINGS))}" if odd else None
 
 
 def _names(con: duckdb.DuckDBPyConnection, place: str) -> list[str]:
@@ -158,28 +161,24 @@ def _types(types: Mapping[str, Any], layout: Layout) -> Iterable[str]:
 
 def _type(column: Column, type_: Any, path: Sequence[str | int]) -> str | None:
     """What is wrong with the type that leads to a column, or with its own."""
-    for depth, step in enumerate(path):
-        if str(type_) in _NULLS:
-            return None
-        way = str(column.path[0]) if not depth else column.name
-        children = dict(type_.children) if type_.id in ("struct", "list", "map") else {}
-        if type_.id == "map" and way == "unmapped":
-            texts = {str(children["key"]), str(children["value"])}
-            return None if texts == {"VARCHAR"} else f"column {way} is {type_}: make it a map of text by text"
-        if type_.id != ("list" if isinstance(step, int) else "struct") or way == "unmapped":
-            wanted = {"unmapped": "a map of text by text"}.get(
-                way, "a list" if isinstance(step, int) else "a struct"
-            )
-            return f"column {way} is {type_}: tables read {wanted}"
-        names = [name for name, _ in type_.children]
-        if isinstance(step, int):
-            type_ = children["child"]
-        elif problem := mistake(names, frozenset({step})):
-            return problem
-        elif step not in children:
-            return None
-        else:
-            type_ = children[step]
-    if str(type_) in _NULLS | _ALIKE[column.type]:
+    if str(type_) in _NULLS:
         return None
-    return f"column {column.name} is {type_}: tables read {_WANTED[column.type]}"
+    if not path:
+        wanted = _WANTED[column.type]
+        return (
+            None
+            if str(type_) in _ALIKE[column.type]
+            else f"column {column.name} is {type_}: tables read {wanted}"
+        )
+    step, *rest = path
+    if column.path[0] == MAP:
+        texts = "map(varchar, varchar)"
+        return None if str(type_).lower() == texts else f"column {MAP} is {type_}: tables read {texts}"
+    if type_.id != ("list" if isinstance(step, int) else "struct"):
+        wanted = "a list" if isinstance(step, int) else "a struct"
+        return f"column {column.name} is in {type_}: tables read {wanted} there"
+    children = dict(type_.children)
+    if isinstance(step, str) and (problem := mistake(children, frozenset({step}))):
+        return problem
+    inner = children.get("child" if isinstance(step, int) else step)
+    return inner and _type(column, inner, rest)

@@ -75,7 +75,8 @@ def objects(layout: Layout, format_: Format) -> str:
         "json_format(cast(array_distinct(flatten(array_agg(odd))) as json)) as odd_names",
     ]
     days = "where day between cast(? as date) and cast(? as date)"
-    return f"with {layout}_rows as (\n{rows}\n)\n{_select(selected, f'{layout}_rows')}\n{days}\ngroup by 1\norder by 1\n"
+    counted = f"{_select(selected, f'{layout}_rows')}\n{days}\ngroup by 1\norder by 1"
+    return f"with {layout}_rows as (\n{rows}\n)\n{counted}\n"
 
 
 @cache
@@ -240,9 +241,8 @@ def _value(column: Column) -> str:
     if column.type == "instant":
         return _instant(text)
     if column.type == "id":
-        fraction = (
-            f"regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)[.]0+$') and abs(try_cast({text} as double)) < {_EXACT}"
-        )
+        below = f"abs(try_cast({text} as double)) < {_EXACT}"
+        fraction = f"regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)[.]0+$') and {below}"
         return (
             f"case when {kind} = '\"' then {text} when {number} then case "
             f"when regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)$') then {text} "
@@ -317,7 +317,7 @@ def _type(node: Column | dict[Step, Any]) -> str:
 def _odd(layout: Layout, format_: Format) -> str:
     """The odd names of a row, as `PATH NAME`; Parquet has names in its footers, but for the keys of a map."""
     if format_ == "parquet":
-        paths = [(_MAP,)] if layout == "ocsf" else []
+        paths: list[Path] = [(_MAP,)] if layout == "ocsf" else []
         keys = dict.fromkeys(paths, f"map_keys({_MAP})")
     else:
         paths = list(KEYS[layout])

@@ -70,7 +70,15 @@ def fetch(folder: Path) -> None:
 
 
 def _get(artifact: str, folder: Path) -> None:
-    command = ["mvn", "-q", "-B", PLUGIN, f"-Dartifact={artifact}", "-Dtransitive=false", f"-Dmaven.repo.local={folder}"]
+    command = [
+        "mvn",
+        "-q",
+        "-B",
+        PLUGIN,
+        f"-Dartifact={artifact}",
+        "-Dtransitive=false",
+        f"-Dmaven.repo.local={folder}",
+    ]
     fetched = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if fetched.returncode:
         raise Unavailable(f"Maven cannot fetch {artifact}: {(fetched.stdout + fetched.stderr).strip()[:300]}")
@@ -127,7 +135,7 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 def _answers(port: int) -> bool:
     """Whether a question gets an answer: the server takes some before it has found its own node."""
-    request = urllib.request.Request(  # noqa: S310 -- a server of our own
+    request = urllib.request.Request(
         f"http://{HOST}:{port}/v1/statement", b"select 1", {"X-Trino-User": "exhibit"}
     )
     try:
@@ -190,7 +198,13 @@ def _configure(folder: Path, port: int, aws: Endpoint, metastore: str | None) ->
             "hive.partition-projection-enabled": "true",
             **store,
         }
-    options = ("-server", "-Xmx3G", "-XX:+UseSerialGC", "-Djdk.attach.allowAttachSelf=true", "-Dfile.encoding=UTF-8")
+    options = (
+        "-server",
+        "-Xmx3G",
+        "-XX:+UseSerialGC",
+        "-Djdk.attach.allowAttachSelf=true",
+        "-Dfile.encoding=UTF-8",
+    )
     (folder / "etc" / "catalog").mkdir(parents=True)
     (folder / "etc" / "jvm.config").write_text("\n".join(options) + "\n", "utf-8")
     for name, properties in files.items():

@@ -27,6 +27,7 @@ from tests.support.form_1 import PortSigner, Writer, updated
 from tests.support.pki import certify, new_key
 
 Change = Callable[[IncrementalPdfFileWriter], object]
+Family = Callable[[bytes], Iterator[tuple[str, bytes]]]
 
 
 def dictionary(**entries: object) -> DictionaryObject:

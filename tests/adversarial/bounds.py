@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cryptography import x509
+
 from reports.pdf import der
 from reports.pdf.pages import Pages, Stream, _values, read_pages
 from reports.signing.keys import LocalAuthority
@@ -30,12 +32,20 @@ def every(authority: LocalAuthority) -> Iterator[Forgery]:
             "the file has more than {:,} possible issuers of one certificate",
         ),
     ):
-        yield _above(name, takes, why, signed, "signer", (authority.root,))
+        yield _above(name, takes, why, signed, authority.root)
 
 
-def _above(name: str, takes: int, why: str, pdf: bytes, *how: Any) -> Forgery:
+def _above(name: str, takes: int, why: str, pdf: bytes, *trust: x509.Certificate) -> Forgery:
+    """A bound is one too low for a file; where somebody is trusted, it is in the way of the verdict on the signer."""
     bound = takes - 1
-    return Forgery(f"{name} of {bound:,}", pdf, why.format(bound), *how, bounds={f"reports.{name}": bound})
+    return Forgery(
+        f"{name} of {bound:,}",
+        pdf,
+        why.format(bound),
+        "signer" if trust else "integrity",
+        trust,
+        bounds={f"reports.{name}": bound},
+    )
 
 
 def _of_pages(pages: Pages) -> Iterator[tuple[str, int, str]]:

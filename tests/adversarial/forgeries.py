@@ -59,7 +59,7 @@ class Forgery:
     check: str = "integrity"
     trust: tuple[x509.Certificate, ...] = ()
     now: datetime = field(default_factory=reading)
-    bounds: Mapping[str, object] = field(default_factory=dict)
+    bounds: Mapping[str, int] = field(default_factory=dict)
 
     def told(self, verify: Any = verify) -> tuple[str, str]:
         """The outcome and the detail."""
@@ -249,7 +249,7 @@ def _script() -> dict[str, Any]:
 
 def _form(objects: Objects, **entries: Any) -> Ref:
     """A picture that draws nothing."""
-    resources = {key: {} for key in ("ExtGState", "XObject", "Pattern", "Shading")}
+    resources: dict[str, Any] = {key: {} for key in ("ExtGState", "XObject", "Pattern", "Shading")}
     resources |= {key: _resources(objects)[key] for key in ("ColorSpace", "Font")}
     group = {"Type": Name("Group"), "S": Name("Transparency"), "I": True, "CS": Name("DeviceRGB")}
     told = {"Type": Name("XObject"), "Subtype": Name("Form"), "BBox": [0, 0, 9, 9]}

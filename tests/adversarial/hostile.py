@@ -33,7 +33,7 @@ def written(
         rows[number] = struct.pack(">BIH", 2, holder, 0)
     rows[-1] = struct.pack(">BIH", 1, len(out), 0)
     section = b"/Type/XRef/Size %d/W[1 4 2]/Root 1 0 R%s" % (size, trailer)
-    return finished(out, size - 1, stream(b"".join(rows), section))
+    return finished(bytes(out), size - 1, stream(b"".join(rows), section))
 
 
 def finished(start: bytes, number: int, section: bytes) -> bytes:

@@ -18,7 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -166,14 +166,16 @@ def of_pages(unsigned: bytes, authority: LocalAuthority, count: int, seed: int) 
     for _ in range(count):
         done: list[str] = []
         try:
-            pdf = signed_anyway(
-                unsigned, authority, lambda objects, done=done: done.append(_object(objects, chance))
-            )
+            pdf = signed_anyway(unsigned, authority, partial(_change, done, chance))
         except Exception:  # what cannot be signed is accepted by nobody
             yield Mutant(b"", f"{' '.join(done)}, not signed", accepted=False)
             continue
         same = pdf.startswith(unsigned)
         yield Mutant(pdf, " ".join(done), not same and _accepted(pdf))
+
+
+def _change(done: list[str], chance: random.Random, objects: Objects) -> None:
+    done.append(_object(objects, chance))
 
 
 def _object(objects: Objects, chance: random.Random) -> str:
@@ -227,11 +229,12 @@ def shown(pdf: bytes, folder: Path) -> dict[str, str]:
     file.write_bytes(pdf)
     found = {}
     if shutil.which("pdftoppm"):
-        for name, command in (
+        commands: tuple[tuple[str, list[str | Path]], ...] = (
             ("poppler", ["pdftoppm", "-r", "20", file]),
             ("poppler's text", ["pdftotext", file, "-"]),
             ("poppler's attachments", ["pdfdetach", "-list", file]),
-        ):
+        )
+        for name, command in commands:
             run = subprocess.run(command, capture_output=True, check=False)
             found[name] = sha256(run.stdout).hexdigest()
     if importlib.util.find_spec("pymupdf"):

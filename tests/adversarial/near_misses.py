@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -82,21 +82,21 @@ def labels(chance: random.Random) -> Piece:
     inside = chance.choice(
         [*[""] * 4, "\u00a0", "\u3000", "\u200b", "\u200e", "\x00", "\x1f", "\x85", "\u2029", "\x7f"]
     )
-    written = chance.choice(["NFC", "NFD"])
-    text = around + unicodedata.normalize(written, base[:1] + inside + base[1:]) + around
+    form: Literal["NFC", "NFD"] = chance.choice(["NFC", "NFD"])
+    text = around + unicodedata.normalize(form, base[:1] + inside + base[1:]) + around
     text = chance.choice(
         [text] * 6 + ["nan", "NaN", "None", "null", "NULL", "<NA>", "\\N", " ", "none", "N/A"]
     )
     good = not inside and text.strip() not in {"nan", "NaN", "None", "null", "NULL", "<NA>", "\\N", ""}
     suffix = chance.choice(SUFFIXES)
-    return Piece("labels", one(suffix, [row(1, **{column: text}), row(2, **{column: base}), row(3)]), good)
+    return Piece("labels", one(suffix, [row(1) | {column: text}, row(2) | {column: base}, row(3)]), good)
 
 
 def numbers(chance: random.Random) -> Piece:
     column = chance.choice(LABELS)
     value = chance.choice([17, 17.0, 2**53 - 1, 2**53, 1.5, float(2**53), 2**62, -3, 0, True])
     suffix = chance.choice([".jsonl", ".parquet"])
-    rows = [row(1, **{column: value}), row(2, **{column: value})]
+    rows = [row(1) | {column: value}, row(2) | {column: value}]
     good = type(value) is int or (column in IDS and value == 17.0 and value is not True)
     return Piece("numbers", one(suffix, rows), good and not (suffix == ".parquet" and value is True))
 
@@ -224,7 +224,7 @@ def days(chance: random.Random) -> Piece:
 def spreadsheets(chance: random.Random) -> Piece:
     column = chance.choice(IDS)
     texts = chance.sample(["17.0", "8.0", "9", "007", "x", "12e4", "17.00", "1.5"], 3)
-    rows = [row(n, **{column: text}) for n, text in enumerate(texts, 1)]
+    rows = [row(n) | {column: text} for n, text in enumerate(texts, 1)]
     return Piece("spreadsheets", one(".csv", rows), good=True)
 
 

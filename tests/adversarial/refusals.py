@@ -63,7 +63,7 @@ def _refusals(module: str) -> Iterator[Refusal]:
         if function.name != alone or function.name in {"_require", *NOT_VERIFYING}:
             continue
         for node in ast.walk(function):
-            if (said := _said(node, function.name)) is not None:
+            if isinstance(node, ast.stmt | ast.expr) and (said := _said(node, function.name)) is not None:
                 otherwise = max(map(_constant, requiring), default="") if isinstance(node, ast.Expr) else ""
                 says = _constant(said) or otherwise
                 yield Refusal(module, (node.lineno, node.col_offset), says)

@@ -227,7 +227,7 @@ def signers(_: bytes, authority: LocalAuthority) -> Iterator[Forgery]:
     namesake = LocalKey((certify(keys[1], name="Leaf", issuer=("Root", new_key())),), keys[1])
     nobodys = LocalKey((certify(keys[1], name="Leaf", issuer=("Nobody", new_key())),), keys[1])
     rooted = tuple(("Certs", dumped(each)) for each in (stamp, root))
-    bare = replace(authority, stamp_key=SimpleNamespace(chain=()), root=root)
+    bare = replace(authority, stamp_key=LocalKey((), keys[0]), root=root)
     yield Forgery(
         "a certificate that its issuer did not sign",
         careless(bare, namesake, *rooted, stamper=stamper),

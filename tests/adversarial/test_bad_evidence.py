@@ -20,7 +20,7 @@ from reports.evidence.diagnose import explain
 from reports.evidence.engine_duckdb import DuckDBEngine
 from reports.evidence.questions import Inquiry
 from reports.evidence.source import FolderEvidence
-from tests.support import delivery
+from tests.support import evidence_files
 from tests.support.fakes import AS_OF, Detection
 from tests.support.privileges import as_somebody_else
 
@@ -43,13 +43,13 @@ def detection(identity: str) -> Detection:
 
 def rows(**changes: Any) -> Records:
     """Three rows of the flat layout, of which the second is changed."""
-    delivered = [delivery.row(detection(f"d-{place}")) for place in (1, 2, 3)]
+    delivered = [evidence_files.row(detection(f"d-{place}")) for place in (1, 2, 3)]
     return [delivered[0], changed(delivered[1], changes), delivered[2]]
 
 
 def findings(**changes: Any) -> Records:
     """Three findings, of which the second is changed; `__` leads into a finding, and into a list at its start."""
-    delivered = [delivery.finding(detection(f"d-{place}")) for place in (1, 2, 3)]
+    delivered = [evidence_files.finding(detection(f"d-{place}")) for place in (1, 2, 3)]
     return [delivered[0], changed(delivered[1], changes), delivered[2]]
 
 
@@ -78,7 +78,7 @@ def write(path: Path, records: Records) -> None:
             for record in records
         ]
         schema = pa.Table.from_pylist(records).schema
-    delivery.write(path, records, schema)
+    evidence_files.write(path, records, schema)
 
 
 def ask(root: Path) -> int:
@@ -136,7 +136,7 @@ def swapped(content: bytes, place: int) -> bytes:
     return bytes(changed_)
 
 
-LINE = json.dumps(delivery.row(detection("d")), default=str).encode() + b"\n"
+LINE = json.dumps(evidence_files.row(detection("d")), default=str).encode() + b"\n"
 HEADER = (
     b"detection_id,revised_at,status,account_id,first_seen,last_seen,exchange_count,detector,confidence\n"
 )

@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing import get_context
 
@@ -12,6 +13,7 @@ from reports.pdf import updates
 from reports.pdf.pages import read_pages
 from reports.pdf.syntax import WrittenOtherwiseError
 from reports.pdf.updates import Revision, write
+from reports.signing.keys import LocalAuthority
 from reports.verification.signature import verify
 from tests.adversarial import bounds, forgeries, refusals, seals
 from tests.adversarial.forgeries import Forgery
@@ -22,13 +24,13 @@ from tests.support.publishing import ROOT
 from tests.verification.test_signature import outcomes
 
 
-def told(pdf, authority):
+def told(pdf: bytes, authority: LocalAuthority) -> tuple[str, str]:
     found = verify(pdf, [authority.root], reading())[0]
     return found.outcome, found.detail
 
 
 @pytest.mark.parametrize("name", forgeries.PAGES)
-def test_pages_that_are_none(authority, name):
+def test_pages_that_are_none(authority: LocalAuthority, name: str) -> None:
     """Pages with something that no briefing has are refused by name: before they are signed, and after."""
     change, why = forgeries.PAGES[name]
     outcome, detail = told(forgeries.signed_anyway(forgeries.linked(), authority, change), authority)
@@ -43,7 +45,7 @@ def test_pages_that_are_none(authority, name):
 
 
 @pytest.mark.parametrize("name", forgeries.PICTURES)
-def test_pictures_that_are_none(authority, name):
+def test_pictures_that_are_none(authority: LocalAuthority, name: str) -> None:
     """Pages and pictures that are not what their entries say are refused by name."""
     change, why = forgeries.PICTURES[name]
     outcome, detail = told(forgeries.signed_anyway(forgeries.rich(), authority, change), authority)
@@ -52,7 +54,7 @@ def test_pictures_that_are_none(authority, name):
 
 
 @pytest.mark.parametrize("name", forgeries.SPELLINGS)
-def test_other_spellings(authority, name):
+def test_other_spellings(authority: LocalAuthority, name: str) -> None:
     """Pages that say the same in another spelling are refused by name, before they are signed and after."""
     spelling, why = forgeries.SPELLINGS[name]
     pdf = forgeries.signed_as_it_is(forgeries.linked(), authority, spelling)
@@ -64,7 +66,7 @@ def test_other_spellings(authority, name):
         sign_locally(spelling(forgeries.linked()), authority)
 
 
-def test_pages_that_are_written_again(authority):
+def test_pages_that_are_written_again(authority: LocalAuthority) -> None:
     """Pages that are written again as they were are as good as before, and so is an encoding of a font."""
     for base, change in (
         (forgeries.linked(), len),
@@ -76,7 +78,9 @@ def test_pages_that_are_written_again(authority):
 
 
 @pytest.mark.parametrize("kind", seals.KINDS, ids=lambda kind: kind.__name__)
-def test_what_updates_hold(signed, authority, kind):
+def test_what_updates_hold(
+    signed: bytes, authority: LocalAuthority, kind: Callable[[bytes, LocalAuthority], Iterator[Forgery]]
+) -> None:
     """What an update holds is refused by name, though its bytes are those that Exhibit would write."""
     for each in kind(signed, authority):
         outcome, detail = each.told()
@@ -84,7 +88,7 @@ def test_what_updates_hold(signed, authority, kind):
         assert each.why in detail, (each.name, detail)
 
 
-def test_what_updates_may_hold(signed, authority):
+def test_what_updates_may_hold(signed: bytes, authority: LocalAuthority) -> None:
     """A list and an answer about the signer are let pass, and so is a time-stamp that tells more than ours."""
     house, sealing = seals.House.new(authority), seals.Sealing(signed, authority.stamp_key)
     for pdf in (
@@ -95,7 +99,7 @@ def test_what_updates_may_hold(signed, authority):
         assert verify(pdf, None, reading())[0].outcome == "valid"
 
 
-def test_bounds(authority):
+def test_bounds(authority: LocalAuthority) -> None:
     """What takes as much as a bound is counted; what takes one more could not be checked, or is none."""
     for each in bounds.every(authority):
         outcome, detail = each.told()
@@ -105,7 +109,7 @@ def test_bounds(authority):
         assert replace(each, bounds={name: bound + 1}).told()[0] == "valid", each.name
 
 
-def test_every_refusal_has_a_file():
+def test_every_refusal_has_a_file() -> None:
     """What each refusal of the verifier says stands in the tables of files, as often as there are refusals."""
     tables = [
         ROOT / "tests" / "adversarial" / f"{name}.py"
@@ -119,7 +123,7 @@ def test_every_refusal_has_a_file():
     assert without == []
 
 
-def test_a_refusal_that_is_left_out(authority, monkeypatch):
+def test_a_refusal_that_is_left_out(authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its refusal a file passes, which the list of refusals then says is needed."""
     change, why = forgeries.PAGES["a page out of order"]
     pdf = forgeries.signed_anyway(forgeries.linked(), authority, change)
@@ -131,7 +135,7 @@ def test_a_refusal_that_is_left_out(authority, monkeypatch):
     assert [line.split()[0] for line in lines] == ["needed", "no"]
 
 
-def test_a_second_signature_in_our_form(signed):
+def test_a_second_signature_in_our_form(signed: bytes) -> None:
     """A time-stamp that is written as a signature is none of ours, nor is a signature that states no moment."""
     (first, after), (second, _) = remade.revisions(signed)
     with pytest.raises(WrittenOtherwiseError, match="a signature where a time-stamp should be"):

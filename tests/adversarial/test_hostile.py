@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -10,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from reports.cli import main
 from reports.pdf import store
-from reports.signing.keys import LocalKey
+from reports.pdf.updates import Kind
+from reports.signing.keys import LocalAuthority, LocalKey
 from reports.signing.sign import sign
 from reports.verification.attachments import attachments_verdict, contents
 from reports.verification.signature import verify
@@ -48,7 +50,7 @@ def bounded() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_hostile_files_get_verdicts(name):
+def test_hostile_files_get_verdicts(name: str) -> None:
     """A file that is written to keep its reader busy gets its verdicts all the same, none of them good."""
     with bounded():
         verdicts = (*verify(FILES[name], None, reading()), attachments_verdict(contents(FILES[name])))
@@ -57,12 +59,12 @@ def test_hostile_files_get_verdicts(name):
 
 
 @pytest.mark.parametrize("name", ATTACHMENTS)
-def test_hostile_attachments_get_a_verdict(name):
+def test_hostile_attachments_get_a_verdict(name: str) -> None:
     """Attachments that are written to fill the memory could not be checked."""
     assert attachments_verdict(contents(ATTACHMENTS[name])).outcome == "could not be checked"
 
 
-def test_a_long_file_is_not_read_whole(tmp_path, capsys):
+def test_a_long_file_is_not_read_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command reads no more of a file than is checked, and says that it could not be checked."""
     with (tmp_path / "long.pdf").open("wb") as out:
         out.write(b"%PDF-1.7\n")
@@ -71,7 +73,7 @@ def test_a_long_file_is_not_read_whole(tmp_path, capsys):
     assert "the file has more than 52,428,800 bytes" in capsys.readouterr().out
 
 
-def test_issuers_of_one_name(unsigned, authority):
+def test_issuers_of_one_name(unsigned: bytes, authority: LocalAuthority) -> None:
     """Certificates that may all have issued each other are not tried in every order."""
     key, private = new_key(), new_key()
     root = certify(key, CA, name="Namesake")
@@ -84,14 +86,14 @@ def test_issuers_of_one_name(unsigned, authority):
         certificates=[authority.root],
         crls=authority.crls,
     )
-    stored = [("Certs", each.public_bytes(Encoding.DER)) for each in more]
+    stored: list[tuple[Kind, bytes]] = [("Certs", each.public_bytes(Encoding.DER)) for each in more]
     pdf = stamped(pdf, stamper_of(authority), stored)
     assert outcomes(pdf, authority.root)["integrity"] == "valid"
     assert outcomes(pdf, authority.root)["signer"] == "could not be checked"
     assert "possible issuers of one certificate" in detail(pdf, "signer", authority.root)
 
 
-def test_comparisons_are_counted(signed, monkeypatch):
+def test_comparisons_are_counted(signed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """More certificates than can be compared are not compared."""
     monkeypatch.setattr(store, "MOST_COMPARISONS", 2)
     assert "more than 2 comparisons of" in detail(signed, "integrity")

@@ -1,7 +1,10 @@
 """Structural changes at random, 500 of each kind; `make soak` tries 20,000."""
 
+from pathlib import Path
+
 import pytest
 
+from reports.signing.keys import LocalAuthority
 from tests.adversarial import mutations
 from tests.adversarial.forgeries import linked, rich
 from tests.support.pki import sign_locally
@@ -11,7 +14,7 @@ EACH = 100
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_updates(authority, share):
+def test_updates(authority: LocalAuthority, share: int) -> None:
     """No change in the bytes of an update is accepted, also under a genuine time-stamp."""
     tried = list(mutations.of_updates(sign_locally(linked(), authority), authority, EACH, seed=share))
     assert len(tried) == EACH
@@ -20,7 +23,7 @@ def test_updates(authority, share):
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_pages(authority, share, tmp_path):
+def test_pages(authority: LocalAuthority, share: int, tmp_path: Path) -> None:
     """A change in the structure of pages is refused, or every viewer at hand shows the same, though all are signed."""
     wanted = mutations.shown(sign_locally(rich(), authority), tmp_path)
     tried = list(mutations.of_pages(rich(), authority, EACH, seed=share))

@@ -113,6 +113,7 @@ def test_another_report_took_the_number() -> None:
     assert len([name for name in kept if name.endswith(".pdf")]) == 2
 
 
+@pytest.mark.usefixtures("slow")
 def test_many_at_once_and_some_killed() -> None:
     """Whatever the order of their steps, and wherever some are killed, each report is published and entered once."""
     killed = [trial(random.Random(seed)) for seed in range(150)]  # noqa: S311

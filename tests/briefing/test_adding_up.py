@@ -8,11 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from reports.briefing.compose import Audience
 from reports.briefing.settings import Settings
 from reports.core.errors import InvalidSettings
 from reports.core.settings import Registry, parse
-from reports.core.window import AUDIENCES, Window
+from reports.core.window import AUDIENCES, Audience, Window
 from reports.evidence.collect import Evidence
 from tests.support.fakes import Detection
 from tests.support.typesetting import OURS, WINDOW, brief, detections, seen, settings, typeset
@@ -74,6 +73,7 @@ def test_columns_add_up(audience: Audience) -> None:
     assert "A campaign not in the window" in seen(html)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_columns_of_the_sample_add_up(sample: tuple[Evidence, Settings], audience: Audience) -> None:
     """So do those of the sample."""

@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 
 from reports import __version__
 from reports.briefing.attachments import attachments, campaigns_csv, days_csv
-from reports.briefing.compose import Audience
 from reports.briefing.content import as_json, instant
 from reports.briefing.figures import Ledger, more_than
 from reports.core.settings import Attribution, CampaignProfile, Issuer, Law, Registry
-from reports.core.window import Window
+from reports.core.window import Audience, Window
 from tests.support.fakes import Detection, composed, content_of
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 3))
@@ -207,6 +206,7 @@ def test_objects_tell_what_they_contributed() -> None:
     }
 
 
+@pytest.mark.usefixtures("slow")
 def test_the_merkle_root_is_what_the_documentation_computes(tmp_path: Path) -> None:
     """The lines that a reader is given print the root that is recorded, whatever the names of the objects."""
     names = [f"detections/event_day=2026-05-01/{name}.csv" for name in ("a", "ü", 'a"b', "\u200b")]

@@ -4,7 +4,7 @@ import itertools
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -84,7 +84,7 @@ def test_periods_cover_the_window_and_lose_nothing(length: int, count: int) -> N
     assert len(periods) == count
     assert (periods[0].first, periods[-1].last) == (window.first, window.last)
     assert all(a.last + timedelta(1) == b.first for a, b in itertools.pairwise(periods))
-    assert sum(int(p.exchanges.value) for p in periods) == briefing.total.exchanges.value  # type: ignore[arg-type]
+    assert sum(cast(int, p.exchanges.value) for p in periods) == briefing.total.exchanges.value
     assert briefing.daily == (count == length)
     assert all((p.accounts is not None) == (p.first == p.last) for p in periods)
     assert not any(p.gap for p in periods)

@@ -59,7 +59,7 @@ def test_nearly_is_at_most_two_per_cent_more_than_the_value(value: int) -> None:
 def test_exact_is_the_value(value: int) -> None:
     """Every digit, and no words."""
     printed = figures.exact(value)
-    assert read(printed) == ("", value)
+    assert read(printed) == ("", Fraction(value))
     assert printed.replace(",", "") == str(value)
 
 

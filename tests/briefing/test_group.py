@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.briefing.group import Campaigns, Tally, group
+from reports.briefing.group import Activity, Campaigns, Tally, group
 from reports.core.settings import CampaignProfile, Published, Registry
 from reports.core.window import Window
 from reports.evidence import questions
@@ -119,8 +119,9 @@ def test_nothing_is_lost(delivered: list[Detection]) -> None:
     found, truth = grouped(delivered), counted(delivered, WINDOW)
     assert (found.exchanges, found.accounts, found.detections) == totals(truth)
     assert as_dict(found.by_day) == by(truth, lambda d: d.event_day)
-    parts = {c.campaign_id: c.activity for c in found.campaigns}
-    activities = {**parts, **({None: found.unattributed} if found.unattributed else {})}
+    activities: dict[str | None, Activity] = {c.campaign_id: c.activity for c in found.campaigns}
+    if found.unattributed:
+        activities[None] = found.unattributed
     assert set(activities) == {d.campaign_id for d in truth}
     for name, activity in activities.items():
         mine = [d for d in truth if d.campaign_id == name]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -320,6 +321,7 @@ TEMPLATES = {
 }
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(("template", "complaint"), TEMPLATES.values(), ids=TEMPLATES)
 def test_wrong_templates(
     tmp_path: Path, quiet: Arguments, capsys: Capture, template: str, complaint: str
@@ -337,6 +339,7 @@ def test_wrong_templates(
 # Characters that no font has
 
 
+@pytest.mark.usefixtures("slow")
 def test_what_is_shown_as_a_code_is_told(tmp_path: Path, authority: LocalAuthority, capsys: Capture) -> None:
     """On standard error, in the receipt and in briefing.json; what has a glyph is not."""
     evidence = tmp_path / "evidence"
@@ -366,9 +369,9 @@ def test_where_nothing_is_shown_as_a_code_nothing_is_said(golden: dict[str, Publ
 def signing_key(tmp_path: Path) -> Callable[..., Path]:
     """Writes a PEM file with a key and a certificate."""
 
-    def write(**how: object) -> Path:
+    def write(**how: Any) -> Path:
         key = new_key()
-        certificate = certify(how.pop("of", key), *how.pop("extensions", ()), **how)  # type: ignore[arg-type]
+        certificate = certify(how.pop("of", key), *how.pop("extensions", ()), **how)
         file = tmp_path / "signing.pem"
         file.write_bytes(pem(key) + certificate.public_bytes(Encoding.PEM))
         return file
@@ -425,6 +428,7 @@ def test_wrong_passphrase(
     assert status == 2
 
 
+@pytest.mark.usefixtures("slow")
 def test_silent_authority(
     out: Path, quiet: Arguments, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -489,6 +493,7 @@ def test_authority_of_unknown_root(
     assert outcomes(Published(out).pdf, capsys, root, network_root) == ALL_VALID
 
 
+@pytest.mark.usefixtures("slow")
 def test_rsa_in_pkcs12(
     tmp_path: Path, out: Path, authority: LocalAuthority, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -706,6 +711,7 @@ def test_receipt_alone(golden: dict[str, Published], authority: LocalAuthority, 
     assert capsys.readouterr().out == golden["quiet"].receipt_file.read_text()
 
 
+@pytest.mark.usefixtures("slow")
 def test_key_figures(tmp_path: Path, authority: LocalAuthority, capsys: Capture) -> None:
     """Otherwise it is said where the briefing is, with its key figures; and of one that was there, that it was."""
     folder, request = tmp_path / "out", expected("naming")["request"]
@@ -771,6 +777,7 @@ def on_terminal(argv: list[str]) -> tuple[int, str]:
     return process.wait(), seen.decode()
 
 
+@pytest.mark.usefixtures("slow")
 def test_progress_on_a_terminal(tmp_path: Path) -> None:
     """On a terminal, a long step has a bar that fills."""
     status, seen = on_terminal(["sample", str(tmp_path / "sample")])
@@ -779,6 +786,7 @@ def test_progress_on_a_terminal(tmp_path: Path) -> None:
     assert re.search(r"(\d+)/\1\s", seen), seen
 
 
+@pytest.mark.usefixtures("slow")
 def test_steps_on_a_terminal(quiet: Arguments) -> None:
     """On a terminal, each step appears, and an error has a line of its own after them."""
     status, seen = on_terminal(quiet(window="2026-04-01/2026-04-07"))
@@ -819,20 +827,22 @@ def test_bug(quiet: Arguments, capsys: Capture, monkeypatch: pytest.MonkeyPatch)
     assert status == 3
 
 
+@pytest.mark.usefixtures("slow")
 def test_reader_has_left(files: Path) -> None:
     """Where nobody reads the output any more, a run ends without a word."""
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "reports", "verify", files / "signed"]
+    command = [sys.executable, "-m", "reports", "verify", str(files / "signed")]
     ended = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (141, b"")
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_output_cannot_be_written(files: Path) -> None:
     """Output that cannot be written is told in one line."""
-    command = [sys.executable, "-m", "reports", "verify", files / "signed"]
+    command = [sys.executable, "-m", "reports", "verify", str(files / "signed")]
     with open("/dev/full", "wb") as full:
         ended = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False)
     assert (

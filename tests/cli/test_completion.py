@@ -9,6 +9,8 @@ import pytest
 from reports.cli import main
 from reports.cli.completion import SHELLS
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_scripts_name_every_verb(shell: str, capsys: pytest.CaptureFixture[str]) -> None:

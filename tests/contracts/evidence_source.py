@@ -9,6 +9,7 @@ import pytest
 
 from reports.core.errors import InvalidEvidence
 from reports.evidence.source import EvidenceSource
+from reports.verification.evidence_comparison import Holding
 
 FLAT_DAY = "detections/event_day=2026-05-02"
 OCSF_DAY = "ext/gateway/region=eu-west-1/accountId=111122223333/eventDay=20260502"
@@ -189,6 +190,10 @@ THEIRS = [
 ]
 
 
+class Source(EvidenceSource, Holding, Protocol):
+    """What is published from, and compared with."""
+
+
 class Place(Protocol):
     """Where evidence is delivered."""
 
@@ -198,11 +203,11 @@ class Place(Protocol):
     def take(self, name: str) -> None:
         """Take an object away."""
 
-    def open(self) -> EvidenceSource:
+    def open(self) -> Source:
         """The source over all that was delivered."""
 
 
-def filled(place: Place, *names: str) -> EvidenceSource:
+def filled(place: Place, *names: str) -> Source:
     """A source with objects that hold their own names."""
     for name in names:
         place.put(name, name.encode())

@@ -24,7 +24,7 @@ from reports.core.window import Window
 from reports.evidence import questions, tables
 from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question, Row
 from reports.evidence.source import locate
-from tests.support.delivery import Objects, deliver
+from tests.support.evidence_files import Objects, deliver
 from tests.support.fakes import AS_OF, COUNTED, Detection, rows_of
 
 OpenEngine = Callable[[Path], QueryEngine]
@@ -246,7 +246,7 @@ def test_whatever_is_delivered_is_counted_exactly(
 def many(count: int) -> list[Detection]:
     """Detections of the whole period, many of them revisions of one another."""
     chance = random.Random(2004)  # noqa: S311 -- test data
-    found = []
+    found: list[Detection] = []
     for _ in range(count):
         day = chance.choice(DAYS)
         fields = {name: chance.choice(values) for name, values in CHOICES.items()}
@@ -269,10 +269,10 @@ def test_the_same_in_any_order(
         objects: dict[str, list[Detection]] = defaultdict(list)
         for found in delivered:
             objects[flat(found.event_day, chance.choice(suffixes), chance.randrange(3))].append(found)
-        objects = in_formats(objects, formats)
-        deliver(tmp_path / str(seed), objects)
+        named = in_formats(objects, formats)
+        deliver(tmp_path / str(seed), named)
         found_here = [asked(open_engine, tmp_path / str(seed), question).rows for question in QUESTIONS]
-        assert found_here == [expected(objects, question) for question in QUESTIONS]
+        assert found_here == [expected(named, question) for question in QUESTIONS]
         answers.append([of_any_object(rows) for rows in found_here])
     assert answers[0] == answers[1]
 
@@ -304,8 +304,10 @@ def test_what_does_not_tie_for_the_latest_is_counted(
     day = WINDOW.first
     tied = [detection(day, exchange_count=count) for count in (1, 2)]
     latest = detection(day, exchange_count=5, revised_at=tied[0].revised_at + timedelta(milliseconds=1))
-    objects = {name(day): [*tied, latest], name(day, ".jsonl", 1): [latest], name(day, ".csv", 2): [latest]}
-    objects = in_formats(objects, formats)
+    objects = in_formats(
+        {name(day): [*tied, latest], name(day, ".jsonl", 1): [latest], name(day, ".csv", 2): [latest]},
+        formats,
+    )
     deliver(tmp_path, objects)
     answer = asked(open_engine, tmp_path)
     assert answer.rows == expected(objects, TALLIES)
@@ -466,12 +468,14 @@ def test_a_finding_counts_on_the_day_of_its_activity(
 ) -> None:
     """Wherever it was delivered: two days before that day, or long after it."""
     first, last = WINDOW.first, WINDOW.last
-    objects = {
-        ocsf(first - timedelta(2)): [detection(first, detection_id="early", exchange_count=3)],
-        ocsf(NEWEST): [detection(last, detection_id="late", exchange_count=5)],
-        ocsf(first): [detection(first - timedelta(1), detection_id="before")],
-    }
-    objects = in_formats(objects, formats)
+    objects = in_formats(
+        {
+            ocsf(first - timedelta(2)): [detection(first, detection_id="early", exchange_count=3)],
+            ocsf(NEWEST): [detection(last, detection_id="late", exchange_count=5)],
+            ocsf(first): [detection(first - timedelta(1), detection_id="before")],
+        },
+        formats,
+    )
     deliver(tmp_path, objects)
     assert days(asked(open_engine, tmp_path)) == {first: 3, last: 5}
 
@@ -481,13 +485,15 @@ def test_a_source_and_an_account_give_ids_of_their_own(
 ) -> None:
     """One id in two regions is one detection; in two accounts, or in two sources, it is two."""
     day, later = WINDOW.first, detection(WINDOW.first).revised_at + AFTER
-    objects = {
-        ocsf(day): [detection(day)],
-        ocsf(day, region="us-east-2"): [detection(day, exchange_count=5, revised_at=later)],
-        ocsf(day, origin="gateway/444455556666"): [detection(day, exchange_count=10)],
-        ocsf(day, origin="proxy/111122223333"): [detection(day, exchange_count=20)],
-    }
-    objects = in_formats(objects, formats)
+    objects = in_formats(
+        {
+            ocsf(day): [detection(day)],
+            ocsf(day, region="us-east-2"): [detection(day, exchange_count=5, revised_at=later)],
+            ocsf(day, origin="gateway/444455556666"): [detection(day, exchange_count=10)],
+            ocsf(day, origin="proxy/111122223333"): [detection(day, exchange_count=20)],
+        },
+        formats,
+    )
     deliver(tmp_path, objects)
     assert total(asked(open_engine, tmp_path)) == (3, 35)
 
@@ -497,8 +503,9 @@ def test_an_id_in_both_layouts_is_found(
 ) -> None:
     """With an object of each, wherever it is among all that is read; where there is none, there is no row."""
     before, apart = EARLIEST, {"detection_id": "x"}
-    objects = {flat(WINDOW.first): [detection(WINDOW.first)], ocsf(before): [detection(before, **apart)]}
-    objects = in_formats(objects, formats)
+    objects = in_formats(
+        {flat(WINDOW.first): [detection(WINDOW.first)], ocsf(before): [detection(before, **apart)]}, formats
+    )
     deliver(tmp_path, objects)
     assert asked(open_engine, tmp_path, OVERLAP).rows == ()
     more = in_formats({ocsf(before, part=1): [detection(before, detection_id=" d\u3000")]}, formats)
@@ -525,8 +532,10 @@ def test_both_layouts_are_put_together(
 ) -> None:
     """Where a folder holds both layouts their detections add up, accounts count once, and the statement names both."""
     day = WINDOW.first
-    objects = {flat(day): [detection(day, detection_id="f")], ocsf(day): [detection(day, detection_id="o")]}
-    objects = in_formats(objects, formats)
+    objects = in_formats(
+        {flat(day): [detection(day, detection_id="f")], ocsf(day): [detection(day, detection_id="o")]},
+        formats,
+    )
     deliver(tmp_path, objects)
     answer = asked(open_engine, tmp_path)
     assert answer.rows == expected(objects, QUESTIONS[0])

@@ -70,7 +70,9 @@ def failing(service: str, fault: Fault) -> Any:
 
 def engine(athena: Any) -> AthenaEngine:
     source, request = FolderEvidence(GOLDEN / "naming"), "first"
-    return AthenaEngine(athena, "exhibit", "evidence", Tables.over(source), token=request, deadline=lambda: 0.0)
+    return AthenaEngine(
+        athena, "exhibit", "evidence", Tables.over(source), token=request, deadline=lambda: 0.0
+    )
 
 
 def ask(athena: Any) -> object:
@@ -166,7 +168,8 @@ def test_each_fault_has_its_error(
 @pytest.mark.parametrize("name", S3)
 def test_a_bucket_that_is_gone(name: str) -> None:
     """Where the bucket is gone, its name is to be checked; only an object of it is just no longer there."""
-    error, message = (InvalidSettings, "NoSuchBucket.*check the bucket's name")
+    error: type[ExhibitError] = InvalidSettings
+    message = "NoSuchBucket.*check the bucket's name"
     if name == "evidence is pinned":
         error, message = InvalidEvidence, f"{NAME}: cannot be read"
     with pytest.raises(error, match=message):

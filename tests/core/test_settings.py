@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from reports.core.errors import InvalidSettings
 from reports.core.settings import (
@@ -176,10 +177,13 @@ def test_whether_data_is_synthetic_is_not_guessed(word: str) -> None:
     assert "synthetic: write true or false" in refusal(Dataset, f"synthetic: {word}")
 
 
-@pytest.mark.parametrize("file", ["issuer.yaml", "law.yaml"])
+MODELS: dict[str, type[BaseModel]] = {"issuer.yaml": Issuer, "law.yaml": Law}
+
+
+@pytest.mark.parametrize("file", MODELS)
 def test_the_files_that_come_with_the_templates_parse(file: str) -> None:
     """What a new installation starts from is in order."""
-    assert parse({"issuer.yaml": Issuer, "law.yaml": Law}[file], (TEMPLATES / file).read_text("utf-8"), file)
+    assert parse(MODELS[file], (TEMPLATES / file).read_text("utf-8"), file)
 
 
 @pytest.mark.parametrize(
@@ -585,7 +589,8 @@ STAYS = [
     "𠮷",
     "👍",
 ]
-FIELDS = {
+Field = tuple[str, type[BaseModel], Callable[[str], object]]
+FIELDS: dict[str, Field] = {
     "campaign_id": (
         "campaigns.yaml",
         Registry,
@@ -607,7 +612,7 @@ FIELDS = {
         lambda text: {"citation": text, "status": "x", "title": "x", "elements": []},
     ),
 }
-PROSE = {
+PROSE: dict[str, Field] = {
     "requests": ("campaigns.yaml", Registry, lambda text: {"requests": [text]}),
     "methods": (
         "campaigns.yaml",

@@ -17,8 +17,10 @@ from reports.evidence.engine_duckdb import DuckDBEngine
 from reports.evidence.questions import Inquiry
 from reports.evidence.source import FolderEvidence
 from tests.contracts.query_engine import WINDOW, detection, flat, ocsf, total
-from tests.support import delivery
+from tests.support import evidence_files
 from tests.support.fakes import AS_OF
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 DAY = WINDOW.first
 NEARLY = [
@@ -89,9 +91,11 @@ def test_evidence_with_one_is_refused(tmp_path: Path, suffix: str, name: str) ->
     """In any format, in place of the column or beside it, naming the object and both names."""
     for n, row in enumerate(({}, {"campaign_id": "C"})):
         record = (
-            {k: v for k, v in delivery.row(detection(DAY)).items() if k != "campaign_id"} | row | {name: "D"}
+            {k: v for k, v in evidence_files.row(detection(DAY)).items() if k != "campaign_id"}
+            | row
+            | {name: "D"}
         )
-        delivery.write(tmp_path / str(n) / flat(DAY, suffix), [record])
+        evidence_files.write(tmp_path / str(n) / flat(DAY, suffix), [record])
         with pytest.raises(InvalidEvidence, match=f"part-0{suffix}.* is close to campaign_id"):
             asked(tmp_path / str(n))
 
@@ -100,9 +104,9 @@ def test_evidence_with_one_is_refused(tmp_path: Path, suffix: str, name: str) ->
 @pytest.mark.parametrize("name", [*OWN, *ADDED])
 def test_evidence_with_others_is_counted(tmp_path: Path, suffix: str, name: str) -> None:
     """No column of the evidence is taken for one that a reader adds, nor for one of the layout."""
-    rows = [delivery.row(detection(DAY, detection_id=f"d-{n}")) | {name: 7} for n in range(3)]
+    rows = [evidence_files.row(detection(DAY, detection_id=f"d-{n}")) | {name: 7} for n in range(3)]
     for part, row in enumerate(rows):
-        delivery.write(tmp_path / flat(DAY, suffix, part), [row])
+        evidence_files.write(tmp_path / flat(DAY, suffix, part), [row])
     answer = asked(tmp_path)
     assert total(answer) == (3, 3)
     objects = {row["object"]: row["detections"] for row in answer.rows if row["heading"] == "object"}
@@ -131,10 +135,10 @@ def merged(into: Any, more: Any) -> Any:
 @pytest.mark.parametrize("place", INNER)
 def test_keys_within_findings_are_looked_at(tmp_path: Path, suffix: str, place: str) -> None:
     """On every way to a column of OCSF, in structures, maps and JSON."""
-    found = delivery.finding(detection(DAY))
-    delivery.write(tmp_path / "good" / ocsf(DAY, suffix), [found])
+    found = evidence_files.finding(detection(DAY))
+    evidence_files.write(tmp_path / "good" / ocsf(DAY, suffix), [found])
     assert total(asked(tmp_path / "good")) == (1, 1)
-    delivery.write(tmp_path / "bad" / ocsf(DAY, suffix), [merged(found, INNER[place])])
+    evidence_files.write(tmp_path / "bad" / ocsf(DAY, suffix), [merged(found, INNER[place])])
     with pytest.raises(InvalidEvidence, match="is close to"):
         asked(tmp_path / "bad")
 
@@ -164,7 +168,7 @@ JOINED_WRONGLY = {
 def test_columns_named_by_their_path(tmp_path: Path, suffix: str) -> None:
     """A table may be flattened, as long as each name leads to a column; what is somebody's own may be named alike."""
     day = date(2026, 5, 1)
-    delivery.write(
+    evidence_files.write(
         tmp_path / ocsf(day, suffix), [FLATTENED | {"unmapped.note": "x", "finding_info.title": "y"}]
     )
     answer = DuckDBEngine(FolderEvidence(tmp_path)).ask(
@@ -180,7 +184,7 @@ def test_columns_named_by_nearly_their_path(tmp_path: Path, suffix: str, case: s
     """What they hold would be left out."""
     right, wrong = JOINED_WRONGLY[case]
     row = {(wrong if name == right else name): value for name, value in FLATTENED.items()}
-    delivery.write(tmp_path / ocsf(DAY, suffix), [row])
+    evidence_files.write(tmp_path / ocsf(DAY, suffix), [row])
     with pytest.raises(InvalidEvidence, match=f"part-0{suffix}: column '{re.escape(wrong)}' .* ignored"):
         asked(tmp_path)
 
@@ -188,8 +192,8 @@ def test_columns_named_by_nearly_their_path(tmp_path: Path, suffix: str, case: s
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_a_column_both_by_its_path_and_nested(tmp_path: Path, suffix: str) -> None:
     """Which of the two holds could not be told."""
-    found = delivery.finding(detection(DAY))
-    delivery.write(tmp_path / ocsf(DAY, suffix), [found | {"unmapped.campaign_id": "other"}])
+    found = evidence_files.finding(detection(DAY))
+    evidence_files.write(tmp_path / ocsf(DAY, suffix), [found | {"unmapped.campaign_id": "other"}])
     with pytest.raises(
         InvalidEvidence, match=f"part-0{suffix}: column unmapped.campaign_id is also in unmapped"
     ):
@@ -208,7 +212,9 @@ def test_a_column_both_by_its_path_and_nested(tmp_path: Path, suffix: str) -> No
 )
 def test_keys_that_join_the_steps_of_a_path(tmp_path: Path, joined: dict[str, Any], counted: bool) -> None:
     """In JSON no column is looked for by one, at any depth; those that lead to none are somebody's own."""
-    delivery.write(tmp_path / ocsf(DAY, ".jsonl"), [merged(delivery.finding(detection(DAY)), joined)])
+    evidence_files.write(
+        tmp_path / ocsf(DAY, ".jsonl"), [merged(evidence_files.finding(detection(DAY)), joined)]
+    )
     if counted:
         assert total(asked(tmp_path)) == (1, 1)
     else:
@@ -219,7 +225,7 @@ def test_keys_that_join_the_steps_of_a_path(tmp_path: Path, joined: dict[str, An
 @pytest.mark.parametrize(("key", "counted"), [("account_id", False), ("note", True)])
 def test_a_key_that_is_there_twice(tmp_path: Path, key: str, counted: bool) -> None:
     """A known one is refused, with its line; any other is somebody's own affair."""
-    line = json.dumps(delivery.row(detection(DAY)) | {key: "a"}, default=str)
+    line = json.dumps(evidence_files.row(detection(DAY)) | {key: "a"}, default=str)
     path = tmp_path / flat(DAY, ".jsonl")
     path.parent.mkdir(parents=True)
     path.write_text(f'{line[:-1]}, "{key}": "b"}}\n')
@@ -233,7 +239,7 @@ def test_a_key_that_is_there_twice(tmp_path: Path, key: str, counted: bool) -> N
 @pytest.mark.parametrize("key", ["class_uid", "finding_info", "unmapped"])
 def test_a_key_on_the_way_that_is_there_twice(tmp_path: Path, key: str) -> None:
     """Which of two objects holds the columns could not be told."""
-    found = delivery.finding(detection(DAY))
+    found = evidence_files.finding(detection(DAY))
     path = tmp_path / ocsf(DAY, ".jsonl")
     path.parent.mkdir(parents=True)
     other = {"class_uid": 2001}.get(key, found[key])
@@ -245,7 +251,7 @@ def test_a_key_on_the_way_that_is_there_twice(tmp_path: Path, key: str) -> None:
 def test_a_list_of_keys_and_values_is_no_object(tmp_path: Path) -> None:
     """What is not followed is refused, in place of being taken for empty."""
     type_ = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
-    found = delivery.finding(detection(DAY)) | {"unmapped": [{"key": "campaign_id", "value": "C"}]}
+    found = evidence_files.finding(detection(DAY)) | {"unmapped": [{"key": "campaign_id", "value": "C"}]}
     fields = [field for field in pa.Table.from_pylist([found]).schema if field.name != "unmapped"]
     (tmp_path / ocsf(DAY)).parent.mkdir(parents=True)
     pq.write_table(
@@ -272,12 +278,13 @@ def test_numbers_as_ids_in_parquet(tmp_path: Path, name: str) -> None:
     """A whole number that is sure to be the one that was written is its digits; any other is refused."""
     type_, values, ids = LABELS[name]
     rows = [
-        delivery.row(detection(DAY, detection_id=f"d-{n}")) | {"account_id": v} for n, v in enumerate(values)
+        evidence_files.row(detection(DAY, detection_id=f"d-{n}")) | {"account_id": v}
+        for n, v in enumerate(values)
     ]
     schema = pa.schema(
-        [pa.field("account_id", type_) if f.name == "account_id" else f for f in delivery.FLAT]
+        [pa.field("account_id", type_) if f.name == "account_id" else f for f in evidence_files.FLAT]
     )
-    delivery.write(tmp_path / flat(DAY), rows, schema)
+    evidence_files.write(tmp_path / flat(DAY), rows, schema)
     if ids is None:
         with pytest.raises(InvalidEvidence, match="account_id"):
             asked(tmp_path)
@@ -290,14 +297,14 @@ def test_numbers_as_ids_in_parquet(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(("value", "counted"), [(None, True), (3.1, False)])
 def test_headings_in_a_floating_column(tmp_path: Path, value: float | None, counted: bool) -> None:
     """What was written cannot be told from 3.1; a column without values is no harm."""
-    row = delivery.row(detection(DAY)) | {"detector_version": value}
+    row = evidence_files.row(detection(DAY)) | {"detector_version": value}
     schema = pa.schema(
         [
             pa.field("detector_version", pa.float64()) if f.name == "detector_version" else f
-            for f in delivery.FLAT
+            for f in evidence_files.FLAT
         ]
     )
-    delivery.write(tmp_path / flat(DAY), [row], schema)
+    evidence_files.write(tmp_path / flat(DAY), [row], schema)
     if counted:
         assert total(asked(tmp_path)) == (1, 1)
     else:
@@ -314,7 +321,9 @@ def test_numbers_as_headings_in_json(tmp_path: Path, layout: str, written: str) 
     """They are their text as it is written."""
     name = (flat if layout == "flat" else ocsf)(DAY, ".jsonl")
     found = detection(DAY, detector_version="MARK")
-    text = json.dumps(delivery.row(found) if layout == "flat" else delivery.finding(found), default=str)
+    text = json.dumps(
+        evidence_files.row(found) if layout == "flat" else evidence_files.finding(found), default=str
+    )
     (tmp_path / name).parent.mkdir(parents=True)
     (tmp_path / name).write_text(text.replace('"MARK"', written))
     assert {row["detector_version"] for row in asked(tmp_path).rows} == {None, WRITTEN[written]}
@@ -327,7 +336,7 @@ NO_IDS = ["1e3", "17.5", "-0.0", "9007199254740993.0", "true", "[17]", "{}"]
 @pytest.mark.parametrize(("written", "account"), [*IDS.items(), *((text, None) for text in NO_IDS)])
 def test_numbers_as_ids_in_json(tmp_path: Path, written: str, account: str | None) -> None:
     """A whole number is its digits, text stays text, and all else is refused."""
-    text = json.dumps(delivery.row(detection(DAY, account_id="MARK")), default=str)
+    text = json.dumps(evidence_files.row(detection(DAY, account_id="MARK")), default=str)
     path = tmp_path / flat(DAY, ".jsonl")
     path.parent.mkdir(parents=True)
     path.write_text(text.replace('"MARK"', written))
@@ -353,7 +362,7 @@ BESIDE = {
 def test_numbers_of_the_same_key_elsewhere(tmp_path: Path, case: str) -> None:
     """The digits of one are never taken for those of another; where it cannot be told which is which, none are."""
     written, account = BESIDE[case]
-    text = json.dumps(delivery.row(detection(DAY, account_id="MARK")), default=str)
+    text = json.dumps(evidence_files.row(detection(DAY, account_id="MARK")), default=str)
     path = tmp_path / flat(DAY, ".jsonl")
     path.parent.mkdir(parents=True)
     path.write_text(text.replace('"account_id": "MARK"', written))
@@ -374,7 +383,7 @@ COUNTS = {"10": 10, "10.0": 10, "1e3": 1000, str(2**53 + 1): 2**53 + 1, "9007199
 )
 def test_counts_in_json(tmp_path: Path, written: str, count: int | None) -> None:
     """An integer is exact; a number with a fraction becomes a double, and is refused where that may be another."""
-    text = json.dumps(delivery.row(detection(DAY)) | {"exchange_count": "MARK"}, default=str)
+    text = json.dumps(evidence_files.row(detection(DAY)) | {"exchange_count": "MARK"}, default=str)
     path = tmp_path / flat(DAY, ".jsonl")
     path.parent.mkdir(parents=True)
     path.write_text(text.replace('"MARK"', written))
@@ -402,10 +411,12 @@ def test_ids_that_a_spreadsheet_made_fractions_of(
     tmp_path: Path, ids: list[str], counted: list[str] | None
 ) -> None:
     """In CSV a trailing `.0` goes, where all ids of the column in the object are whole numbers, and nothing else."""
-    rows = [delivery.row(detection(DAY, detection_id=f"d-{n}", account_id=i)) for n, i in enumerate(ids)]
-    delivery.write(tmp_path / flat(DAY, ".csv"), rows)
-    other = delivery.row(detection(DAY, detection_id="o", account_id="5.0x"))
-    delivery.write(tmp_path / flat(DAY, ".csv", 1), [other])
+    rows = [
+        evidence_files.row(detection(DAY, detection_id=f"d-{n}", account_id=i)) for n, i in enumerate(ids)
+    ]
+    evidence_files.write(tmp_path / flat(DAY, ".csv"), rows)
+    other = evidence_files.row(detection(DAY, detection_id="o", account_id="5.0x"))
+    evidence_files.write(tmp_path / flat(DAY, ".csv", 1), [other])
     if counted is None:
         with pytest.raises(InvalidEvidence, match="account_id is empty"):
             asked(tmp_path)

@@ -20,8 +20,10 @@ from reports.evidence.source import EvidenceObject, FolderEvidence, ListedObject
 from tests.contracts.query_engine import *  # noqa: F403
 from tests.contracts.query_engine import HISTORY, QUESTIONS, WINDOW, detection, flat, many
 from tests.support.athena import AthenaService, DuckDBAthena, Execution, Refused, client, over_folder
-from tests.support.delivery import deliver
+from tests.support.evidence_files import deliver
 from tests.support.fakes import composed, content_of
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 DAY = WINDOW.first
 USER = {"ErrorCategory": 2, "ErrorType": 1001, "Retryable": False}
@@ -87,7 +89,7 @@ def open_engine() -> Callable[[Path], AthenaEngine]:
 @pytest.fixture(params=[(".parquet",), (".jsonl", ".jsonl.gz")], ids=["Parquet", "JSON"])
 def formats(request: pytest.FixtureRequest) -> Sequence[str]:
     """A table has one format."""
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture
@@ -435,7 +437,7 @@ def test_what_cannot_be_cast_is_refused(tmp_path: Path) -> None:
 def test_parameters_need_their_quotes() -> None:
     """The service of these tests takes a bare day for what it is in SQL: no text."""
     service = AthenaService(DuckDBAthena(lambda: pytest.fail("not reached")))
-    request = {
+    request: dict[str, Any] = {
         "QueryString": "select ?",
         "ExecutionParameters": ["2026-05-02"],
         "ClientRequestToken": "t" * 32,

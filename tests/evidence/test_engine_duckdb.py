@@ -43,8 +43,10 @@ from tests.contracts.query_engine import (
     of_any_object,
     total,
 )
-from tests.support.delivery import FLAT, Record, deliver, finding, row, write
+from tests.support.evidence_files import FLAT, Record, deliver, finding, row, write
 from tests.support.fakes import Detection
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 DAY = WINDOW.first
 
@@ -148,7 +150,10 @@ def test_order_does_not_depend_on_the_engine() -> None:
 def test_what_is_added_to_an_instant_is_small() -> None:
     """Trino adds no more than 32 bits can count: less than a day in milliseconds, and whole days."""
     view = sqlglot.parse_one(questions.text("views/ocsf.sql"), read="trino")
-    added = {(node.unit.name.upper(), type(node.expression.unnest())) for node in view.find_all(exp.DateAdd)}
+    added = {
+        (node.args["unit"].name.upper(), type(node.expression.unnest()))
+        for node in view.find_all(exp.DateAdd)
+    }
     assert added == {("MILLISECOND", exp.Mod), ("DAY", exp.Div)}
 
 
@@ -289,6 +294,9 @@ def schema(types: dict[str, pa.DataType]) -> pa.Schema:
     return pa.schema([(field.name, types.get(field.name, field.type)) for field in FLAT])
 
 
+AS_IS: dict[pa.DataType, Callable[[Any], Any]] = {pa.string(): str, pa.binary(): str.encode}
+
+
 def typed(record: Record, types: dict[str, pa.DataType]) -> Record:
     """A row whose values are as Arrow wants them for some types."""
 
@@ -298,7 +306,7 @@ def typed(record: Record, types: dict[str, pa.DataType]) -> Record:
             return value
         if pa.types.is_timestamp(type_) and type_.tz:
             return value.replace(tzinfo=UTC)
-        as_is = {pa.string(): str, pa.binary(): str.encode}.get(type_, lambda v: v)
+        as_is = AS_IS.get(type_, lambda v: v)
         return Decimal(str(value)) if pa.types.is_decimal(type_) else as_is(value)
 
     return {name: value(name, v) for name, v in record.items()}
@@ -579,6 +587,7 @@ def test_unmapped_fields_are_found(tmp_path: Path, name: str) -> None:
     """What OCSF has no place for is taken from a map, a structure or JSON in a text; what is not there is missing."""
     type_ = UNMAPPED[name]
     names = ("campaign_id", "output_tokens", "network", "country")
+    held: tuple[str, ...]
     if name == "map":
         held = names
     elif name == "text":

@@ -20,7 +20,7 @@ def trino() -> Iterator[Stack]:
 
 @pytest.fixture(params=[(".parquet",), (".jsonl", ".jsonl.gz")], ids=["Parquet", "JSON"])
 def formats(request: pytest.FixtureRequest) -> Sequence[str]:
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture

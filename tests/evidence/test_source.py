@@ -242,6 +242,7 @@ def test_recorded_objects_are_those_of_the_folder(tmp_path: Path) -> None:
     assert FolderEvidence(tmp_path, only=[f"{OCSF_DAY}/a.csv"]).list() == ()
 
 
+@pytest.mark.usefixtures("slow")
 def test_folders_may_be_deep(tmp_path: Path) -> None:
     """A folder as deep as the system lets it be is walked to its end."""
     deep = tmp_path / FLAT_DAY

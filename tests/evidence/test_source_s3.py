@@ -85,7 +85,8 @@ def test_only_the_prefix_is_looked_at(bucket: str) -> None:
 def test_long_listings_come_in_pages(place: Bucket) -> None:
     """A listing of several pages is read whole."""
     names = [f"{FLAT_DAY}/{n}.csv" for n in range(5)]
-    source = filled(place, *names)
+    filled(place, *names)
+    source = place.open()
     in_short_pages(source.client)
     assert [o.name for o in source.list()] == names
     for name in ("a", "b", "c/", "c/d", ""):
@@ -96,7 +97,8 @@ def test_long_listings_come_in_pages(place: Bucket) -> None:
 def test_the_top_comes_in_pages(place: Bucket) -> None:
     """The names at the top are told whole, objects and folders of all pages; the prefix's own marker is none."""
     names = ["a", "b/1", "b/2", "c/1", "d", "e/1", "f"]
-    source = filled(place, *names)
+    filled(place, *names)
+    source = place.open()
     place.put("", b"")
     in_short_pages(source.client)
     assert source.tops() == ("a", "b/", "c/", "d", "e/", "f")
@@ -104,7 +106,8 @@ def test_the_top_comes_in_pages(place: Bucket) -> None:
 
 def test_a_listing_takes_few_calls(place: Bucket) -> None:
     """The top is listed once, and each layout that is there once: however many partitions there are."""
-    source = filled(place, *(f"detections/event_day=2026-05-{day:02}/a.csv" for day in range(1, 29)))
+    filled(place, *(f"detections/event_day=2026-05-{day:02}/a.csv" for day in range(1, 29)))
+    source = place.open()
     asked: list[tuple[str, str | None]] = []
     source.client.meta.events.register(
         "provide-client-params.s3.ListObjectsV2",

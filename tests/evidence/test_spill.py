@@ -49,6 +49,7 @@ def test_nothing_is_left(temporary: Path) -> None:
     assert os.listdir(temporary) == []
 
 
+@pytest.mark.usefixtures("slow")
 def test_what_a_killed_run_left_is_removed(temporary: Path) -> None:
     """The next run removes the folder of one that was killed; that of a living one, and other folders, it leaves."""
     killed, of_killed = holder(temporary)

@@ -3,6 +3,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,6 +14,7 @@ from reports.core.errors import InvalidSettings
 from reports.pages import typeset
 from reports.pages.assets import TEMPLATES, Resources
 from reports.pages.chart import DAYS, PALETTE, Data, Series, Show, Slot, by_period, data_uri, fold, ticks
+from reports.pages.fill import environment_of
 from reports.pages.render import DocumentMetadata, render_pdf
 
 OURS = Resources()
@@ -23,17 +25,19 @@ def printed(id_: str, value: int) -> str:
     return f"{id_}={value}"
 
 
-def by_day(days: Sequence[date], series: Sequence[Series], show: Show, gaps: Collection[date] = ()) -> Data:
+def by_day(
+    days: Sequence[date], series: Sequence[Series], show: Show, gaps: Collection[date] = ()
+) -> dict[str, Any]:
     """A bar a day."""
     slots = [
         Slot(f"{d.day} {d:%b}", f"on {d.day} {d:%B}", gap=d in gaps, missing=(0,) if d in gaps else ())
         for d in days
     ]
-    return by_period(slots, series, show, "Exchanges a day", 7)
+    return {**by_period(slots, series, show, "Exchanges a day", 7)}
 
 
 def draw(data: Data, *, resources: Resources = OURS, colours: Sequence[str] = PALETTE) -> str:
-    return typeset.draw(typeset.environment_of(resources, {}), data, colours)
+    return typeset.draw(environment_of(resources, {}), data, colours)
 
 
 def texts(svg: str) -> list[str]:
@@ -57,7 +61,7 @@ def wave(name: str, height: int, days: Sequence[date] = WINDOW) -> Series:
     return Series(name, [height * (n % 7) for n in range(len(days))])
 
 
-def daily(count: int = 2, days: Sequence[date] = WINDOW) -> Data:
+def daily(count: int = 2, days: Sequence[date] = WINDOW) -> dict[str, Any]:
     return by_day(
         days, [wave(f"Campaign {n}", 10 * (n + 1), days) for n in range(count)], printed, gaps={days[-1]}
     )

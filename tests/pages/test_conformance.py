@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import weasyprint
 
 from reports.core.errors import InvalidSettings
 from reports.pages.assets import TEMPLATES, Resources
 from reports.pages.conformance import faults
-from reports.pages.render import DocumentMetadata, render_pdf, weasyprint
+from reports.pages.render import DocumentMetadata, render_pdf
 from tests.adversarial.matrix import REFUSED, Case, cases
 from tests.support.conformance import Verdict, validate
 from tests.support.tools import needs_verapdf
 
-pytestmark = needs_verapdf()
+pytestmark = [needs_verapdf(), pytest.mark.usefixtures("slow")]
 
 PAGE = "<html lang=en><title>A page</title><body><hr>"
 

@@ -104,7 +104,18 @@ def known_names() -> set[str]:
     """Names that a template might try: of Python, of Jinja, of models, and all that is told of anything."""
     told = {name for _, names in page_data.TOLD.values() for name in names.split()}
     readable = {name for names in filling.READABLE.values() for name in names}
-    values = ("", Markup(), 1, 0.5, date(2026, 5, 1), datetime(2026, 5, 1), (), [], {}, Fraction(1))
+    values: tuple[object, ...] = (
+        "",
+        Markup(),
+        1,
+        0.5,
+        date(2026, 5, 1),
+        datetime(2026, 5, 1),
+        (),
+        [],
+        {},
+        Fraction(1),
+    )
     kinds = (
         *page_data.TOLD,
         *PLAIN,
@@ -130,6 +141,7 @@ def let_through(environment: TemplateEnvironment, value: Any, names: set[str]) -
         yield from environment.call(None, environment.getattr(value, "items"))  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_whatever_is_let_through_is_plain(
     briefings: Mapping[Audience, Briefing], monkeypatch: pytest.MonkeyPatch, audience: Audience
@@ -222,6 +234,7 @@ def test_templates_are_filled_in_one_place() -> None:
 # Hostile templates
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(("template", "said"), HOSTILE, ids=[each[:60] for each, _ in HOSTILE])
 def test_a_hostile_template_is_refused_in_one_line(filled: Filled, template: str, said: str) -> None:
     """It is named, with the line where there is one, and what is wrong; the command line exits with 2."""
@@ -383,6 +396,7 @@ def test_a_page_has_a_longest_length(filled: Filled, monkeypatch: pytest.MonkeyP
         filled("x" * 100_001)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_a_large_briefing_is_far_from_the_bounds(audience: Audience, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty campaigns of a quarter take less than a twentieth of what templates may."""
@@ -436,6 +450,7 @@ def earlier_files() -> Iterator[Any]:
         yield from (pytest.param(release, path, id=f"{release.name}-{path}") for path in sorted(files))
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("audience", AUDIENCES)
 @pytest.mark.parametrize(("release", "file"), [*earlier_files()])
 def test_templates_of_earlier_releases_fill(
@@ -450,9 +465,8 @@ def test_templates_of_earlier_releases_fill(
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes((release / path).read_bytes())
     resources, briefing = Resources((tmp_path, TEMPLATES)), briefings[audience]
-    law, issuer = (
-        parse(kind, resources.read(n).decode(), n) for kind, n in ((Law, "law.yaml"), (Issuer, "issuer.yaml"))
-    )
+    law = parse(Law, resources.read("law.yaml").decode(), "law.yaml")
+    issuer = parse(Issuer, resources.read("issuer.yaml").decode(), "issuer.yaml")
     evidence, registry = briefing.evidence, briefing.settings.registry
     again = brief(evidence, Settings(registry, briefing.settings.dataset, issuer, law), audience)
     html, ledger = typeset_briefing(again, resources, "a4")
@@ -526,6 +540,7 @@ CONTEXT = page_data.page_data(
 MACROS = (TEMPLATES / "macros.html").read_text("utf-8")
 
 
+@pytest.mark.usefixtures("slow")
 @given(expressions())
 def test_no_expression_gets_at_anything_else(expression: str) -> None:
     """Whatever an expression is made of, what it gets at is plain, or a macro."""

@@ -48,6 +48,7 @@ def with_gap(language: str, audience: Audience, law: Law | None = None) -> Brief
     return brief(detections(["c", "d", None], days=40), made, audience)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_pages_are_american(sample: tuple[Any, Settings], audience: Audience) -> None:
     """So are the law file and the sample's texts."""
@@ -70,6 +71,7 @@ def test_the_law_is_quoted_as_it_is(audience: Audience) -> None:
     assert "Unauthorized extract" in seen(typeset(with_gap("en-GB", audience), OURS, "letter")[0])
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(("language", "word"), [("en-US", "authorization"), ("en-GB", "authorisation")])
 def test_the_document_says_its_language(language: str, word: str) -> None:
     """In its catalog and in its HTML, and it is PDF/A and PDF/UA."""

@@ -12,14 +12,14 @@ from hashlib import sha256
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree as ET
 
 import pikepdf
 import pytest
 
 from reports.briefing.attachments import attachments
-from reports.briefing.compose import Audience, Briefing
+from reports.briefing.compose import Briefing
 from reports.briefing.figures import Ledger
 from reports.briefing.settings import Settings
 from reports.core.errors import InvalidSettings
@@ -34,7 +34,7 @@ from reports.core.settings import (
     Registry,
     parse,
 )
-from reports.core.window import AUDIENCES, Window
+from reports.core.window import AUDIENCES, Audience, Window
 from reports.evidence.collect import Evidence
 from reports.pages.assets import TEMPLATES, Resources
 from reports.pages.conformance import faults
@@ -58,7 +58,7 @@ from tests.support.typesetting import (
     typeset,
 )
 
-pytestmark = needs("pdftotext")
+pytestmark = [needs("pdftotext"), pytest.mark.usefixtures("slow")]
 
 MARGIN = 16 * 72 / 25.4
 
@@ -81,9 +81,9 @@ Set = tuple[Briefing, str, Ledger, bytes]
 
 
 @pytest.fixture(scope="session")
-def sets(sample: tuple[Evidence, Settings]) -> Mapping[str, Set]:
+def sets(sample: tuple[Evidence, Settings]) -> Mapping[Audience, Set]:
     """The sample's briefings, by audience: what was composed, its HTML, its ledger and its pages."""
-    found = {}
+    found: dict[Audience, Set] = {}
     for audience in AUDIENCES:
         briefing = brief(*sample, audience)
         html, ledger = typeset(briefing, OURS, "letter")
@@ -142,7 +142,7 @@ def _in_pieces(text: str) -> str:
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
-def test_every_number_on_the_pages_is_in_the_ledger(sets: Mapping[str, Set], audience: str) -> None:
+def test_every_number_on_the_pages_is_in_the_ledger(sets: Mapping[Audience, Set], audience: Audience) -> None:
     """Whatever remains without dates, ids, digests, citations, page numbers and prose was printed by a filter."""
     briefing, _, ledger, pdf = sets[audience]
 
@@ -156,10 +156,10 @@ def test_a_number_that_no_filter_printed_is_found(tmp_path: Path) -> None:
     briefing = brief(detections(["c"]), settings(Registry()))
     html, ledger = typeset(briefing, Resources((tmp_path, TEMPLATES)), "letter")
 
-    assert unrecorded(briefing, ledger, pages(html)) == [str(briefing.total.exchanges.value + 1)]
+    assert unrecorded(briefing, ledger, pages(html)) == [str(cast(int, briefing.total.exchanges.value) + 1)]
 
 
-def test_a_number_of_the_chart_is_in_the_ledger(sets: Mapping[str, Set]) -> None:
+def test_a_number_of_the_chart_is_in_the_ledger(sets: Mapping[Audience, Set]) -> None:
     """The peak of the chart is the figure of the day table; the axis has its marks in the ledger."""
     briefing, _, ledger, _ = sets["lawmaker"]
     peak = max(briefing.periods, key=lambda p: p.exchanges.value)
@@ -171,7 +171,7 @@ def test_a_number_of_the_chart_is_in_the_ledger(sets: Mapping[str, Set]) -> None
     assert [f.quantity.row["mark"] for f in of_chart] == [f"axis.{n}" for n in range(len(of_chart))]
 
 
-def test_the_receipt_of_a_key_figure_is_its_id(sets: Mapping[str, Set]) -> None:
+def test_the_receipt_of_a_key_figure_is_its_id(sets: Mapping[Audience, Set]) -> None:
     """A reader who looks a receipt up in briefing.json finds the figure beside which it stands."""
     _, html, ledger, _ = sets["lawmaker"]
     found = re.findall(r'<p class="value">(.*?)</p>.*?Receipt (F\d+)', html)
@@ -184,7 +184,7 @@ def test_the_receipt_of_a_key_figure_is_its_id(sets: Mapping[str, Set]) -> None:
 # What the pages say
 
 
-def test_the_first_page_hedges_as_the_published_figures_do(sets: Mapping[str, Set]) -> None:
+def test_the_first_page_hedges_as_the_published_figures_do(sets: Mapping[Audience, Set]) -> None:
     """A reader of page 1 alone has the bottom line, the campaigns and the chart."""
     first = flat(text_of(sets["lawmaker"][3]).split("\f")[0])
 
@@ -199,7 +199,7 @@ def test_the_first_page_hedges_as_the_published_figures_do(sets: Mapping[str, Se
         assert text in first
 
 
-def test_sections_are_those_of_the_audience(sets: Mapping[str, Set]) -> None:
+def test_sections_are_those_of_the_audience(sets: Mapping[Audience, Set]) -> None:
     """In order, and the contents list of the regulator's names each."""
     lawmaker, regulator = (re.findall(r"<h2 id=\"(.*?)\">(.*?)</h2>", sets[a][1]) for a in AUDIENCES)
     listed = re.findall(r'<a href="#(.*?)">(.*?)</a></li>', sets["regulator"][1])
@@ -212,7 +212,9 @@ def test_sections_are_those_of_the_audience(sets: Mapping[str, Set]) -> None:
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
-def test_likelihood_and_confidence_never_share_a_sentence(sets: Mapping[str, Set], audience: str) -> None:
+def test_likelihood_and_confidence_never_share_a_sentence(
+    sets: Mapping[Audience, Set], audience: Audience
+) -> None:
     """As a reader finds sentences: by paragraphs, items, cells and full stops."""
     body = re.sub(r"<head>.*?</head>", "", sets[audience][1], flags=re.DOTALL)
     blocks = re.split(r"</?(?:p|li|td|th|dd|dt|div|h\d|caption|ul|section|tr)\b[^>]*>", body)
@@ -238,7 +240,7 @@ def heads(html: str) -> list[str]:
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
-def test_each_group_of_the_law_says_how_it_counts(sets: Mapping[str, Set], audience: str) -> None:
+def test_each_group_of_the_law_says_how_it_counts(sets: Mapping[Audience, Set], audience: Audience) -> None:
     """H.R. 8283: definitions and conduct must hold, the ways are alternatives, purpose is weighed, leave excludes."""
     found = heads(sets[audience][1])
 
@@ -253,7 +255,7 @@ def test_each_group_of_the_law_says_how_it_counts(sets: Mapping[str, Set], audie
         assert head.endswith(f": {says}")
 
 
-def test_no_gap_misstates_the_bill(sets: Mapping[str, Set]) -> None:
+def test_no_gap_misstates_the_bill(sets: Mapping[Audience, Set]) -> None:
     """An alternative or a factor without evidence is no gap; a campaign's own lack of what must hold is one."""
     lawmaker, regulator = (sets[audience][1] for audience in AUDIENCES)
 
@@ -297,7 +299,9 @@ def test_where_no_campaign_is_nothing_is_held_against_the_law(audience: Audience
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
-def test_the_text_and_the_stage_of_the_law_are_dated(sets: Mapping[str, Set], audience: str) -> None:
+def test_the_text_and_the_stage_of_the_law_are_dated(
+    sets: Mapping[Audience, Set], audience: Audience
+) -> None:
     """As introduced is one thing, and what became of the bill since another."""
     text = seen(sets[audience][1])
 
@@ -324,7 +328,7 @@ def test_an_earlier_law_is_told_as_it_was(audience: Audience) -> None:
     assert ("Gap: not answered here" in seen(html)) == (audience == "regulator")
 
 
-def test_what_the_law_wants_assessed_is_answered_or_a_gap(sets: Mapping[str, Set]) -> None:
+def test_what_the_law_wants_assessed_is_answered_or_a_gap(sets: Mapping[Audience, Set]) -> None:
     """Each item leads to a section that is there, or is printed as a gap."""
     html = sets["regulator"][1]
     for item in LAW.assessment:
@@ -335,7 +339,7 @@ def test_what_the_law_wants_assessed_is_answered_or_a_gap(sets: Mapping[str, Set
         assert item.note is None or seen(row[1]).strip().endswith(item.note)
 
 
-def test_all_eight_matters_are_told(sets: Mapping[str, Set]) -> None:
+def test_all_eight_matters_are_told(sets: Mapping[Audience, Set]) -> None:
     """Section 4(b) has eight paragraphs: lawmakers get a line, regulators a row each."""
     lawmaker, regulator = (seen(sets[audience][1]) for audience in AUDIENCES)
     numbers = [f"({n})" for n in range(1, 9)]
@@ -520,7 +524,7 @@ def test_hostile_text_is_printed_as_text(audience: Audience) -> None:
 # The page
 
 
-def test_a_lawmaker_gets_the_sample_on_four_pages(sets: Mapping[str, Set]) -> None:
+def test_a_lawmaker_gets_the_sample_on_four_pages(sets: Mapping[Audience, Set]) -> None:
     """On either size of paper."""
     briefing, _, _, pdf = sets["lawmaker"]
 
@@ -587,7 +591,7 @@ def test_nothing_overflows_with_sixty_campaigns_and_long_ids(audience: Audience)
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
-def test_nothing_overflows_in_the_sample(sets: Mapping[str, Set], audience: str) -> None:
+def test_nothing_overflows_in_the_sample(sets: Mapping[Audience, Set], audience: Audience) -> None:
     """No word lies beyond the margins or on another word."""
     assert misplaced(sets[audience][3]) == []
 
@@ -607,11 +611,9 @@ def misplaced(pdf: bytes) -> list[str]:
     run = subprocess.run(
         ["pdftotext", "-bbox", "-", "-"], input=pdf, capture_output=True, check=True
     ).stdout.decode()
-    found = []
+    found: list[str] = []
     for page in ET.fromstring(run).iter("{http://www.w3.org/1999/xhtml}page"):  # noqa: S314 -- poppler's own
-        words = [
-            (w.text or "", *(float(w.attrib[k]) for k in ("xMin", "yMin", "xMax", "yMax"))) for w in page
-        ]
+        words = [_word(each) for each in page]
         right = float(page.attrib["width"]) - MARGIN + 1
         found += [text for text, left, _, end, _ in words if left < MARGIN - 1 or end > right]
         found += [f"{a[0]}/{b[0]}" for a, b in pairwise(sorted(words, key=_line)) if _on(a, b)]
@@ -619,6 +621,11 @@ def misplaced(pdf: bytes) -> list[str]:
 
 
 Word = tuple[str, float, float, float, float]
+
+
+def _word(told: ET.Element) -> Word:
+    left, top, right, bottom = (float(told.attrib[name]) for name in ("xMin", "yMin", "xMax", "yMax"))
+    return told.text or "", left, top, right, bottom
 
 
 def _line(word: Word) -> tuple[int, float]:
@@ -674,9 +681,9 @@ def named(*keys: str) -> Registry:
 
 
 @pytest.fixture(scope="module")
-def in_any_script() -> Mapping[str, Set]:
+def in_any_script() -> Mapping[Audience, Set]:
     """Briefings about campaigns with names in many scripts, by audience."""
-    found = {}
+    found: dict[Audience, Set] = {}
     for audience in AUDIENCES:
         briefing = brief(detections(list(NAMES), 3), settings(named(*NAMES)), audience)
         html, ledger = typeset(briefing, OURS, "letter")
@@ -691,7 +698,9 @@ def plain(text: str) -> str:
 
 @pytest.mark.parametrize("audience", AUDIENCES)
 @pytest.mark.parametrize("key", NAMES)
-def test_names_are_printed_as_they_are(in_any_script: Mapping[str, Set], audience: str, key: str) -> None:
+def test_names_are_printed_as_they_are(
+    in_any_script: Mapping[Audience, Set], audience: Audience, key: str
+) -> None:
     """On the pages, where a reader can copy them, and never as codes."""
     _, _, ledger, pdf = in_any_script[audience]
 
@@ -700,7 +709,7 @@ def test_names_are_printed_as_they_are(in_any_script: Mapping[str, Set], audienc
 
 
 @pytest.mark.parametrize("key", NAMES)
-def test_each_name_is_tagged_with_its_language(in_any_script: Mapping[str, Set], key: str) -> None:
+def test_each_name_is_tagged_with_its_language(in_any_script: Mapping[Audience, Set], key: str) -> None:
     """In the structure that is read aloud; what runs from right to left has its text there in logical order."""
     name, _, language = NAMES[key]
     with pikepdf.open(BytesIO(in_any_script["regulator"][3])) as pdf:
@@ -733,7 +742,7 @@ def _is_font(each: Any) -> bool:
     return isinstance(each, pikepdf.Dictionary) and each.get("/Subtype") == "/Type0"
 
 
-def test_latin_pages_have_no_other_fonts(sets: Mapping[str, Set]) -> None:
+def test_latin_pages_have_no_other_fonts(sets: Mapping[Audience, Set]) -> None:
     """The sample needs the two families of every page alone."""
     with pikepdf.open(BytesIO(sets["regulator"][3])) as pdf:
         fonts = [str(each.BaseFont) for each in pdf.objects if _is_font(each)]
@@ -742,7 +751,7 @@ def test_latin_pages_have_no_other_fonts(sets: Mapping[str, Set]) -> None:
     assert all("Source-S" in font for font in fonts)
 
 
-def test_names_are_bookmarks(in_any_script: Mapping[str, Set]) -> None:
+def test_names_are_bookmarks(in_any_script: Mapping[Audience, Set]) -> None:
     """As they are; what runs from right to left is kept apart from what follows."""
     with pikepdf.open(BytesIO(in_any_script["regulator"][3])) as pdf, pdf.open_outline() as outline:
         titles = {child.title for top in outline.root for part in top.children for child in part.children}

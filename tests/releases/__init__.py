@@ -68,7 +68,8 @@ def read_table() -> dict[str, Entry]:
 
 def first_committed() -> dict[str, Entry]:
     """Each entry as it was first committed on this branch, as far as its history is at hand."""
-    table, entries = TABLE.relative_to(ROOT).as_posix(), {}
+    table = TABLE.relative_to(ROOT).as_posix()
+    entries: dict[str, Entry] = {}
     for commit in _git("log", "--first-parent", "--reverse", "--format=%H", "--", table).split():
         entries = {**json.loads(_git("show", f"{commit}:./{table}") or "{}"), **entries}
     return entries

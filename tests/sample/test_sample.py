@@ -19,6 +19,8 @@ import yaml
 from reports.core.errors import InvalidRequest
 from reports.sample import write_sample
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 COLUMNS = {
     "detection_id": "varchar",
     "revised_at": "timestamp",

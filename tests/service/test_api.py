@@ -453,6 +453,7 @@ def test_uploads_that_are_none(bare: System, body: dict[str, Any]) -> None:
     problem(bare.call("POST", "/verifications", json={"upload": "0" * 32}), 404, "upload the file again")
 
 
+@pytest.mark.usefixtures("slow")
 def test_nothing_heavy_is_loaded() -> None:
     """The API's function loads nothing that renders, signs, verifies or counts."""
     program = f"import sys, functions.api; print([m for m in {HEAVY!r} if m in sys.modules])"

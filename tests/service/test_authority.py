@@ -19,6 +19,8 @@ from reports.local_aws.gateway import Call, Context, Gateway, Routed, event, rou
 from reports.local_aws.template import Stack
 from tests.local_aws.test_rehearsal import PARAMETERS
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 FUNCTIONS = {"api": api.handler, "verification": verification.handler}
 ID = f"8218489599999-lawmaker-20260601-20260607-{'0' * 12}"
 WANTED = json.dumps({"window": "2026-05-01/2026-05-02", "audience": "lawmaker"}).encode()
@@ -131,7 +133,7 @@ def passed_on(function: str, key: str) -> Ask:
 
     def ask(asked: Call, scope: str) -> int:
         made = event(asked, routed, {"sub": "one", "scope": scope})
-        return int(FUNCTIONS[function](made, Context.lasting(60))["statusCode"])  # type: ignore[arg-type]
+        return int(FUNCTIONS[function](made, Context.lasting(60))["statusCode"])
 
     return ask
 
@@ -189,7 +191,7 @@ def test_a_route_without_a_scope_is_none() -> None:
 
     from functions.problems import Api  # noqa: PLC0415
 
-    router: Any = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+    router: Any = APIGatewayHttpRouter()
     router.get("/open")(lambda: {})
     with pytest.raises(ValueError, match="no scope"):
         Api(Logger(), router, {})

@@ -84,6 +84,7 @@ def test_a_password_is_not_shown() -> None:
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.usefixtures("slow")
 def test_nothing_is_read_at_import() -> None:
     """Functions are imported without any variable; the first event needs them."""
     program = (
@@ -99,6 +100,7 @@ def test_nothing_is_read_at_import() -> None:
     assert found.stdout.splitlines()[-1] == "EXHIBIT_ARCHIVE_BUCKET is not set: set it in template.yaml"
 
 
+@pytest.mark.usefixtures("slow")
 def test_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service has one client, which gives up on what does not answer and tries again what was throttled."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")

@@ -15,7 +15,6 @@ from reports.service.requests import Requests, StoredRequest
 from reports.signing.keys import LocalAuthority
 from tests.soak.worker_crash import (
     EVIDENCE,
-    KINDS,
     NOW,
     Deployment,
     LocalPress,
@@ -24,6 +23,9 @@ from tests.soak.worker_crash import (
     new_request,
     places_of_one_run,
 )
+from tests.support.request_stores import requests_in
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 ASKED = new_request()
 
@@ -48,7 +50,7 @@ class Failing:
 
 @pytest.fixture
 def requests(tmp_path: Path) -> Requests:
-    made = Requests(*(FolderStore(tmp_path / kind) for kind in KINDS))
+    made = requests_in(lambda kind: FolderStore(tmp_path / kind))
     made.create(ASKED)
     return made
 

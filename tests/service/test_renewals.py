@@ -11,6 +11,7 @@ import pytest
 from functions import renewal
 from reports.archive.store import FolderStore
 from reports.cli import main
+from reports.local_aws.gateway import Context
 from reports.renew import renew
 from reports.service.renewals import Archive, RenewalOutcome, renew_due
 from reports.signing.keys import LocalAuthority
@@ -19,7 +20,9 @@ from reports.signing.timestamp import LocalTimestamper
 from reports.verification.signature import sealed_until, verify
 from tests.support.pki import NOW
 from tests.support.publishing import GOLDEN, arguments, expected
-from tests.support.system import Context, System
+from tests.support.system import System
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 DAY = timedelta(days=1)
 LIFE = 30 * timedelta(days=365.25)

@@ -16,6 +16,7 @@ from reports.core.window import AUDIENCES, Audience, Window
 from reports.service import requests as module
 from reports.service.requests import RequestId, Requests, StoredRequest, id_of, said
 from tests.support.aws import client, in_short_pages
+from tests.support.request_stores import requests_in
 
 NOON = datetime(2026, 6, 20, 12, tzinfo=UTC)
 WEEK = Window(date(2026, 5, 4), date(2026, 5, 10))
@@ -33,12 +34,11 @@ def request(minutes: int = 0, audience: Audience = "lawmaker", window: Window = 
 def requests(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Requests:
     """No requests yet, in folders or in a bucket; lists come in short pages."""
     monkeypatch.setattr(module, "PAGE", 3)
-    kinds = ("requests", "attempts", "outcomes", "keys")
     if request.param == "folder":
-        return Requests(*(FolderStore(tmp_path / kind) for kind in kinds))
+        return requests_in(lambda kind: FolderStore(tmp_path / kind))
     name = request.getfixturevalue("bucket")
     s3 = in_short_pages(client("s3"))
-    return Requests(*(S3Store(s3, name, f"{kind}/") for kind in kinds))
+    return requests_in(lambda kind: S3Store(s3, name, f"{kind}/"))
 
 
 def states(requests: Requests, after: str = "") -> dict[str, str]:

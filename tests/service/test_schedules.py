@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reports.core.errors import InvalidSettings
 from reports.core.window import Window, resolve
-from reports.service.requests import RequestId
+from reports.service.requests import RequestId, StoredRequest
 from reports.service.schedules import Schedule, Schedules, default, due, due_at, missing, overdue, read
 
 NAMED = ("last-week", "last-month", "last-quarter")
@@ -41,7 +41,8 @@ def given_at(schedule: Schedule, at: datetime, settling_days: int = 7) -> list[s
 @given(SCHEDULES, st.lists(INSTANTS, min_size=1, max_size=6), st.integers(0, 30))
 def test_ticks_do_not_matter(schedule: Schedule, ticks: list[datetime], settling_days: int) -> None:
     """Whatever ticks are missed, late or repeated, in any order: what has been created is what the latest finds due."""
-    one, created = Schedules(schedules=(schedule,)), {}
+    one = Schedules(schedules=(schedule,))
+    created: dict[str, StoredRequest] = {}
     for tick in ticks:
         names = [name for name in map(RequestId.parse, created) if name]
         for request in missing(due(one, tick, settling_days), names):
@@ -94,7 +95,8 @@ def test_due_at_the_hour_of_the_zone(schedule: Schedule, last: date, settling_da
 )
 def test_summer_time(at: str, last: date, expected: str) -> None:
     """In Berlin, hours are those of the day; skipped ones come when they would have, repeated ones the first time."""
-    one = Schedule(name="x", audience="lawmaker", window="last-week", at=at, time_zone="Europe/Berlin")
+    given = {"name": "x", "audience": "lawmaker", "window": "last-week", "at": at}
+    one = Schedule.model_validate({**given, "time_zone": "Europe/Berlin"})
     assert due_at(one, Window(last, last), 0).isoformat() == expected
 
 

@@ -18,6 +18,7 @@ from reports.core.window import AUDIENCES, Window
 from reports.service import requests as module
 from reports.service.requests import Requests, RequestSummary, StoredRequest, id_of, said
 from reports.service.segments import Segments
+from tests.support.request_stores import requests_in
 
 NOON = datetime(2026, 6, 20, 12, tzinfo=UTC)
 DAYS = [Window(date(2026, 5, day), date(2026, 5, day + 1)) for day in (1, 2, 3)]
@@ -51,7 +52,7 @@ def seeded(seed: int) -> Random:
 
 
 def stores() -> Requests:
-    return Requests(*(Memory() for _ in range(4)), segments=Segments(Memory()))  # type: ignore[misc]
+    return Requests(Memory(), Memory(), Memory(), Memory(), segments=Segments(Memory()))
 
 
 def request(drawn: Random, at: datetime) -> StoredRequest:
@@ -100,6 +101,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RECENT_PAGE", 7)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("seed", range(5))
 def test_an_index_changes_nothing(seed: int) -> None:
     """With an index, however it came about, each list is what it is without one, from any place on."""
@@ -122,14 +124,15 @@ def test_an_index_changes_nothing(seed: int) -> None:
         ids = [id_ for id_, _ in told(plain)]
         assert [name.id for name in requests.names()] == ids
         for after in ("", *drawn.sample(ids, min(3, len(ids)))):
-            for state in (None, *module.STATES):
+            for wanted_state in (None, *module.STATES):
                 for audience in (None, *AUDIENCES):
-                    how = {"after": after, "state": state, "audience": audience}
+                    how = {"after": after, "state": wanted_state, "audience": audience}
                     assert told(requests, **how) == told(plain, **how)
     assert requests.segments is not None
     assert requests.segments.index() is not None
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_list_costs_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind 50,000 requests, a page takes at most five lists, with any filter."""
     monkeypatch.setattr(module, "RECENT", 100)
@@ -141,28 +144,35 @@ def test_a_list_costs_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
         requests.attempts.put({f"{id_}.001.json": b""})
         requests.outcomes.put({f"{id_}.{'failed' if minute == 7 else 'published'}.json": b""})
     assert requests.index()
+    assert requests.segments is not None
+    counted = [
+        store
+        for store in (requests.requests, requests.attempts, requests.outcomes, requests.segments.store)
+        if isinstance(store, Memory)
+    ]
+    assert len(counted) == 4
     for how in (
         {},
         {"state": "failed"},
         {"state": "requested"},
         {"audience": "regulator", "state": "working"},
     ):
-        counted = [requests.requests, requests.attempts, requests.outcomes, requests.segments.store]  # type: ignore[union-attr]
         for store in counted:
-            store.asked.clear()  # type: ignore[attr-defined]
+            store.asked.clear()
         list(islice(requests.listed("", wanted(**how), **hints(**how)), 20))
-        assert sum(store.asked["list"] for store in counted) <= 5  # type: ignore[attr-defined]
-        assert sum(store.asked["get"] for store in counted) <= 20  # type: ignore[attr-defined]
+        assert sum(store.asked["list"] for store in counted) <= 5
+        assert sum(store.asked["get"] for store in counted) <= 20
     assert len(told(requests, state="failed")) == 1
 
 
+@pytest.mark.usefixtures("slow")
 def test_two_writers_at_once(tmp_path: Path) -> None:
     """Of writers at once, each with an index of its own, one says a number; no request is lost and none told twice."""
-    kinds = ("requests", "attempts", "outcomes", "keys")
     many = [
-        Requests(
-            *(FolderStore(tmp_path / kind) for kind in kinds), segments=Segments(FolderStore(tmp_path / "s"))
-        )  # type: ignore[misc]
+        replace(
+            requests_in(lambda kind: FolderStore(tmp_path / kind)),
+            segments=Segments(FolderStore(tmp_path / "s")),
+        )
         for _ in range(6)
     ]
     drawn = seeded(3)
@@ -181,11 +191,13 @@ def test_few_segments_are_read() -> None:
     for round_ in range(100):
         fill(requests, drawn, 12, 100 * round_)
         requests.index()
-    fresh = Segments(requests.segments.store)  # type: ignore[union-attr]
-    fresh.store.asked.clear()  # type: ignore[attr-defined]
-    assert fresh.index() is not None
-    assert fresh.store.asked["get"] <= 8  # type: ignore[attr-defined]
-    assert fresh.store.asked["list"] == 1  # type: ignore[attr-defined]
+    assert requests.segments is not None
+    store = requests.segments.store
+    assert isinstance(store, Memory)
+    store.asked.clear()
+    assert Segments(store).index() is not None
+    assert store.asked["get"] <= 8
+    assert store.asked["list"] == 1
 
 
 def test_a_damaged_segment_is_told() -> None:

@@ -61,6 +61,7 @@ SLOW = {
 }
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("what", SLOW)
 def test_one_deadline_for_all_of_it(what: str) -> None:
     """A machine that keeps sending a little is cut off when the time for the whole exchange is up."""
@@ -80,6 +81,7 @@ def answering(caller: socket.socket, _: threading.Event) -> None:
     caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "127.1.2.3", "0.0.0.0", "[::ffff:127.0.0.1]"])  # noqa: S104
 def test_nothing_is_sent_to_this_machine(name: str) -> None:
     """A name that leads to this machine is refused by the address that was reached; if allowed, it answers."""
@@ -118,6 +120,7 @@ def test_addresses(address: str, public: bool) -> None:
         http_exchange._check_public(address)
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_deployed_function_asks_nobody_here() -> None:
     """An authority on this machine is told as one that did not answer."""
     with (

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    KeySerializationEncryption,
     PrivateFormat,
     pkcs12,
 )
@@ -19,25 +21,25 @@ from reports.core.certificates import chain_of, load_certificates
 from reports.core.errors import InvalidSettings
 from reports.signing.keys import LocalAuthority, LocalKey
 from tests.contracts.signing_key import *  # noqa: F403
-from tests.support.pki import NOW, certify, new_key, pem, usage
+from tests.support.pki import NOW, Key, certify, new_key, pem, usage
 from tests.support.tools import PATIENCE
 
 CA = x509.BasicConstraints(ca=True, path_length=None)
 
 
-def files(folder: Path, key, *certificates) -> tuple[Path, Path]:
+def files(folder: Path, key: Key, *certificates: x509.Certificate) -> tuple[Path, Path]:
     (folder / "key.pem").write_bytes(pem(key))
     (folder / "chain.pem").write_bytes(b"".join(c.public_bytes(Encoding.PEM) for c in certificates))
     return folder / "key.pem", folder / "chain.pem"
 
 
 @pytest.fixture(params=["rsa", "ec"])
-def signing_key(request, tmp_path):
+def signing_key(request: pytest.FixtureRequest, tmp_path: Path) -> LocalKey:
     key = new_key() if request.param == "ec" else rsa.generate_private_key(65537, 3072)
     return LocalKey.from_pem(*files(tmp_path, key, certify(key)), NOW)
 
 
-def test_pem_chain_is_sorted(tmp_path):
+def test_pem_chain_is_sorted(tmp_path: Path) -> None:
     """Certificates may come in any order: the chain starts with that of the key and climbs to the root."""
     root_key, key = new_key(), new_key()
     root = certify(root_key, CA, name="Root")
@@ -47,7 +49,7 @@ def test_pem_chain_is_sorted(tmp_path):
     assert (leaf, root) == loaded.chain
 
 
-def test_pkcs12(tmp_path):
+def test_pkcs12(tmp_path: Path) -> None:
     """A PKCS #12 file gives the key and its chain."""
     root_key, key = new_key(), new_key()
     root, leaf = certify(root_key, CA, name="Root"), certify(key, name="Leaf", issuer=("Root", root_key))
@@ -60,7 +62,7 @@ def test_pkcs12(tmp_path):
         LocalKey.from_pkcs12(file, b"wrong", NOW)
 
 
-def test_pkcs12_without_key(tmp_path):
+def test_pkcs12_without_key(tmp_path: Path) -> None:
     """A PKCS #12 file of certificates alone is refused."""
     file = tmp_path / "trust.p12"
     alone = [certify(new_key())]
@@ -69,7 +71,7 @@ def test_pkcs12_without_key(tmp_path):
         LocalKey.from_pkcs12(file, b"open sesame", NOW)
 
 
-def _p12_encryption():
+def _p12_encryption() -> KeySerializationEncryption:
     return BestAvailableEncryption(b"open sesame")
 
 
@@ -82,7 +84,7 @@ def _p12_encryption():
     ],
     ids=["rsa", "ec", "ed25519"],
 )
-def test_weak_or_foreign_keys(tmp_path, key):
+def test_weak_or_foreign_keys(tmp_path: Path, key: Key) -> None:
     """RSA below 3072 bits, other curves and Ed25519 are refused."""
     with pytest.raises(
         InvalidSettings, match=r"key cannot be used: give RSA of 3072 bits or more, or ECDSA on"
@@ -104,7 +106,9 @@ def test_weak_or_foreign_keys(tmp_path, key):
     ],
     ids=["expired", "early", "mismatched", "usage", "purpose"],
 )
-def test_unfit_certificates(tmp_path, certificate, message):
+def test_unfit_certificates(
+    tmp_path: Path, certificate: Callable[[Key], x509.Certificate], message: str
+) -> None:
     """A certificate that does not serve is refused, with the file and what is wrong."""
     key = new_key()
     with pytest.raises(InvalidSettings, match=rf"chain\.pem.*{message}"):
@@ -114,14 +118,14 @@ def test_unfit_certificates(tmp_path, certificate, message):
 @pytest.mark.parametrize(
     "purpose", [ExtendedKeyUsageOID.EMAIL_PROTECTION, x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")]
 )
-def test_document_purposes(tmp_path, purpose):
+def test_document_purposes(tmp_path: Path, purpose: x509.ObjectIdentifier) -> None:
     """A certificate for mail or for documents serves."""
     key = new_key()
     certificate = certify(key, usage("content_commitment"), x509.ExtendedKeyUsage([purpose]))
     assert LocalKey.from_pem(*files(tmp_path, key, certificate), NOW).chain == (certificate,)
 
 
-def test_encrypted_pem(tmp_path):
+def test_encrypted_pem(tmp_path: Path) -> None:
     """An encrypted PEM key opens with its passphrase, and without it is refused."""
     key = new_key()
     paths = files(tmp_path, key, certify(key))
@@ -136,33 +140,33 @@ def test_encrypted_pem(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"garbage", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )
-def test_unreadable_certificates(tmp_path, content):
+def test_unreadable_certificates(tmp_path: Path, content: bytes) -> None:
     """A file without a certificate is refused by name."""
     (tmp_path / "chain.pem").write_bytes(content)
     with pytest.raises(InvalidSettings, match=r"chain\.pem does not hold a readable certificate"):
         load_certificates(tmp_path / "chain.pem")
 
 
-def test_missing_file(tmp_path):
+def test_missing_file(tmp_path: Path) -> None:
     """A file that is not there is refused by name."""
     with pytest.raises(InvalidSettings, match=r"nowhere\.pem cannot be read: No such file"):
         load_certificates(tmp_path / "nowhere.pem")
 
 
-def test_der_certificate(tmp_path):
+def test_der_certificate(tmp_path: Path) -> None:
     """A certificate may be DER."""
     certificate = certify(new_key())
     (tmp_path / "root.cer").write_bytes(certificate.public_bytes(Encoding.DER))
     assert load_certificates(tmp_path / "root.cer") == (certificate,)
 
 
-def test_chain_ends_where_known():
+def test_chain_ends_where_known() -> None:
     """A chain stops at the last issuer that is known."""
     leaf = certify(new_key(), issuer=("Unknown", new_key()))
     assert chain_of(leaf, [certify(new_key())]) == (leaf,)
 
 
-def test_keys_keep_silent(authority, tmp_path):
+def test_keys_keep_silent(authority: LocalAuthority, tmp_path: Path) -> None:
     """Neither what is shown of a key nor an error about it holds the key."""
     shown = repr(authority.key) + repr(authority)
     assert "PRIVATE" not in shown
@@ -175,7 +179,7 @@ def test_keys_keep_silent(authority, tmp_path):
     assert secret not in str(refused.value)
 
 
-def test_authority_is_made_once(authority):
+def test_authority_is_made_once(authority: LocalAuthority) -> None:
     """The second use of a folder finds what the first made."""
     again = LocalAuthority.open(authority.directory, NOW)
     assert (again.root, again.key.chain) == (authority.root, authority.key.chain)
@@ -184,7 +188,7 @@ def test_authority_is_made_once(authority):
     assert again.pseudonym_key() == authority.pseudonym_key()
 
 
-def test_authority_is_private(authority):
+def test_authority_is_private(authority: LocalAuthority) -> None:
     """Only the owner can enter the folder or read its files; the certificate that is handed out, all can."""
     assert modes(authority.directory) == {0o700}
     files = set(authority.directory.iterdir())
@@ -193,7 +197,7 @@ def test_authority_is_private(authority):
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
-def test_permissions_do_not_depend_on_the_umask(tmp_path, mask):
+def test_permissions_do_not_depend_on_the_umask(tmp_path: Path, mask: int) -> None:
     """Whatever the umask, a new authority is as private, and so are the folders that are made for it."""
     before = os.umask(mask)
     try:
@@ -204,17 +208,17 @@ def test_permissions_do_not_depend_on_the_umask(tmp_path, mask):
     assert modes(tmp_path / "data", tmp_path / "data" / "exhibit") == {0o700}
 
 
-def modes(*paths):
+def modes(*paths: Path) -> set[int]:
     return {path.stat().st_mode & 0o777 for path in paths}
 
 
-def test_authority_forgets_the_root_key(authority):
+def test_authority_forgets_the_root_key(authority: LocalAuthority) -> None:
     """Nothing else can be issued under the root, whose key is in no file."""
     private = [file.name for file in authority.directory.iterdir() if b"PRIVATE" in file.read_bytes()]
     assert sorted(private) == ["issuing.key.pem", "signer.key.pem", "timestamp.key.pem"]
 
 
-def test_authority_certificates(authority):
+def test_authority_certificates(authority: LocalAuthority) -> None:
     """The signing key signs documents, the other one time-stamps alone, and the root lists no revocation."""
     signer, stamper = authority.key.chain[0], authority.stamp_key.chain[0]
     key_usage = signer.extensions.get_extension_for_class(x509.KeyUsage)
@@ -226,17 +230,20 @@ def test_authority_certificates(authority):
     issuing = authority.key.chain[1]
     assert stamper.issuer == signer.issuer == issuing.subject
     lists = [x509.load_der_x509_crl(each) for each in authority.crls(NOW)]
-    by = zip(lists, (authority.root, issuing), strict=True)
-    assert all(crl.is_signature_valid(each.public_key()) and not list(crl) for crl, each in by)
+    for crl, issuer in zip(lists, (authority.root, issuing), strict=True):
+        key = issuer.public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        assert crl.is_signature_valid(key)
+        assert not list(crl)
 
 
-def test_authority_expires(authority):
+def test_authority_expires(authority: LocalAuthority) -> None:
     """When the signing certificate has expired, the folder is refused and the way on is said."""
     with pytest.raises(InvalidSettings, match=r"signer\.cert\.pem expired at 20.*choose a new folder"):
         LocalAuthority.open(authority.directory, NOW + timedelta(days=5 * 366))
 
 
-def test_authority_does_not_touch_other_folders(tmp_path):
+def test_authority_does_not_touch_other_folders(tmp_path: Path) -> None:
     """A folder that holds something else is refused, and stays as it is."""
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(InvalidSettings, match=r"cannot be used for keys .*: choose a new or empty folder"):
@@ -245,7 +252,7 @@ def test_authority_does_not_touch_other_folders(tmp_path):
     assert not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
 
 
-def test_authority_in_an_empty_folder(tmp_path):
+def test_authority_in_an_empty_folder(tmp_path: Path) -> None:
     """An empty folder is filled, whatever a run that was killed left beside it."""
     (tmp_path / ".keys.unfinished").mkdir()
     (tmp_path / "keys").mkdir()
@@ -253,14 +260,14 @@ def test_authority_in_an_empty_folder(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["keys"]
 
 
-def test_authority_under_a_file(tmp_path):
+def test_authority_under_a_file(tmp_path: Path) -> None:
     """A folder that cannot be made is refused by name."""
     (tmp_path / "file").touch()
     with pytest.raises(InvalidSettings, match=r"file/keys cannot be created: "):
         LocalAuthority.open(tmp_path / "file" / "keys", NOW)
 
 
-def test_mixed_authorities(tmp_path):
+def test_mixed_authorities(tmp_path: Path) -> None:
     """Files of two authorities in one folder are refused."""
     one, other = (LocalAuthority.open(tmp_path / name, NOW).directory for name in ("one", "other"))
     (one / "signer.cert.pem").write_bytes((other / "signer.cert.pem").read_bytes())
@@ -268,7 +275,7 @@ def test_mixed_authorities(tmp_path):
         LocalAuthority.open(one, NOW)
 
 
-def test_damaged_pseudonym_key(tmp_path):
+def test_damaged_pseudonym_key(tmp_path: Path) -> None:
     """A key of another length than 32 bytes is refused."""
     opened = LocalAuthority.open(tmp_path / "keys", NOW)
     (opened.directory / "pseudonym.key").write_bytes(b"short")
@@ -276,7 +283,8 @@ def test_damaged_pseudonym_key(tmp_path):
         opened.pseudonym_key()
 
 
-def test_race(tmp_path):
+@pytest.mark.usefixtures("slow")
+def test_race(tmp_path: Path) -> None:
     """Processes that make the same authority at once all end up with the same one, and nothing beside it."""
     program = (
         "import sys; from pathlib import Path; from datetime import UTC, datetime;"
@@ -293,6 +301,7 @@ def test_race(tmp_path):
         for _ in range(3)
     ]
     for racer in racers:
+        assert racer.stdin is not None
         racer.stdin.write(b"!")
         racer.stdin.flush()
     serials = {racer.communicate(timeout=PATIENCE)[0] for racer in racers}

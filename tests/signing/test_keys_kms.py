@@ -305,6 +305,7 @@ def test_without_boto3(
     )
 
 
+@pytest.mark.usefixtures("slow")
 def test_without_a_region(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +320,7 @@ def test_without_a_region(
     assert "You must specify a region" in complaint
 
 
+@pytest.mark.usefixtures("slow")
 def test_only_these_commands_load_boto3() -> None:
     """The command line does not load boto3 for anything else."""
     code = "import sys, reports.cli, reports.local; sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"

@@ -4,6 +4,7 @@ import subprocess
 from datetime import timedelta
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 
 import pytest
 from asn1crypto import tsp
@@ -18,12 +19,23 @@ from pyhanko_certvalidator import ValidationContext
 
 from reports.core.errors import InvalidRequest, InvalidSettings, Unavailable
 from reports.pdf.cms import read_signature, read_token
-from reports.signing.keys import LocalKey
+from reports.signing.keys import LocalAuthority, LocalKey
 from reports.signing.sign import sign
 from reports.signing.timestamp import HttpTimestamper, LocalTimestamper
 from reports.verification.signature import verify
 from tests.support import conformance, remade
-from tests.support.pki import NOW, certify, new_key, pem, reading, serving, sign_locally, stamper_of
+from tests.support.pki import (
+    NOW,
+    Key,
+    Network,
+    certify,
+    new_key,
+    pem,
+    reading,
+    serving,
+    sign_locally,
+    stamper_of,
+)
 from tests.support.tools import needs, needs_verapdf
 
 
@@ -48,12 +60,12 @@ class Fixed:
         return "time-stamp authority Fixed"
 
 
-def test_input_stays(unsigned, signed):
+def test_input_stays(unsigned: bytes, signed: bytes) -> None:
     """The signed file starts with the bytes that were to be signed."""
     assert signed.startswith(unsigned)
 
 
-def test_baseline(signed):
+def test_baseline(signed: bytes) -> None:
     """The signature is PAdES: CAdES, the certificate by its SHA-256, no signing time among the attributes."""
     (signature,) = opened(signed).embedded_regular_signatures
     attributes = {each["type"].native for each in signature.signer_info["signed_attrs"]}
@@ -62,7 +74,7 @@ def test_baseline(signed):
     assert "signing_time" not in attributes
 
 
-def test_signature_time_stamp(signed):
+def test_signature_time_stamp(signed: bytes) -> None:
     """The signature carries an RFC 3161 time-stamp of itself (level B-T)."""
     (signature,) = opened(signed).embedded_regular_signatures
     (attribute,) = signature.signer_info["unsigned_attrs"]
@@ -72,7 +84,7 @@ def test_signature_time_stamp(signed):
     assert info["message_imprint"]["hashed_message"].native == stamped
 
 
-def test_security_store(signed, authority):
+def test_security_store(signed: bytes, authority: LocalAuthority) -> None:
     """The file holds the certificates and the revocation list that a checker needs (level B-LT)."""
     store = DocumentSecurityStore.read_dss(opened(signed))
     held = {certificate.dump() for certificate in store.load_certs()}
@@ -82,7 +94,7 @@ def test_security_store(signed, authority):
     assert [each.issuer for each in lists] == [authority.key.chain[1].subject, authority.root.subject]
 
 
-def test_lists_are_issued_after_the_signature(unsigned, authority):
+def test_lists_are_issued_after_the_signature(unsigned: bytes, authority: LocalAuthority) -> None:
     """The list about the signing key is as old as the signature's time-stamp, and no younger than the document's."""
     seconds = count()
     stamper = LocalTimestamper(authority.stamp_key, lambda: NOW + timedelta(seconds=next(seconds)))
@@ -96,14 +108,14 @@ def test_lists_are_issued_after_the_signature(unsigned, authority):
     assert valid(pdf, authority.root)
 
 
-def test_document_time_stamp(signed):
+def test_document_time_stamp(signed: bytes) -> None:
     """A time-stamp of the document covers everything to the last byte (level B-LTA)."""
     *_, last = opened(signed).embedded_signatures
     assert last.sig_object_type == "/DocTimeStamp"
     assert last.byte_range[2] + last.byte_range[3] == len(signed)
 
 
-def test_second_opinion_of_pyhanko(signed, authority):
+def test_second_opinion_of_pyhanko(signed: bytes, authority: LocalAuthority) -> None:
     """pyHanko's own validation finds nothing to object to."""
     reader = opened(signed)
     context = DocumentSecurityStore.read_dss(reader).as_validation_context(
@@ -121,7 +133,7 @@ def test_second_opinion_of_pyhanko(signed, authority):
 
 @needs("pdfsig")
 @needs("certutil")
-def test_second_opinion_of_poppler(signed, authority, tmp_path):
+def test_second_opinion_of_poppler(signed: bytes, authority: LocalAuthority, tmp_path: Path) -> None:
     """Poppler finds the signature valid, and trusted by whoever trusts the root."""
     database = f"sql:{tmp_path}"
     root = authority.directory / "root.cert.pem"
@@ -137,14 +149,21 @@ def test_second_opinion_of_poppler(signed, authority, tmp_path):
 
 
 @needs("openssl")
-def test_second_opinion_of_openssl(signed, authority, tmp_path):
+def test_second_opinion_of_openssl(signed: bytes, authority: LocalAuthority, tmp_path: Path) -> None:
     """OpenSSL verifies the signature over the bytes that it covers."""
     (signature,) = opened(signed).embedded_regular_signatures
     _, end, start, length = signature.byte_range
     (tmp_path / "signature").write_bytes(signature.pkcs7_content)
     (tmp_path / "covered").write_bytes(signed[:end] + signed[start : start + length])
-    files = ["-in", tmp_path / "signature", "-content", tmp_path / "covered", "-out", tmp_path / "out"]
-    trust = ["-CAfile", authority.directory / "root.cert.pem", "-purpose", "any"]
+    files: list[str | Path] = [
+        "-in",
+        tmp_path / "signature",
+        "-content",
+        tmp_path / "covered",
+        "-out",
+        tmp_path / "out",
+    ]
+    trust: list[str | Path] = ["-CAfile", authority.directory / "root.cert.pem", "-purpose", "any"]
     subprocess.run(
         ["openssl", "cms", "-verify", "-binary", "-inform", "DER", *files, *trust],
         check=True,
@@ -152,14 +171,14 @@ def test_second_opinion_of_openssl(signed, authority, tmp_path):
     )
 
 
-def test_certified_without_changes(signed):
+def test_certified_without_changes(signed: bytes) -> None:
     """The signature certifies the document and permits no changes."""
     (signature,) = opened(signed).embedded_regular_signatures
     assert opened(signed).root["/Perms"]["/DocMDP"] == signature.sig_object
     assert signature.docmdp_level.value == 1
 
 
-def test_invisible(signed):
+def test_invisible(signed: bytes) -> None:
     """Nothing appears on the page: both fields are without extent and off it."""
     for embedded in opened(signed).embedded_signatures:
         left, bottom, right, top = embedded.sig_field["/Rect"]
@@ -168,7 +187,7 @@ def test_invisible(signed):
         assert "/AP" not in embedded.sig_field
 
 
-def test_metadata_stay(unsigned, signed):
+def test_metadata_stay(unsigned: bytes, signed: bytes) -> None:
     """Signing leaves the metadata as they were."""
     before, after = opened(unsigned), opened(signed)
     assert before.root["/Metadata"].data == after.root["/Metadata"].data
@@ -176,8 +195,9 @@ def test_metadata_stay(unsigned, signed):
     assert "/Version" not in after.root
 
 
+@pytest.mark.usefixtures("slow")
 @needs_verapdf()
-def test_still_an_archive(signed, tmp_path):
+def test_still_an_archive(signed: bytes, tmp_path: Path) -> None:
     """The file conforms to PDF/A-3a after signing as before."""
     (tmp_path / "signed.pdf").write_bytes(signed)
     (verdict,) = conformance.validate([tmp_path / "signed.pdf"], ["3a"])
@@ -193,7 +213,7 @@ def test_still_an_archive(signed, tmp_path):
     ],
     ids=["RSA", "P-384", "P-521"],
 )
-def test_other_keys(unsigned, authority, tmp_path, private):
+def test_other_keys(unsigned: bytes, authority: LocalAuthority, tmp_path: Path, private: Key) -> None:
     """RSA of 3072 bits and the longer curves sign as well as P-256, each with the digest of its strength."""
     certificate = certify(private)
     (tmp_path / "key.pem").write_bytes(pem(private) + certificate.public_bytes(Encoding.PEM))
@@ -208,7 +228,7 @@ def test_other_keys(unsigned, authority, tmp_path, private):
     assert status.valid
 
 
-def test_authorities_on_the_network(unsigned, network):
+def test_authorities_on_the_network(unsigned: bytes, network: Network) -> None:
     """What certificates declare is fetched (issuers, revocation lists, OCSP answers) and kept in the file."""
     pdf = sign(unsigned, network.key("signer"), network.timestamper)
     store = DocumentSecurityStore.read_dss(opened(pdf))
@@ -217,13 +237,14 @@ def test_authorities_on_the_network(unsigned, network):
     assert valid(pdf, network.root)
 
 
-def test_revoked_key(unsigned, network):
+def test_revoked_key(unsigned: bytes, network: Network) -> None:
     """A key whose certificate was revoked is refused."""
     with pytest.raises(InvalidSettings, match="was revoked at"):
         sign(unsigned, network.key("revoked"), network.timestamper)
 
 
-def test_silent_time_stamp_authority(unsigned, authority):
+@pytest.mark.usefixtures("slow")
+def test_silent_time_stamp_authority(unsigned: bytes, authority: LocalAuthority) -> None:
     """Without an answer of the time-stamp authority there is no signature."""
     gone = HttpTimestamper("http://127.0.0.1:1/tsa", sleep=lambda _: None)
     with pytest.raises(Unavailable, match=r"time-stamp authority http://127\.0\.0\.1:1/tsa did not answer"):
@@ -242,13 +263,14 @@ def test_silent_time_stamp_authority(unsigned, authority):
     ],
     ids=["empty", "page", "rejection"],
 )
-def test_useless_answers(unsigned, authority, answer, told):
+def test_useless_answers(unsigned: bytes, authority: LocalAuthority, answer: bytes, told: str) -> None:
     """An answer that is no time-stamp counts as none, and the authority is named."""
     with pytest.raises(Unavailable, match=told):
         sign(unsigned, authority.key, Fixed(answer))
 
 
-def test_outdated_authority(unsigned, authority, tmp_path):
+@pytest.mark.usefixtures("slow")
+def test_outdated_authority(unsigned: bytes, authority: LocalAuthority, tmp_path: Path) -> None:
     """An authority that names its certificate by SHA-1 alone is refused by name, before anything is signed."""
     with serving(tmp_path, outdated=True) as network:
         refused = r"stamper gave an unusable time-stamp \(it identifies .*ESS v1"
@@ -256,7 +278,7 @@ def test_outdated_authority(unsigned, authority, tmp_path):
             sign(unsigned, authority.key, network.timestamper, crls=authority.crls)
 
 
-def test_replayed_answer(unsigned, authority):
+def test_replayed_answer(unsigned: bytes, authority: LocalAuthority) -> None:
     """An authority that repeats an old answer is found out by the nonce."""
     request = tsp.TimeStampReq(
         {
@@ -270,7 +292,8 @@ def test_replayed_answer(unsigned, authority):
         sign(unsigned, authority.key, Fixed(old))
 
 
-def test_silent_revocation_service(unsigned, authority, tmp_path):
+@pytest.mark.usefixtures("slow")
+def test_silent_revocation_service(unsigned: bytes, authority: LocalAuthority, tmp_path: Path) -> None:
     """A revocation list that a certificate declares and nobody serves stops the signature."""
     root_key, key = new_key(), new_key()
     gone = [x509.UniformResourceIdentifier("http://127.0.0.1:1/list.crl")]
@@ -286,7 +309,7 @@ def test_silent_revocation_service(unsigned, authority, tmp_path):
         sign(unsigned, declaring, stamper, certificates=[authority.root], crls=authority.crls)
 
 
-def test_missing_issuer(unsigned, authority, tmp_path):
+def test_missing_issuer(unsigned: bytes, authority: LocalAuthority, tmp_path: Path) -> None:
     """A time-stamp authority whose issuer is not known is refused, and the issuer named."""
     private = new_key()
     (tmp_path / "key.pem").write_bytes(pem(private) + certify(private).public_bytes(Encoding.PEM))
@@ -297,20 +320,20 @@ def test_missing_issuer(unsigned, authority, tmp_path):
         sign(unsigned, key, LocalTimestamper(LocalKey(authority.stamp_key.chain[:1], alone)))
 
 
-def test_signing_twice(signed, authority):
+def test_signing_twice(signed: bytes, authority: LocalAuthority) -> None:
     """A file that is signed already is refused."""
     with pytest.raises(InvalidRequest, match="is already signed"):
         sign_locally(signed, authority)
 
 
 @pytest.mark.parametrize("pdf", [b"", b"not a PDF", b"%PDF-1.7\n"])
-def test_signing_something_else(pdf, authority):
+def test_signing_something_else(pdf: bytes, authority: LocalAuthority) -> None:
     """What is not a PDF is refused."""
     with pytest.raises(InvalidRequest, match="the PDF cannot be signed"):
         sign_locally(pdf, authority)
 
 
-def test_clock_of_the_authority(unsigned, authority):
+def test_clock_of_the_authority(unsigned: bytes, authority: LocalAuthority) -> None:
     """The time of the signature is that of the time-stamp authority."""
     later = NOW + timedelta(minutes=2)
     stamper = stamper_of(authority, timedelta(minutes=2))

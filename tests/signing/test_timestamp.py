@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -16,23 +17,31 @@ from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from reports.core.errors import InvalidSettings, Unavailable
+from reports.signing.keys import LocalAuthority
 from reports.signing.sign import sign
-from reports.signing.timestamp import FallbackTimestamper, HttpTimestamper, LocalTimestamper, fault_of
+from reports.signing.timestamp import (
+    FallbackTimestamper,
+    HttpTimestamper,
+    LocalTimestamper,
+    Timestamper,
+    fault_of,
+)
 from reports.verification.signature import verify
 from tests.contracts.timestamper import *  # noqa: F403
 from tests.contracts.timestamper import REQUEST, token
-from tests.support.pki import NOW, certify, new_key, reading
+from tests.support.pki import NOW, Network, certify, new_key, reading
 from tests.support.tools import PATIENCE, needs
 
 
 @pytest.fixture(params=["local", "http", "first of"])
-def timestamper(request, network, authority):
+def timestamper(request: pytest.FixtureRequest, network: Network, authority: LocalAuthority) -> Timestamper:
     local = LocalTimestamper(authority.stamp_key)
-    return {
+    each: dict[str, Timestamper] = {
         "local": local,
         "http": network.timestamper,
         "first of": FallbackTimestamper((network.timestamper, local)),
-    }[request.param]
+    }
+    return each[request.param]
 
 
 @contextmanager
@@ -69,7 +78,7 @@ def answering(
             thread.join(PATIENCE)
 
 
-def test_the_time_is_now(authority):
+def test_the_time_is_now(authority: LocalAuthority) -> None:
     """The local authority stamps the time at which it is asked, in whole seconds."""
     before = datetime.now(UTC).replace(microsecond=0)
     stamped = token(LocalTimestamper(authority.stamp_key).respond(REQUEST))["gen_time"].native
@@ -77,11 +86,11 @@ def test_the_time_is_now(authority):
 
 
 @needs("openssl")
-def test_local_token_for_openssl(authority, tmp_path):
+def test_local_token_for_openssl(authority: LocalAuthority, tmp_path: Path) -> None:
     """OpenSSL accepts a token of the local authority."""
     (tmp_path / "request").write_bytes(REQUEST)
     (tmp_path / "response").write_bytes(LocalTimestamper(authority.stamp_key).respond(REQUEST))
-    files = ["-queryfile", tmp_path / "request", "-in", tmp_path / "response"]
+    files: list[str | Path] = ["-queryfile", tmp_path / "request", "-in", tmp_path / "response"]
     subprocess.run(
         ["openssl", "ts", "-verify", *files, "-CAfile", authority.directory / "root.cert.pem"],
         check=True,
@@ -89,7 +98,8 @@ def test_local_token_for_openssl(authority, tmp_path):
     )
 
 
-def test_overloaded_then_well(good):
+@pytest.mark.usefixtures("slow")
+def test_overloaded_then_well(good: bytes) -> None:
     """An overloaded authority is asked again, after a longer wait each time."""
     waits: list[float] = []
     with answering(503, 429, 200, content=good) as (url, seen):
@@ -98,7 +108,8 @@ def test_overloaded_then_well(good):
     assert [wait for wait in waits if wait] == [1, 2]
 
 
-def test_overloaded_for_good():
+@pytest.mark.usefixtures("slow")
+def test_overloaded_for_good() -> None:
     """After three attempts the authority counts as unavailable, and the message names it."""
     with (
         answering(500, 500, 500, 200) as (url, seen),
@@ -108,14 +119,16 @@ def test_overloaded_for_good():
     assert len(seen) == 3
 
 
-def test_refusal_is_final():
+@pytest.mark.usefixtures("slow")
+def test_refusal_is_final() -> None:
     """An authority that refuses a request is not asked again."""
     with answering(403, 200) as (url, seen), pytest.raises(Unavailable, match=r"\(status 403\)"):
         HttpTimestamper(url, timeout=PATIENCE, sleep=lambda _: None).respond(REQUEST)
     assert len(seen) == 1
 
 
-def test_silence():
+@pytest.mark.usefixtures("slow")
+def test_silence() -> None:
     """An authority that accepts the connection and says nothing counts as unavailable."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/tsa"
@@ -123,7 +136,8 @@ def test_silence():
             HttpTimestamper(url, timeout=0.05, sleep=lambda _: None).respond(REQUEST)
 
 
-def test_nobody_there():
+@pytest.mark.usefixtures("slow")
+def test_nobody_there() -> None:
     """An authority that is not there counts as unavailable."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}/tsa"
@@ -160,7 +174,7 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize("url", IMPOSSIBLE)
-def test_impossible_urls(url):
+def test_impossible_urls(url: str) -> None:
     """Only URLs of the web are taken for authorities; what may be a password in another is not repeated."""
     with pytest.raises(InvalidSettings) as refused:
         HttpTimestamper(url)
@@ -185,11 +199,12 @@ def test_impossible_urls(url):
         ),
     ],
 )
-def test_possible_urls(url):
+def test_possible_urls(url: str) -> None:
     """URLs with a port, a query, percent-encoded characters, an IPv6 address are taken as they stand."""
     assert HttpTimestamper(url).url == url.replace("HTTP:", "http:").replace("@", "")
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     ("userinfo", "sent"),
     [
@@ -203,7 +218,7 @@ def test_possible_urls(url):
         ("us%C3%A9r:w%FFrd", b"us\xc3\xa9r:w\xffrd"),
     ],
 )
-def test_a_password_is_basic_authentication(good, userinfo, sent):
+def test_a_password_is_basic_authentication(good: bytes, userinfo: str, sent: bytes) -> None:
     """What stands before the host is sent as RFC 7617 has it, and is no part of the URL from then on."""
     headers: list[str | None] = []
     with answering(200, content=good, seen_headers=headers) as (url, _):
@@ -214,7 +229,8 @@ def test_a_password_is_basic_authentication(good, userinfo, sent):
     assert not re.search("s3cret|w.{1,3}rd", f"{stamper} {stamper!r}")
 
 
-def test_no_password_is_none():
+@pytest.mark.usefixtures("slow")
+def test_no_password_is_none() -> None:
     """Without one, nothing is sent."""
     headers: list[str | None] = []
     with answering(403, seen_headers=headers) as (url, _), pytest.raises(Unavailable):
@@ -222,10 +238,11 @@ def test_no_password_is_none():
     assert headers == [None]
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     ("userinfo", "complaint"), [("", "asks for a user name"), ("u:s3cret@", "does not accept")]
 )
-def test_a_password_is_wanted(userinfo, complaint):
+def test_a_password_is_wanted(userinfo: str, complaint: str) -> None:
     """An authority that wants one, or another, says so once."""
     with answering(401, 200) as (url, seen), pytest.raises(Unavailable, match=complaint) as refused:
         HttpTimestamper(url.replace("//", f"//{userinfo}")).respond(REQUEST)
@@ -233,11 +250,12 @@ def test_a_password_is_wanted(userinfo, complaint):
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
     "location", ["/other", "https://u:s3cret@elsewhere.example/tsa", "file:///etc/passwd"]
 )
-def test_redirects_are_not_followed(status, location):
+def test_redirects_are_not_followed(status: int, location: str) -> None:
     """Where an authority sends its caller to is told, and not followed."""
     with answering(status, 200, location=location) as (url, seen), pytest.raises(Unavailable) as refused:
         HttpTimestamper(url, sleep=lambda _: None).respond(REQUEST)
@@ -250,7 +268,7 @@ def test_redirects_are_not_followed(status, location):
 
 
 @pytest.fixture
-def good(authority) -> bytes:
+def good(authority: LocalAuthority) -> bytes:
     return LocalTimestamper(authority.stamp_key).respond(REQUEST)
 
 
@@ -300,8 +318,9 @@ REFUSALS = {
 }
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(("answer", "said"), REFUSALS.values(), ids=REFUSALS)
-def test_refusals_pass_on_the_reason(answer, said):
+def test_refusals_pass_on_the_reason(answer: bytes, said: str) -> None:
     """An authority that gives no time-stamp is asked no more, and says why in its own words and RFC 3161's."""
     with answering(200, 200, content=answer) as (url, seen), pytest.raises(Unavailable) as refused:
         HttpTimestamper(url, sleep=lambda _: None).respond(REQUEST)
@@ -356,6 +375,7 @@ def _info(response: Any, **values: Any) -> None:
     content["content"] = core.ParsableOctetString(info.dump(force=True))
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -368,13 +388,14 @@ def _info(response: Any, **values: Any) -> None:
         (nobodys, "gave an answer that is not a time-stamp"),
     ],
 )
-def test_tokens_that_are_of_no_use(good, change, said):
+def test_tokens_that_are_of_no_use(good: bytes, change: Callable[[Any], None], said: str) -> None:
     """A token that is not the one asked for, or that nobody can check, is refused, and the reason is told."""
     with answering(200, content=changed(good, change)) as (url, _), pytest.raises(Unavailable, match=said):
         HttpTimestamper(url).respond(REQUEST)
 
 
-def test_granted_with_modifications(unsigned, authority):
+@pytest.mark.usefixtures("slow")
+def test_granted_with_modifications(unsigned: bytes, authority: LocalAuthority) -> None:
     """A grant with modifications brings a token (RFC 3161, 2.4.2): it is used, and what is signed is valid."""
 
     class Modifying:
@@ -389,7 +410,7 @@ def test_granted_with_modifications(unsigned, authority):
     assert {verdict.outcome for verdict in verify(signed, [authority.root], reading())} == {"valid"}
 
 
-def test_the_second_is_asked_when_the_first_refuses(network):
+def test_the_second_is_asked_when_the_first_refuses(network: Network) -> None:
     """An authority that rejects the request is passed over as one that is away."""
     with answering(200, content=refused_with(2)) as (url, seen):
         answer = FallbackTimestamper((HttpTimestamper(url), network.timestamper)).respond(REQUEST)
@@ -397,7 +418,7 @@ def test_the_second_is_asked_when_the_first_refuses(network):
     assert fault_of(answer, REQUEST) is None
 
 
-def test_clock_is_read_each_time(authority):
+def test_clock_is_read_each_time(authority: LocalAuthority) -> None:
     """A token holds the time at which it was asked for."""
     times = iter([NOW, NOW + timedelta(hours=1)])
     stamper = LocalTimestamper(authority.stamp_key, lambda: next(times))
@@ -405,7 +426,7 @@ def test_clock_is_read_each_time(authority):
     assert second - first == timedelta(hours=1)
 
 
-def test_the_second_is_asked_when_the_first_is_away(network, authority):
+def test_the_second_is_asked_when_the_first_is_away(network: Network, authority: LocalAuthority) -> None:
     """An authority that nobody answers for is passed over; where none answers, what each said is told."""
     with socket.socket() as silent:  # holds the port, and does not listen
         silent.bind(("127.0.0.1", 0))
@@ -419,7 +440,7 @@ def test_the_second_is_asked_when_the_first_is_away(network, authority):
     assert "status 503" in str(refused.value)
 
 
-def test_the_first_that_answers_is_taken(network):
+def test_the_first_that_answers_is_taken(network: Network) -> None:
     """Where the first authority answers, the second is not asked."""
     with answering() as (url, seen):
         FallbackTimestamper((network.timestamper, HttpTimestamper(url))).respond(REQUEST)

@@ -25,7 +25,7 @@ REQUEST_INSTANT = {
 
 def killed_everywhere(function: str, folder: Path, step: int = 1) -> list[Path]:
     """A folder for each call that the function makes, and was killed at; the last is of the one that lived."""
-    command = [sys.executable, "-m", "tests.soak.killed_calls", function, folder, str(step)]
+    command = [sys.executable, "-m", "tests.soak.killed_calls", function, str(folder), str(step)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE)
     return sorted(folder.iterdir(), key=lambda each: int(each.name))
 

@@ -33,11 +33,11 @@ from reports.signing.keys import LocalAuthority
 from reports.signing.timestamp import LocalTimestamper
 from reports.verification.audit import audit
 from tests.support.publishing import GOLDEN
+from tests.support.request_stores import requests_in
 
 EVIDENCE = GOLDEN / "quiet"
 WEEK = Window(date(2026, 5, 1), date(2026, 5, 7))
 NOW = datetime(2026, 5, 20, tzinfo=UTC)
-KINDS = ("requests", "attempts", "outcomes", "keys")
 MOST = 1000
 
 
@@ -134,7 +134,7 @@ class Deployment:
     authority: LocalAuthority
 
     def requests(self, places: Places) -> Requests:
-        return Requests(*(Watched(FolderStore(self.folder / kind), places) for kind in KINDS))
+        return requests_in(lambda kind: Watched(FolderStore(self.folder / kind), places))
 
     def archive(self, places: Places) -> Store:
         return Watched(FolderStore(self.folder / "briefings"), places)

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 from botocore.awsrequest import AWSResponse
@@ -58,7 +58,14 @@ class AthenaService(athena.AthenaService):
 _SESSION = boto3.session.Session("x", "x", region_name="eu-west-1")
 
 
-def client(service: AthenaService) -> Any:
+class Answering(Protocol):
+    """What answers the operations of Athena."""
+
+    def answer(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a request; raises `Refused`."""
+
+
+def client(service: Answering) -> Any:
     """boto3's client of Athena, whose requests go to a service in this process."""
 
     def answer(model: Any, params: Mapping[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:

@@ -47,7 +47,7 @@ def in_short_pages(s3: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[None]:
+def aws(slow: None) -> Iterator[None]:
     """An AWS account for all tests of a file."""
     with account():
         yield

@@ -26,10 +26,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from PIL import Image
 
 from reports.renew import renew
-from reports.signing.keys import Lists, LocalAuthority, LocalKey
+from reports.signing.keys import Lists, LocalAuthority, LocalKey, Private
 from reports.signing.sign import sign
 from reports.signing.timestamp import LocalTimestamper, Timestamper, _signed_attributes
-from tests.support.pki import NOW, Key, certify, new_key, pem, serving, usage
+from tests.support.pki import NOW, certify, new_key, pem, serving, usage
 from tests.support.publishing import GOLDEN, publish
 
 EDITIONS = Path(__file__).parents[1] / "editions"
@@ -231,13 +231,13 @@ def two_between() -> tuple[LocalKey, list[Issuer]]:
     return LocalKey(tuple(reversed(certificates)), keys[3]), list(zip(certificates[:3], keys, strict=False))
 
 
-def own(key: Key, name: str, until: datetime = FAR) -> tuple[LocalKey, x509.Certificate]:
+def own(key: Private, name: str, until: datetime = FAR) -> tuple[LocalKey, x509.Certificate]:
     """A signer who trusts in nobody but himself."""
     certificate = certify(key, name=name, until=until)
     return LocalKey((certificate,), key), certificate
 
 
-OWN: dict[str, Callable[[], Key]] = {
+OWN: dict[str, Callable[[], Private]] = {
     "rsa-3072": lambda: rsa.generate_private_key(65537, 3072),
     "rsa-4096": lambda: rsa.generate_private_key(65537, 4096),
     "p-384": lambda: ec.generate_private_key(ec.SECP384R1()),
@@ -282,8 +282,12 @@ class Corpus:
         for year in range(1, 6):
             now = NOW + timedelta(days=365 * year)
             trust = (self.authority.root, *roots)
-            pdf = renew(pdf, stampers(lambda now=now: now), trust, now, crls=self.authority.crls)
+            pdf = renew(pdf, stampers(_standing(now)), trust, now, crls=self.authority.crls)
             yield pdf
+
+
+def _standing(now: datetime) -> Callable[[], datetime]:
+    return lambda: now
 
 
 def house(folder: Path) -> Path:

@@ -10,13 +10,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from reports.briefing.accounts import pseudonymised
-from reports.briefing.compose import Audience, Briefing, Edition, compose, report_number
+from reports.briefing.compose import Briefing, Edition, compose, report_number
 from reports.briefing.content import Content
 from reports.briefing.group import group
 from reports.briefing.settings import Settings
 from reports.core.progress import Done
 from reports.core.settings import CampaignProfile, Dataset, Element, Issuer, Law, Registry
-from reports.core.window import Window
+from reports.core.window import Audience, Window
 from reports.evidence import questions
 from reports.evidence.collect import collect
 from reports.evidence.questions import Answer, Inquiry, Question, Row
@@ -141,24 +141,28 @@ def _standings(delivered: Iterable[Detection]) -> dict[str, list[Detection]]:
     return standings
 
 
+_BY_STANDING: Mapping[str, tuple[str, ...]] = {"total": (), "day": ("event_day",), "object": ("object",)}
+_BY_CAMPAIGN: Mapping[str, tuple[str, ...]] = {
+    "total": (),
+    "day": ("event_day",),
+    "country": ("country",),
+    "network": ("network",),
+    "capability": ("capability",),
+    "detector": ("detector",),
+    "detector_version": ("detector", "detector_version"),
+    "confidence": ("detector", "detector_version", "band"),
+}
+
+
 def _tallies(standings: Mapping[str, Sequence[Detection]], question: Question) -> list[Row]:
     each_account = question.last == ("true",)
     rows = [*_accounts(standings["tallied"], None, each_account=False)]
     for keys, of_campaign in _grouped(standings["tallied"], ("campaign_id",)):
         rows += _accounts(of_campaign, keys, each_account=each_account)
     for standing, of_standing in standings.items():
-        for heading, by in (("total", ()), ("day", ("event_day",)), ("object", ("object",))):
+        for heading, by in _BY_STANDING.items():
             rows += _rows(of_standing, by, heading=heading, standing=standing, all_campaigns=True)
-    for heading, by in {
-        "total": (),
-        "day": ("event_day",),
-        "country": ("country",),
-        "network": ("network",),
-        "capability": ("capability",),
-        "detector": ("detector",),
-        "detector_version": ("detector", "detector_version"),
-        "confidence": ("detector", "detector_version", "band"),
-    }.items():
+    for heading, by in _BY_CAMPAIGN.items():
         rows += _rows(
             standings["tallied"],
             ("campaign_id", *by),
@@ -193,12 +197,12 @@ def _accounts(
             standing="tallied",
             all_campaigns=campaign is None,
         )
-        busiest = [tenth for tenth, _ in accounts if tenth is not None]
+        tenths = [tenth for tenth, _ in accounts if tenth is not None]
         yield {
             **row,
             "account_id": account,
             "highest_band": highest,
-            "busiest_tenth": sum(busiest) if busiest else None,
+            "busiest_tenth": sum(tenths) if tenths else None,
         }
 
 
@@ -234,7 +238,7 @@ def _only(heading: str) -> Callable[[str, Any], Any]:
 
 def _history(standings: Mapping[str, Sequence[Detection]], question: Question) -> list[Row]:
     start = date.fromisoformat(question.leading[0])
-    rows = []
+    rows: list[Row] = []
     for all_days in (True, False):
         for by in ((), ("campaign_id",)):
             rows += [

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from asn1crypto import tsp  # type: ignore[import-untyped]
+from asn1crypto import tsp
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pyhanko.keys.internal import translate_pyca_cryptography_cert_to_asn1 as to_asn1
@@ -35,7 +35,7 @@ INVISIBLE = InvisSigSettings(set_print_flag=True, set_hidden_flag=False, box_out
 STORE_FIRST = TimestampDSSContentSettings(include_vri=False, update_before_ts=True)
 
 
-Change = Callable[[IncrementalPdfFileWriter], None]
+Change = Callable[[IncrementalPdfFileWriter], object]
 
 
 def sign(
@@ -166,7 +166,7 @@ class PortTimeStamper(TimeStamper):
     """Lets pyHanko ask any `Timestamper`."""
 
     def __init__(self, port: Timestamper) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._port = port
 
     async def async_request_tsa_response(self, req: Any) -> Any:

@@ -17,7 +17,7 @@ from certomancer.registry import ArchLabel, CertLabel, CertomancerConfig
 from certomancer.services import TimeStamper
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -37,7 +37,7 @@ from reports.signing.sign import sign
 from reports.signing.timestamp import HttpTimestamper, LocalTimestamper
 from tests.support.tools import PATIENCE
 
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 ENCRYPTION_USAGES = (
     "key_encipherment",
     "data_encipherment",
@@ -77,7 +77,7 @@ def certify(
     builder = builder.not_valid_before(since).not_valid_after(until)
     for extension in extensions:
         builder = builder.add_extension(extension, critical=True)
-    brings_its_own = isinstance(by_key, ed25519.Ed25519PrivateKey)
+    brings_its_own = isinstance(by_key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
     return builder.sign(by_key, None if brings_its_own else hashes.SHA256())
 
 
@@ -141,7 +141,7 @@ class Network:
 
 
 @pytest.fixture(scope="session")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+def network(slow: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     with serving(tmp_path_factory.mktemp("network")) as found, patient():
         yield found
 
@@ -153,6 +153,7 @@ def _stamp(stamper: TimeStamper, request: tsp.TimeStampReq) -> tsp.TimeStampResp
     """What certomancer's authority answers, whose own tokens name their certificate by SHA-1 alone (ESS v1)."""
     certificate = x509.load_der_x509_certificate(stamper.tsa_cert.dump())
     private = load_der_private_key(stamper.tsa_key.dump(), None)
+    assert isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
     answer = LocalTimestamper(LocalKey((certificate,), private)).respond(request.dump())
     return tsp.TimeStampResp.load(answer)
 

@@ -117,12 +117,14 @@ def publish_sample(folder: Path, keys: Path) -> dict[str, Published]:
 
 
 @pytest.fixture(scope="session")
-def golden(tmp_path_factory: pytest.TempPathFactory, authority: LocalAuthority) -> dict[str, Published]:
+def golden(
+    slow: None, tmp_path_factory: pytest.TempPathFactory, authority: LocalAuthority
+) -> dict[str, Published]:
     return publish_golden(tmp_path_factory.mktemp("golden"), authority.directory)
 
 
 @pytest.fixture(scope="session")
 def sample_briefings(
-    tmp_path_factory: pytest.TempPathFactory, authority: LocalAuthority
+    slow: None, tmp_path_factory: pytest.TempPathFactory, authority: LocalAuthority
 ) -> dict[str, Published]:
     return publish_sample(tmp_path_factory.mktemp("briefings"), authority.directory)

@@ -101,11 +101,11 @@ class Worker:
     @contextmanager
     def enforced(self) -> Iterator[None]:
         """Permit what the role grants, and nothing else; what is permitted is written down."""
-        permitted = IAMRequestBase.check_action_permitted
+        permitted, used = IAMRequestBase.check_action_permitted, self.used
 
-        def noted(request: IAMRequestBase, resource: str) -> None:
-            permitted(request, resource)
-            self.used.add((request._action, resource))
+        def noted(self: IAMRequestBase, resource: str) -> None:
+            permitted(self, resource)
+            used.add((self._action, resource))
 
         IAMRequestBase.check_action_permitted = noted  # type: ignore[method-assign]
         try:

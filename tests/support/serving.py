@@ -95,9 +95,9 @@ def _lines(printed: Any, log: Path) -> Iterator[tuple[str, str]]:
 def _main() -> int:
     from reports.cli import main  # noqa: PLC0415 -- the process of a test needs none of it
     from reports.local_aws import serve  # noqa: PLC0415
+    from reports.local_aws.sandbox import Sandboxes  # noqa: PLC0415
 
-    sandboxes = serve.Sandboxes
-    serve.Sandboxes = lambda functions, *how: sandboxes(  # type: ignore[assignment,misc]
+    serve.Sandboxes = lambda functions, *how: Sandboxes(  # type: ignore[assignment,attr-defined] # in its place
         {name: replace(each, timeout=int(PATIENCE)) for name, each in functions.items()}, *how
     )
     return main()

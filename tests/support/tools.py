@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import conformance
 
-_PACKAGES = {  # Debian's names
+PROGRAMS = {
     "certutil": "libnss3-tools",
     "curl": "curl",
     "openssl": "openssl",
@@ -21,6 +21,7 @@ _PACKAGES = {  # Debian's names
     "pdftotext": "poppler-utils",
     "pk12util": "libnss3-tools",
 }
+"""Programs that are over at once, each with Debian's name of its package."""
 
 PATIENCE = 3600.0
 """Seconds after which something hangs, however busy the machine: no test waits for less, and none for as long."""
@@ -37,7 +38,7 @@ def eventually(found: Callable[[], Any]) -> Any:
 
 def needs(program: str) -> pytest.MarkDecorator:
     """Skip the test where `program` is not installed, and say which package has it."""
-    reason = f"needs {program}: apt install {_PACKAGES[program]}"
+    reason = f"needs {program}: apt install {PROGRAMS[program]}"
     return pytest.mark.skipif(shutil.which(program) is None, reason=reason)
 
 

@@ -11,13 +11,13 @@ import pytest
 
 import reports.sample
 from reports.briefing.accounts import pseudonymised
-from reports.briefing.compose import Audience, Briefing, Edition, compose, report_number
+from reports.briefing.compose import Briefing, Edition, compose, report_number
 from reports.briefing.figures import Ledger
 from reports.briefing.group import group
 from reports.briefing.settings import Settings
 from reports.core.log_head import Head
 from reports.core.settings import Dataset, Issuer, Law, Registry, parse
-from reports.core.window import Window
+from reports.core.window import Audience, Window
 from reports.evidence.collect import Evidence, collect
 from reports.evidence.engine_duckdb import DuckDBEngine
 from reports.evidence.questions import Inquiry

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from reports.briefing.attachments import attachments, campaigns_csv, days_csv
-from reports.briefing.compose import Audience, Briefing
+from reports.briefing.compose import Briefing
 from reports.briefing.content import evidence_root
 from reports.briefing.figures import Ledger, exact, percent
 from reports.core.errors import Unreadable
-from reports.core.window import Window
+from reports.core.window import Audience, Window
 from reports.pdf.syntax import Name, Ref, Text
 from reports.verification.attachments import InconsistentError, attached, attachments_verdict, check, contents
 from tests.support.fakes import Detection, composed, content_of
@@ -81,7 +81,7 @@ def made(audience: Audience) -> Files:
 def test_what_is_published_agrees() -> None:
     """For both audiences; the line says how much there is."""
     for audience, count in (("lawmaker", 4), ("regulator", 5)):
-        assert check(made(audience)).told.startswith(f"{count} attachments agree with each other; ")  # type: ignore[arg-type]
+        assert check(made(audience)).told.startswith(f"{count} attachments agree with each other; ")
     assert check(made("regulator")).told.endswith("figures, 3 evidence objects")
 
 
@@ -150,9 +150,9 @@ def merged(rows: list[dict[str, str]]) -> None:
     rows.remove(other)
 
 
-def file(name: str, content: bytes | None) -> Callable[[Files], None]:
+def file(name: str, content: bytes | None) -> Callable[[Files], object]:
     """Put a file in the place of another, or take it away."""
-    return lambda files: files.pop(name) and None if content is None else files.update({name: content})
+    return lambda files: files.pop(name) if content is None else files.update({name: content})
 
 
 def at(data: Any, *path: str | int) -> Any:

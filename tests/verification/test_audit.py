@@ -18,6 +18,8 @@ from tests.support.aws import client
 from tests.support.pki import NOW
 from tests.support.publishing import GOLDEN, arguments, expected
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 ENTRY = "register/{:08}.json"
 
 

@@ -12,6 +12,8 @@ from reports.verification.compare import compare
 from tests.support.checking import copied, recorded, signed_anew
 from tests.support.publishing import GOLDEN, Published, expected, publish
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 Capture = pytest.CaptureFixture[str]
 REQUEST = expected("revisions")["request"]
 DAY = "detections/event_day=2026-05-0"

@@ -10,6 +10,8 @@ import pytest
 from reports.core.certificates import load_certificates
 from reports.verification.verify import judge
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 EDITIONS = Path(__file__).parents[1] / "editions"
 
 
@@ -41,7 +43,7 @@ def editions() -> dict[str, Edition]:
 
 
 @pytest.mark.parametrize("name", editions())
-def test_valid_for_good(name):
+def test_valid_for_good(name: str) -> None:
     """A briefing that an earlier release signed or renewed is valid in every respect."""
     edition = editions()[name]
     trust = [certificate for file in edition.trust for certificate in load_certificates(file)]

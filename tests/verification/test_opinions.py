@@ -3,6 +3,7 @@
 import asyncio
 import io
 import subprocess
+from pathlib import Path
 
 import pytest
 from asn1crypto import pem
@@ -12,7 +13,8 @@ from pyhanko.sign.ades.report import AdESPassed
 from pyhanko.sign.validation import DocumentSecurityStore
 from pyhanko.sign.validation.ades import ades_lta_validation
 from pyhanko.sign.validation.policy_decl import PdfSignatureValidationSpec, SignatureValidationSpec
-from pyhanko_certvalidator.context import CertValidationPolicySpec, ValidationTimingInfo
+from pyhanko_certvalidator.context import CertValidationPolicySpec
+from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
 from pyhanko_certvalidator.policy_decl import CertRevTrustPolicy, RevocationCheckingPolicy
 from pyhanko_certvalidator.registry import SimpleTrustManager
 
@@ -23,6 +25,8 @@ from tests.support.pki import reading
 from tests.support.publishing import Published
 from tests.support.tools import needs
 from tests.verification.test_editions import Edition, editions
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 KINDS = (
     *("rsa-4096", "p-384", "p-521", "pss", "two-between", "network", "network-renewed-5", "openssl-renewed"),
@@ -61,7 +65,7 @@ def test_pyhanko(edition: Edition) -> None:
 
 
 @needs("pdfsig")
-def test_poppler(edition: Edition, tmp_path) -> None:
+def test_poppler(edition: Edition, tmp_path: Path) -> None:
     """The signature is valid; Poppler cannot check time-stamps."""
     (tmp_path / "signed.pdf").write_bytes(edition.pdf)
 
@@ -74,7 +78,7 @@ def test_poppler(edition: Edition, tmp_path) -> None:
 
 
 @needs("openssl")
-def test_openssl(edition: Edition, tmp_path) -> None:
+def test_openssl(edition: Edition, tmp_path: Path) -> None:
     """The signature is over the bytes that it covers, by a certificate that leads to what is trusted."""
     (signature,) = PdfFileReader(io.BytesIO(edition.pdf)).embedded_regular_signatures
     _, end, start, length = signature.byte_range

@@ -54,7 +54,7 @@ def test_accounts_that_an_issuer_makes_up(
     rows = list(table.rows)
     alone = next(row for row in rows if [other.account for other in rows].count(row.account) == 1)
     rows.remove(alone)
-    rows.append(alone._replace(**({"account": "0" * 64} if with_key else {"first_day": "2026-04-30"})))
+    rows.append(alone._replace(account="0" * 64) if with_key else alone._replace(first_day="2026-04-30"))
     lie = AccountTable(tuple(sorted(rows)), "")
 
     def change(data: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import InvisSigSettings, SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
+from pyhanko_certvalidator import ValidationContext
 
 from reports.core.verdict import Verdict
 from reports.signing import sign as sign_module
@@ -27,7 +28,7 @@ from reports.signing.timestamp import LocalTimestamper
 from reports.verification.signature import briefing_length, verify
 from tests.support import form_1
 from tests.support.form_1 import updated
-from tests.support.pki import NOW, Key, certify, new_key, reading, sign_locally, stamper_of, usage
+from tests.support.pki import NOW, Key, Network, certify, new_key, reading, sign_locally, stamper_of, usage
 from tests.support.remade import stamped
 
 TRUST_ADVICE = "give the certificate that you trust with --trust"
@@ -62,7 +63,7 @@ def spans(pdf: bytes) -> dict[str, range]:
     }
 
 
-def test_signed(signed, authority):
+def test_signed(signed: bytes, authority: LocalAuthority) -> None:
     """A file as signed is valid in every respect, and says by whom and when."""
     integrity, signer, stamp = verify(signed, [authority.root], reading())
     assert integrity == Verdict("integrity", "valid", "nothing was changed or added after signing")
@@ -74,14 +75,14 @@ def test_signed(signed, authority):
     assert re.match(r"signed by 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ, sealed at 20", stamp.detail)
 
 
-def test_ten_years_on(signed, authority):
+def test_ten_years_on(signed: bytes, authority: LocalAuthority) -> None:
     """Ten years on, with a signing certificate long expired, the file is as valid as on the first day."""
     later = NOW + timedelta(days=3653)
     assert authority.key.chain[0].not_valid_after_utc < later
     assert verify(signed, [authority.root], later) == verify(signed, [authority.root], reading())
 
 
-def test_when_the_last_time_stamp_has_expired(signed, authority):
+def test_when_the_last_time_stamp_has_expired(signed: bytes, authority: LocalAuthority) -> None:
     """When the certificate of the last time-stamp has expired too, nothing is known to be wrong."""
     checks = outcomes(signed, authority.root, now=NOW + timedelta(days=366 * 31))
     assert checks == {
@@ -91,7 +92,7 @@ def test_when_the_last_time_stamp_has_expired(signed, authority):
     }
 
 
-def test_time_stamp_from_the_future(unsigned, authority):
+def test_time_stamp_from_the_future(unsigned: bytes, authority: LocalAuthority) -> None:
     """A time-stamp that is yet to be made says that the clock is wrong, and that is all."""
     stamper = stamper_of(authority, timedelta(days=1))
     pdf = sign(unsigned, authority.key, stamper, certificates=[authority.root], crls=authority.crls)
@@ -100,22 +101,23 @@ def test_time_stamp_from_the_future(unsigned, authority):
     assert outcomes(pdf, authority.root, now=NOW + timedelta(days=2))["time-stamp"] == "valid"
 
 
-def test_without_trust(signed):
+def test_without_trust(signed: bytes) -> None:
     """Without a certificate to trust only integrity is checked, and the way on is said."""
-    for trust in (None, []):
+    nobody: tuple[list[x509.Certificate] | None, ...] = (None, [])
+    for trust in nobody:
         integrity, *others = verify(signed, trust, reading())
         assert integrity.outcome == "valid"
         assert {(each.outcome, each.detail) for each in others} == {("could not be checked", TRUST_ADVICE)}
 
 
-def test_without_network(unsigned, network, monkeypatch):
+def test_without_network(unsigned: bytes, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     """Verifying asks nobody, whatever the certificates declare."""
     pdf = sign(unsigned, network.key("signer"), network.timestamper)
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("asked the network"))
     assert set(outcomes(pdf, network.root).values()) == {"valid"}
 
 
-def test_trust_in_somebody_else(signed, tmp_path):
+def test_trust_in_somebody_else(signed: bytes, tmp_path: Path) -> None:
     """A signature that the trusted certificate does not vouch for is invalid, and so is the time-stamp."""
     stranger = LocalAuthority.open(tmp_path / "keys", NOW)
     assert outcomes(signed, stranger.root) == {
@@ -125,7 +127,7 @@ def test_trust_in_somebody_else(signed, tmp_path):
     }
 
 
-def test_unsigned(unsigned, authority):
+def test_unsigned(unsigned: bytes, authority: LocalAuthority) -> None:
     """An unsigned file is never valid in any respect."""
     assert [
         (each.check, each.outcome, each.detail) for each in verify(unsigned, [authority.root], reading())
@@ -139,14 +141,14 @@ def test_unsigned(unsigned, authority):
 @pytest.mark.parametrize(
     "pdf", [b"", b"\0" * 5000, b"PK\x03\x04", b"%PDF-1.7\n%%EOF", b"%PDF-" + bytes(range(256)) * 9]
 )
-def test_not_a_pdf(pdf, authority):
+def test_not_a_pdf(pdf: bytes, authority: LocalAuthority) -> None:
     """Bytes that are not a PDF cannot be checked."""
     assert set(outcomes(pdf, authority.root).values()) == {"could not be checked"}
 
 
 @pytest.mark.parametrize("part", range(9))
 @pytest.mark.parametrize("bit", [1, 32])
-def test_flipped_bits(signed, authority, part, bit):
+def test_flipped_bits(signed: bytes, authority: LocalAuthority, part: int, bit: int) -> None:
     """A flipped bit is noticed, wherever in the file it is: integrity is not valid."""
     name, span = list(spans(signed).items())[part]
     assert len(span) > 20, name
@@ -156,14 +158,14 @@ def test_flipped_bits(signed, authority, part, bit):
         assert outcomes(bytes(flipped), authority.root)["integrity"] != "valid", (name, at)
 
 
-def test_head_of_the_last_time_stamp(signed, authority):
+def test_head_of_the_last_time_stamp(signed: bytes, authority: LocalAuthority) -> None:
     """Nothing covers what a time-stamp says about itself before what it signs, yet it cannot be changed."""
     for at in spans(signed)["time-stamp"][50:86:3]:
         changed = signed[:at] + b"%X" % (int(signed[at : at + 1], 16) ^ 1) + signed[at + 1 :]
         assert outcomes(changed, authority.root)["integrity"] != "valid"
 
 
-def test_changed_and_stamped_again(signed, authority):
+def test_changed_and_stamped_again(signed: bytes, authority: LocalAuthority) -> None:
     """A change below a fresh time-stamp, put there instead of the old one, is noticed by the signature."""
     (signature,) = PdfFileReader(io.BytesIO(signed)).embedded_regular_signatures
     cut = signed[: signature.byte_range[2] + signature.byte_range[3]]
@@ -175,18 +177,18 @@ def test_changed_and_stamped_again(signed, authority):
 
 
 @pytest.mark.parametrize("tail", [b"\n", b"\0", b"%%EOF\n", b"a stranger's words"])
-def test_appended_bytes(signed, authority, tail):
+def test_appended_bytes(signed: bytes, authority: LocalAuthority, tail: bytes) -> None:
     """Bytes after the end of the file make it invalid."""
     assert outcomes(signed + tail, authority.root)["integrity"] != "valid"
 
 
-def test_truncated(signed, authority):
+def test_truncated(signed: bytes, authority: LocalAuthority) -> None:
     """A file that was cut short is never valid in every respect, wherever it was cut."""
     for length in range(100, len(signed), len(signed) // 40):
         assert set(outcomes(signed[:length], authority.root).values()) != {"valid"}
 
 
-def test_cut_before_the_time_stamp(signed, authority):
+def test_cut_before_the_time_stamp(signed: bytes, authority: LocalAuthority) -> None:
     """Cut back to its signature, a file is whole but without proof of when it was signed."""
     (signature,) = PdfFileReader(io.BytesIO(signed)).embedded_regular_signatures
     cut = signed[: signature.byte_range[2] + signature.byte_range[3]]
@@ -195,38 +197,38 @@ def test_cut_before_the_time_stamp(signed, authority):
     assert detail(cut, "time-stamp", authority.root).startswith("the document has no time-stamp")
 
 
-def _rotate(writer):
+def _rotate(writer: IncrementalPdfFileWriter) -> None:
     page, _ = writer.find_page_for_modification(0)
     page.get_object()[pdf_name("/Rotate")] = NumberObject(90)
     writer.update_container(page.get_object())
 
 
-def _retitle(writer):
+def _retitle(writer: IncrementalPdfFileWriter) -> None:
     writer.root["/Metadata"]._data = b"<x:xmpmeta/>"
     writer.update_container(writer.root["/Metadata"])
 
 
-def _annotate(writer):
+def _annotate(writer: IncrementalPdfFileWriter) -> None:
     page, _ = writer.find_page_for_modification(0)
     page.get_object()["/Annots"].append(writer.root.raw_get("/Outlines"))
     writer.update_container(page.get_object()["/Annots"])
 
 
-def _hide(writer):
+def _hide(writer: IncrementalPdfFileWriter) -> None:
     writer.add_object(StreamObject(stream_data=b"nobody refers to this"))
 
 
-def _translate(writer):
+def _translate(writer: IncrementalPdfFileWriter) -> None:
     writer.root[pdf_name("/Lang")] = NameObject("/fr")
     writer.update_root()
 
 
-def _forget(writer):
+def _forget(writer: IncrementalPdfFileWriter) -> None:
     del writer.root["/DSS"]
     writer.update_root()
 
 
-def _empty_store(writer):
+def _empty_store(writer: IncrementalPdfFileWriter) -> None:
     writer.root["/DSS"]["/CRLs"].clear()
     writer.update_container(writer.root["/DSS"])
 
@@ -235,14 +237,16 @@ CHANGES = [_rotate, _retitle, _annotate, _hide, _translate, _forget, _empty_stor
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_appended_update(signed, authority, change):
+def test_appended_update(signed: bytes, authority: LocalAuthority, change: form_1.Change) -> None:
     """An incremental update at the end is noticed."""
     assert outcomes(updated(signed, change), authority.root)["integrity"] == "invalid"
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["before", "together"])
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_stamped_update(signed, authority, change, together):
+def test_stamped_update(
+    signed: bytes, authority: LocalAuthority, change: form_1.Change, together: bool
+) -> None:
     """An update by another product, under a fresh time-stamp that the reader trusts, is told from the briefing."""
     stamper = stamper_of(authority)
     pdf = (
@@ -256,7 +260,7 @@ def test_stamped_update(signed, authority, change, together):
     assert briefing_length(pdf) == len(signed)
 
 
-def test_a_change_below_another_product(signed, authority):
+def test_a_change_below_another_product(signed: bytes, authority: LocalAuthority) -> None:
     """A byte that another product's time-stamp covers, and that was changed, makes the file invalid."""
     pdf = bytearray(form_1.stamped(updated(signed, _rotate), stamper_of(authority)))
     assert briefing_length(signed) is None
@@ -265,7 +269,7 @@ def test_a_change_below_another_product(signed, authority):
     assert briefing_length(bytes(pdf)) is None
 
 
-def test_fresh_time_stamp(signed, authority):
+def test_fresh_time_stamp(signed: bytes, authority: LocalAuthority) -> None:
     """A fresh time-stamp of the document is no change, and the time of signing stays."""
     year = timedelta(days=365)
     later, much_later = stamper_of(authority, year), stamper_of(authority, 2 * year)
@@ -275,14 +279,16 @@ def test_fresh_time_stamp(signed, authority):
     assert detail(pdf, "time-stamp", authority.root, now=NOW + 3 * year).startswith(time)
 
 
-def test_visible_time_stamp(signed, authority, monkeypatch):
+def test_visible_time_stamp(
+    signed: bytes, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A time-stamp that puts something on a page is none of ours."""
     monkeypatch.setattr(form_1, "INVISIBLE", InvisSigSettings(box_out_of_bounds=False))
     pdf = form_1.stamped(signed, stamper_of(authority))
     assert outcomes(pdf, authority.root)["integrity"] == "could not be checked"
 
 
-def test_time_stamps_out_of_order(signed, authority):
+def test_time_stamps_out_of_order(signed: bytes, authority: LocalAuthority) -> None:
     """A time-stamp that claims to be older than what it covers is invalid."""
     later, earlier = (stamper_of(authority, timedelta(days=days)) for days in (2, 1))
     for first, second, expected in ((earlier, later, "valid"), (later, earlier, "invalid")):
@@ -290,20 +296,22 @@ def test_time_stamps_out_of_order(signed, authority):
         assert outcomes(pdf, authority.root, now=NOW + timedelta(days=3))["time-stamp"] == expected
 
 
-def test_time_stamp_of_a_stranger(unsigned, authority, tmp_path):
+def test_time_stamp_of_a_stranger(unsigned: bytes, authority: LocalAuthority, tmp_path: Path) -> None:
     """Time-stamps of an authority that is not trusted are invalid, and the rest is as it was."""
     stranger = LocalAuthority.open(tmp_path / "keys", NOW)
-    trusted = {
-        "certificates": [stranger.root],
-        "crls": lambda since: [*authority.crls(since), *stranger.crls(since)],
-    }
-    pdf = sign(unsigned, authority.key, LocalTimestamper(stranger.stamp_key), **trusted)
+    pdf = sign(
+        unsigned,
+        authority.key,
+        LocalTimestamper(stranger.stamp_key),
+        certificates=[stranger.root],
+        crls=lambda since: [*authority.crls(since), *stranger.crls(since)],
+    )
     checks = outcomes(pdf, authority.root)
     assert checks == {"integrity": "valid", "signer": "valid", "time-stamp": "invalid"}
     assert set(outcomes(pdf, authority.root, stranger.root).values()) == {"valid"}
 
 
-def test_swapped_time_stamp(unsigned, signed, authority):
+def test_swapped_time_stamp(unsigned: bytes, signed: bytes, authority: LocalAuthority) -> None:
     """The last time-stamp of another file does not fit."""
     other = sign_locally(unsigned, authority)
     ours, theirs = (spans(pdf)["time-stamp"] for pdf in (signed, other))
@@ -315,7 +323,7 @@ def test_swapped_time_stamp(unsigned, signed, authority):
     assert checks["time-stamp"] != "valid"
 
 
-def test_key_of_a_stranger(unsigned, authority):
+def test_key_of_a_stranger(unsigned: bytes, authority: LocalAuthority) -> None:
     """A signature by a key that nobody trusts is invalid, though nothing was changed."""
     private = new_key()
     pdf = _signed_by(
@@ -332,7 +340,9 @@ def test_key_of_a_stranger(unsigned, authority):
     ],
     ids=["usage", "purpose"],
 )
-def test_certificate_for_something_else(unsigned, authority, extension, fault):
+def test_certificate_for_something_else(
+    unsigned: bytes, authority: LocalAuthority, extension: x509.ExtensionType, fault: str
+) -> None:
     """A trusted certificate that is not for documents does not make a valid signature."""
     private = new_key()
     certificate = certify(private, extension)
@@ -341,7 +351,7 @@ def test_certificate_for_something_else(unsigned, authority, extension, fault):
     assert fault in detail(pdf, "signer", certificate, authority.root)
 
 
-def test_authority_for_something_else(unsigned, authority):
+def test_authority_for_something_else(unsigned: bytes, authority: LocalAuthority) -> None:
     """A time-stamp whose certificate is not only for time-stamps is invalid."""
     private = new_key()
     both = [ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.EMAIL_PROTECTION]
@@ -353,7 +363,9 @@ def test_authority_for_something_else(unsigned, authority):
 
 
 @pytest.mark.parametrize(("days", "expected"), [(100, "valid"), (300, "invalid")])
-def test_certificate_when_signing(unsigned, authority, days, expected):
+def test_certificate_when_signing(
+    unsigned: bytes, authority: LocalAuthority, days: int, expected: str
+) -> None:
     """A signature is valid for good if its certificate was in force when it was time-stamped, else never."""
     root_key, private = new_key(), new_key()
     root = certify(root_key, x509.BasicConstraints(ca=True, path_length=None), name="Root")
@@ -368,14 +380,20 @@ def test_certificate_when_signing(unsigned, authority, days, expected):
 @pytest.mark.parametrize(
     ("days", "expected"), [(-1, "invalid"), (1, "valid"), (None, "could not be checked")]
 )
-def test_revocation(unsigned, authority, monkeypatch, days, expected):
+def test_revocation(
+    unsigned: bytes,
+    authority: LocalAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+    days: int | None,
+    expected: str,
+) -> None:
     """A certificate revoked before it was used makes no valid signature; without a list nobody can know."""
     root_key, private = new_key(), new_key()
     root = certify(root_key, x509.BasicConstraints(ca=True, path_length=None), name="Root")
     place = x509.DistributionPoint([x509.DirectoryName(root.subject)], None, None, None)
     leaf = certify(private, x509.CRLDistributionPoints([place]), issuer=("Root", root_key))
     crls = [] if days is None else [_crl(root, root_key, leaf, NOW + timedelta(days=days))]
-    careless = sign_module.ValidationContext
+    careless = ValidationContext
     monkeypatch.setattr(
         sign_module, "ValidationContext", lambda **given: careless(**{**given, "revocation_mode": "none"})
     )
@@ -401,7 +419,7 @@ def _crl(root: x509.Certificate, key: Key, revoked: x509.Certificate, since: dat
     return builder.add_revoked_certificate(entry).sign(key, SHA256()).public_bytes(Encoding.DER)
 
 
-def test_two_signatures(unsigned, authority):
+def test_two_signatures(unsigned: bytes, authority: LocalAuthority) -> None:
     """A file that somebody else signed as well is not what one signatory signed."""
     signer = form_1.PortSigner(authority.key)
     pdf = unsigned
@@ -413,7 +431,7 @@ def test_two_signatures(unsigned, authority):
     assert detail(pdf, "integrity").startswith("it was signed by a product other than Exhibit")
 
 
-def test_names_cannot_speak_to_the_terminal(unsigned, authority):
+def test_names_cannot_speak_to_the_terminal(unsigned: bytes, authority: LocalAuthority) -> None:
     """A name in a certificate is printed on one line and without control characters."""
     private = new_key()
     certificate = certify(private, name="Evil\x1b[31m\nintegrity: valid\u202e")
@@ -423,7 +441,8 @@ def test_names_cannot_speak_to_the_terminal(unsigned, authority):
     assert shown.isprintable()
 
 
-def test_nothing_is_printed(signed, tmp_path):
+@pytest.mark.usefixtures("slow")
+def test_nothing_is_printed(signed: bytes, tmp_path: Path) -> None:
     """Nothing is printed beside the verdicts, even where pyHanko logs a traceback."""
     (tmp_path / "odd.pdf").write_bytes(signed.replace(b"/ETSI.CAdES.detached", b"/ETSI.Unknown.detach"))
     program = (
@@ -441,7 +460,7 @@ def test_nothing_is_printed(signed, tmp_path):
     assert (run.stdout, run.stderr) == ("changed: the signature does not match the file\n", "")
 
 
-def test_verify_does_not_import_sign():
+def test_verify_does_not_import_sign() -> None:
     """What checks signatures shares no code with what makes them."""
     seen: set[str] = set()
     waiting = ["reports.verification.signature"]

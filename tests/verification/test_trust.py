@@ -1,39 +1,47 @@
 """Whom a reader trusts, for what, and by which algorithms."""
 
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
-from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256
+from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from reports.cli import main
+from reports.pdf.pages import read_pages
 from reports.pdf.strength import WeakError, check_certificate, check_signed
-from reports.signing import sign as sign_module
-from reports.signing.keys import LocalKey
+from reports.signing.keys import LocalAuthority, LocalKey
 from reports.signing.sign import sign
 from reports.signing.timestamp import LocalTimestamper
 from reports.verification.signature import verify
-from tests.support.pki import NOW, certify, new_key, reading, stamper_of
+from tests.support.pki import NOW, Key, Network, certify, new_key, reading, stamper_of
 from tests.support.remade import stamped
 
 CA = x509.BasicConstraints(ca=True, path_length=None)
 STAMPING = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
 WEAK = (MD5(), SHA1())  # noqa: S303 -- to be refused
 WEAK_AND_STRONG = [*((each, False) for each in WEAK), (SHA256(), True), (None, False)]
+Two = tuple[bytes, x509.Certificate, x509.Certificate]
 VALID = {"integrity": "valid", "signer": "valid", "time-stamp": "valid"}
 
 
-def found(pdf, trust, trust_tsa=(), now=None):
+def found(
+    pdf: bytes,
+    trust: Sequence[x509.Certificate],
+    trust_tsa: Sequence[x509.Certificate] = (),
+    now: datetime | None = None,
+) -> dict[str, str]:
     return {verdict.check: verdict.outcome for verdict in verify(pdf, trust, now or reading(), trust_tsa)}
 
 
 @pytest.fixture(scope="module")
-def two(unsigned):
+def two(unsigned: bytes) -> Two:
     """A briefing whose signer and whose time-stamp authority have roots of their own, and these."""
     keys = [new_key() for _ in range(4)]
     signers = certify(keys[0], CA, name="Signers")
@@ -44,13 +52,13 @@ def two(unsigned):
     return sign(unsigned, key, stamper, certificates=[stampers]), signers, stampers
 
 
-def test_trust_without_a_purpose_is_for_both(two):
+def test_trust_without_a_purpose_is_for_both(two: Two) -> None:
     """A certificate that is trusted without a purpose vouches for signers and for time-stamps."""
     pdf, signers, stampers = two
     assert found(pdf, [signers, stampers]) == VALID
 
 
-def test_trust_for_time_stamps(two):
+def test_trust_for_time_stamps(two: Two) -> None:
     """A root that is trusted for time-stamps vouches for no signer, and then the others for no time-stamp."""
     pdf, signers, stampers = two
     assert found(pdf, [signers], [stampers]) == VALID
@@ -58,7 +66,7 @@ def test_trust_for_time_stamps(two):
     assert found(pdf, [signers, stampers], [signers]) == {**VALID, "time-stamp": "invalid"}
 
 
-def test_an_intermediate_besides(unsigned, network):
+def test_an_intermediate_besides(unsigned: bytes, network: Network) -> None:
     """To name an intermediate besides its root makes no valid file worse."""
     pdf = sign(unsigned, network.key("signer"), network.timestamper)
     between = next(
@@ -69,7 +77,7 @@ def test_an_intermediate_besides(unsigned, network):
     assert found(pdf, [between, network.root]) == VALID
 
 
-def _stored(pdf):
+def _stored(pdf: bytes) -> list[x509.Certificate]:
     from tests.support.remade import revisions  # noqa: PLC0415
 
     held = revisions(pdf)[1][0].held.stored
@@ -81,7 +89,9 @@ def _stored(pdf):
     [(-1, 0, "invalid"), (1, 0, "valid"), (-1, 3, "valid")],
     ids=["before", "after", "by a list from the future"],
 )
-def test_a_list_about_a_certificate_that_names_none(two, authority, revoked, issued, outcome):
+def test_a_list_about_a_certificate_that_names_none(
+    two: Two, authority: LocalAuthority, revoked: int, issued: int, outcome: str
+) -> None:
     """A list revokes a certificate though it names no service; one that was issued after it was sealed does not."""
     root_key, key = new_key(), new_key()
     root = certify(root_key, CA, name="Root")
@@ -95,7 +105,7 @@ def test_a_list_about_a_certificate_that_names_none(two, authority, revoked, iss
         .public_bytes(Encoding.DER)
     )
     pdf, *_ = two
-    unsigned = pdf[: sign_module.read_pages(pdf).length]
+    unsigned = pdf[: read_pages(pdf).length]
     stamper = stamper_of(authority)
     signed = sign(
         unsigned, LocalKey((leaf, root), key), stamper, certificates=[authority.root], crls=authority.crls
@@ -104,13 +114,13 @@ def test_a_list_about_a_certificate_that_names_none(two, authority, revoked, iss
     assert found(pdf, [root, authority.root]) == {**VALID, "signer": outcome}
 
 
-def test_a_wrong_clock(signed, authority):
+def test_a_wrong_clock(signed: bytes, authority: LocalAuthority) -> None:
     """A clock that is before the last time-stamp makes nothing invalid, and the instant can be named."""
     checks = found(signed, [authority.root], now=NOW - timedelta(days=400))
     assert checks == {**VALID, "signer": "could not be checked", "time-stamp": "could not be checked"}
 
 
-def test_options(two, tmp_path, capsys):
+def test_options(two: Two, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command takes roots for time-stamps alone, and an instant; one without a time zone is refused."""
     pdf, signers, stampers = two
     (tmp_path / "a.pdf").write_bytes(pdf)
@@ -134,20 +144,20 @@ def test_options(two, tmp_path, capsys):
         (ed25519.Ed25519PrivateKey.generate, "a key of a kind that Exhibit does not use"),
     ],
 )
-def test_weak_keys(key, why):
+def test_weak_keys(key: Callable[[], Key], why: str) -> None:
     """A certificate with a weak key, or on a curve that is not used here, proves nothing."""
     with pytest.raises(WeakError, match=why):
         check_certificate(certify(key()))
 
 
 @pytest.mark.parametrize("key", [lambda: rsa.generate_private_key(65537, 2048), new_key])
-def test_strong_keys(key):
+def test_strong_keys(key: Callable[[], Key]) -> None:
     """RSA of 2048 bits, and P-256, still prove something."""
     check_certificate(certify(key()))
 
 
 @pytest.mark.parametrize(("digest", "strong"), WEAK_AND_STRONG)
-def test_weak_signatures(digest, strong):
+def test_weak_signatures(digest: HashAlgorithm | None, strong: bool) -> None:
     """MD5 and SHA-1 prove nothing any more, and what brings a digest of its own, as Ed25519 does, is not used here."""
     signed = SimpleNamespace(signature_hash_algorithm=digest, signature_algorithm_parameters=None)
     if strong:
@@ -160,7 +170,7 @@ def test_weak_signatures(digest, strong):
             check_signed(signed, "a list")
 
 
-def test_weak_masks():
+def test_weak_masks() -> None:
     """The digest of the mask of RSASSA-PSS has to be strong, too."""
     padded = PSS(MGF1(WEAK[1]), 32)
     signed = SimpleNamespace(signature_hash_algorithm=SHA256(), signature_algorithm_parameters=padded)

@@ -74,7 +74,15 @@ def _libraries() -> Path:
 
 
 def _fetch(folder: Path) -> None:
-    command = ["mvn", "-q", "-B", "-f", _POM, "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+    command: list[str | Path] = [
+        "mvn",
+        "-q",
+        "-B",
+        "-f",
+        _POM,
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={folder}",
+    ]
     fetched = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if fetched.returncode:
         raise NotToBeHad(f"Maven cannot fetch DSS: {(fetched.stdout + fetched.stderr).strip()[:300]}")
