@@ -31,7 +31,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "preload": LINE,
     "pipeline": {*LINE, "preload"},
     "renew": LINE,
-    "local": {*LINE, "pipeline"},
+    "local": {*LINE, "pipeline", "evidence_access"},
     "evidence_access": LINE,
     "service": {*ROOTS, "service"},
     "functions": {*LINE, "renew", "service", "functions"},

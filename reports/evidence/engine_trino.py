@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,9 @@ EVIDENCE = frozenset(
         *("INVALID_FUNCTION_ARGUMENT", "NUMERIC_VALUE_OUT_OF_RANGE"),
     }
 )
+# What a server answers that has just been started
+NOT_YET = frozenset({"NO_NODES_AVAILABLE", "SERVER_STARTING_UP"})
+STARTING = 60  # tries, a second apart
 _OBJECT = re.compile(r"s3[an]?://[^/\s]+/\S*?((?:detections|ext)/[^\s,()]+)")
 
 
@@ -57,10 +61,14 @@ class TrinoEngine:
     def _run_for(self, question: Question) -> Any:
         def run(name: str, sql: str, parameters: Sequence[str], about: Sequence[ListedObject]) -> Answered:
             del about
-            try:
-                return self._run(sql, parameters)
-            except (Error, requests.RequestException) as error:
-                raise self._failure(name, question, error) from None
+            for _ in range(STARTING):
+                try:
+                    return self._run(sql, parameters)
+                except (Error, requests.RequestException) as error:
+                    if getattr(error, "error_name", "") not in NOT_YET:
+                        raise self._failure(name, question, error) from None
+                    time.sleep(1)
+            raise Unavailable(f"Trino at {self.server} does not start: look at the server's log")
 
         return run
 

@@ -24,7 +24,9 @@ AT_ONCE = 10
 MAGIC = b"PAR1"
 MAP = "unmapped"  # the one column that is a map
 GUESS = 2**16  # bytes: most footers are shorter
-_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
+_INTEGERS = frozenset(
+    {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", '"NULL"', "NULL"}
+)  # nulls are kept as integers
 _ALIKE: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("id", "heading", "text"), frozenset({"VARCHAR"})),
     **dict.fromkeys(("integer", "milliseconds"), _INTEGERS),
@@ -40,7 +42,6 @@ _WANTED = {
     "number": "a floating-point number",
     "instant": "a timestamp",
 }
-_NULLS = frozenset({'"NULL"', "NULL"})
 CODECS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"})
 ENCODINGS = frozenset(
     {
@@ -161,8 +162,6 @@ def _types(types: Mapping[str, Any], layout: Layout) -> Iterable[str]:
 
 def _type(column: Column, type_: Any, path: Sequence[str | int]) -> str | None:
     """What is wrong with the type that leads to a column, or with its own."""
-    if str(type_) in _NULLS:
-        return None
     if not path:
         wanted = _WANTED[column.type]
         return (

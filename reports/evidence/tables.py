@@ -108,7 +108,9 @@ def _columns(layout: Layout) -> str:
     if layout == "flat":
         texts = [column.name for column in COLUMNS[layout] if TYPES[column.type] == "varchar"]
         selected = [f"{_kept(c.name, layout)} as {_name(c.name)}" for c in COLUMNS[layout]]
-        return _select([_DAY[layout], *selected, PATH], _with_readable([_whole(text) for text in texts]))
+        return _select(
+            [_DAY[layout], *selected, PATH], _with_readable([_whole(text) for text in texts], layout)
+        )
     texts = [
         *("finding_info.uid", "finding_info.analytic.name", "finding_info.analytic.version"),
         "element_at(finding_info.types, 1)",
@@ -131,8 +133,9 @@ def _columns(layout: Layout) -> str:
     return _select([_DAY[layout], *selected, PATH], _with_readable(conditions, layout))
 
 
-def _with_readable(conditions: Sequence[str], layout: Layout = "flat") -> str:
-    return _select(["*", PATH, f"coalesce({_all(conditions)}, false) as readable"], layout)
+def _with_readable(conditions: Sequence[str], layout: Layout) -> str:
+    """A table of Parquet, with whether each row is readable."""
+    return f"({_select(['*', PATH, f'coalesce({_all(conditions)}, false) as readable'], layout)}) as judged"
 
 
 def _whole(text: str) -> str:

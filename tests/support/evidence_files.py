@@ -93,10 +93,19 @@ def write(path: Path, records: Sequence[Record], schema: pa.Schema | None = None
 def _schema(records: Sequence[Record]) -> pa.Schema | None:
     if "unmapped" not in records[0]:
         return FLAT if set(FLAT.names) == set(records[0]) else None
-    found = pa.Table.from_pylist(list(records)).schema
-    return found.set(
-        found.get_field_index("unmapped"), pa.field("unmapped", pa.map_(pa.string(), pa.string()))
-    )
+    types = {
+        field.name: _typed(field.type, pa.int64()) for field in pa.Table.from_pylist(list(records)).schema
+    }
+    return pa.schema({**types, "unmapped": pa.map_(pa.string(), pa.string())})
+
+
+def _typed(found: pa.DataType, instead: pa.DataType) -> pa.DataType:
+    """A type, with those of text in it where there are only nulls: `instead` for the type itself."""
+    if pa.types.is_struct(found):
+        return pa.struct([(field.name, _typed(field.type, pa.string())) for field in found])
+    if pa.types.is_list(found):
+        return pa.list_(_typed(found.value_type, pa.string()))
+    return instead if pa.types.is_null(found) else found
 
 
 _INTEGERS = dict.fromkeys(("exchange_count", "output_tokens"), pa.int64())
