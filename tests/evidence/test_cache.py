@@ -1,6 +1,7 @@
 """Copies of evidence in S3: each version is fetched once, whole, and counted as in a folder."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -39,7 +40,7 @@ class Place:
 
     @property
     def files(self) -> list[Path]:
-        return sorted(self.copies.iterdir())
+        return sorted(self.copies.glob("*/*"))
 
 
 @pytest.fixture
@@ -83,6 +84,15 @@ def test_each_version_is_fetched_once(small: Place, tmp_path: Path) -> None:
     small.put(deliver(tmp_path / "other", {NAME: [detection(WINDOW.first, exchange_count=7)]}))
     assert tallied(small) == (1, 7)
     assert (len(small.fetched), len(small.files)) == (2, 2)
+
+
+def test_those_who_ask_at_once_fetch_once(small: Place) -> None:
+    """The questions of a briefing, and its digests, want the same objects at the same time."""
+    engine = small.engine()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: engine.ask(TALLIES, lambda *_: None), range(8)))
+    assert {total(answer) for answer in answers} == {(1, 1)}
+    assert len(small.fetched) == 1
 
 
 def test_a_copy_that_was_changed_is_fetched_again(small: Place) -> None:
