@@ -93,7 +93,7 @@ release: .venv/dev .venv/libraries .cache/release/installed ## build the wheel a
 lock: .venv/dev ## pin the newest packages that pyproject.toml allows, with their hashes
 	$(LOCK) --output-file requirements.txt
 	$(LOCK) --extra aws --extra lambda --constraint requirements.txt --output-file requirements-aws.txt
-	$(LOCK) --extra aws --extra local --extra dev --constraint requirements-aws.txt --output-file requirements-dev.txt
+	$(LOCK) --extra aws --extra local --extra trino --extra dev --constraint requirements-aws.txt --output-file requirements-dev.txt
 	echo aws-sam-cli | $(COMPILE) --output-file requirements-sam.txt -
 	printf 'pymupdf<2\npypdfium2\n' | $(COMPILE) --output-file requirements-viewers.txt -
 	printf 'furo\nmyst-parser\nsphinx\n' | $(COMPILE) --output-file requirements-docs.txt -

@@ -141,6 +141,11 @@ def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSourc
         folder = FolderEvidence(Path(place))
         yield DuckDBEngine(folder), folder
         return
+    if not (engine == "duckdb" or _ATHENA.fullmatch(engine) or _TRINO.fullmatch(engine)):
+        raise InvalidRequest(
+            "--engine is not one that is known: write duckdb, athena://WORKGROUP/DATABASE or "
+            "trino://USER@HOST:PORT/CATALOG/SCHEMA"
+        )
     from reports.evidence.cache import CachedEngine, CachedEvidence, cache  # noqa: PLC0415 -- loads botocore
     from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
 
@@ -156,22 +161,17 @@ def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSourc
 @contextmanager
 def _over(engine: str, source: S3Evidence) -> Iterator[QueryEngine | None]:
     """An engine over tables; None for DuckDB."""
-    if engine == "duckdb":
-        yield None
-    elif found := _ATHENA.fullmatch(engine):
+    if found := _ATHENA.fullmatch(engine):
         with athena(client("athena"), found[1], found[2], source) as answering:
             yield answering
     elif found := _TRINO.fullmatch(engine):
-        answering = _trino(source, found)
+        trino = _trino(source, found)
         try:
-            yield answering
+            yield trino
         finally:
-            answering.stop(tuple(answering.running))
+            trino.stop(tuple(trino.running))
     else:
-        raise InvalidRequest(
-            f"--engine {engine!r} is not known: write duckdb, athena://WORKGROUP/DATABASE or "
-            "trino://USER@HOST:PORT/CATALOG/SCHEMA"
-        )
+        yield None
 
 
 def _trino(source: S3Evidence, place: re.Match[str]) -> TrinoEngine:

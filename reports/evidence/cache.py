@@ -13,9 +13,11 @@ import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
+from urllib.parse import quote, unquote
 
 from reports.core.errors import InvalidSettings
 from reports.core.progress import Done
@@ -47,6 +49,7 @@ class CachedEvidence:
 
     source: S3Evidence
     folder: Path
+    _locks: dict[str, Lock] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def tops(self) -> tuple[str, ...]:
         """As `EvidenceSource.tops`."""
@@ -80,29 +83,32 @@ class CachedEvidence:
             yield Copies(Path(folder), listed)
 
     def _kept(self, located: ListedObject) -> tuple[EvidenceObject, Path]:
-        """An object as it is pinned, and its file: its name tells the version, and the digest of what is in it."""
-        version = hashlib.sha256(
-            json.dumps(
-                [
-                    self.source.client.meta.endpoint_url,
-                    self.source.bucket,
-                    self.source.prefix,
-                    located.name,
-                    located.state,
-                ]
-            ).encode()
-        ).hexdigest()
-        for file in self.folder.glob(f"{version}-*"):
-            _, digest, of = file.name.split("-", 2)
+        """An object as it is pinned, and its copy; those who want one object at once wait for one fetch."""
+        source = self.source
+        place = [source.client.meta.endpoint_url, source.bucket, source.prefix, located.name, located.state]
+        folder = self.folder / hashlib.sha256(json.dumps(place).encode()).hexdigest()
+        with self._locks.setdefault(folder.name, Lock()):
+            folder.mkdir(mode=OWN, exist_ok=True)
+            return self._found(located, folder) or self._fetched(located, folder)
+
+    def _found(self, located: ListedObject, folder: Path) -> tuple[EvidenceObject, Path] | None:
+        """A copy that is whole: its name tells the digest of what is in it, and the version."""
+        for file in folder.iterdir():
+            digest, dash, version = file.name.partition("-")
+            if not dash:  # is being fetched
+                continue
             with file.open("rb") as content:
                 if hashlib.file_digest(content, "sha256").hexdigest() == digest:
-                    return EvidenceObject(located.name, digest, located.size, of or None), file
+                    return EvidenceObject(located.name, digest, located.size, unquote(version) or None), file
             file.unlink()
-        with tempfile.NamedTemporaryFile(prefix=_RUN, dir=self.folder) as content:
+        return None
+
+    def _fetched(self, located: ListedObject, folder: Path) -> tuple[EvidenceObject, Path]:
+        with tempfile.NamedTemporaryFile(prefix="new", dir=folder) as content:
             pinned = self.source.download(located, content)
-            file = self.folder / f"{version}-{pinned.sha256}-{pinned.version or ''}"
             content.flush()
-            if not file.exists():
+            file = folder / f"{pinned.sha256}-{quote(pinned.version or '', safe='')}"
+            with suppress(FileExistsError):  # another process was quicker
                 os.link(content.name, file)
         return pinned, file
 

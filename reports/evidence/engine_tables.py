@@ -124,6 +124,8 @@ class Tables:
         """Whether an object that a table does not show has no row to be shown."""
         if located.name in rows or not located.name.endswith(".gz"):
             return not rows.get(located.name, located.size)
+        if not located.size:
+            raise InvalidEvidence(f"{located.name}: cannot be read as gzip: it has no bytes")
         try:
             with gzip.open(io.BytesIO(self.source.part(located, 0, located.size))) as file:
                 return not file.read(1)

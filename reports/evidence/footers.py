@@ -108,7 +108,7 @@ def _counted(con: duckdb.DuckDBPyConnection, located: ListedObject, place: str) 
             raise InvalidEvidence(f"{located.name}: {problem}")
         chunks = con.execute(
             "select distinct split_part(path_in_schema, ', ', 1), compression, encodings "
-            f"from parquet_metadata({file})"
+            f"from parquet_metadata({file}) order by all"
         ).fetchall()
         counted = con.execute(f"select num_rows from parquet_file_metadata({file})").fetchone()
     except duckdb.Error as error:

@@ -31,6 +31,7 @@ from reports.core.progress import Progress
 from reports.core.verdict import Verdict
 from reports.evidence.questions import Answer, QueryEngine, Question
 from reports.evidence.source import EvidenceObject, EvidenceSource, ListedObject
+from reports.evidence.tables import same_question
 from reports.pages.assets import Resources
 from reports.pages.typeset import typeset
 from reports.pdf.pages import read_pages
@@ -200,7 +201,11 @@ class _AsRecorded:
 
 @dataclass(frozen=True, slots=True)
 class _AskedAgain:
-    """An engine whose answers carry the engine, the execution and the cost that are recorded: these need not repeat."""
+    """An engine whose answers carry what is recorded of the run: it need not repeat.
+
+    That is the engine, the execution and its cost, and how the engine reads the evidence, as long as the question that
+    it asks is the same.
+    """
 
     engine: QueryEngine
     asked: Mapping[str, Asked]
@@ -211,6 +216,7 @@ class _AskedAgain:
             return answer
         return replace(
             answer,
+            sql=before.sql if same_question(question.name, answer.sql, before.sql) else answer.sql,
             engine=before.engine,
             engine_version=before.engine_version,
             execution_id=before.execution_id,
