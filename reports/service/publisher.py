@@ -94,7 +94,7 @@ class AthenaPress:
         from reports.evidence.engine_duckdb import DuckDBEngine
         from reports.evidence.source import FolderEvidence
 
-        source, inquiry = self._engine(request).source, self._inquiry(request)
+        source, inquiry = self._engine(request).tables.source, self._inquiry(request)
         try:
             listed = [o for o in source.list() if inquiry.reads(o)]
             if sum(o.size for o in listed) > MOST_COPIED or self.deadline() < LEAST_TIME:
@@ -141,10 +141,10 @@ class AthenaPress:
 
         engine = self._asking = self._engine(request)
         resources = self._resources(folder)
-        settings = marked(read_settings(engine.source, resources), None)
+        settings = marked(read_settings(engine.tables.source, resources), None)
         return PublishingParts(
             engine=_Counted(engine, self),
-            source=engine.source,
+            source=engine.tables.source,
             settings=settings,
             resources=resources,
             store=self.parts.briefings,
