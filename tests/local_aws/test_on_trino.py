@@ -59,8 +59,9 @@ def test_from_a_request_to_a_pdf(served: Serving, tmp_path: Path) -> None:
     with urllib.request.urlopen(headers["location"], timeout=PATIENCE) as answer:  # noqa: S310 - loopback
         pdf.write_bytes(answer.read())
     keys = served.state / "keys"
-    checked = [f"--trust={keys / 'root.cert.pem'}", f"--evidence={EVIDENCE}", f"--keys={keys}"]
-    assert main(["verify", str(pdf), *checked]) == 0
+    templates = served.state / "settings" / "templates"  # a marking
+    made_with = [f"--evidence={EVIDENCE}", f"--keys={keys}", f"--templates={templates}"]
+    assert main(["verify", str(pdf), f"--trust={keys / 'root.cert.pem'}", *made_with]) == 0
 
 
 @pytest.mark.xdist_group("trino")
@@ -95,10 +96,11 @@ def test_answers_have_the_form_of_athena(served: Serving) -> None:
 
 @pytest.mark.xdist_group("trino")
 def test_trino_stops_with_the_rehearsal(served: Serving) -> None:
-    """A signal ends both, with status 0."""
+    """A signal ends both, with status 0, and nothing has complained."""
     there = port(served)
     socket.create_connection(("127.0.0.1", there), PATIENCE).close()
     assert served.stop(signal.SIGTERM) == 0
+    assert [line for line in served.log.read_text().splitlines() if not line.startswith("{")] == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", there), PATIENCE)
 
