@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PORT := 8080
 STATE := local
+ENGINE := duckdb
 
 REQUEST := --evidence sample --window 2026-04-22/2026-06-05 --as-of 2026-06-20T12:00:00Z --keys keys --out briefings
 LIBRARIES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
@@ -22,7 +23,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --upgrade --universal --python-versi
 	--custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml --extra build
 
-.PHONY: help briefing local quick test lint types template docs image soak bench conformance release lock clean
+.PHONY: help briefing local trino quick test lint types template docs image soak bench conformance release lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -34,8 +35,11 @@ briefing: .venv/exhibit .venv/libraries ## publish the sample briefings, for a l
 	$(EXHIBIT) publish $(REQUEST) --audience regulator
 	$(EXHIBIT) verify briefings/*.pdf --trust keys/root.cert.pem
 
-local: .venv/dev .venv/libraries ## serve the deployed system on this machine until Ctrl-C (PORT=8080 STATE=local)
-	@$(EXHIBIT) serve --port "$(PORT)" --state "$(STATE)"
+local: .venv/dev .venv/libraries $(if $(filter trino,$(ENGINE)),.venv/trino) ## serve the deployed system on this machine until Ctrl-C (PORT=8080 STATE=local ENGINE=duckdb)
+	@$(EXHIBIT) serve --port "$(PORT)" --state "$(STATE)" --engine "$(ENGINE)"
+
+trino: ## the same with a real Trino for Athena, which answers your own questions too
+	@$(MAKE) --no-print-directory local ENGINE=trino
 
 quick: .venv/dev .venv/libraries ## run the tests that need no server and no other process, in under a minute
 	@$(VENV_PYTHON) -m pytest --quick --numprocesses auto
@@ -109,7 +113,7 @@ NO_LIBRARIES := Exhibit needs Pango 1.44 or newer and HarfBuzz: apt install $(LI
 	dnf install pango harfbuzz (Fedora) or brew install pango (macOS)
 NO_TEST_TOOLS := Some of $(TEST_TOOLS) are missing: tests that need them will be skipped
 NO_IMAGE_TOOLS := The image is built with $(IMAGE_TOOLS), as root: apt install $(IMAGE_TOOLS)
-NO_TRINO := Trino could not be fetched: tests that need it will be skipped
+NO_TRINO := Trino could not be fetched: what needs it will be skipped or refused
 NO_NPM := npm is missing: pdf.js will not be asked
 NO_LINTERS := The linters of the template could not be set up: tests that need them will be skipped
 HAS_LIBRARIES := $(VENV_PYTHON) -W error:HarfBuzz-Subset -c 'from weasyprint.text.ffi import pango as p; \
@@ -153,8 +157,7 @@ or_stop = || { echo "$(1)" >&2; exit 1; }
 # A real Trino: its tests are skipped where Maven cannot fetch it.
 .venv/trino: .cache/trino/installed .venv/dev
 	@.ci/apt maven >/dev/null 2>&1 || true
-	@$(VENV_PYTHON) -m reports.local_aws.trino .cache/trino || echo "$(NO_TRINO)"
-	@touch $@
+	@if $(VENV_PYTHON) -m reports.local_aws.trino .cache/trino; then touch $@; else echo "$(NO_TRINO)"; fi
 
 # SAM and checkov each ask for other releases of the same packages, so each has a place of its own.
 .cache/%/installed: requirements-%.txt .venv/packages

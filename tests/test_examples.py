@@ -272,14 +272,18 @@ def test_own_data(newcomer: Path) -> None:
 
 
 def test_make_local(newcomer: Path) -> None:
-    """`make local` serves where the README says, or at another port and with another folder if it is told to."""
+    """`make local` serves where the README says, or at another port, with another folder or engine if told to."""
     serve, _ = of("README.md", "As a service")
-    for told, wanted in (([], ["8080", "local"]), (["PORT=8081", "STATE=a b"], ["8081", "a b"])):
+    for told, wanted in (
+        ([], ["8080", "local", "duckdb"]),
+        (["PORT=8081", "STATE=a b"], ["8081", "a b", "duckdb"]),
+        (["ENGINE=trino"], ["8080", "local", "trino"]),
+    ):
         command = ["make", "-n", "--no-print-directory", *shlex.split(serve.lines)[1:], *told]
         planned = subprocess.run(command, cwd=newcomer, capture_output=True, text=True, check=True)
         _, *words = shlex.split(planned.stdout.splitlines()[-1])
         options = cli._parser().parse_args(words)
-        assert [str(options.port), str(options.state)] == wanted
+        assert [str(options.port), str(options.state), options.engine] == wanted
 
 
 @pytest.fixture

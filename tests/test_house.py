@@ -50,13 +50,13 @@ TESTED_BY: Mapping[str, str] = {
     "cli/test_cli.py": "__main__ cli.compare cli.evidence cli.explain cli.keys cli.prove cli.pseudonyms cli.publish"
     " cli.register cli.renew cli.sample cli.serve cli.terminal cli.verify cli.verify_proof core.errors"
     " core.progress local",
-    "cli/test_tables.py": "evidence.table_ddl",
     "core/test_aws_errors.py": "core.aws_clients",
     "core/test_settings.py": "briefing.settings core.yaml_text",
     "archive/test_heads.py": "core.log_head",
     "evidence/test_engine_trino.py": "local_aws.trino",
     "evidence/test_engine_duckdb.py": "evidence.questions evidence.relations evidence.transpile",
     "test_pipeline.py": "briefing.prepare preload",
+    "local_aws/test_on_trino.py": "local_aws.athena_trino",
     "local_aws/test_rehearsal.py": "local_aws.account local_aws.athena local_aws.deploy local_aws.gateway"
     " local_aws.listening local_aws.mirror local_aws.sandbox local_aws.state local_aws.template local_aws.tokens"
     " local_aws.triggers",

@@ -39,17 +39,26 @@ def add(verbs: Verbs) -> None:
         type=path,
         help="keep briefings and keys in this folder (default: do not keep them)",
     )
+    serve.add_argument(
+        "--engine",
+        choices=("duckdb", "trino"),
+        default="duckdb",
+        help="what stands in for Athena: DuckDB, or a Trino that make .venv/trino has installed (default: duckdb)",
+    )
     serve.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    if any(find_spec(name) is None for name in NEEDED):
+    if any(find_spec(name) is None for name in (*NEEDED, *("trino",) * (options.engine == "trino"))):
         raise InvalidSettings("this command needs moto: install requirements-dev.txt of Exhibit's source")
-    from reports.local_aws.serve import Choices, served
+    from reports.local_aws.serve import TRINO, Choices, served
 
+    choices = Choices(
+        options.port, options.evidence, options.state, TRINO if options.engine == "trino" else None
+    )
     gc.enable()  # this command is the process that continues
     with (
-        served(Choices(options.port, options.evidence, options.state), say) as found,
+        served(choices, say) as found,
         suppress(KeyboardInterrupt),
     ):
         say(f"API:     {found.api}")
@@ -57,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
         say(f"secret:  {found.key.secret}")
         say(f"token:   {found.token}")
         say(f"reader:  {found.reader}")
+        if found.trino:
+            say(f"Trino:   {found.trino}")
         if options.state:
             say(f"session: . {options.state / 'session'}")
         say("serving: until Ctrl-C")

@@ -1,6 +1,7 @@
-"""Athena, simulated with DuckDB: it runs the same statements, and its answers have Athena's form.
+"""Athena, simulated: it runs the same statements, and its answers have Athena's form.
 
-`DuckDBAthena` executes a statement, and `AthenaService` is what stands around it: tokens, states, pages.
+An `Executor` executes a statement: DuckDB here (`DuckDBAthena`), or Trino (`reports.local_aws.athena_trino`).
+`AthenaService` is what stands around it: tokens, states, pages.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import duckdb
@@ -52,12 +53,32 @@ class Refused(Exception):
         self.code = code
 
 
+class Failed(Exception):
+    """A statement that failed, with the name of the error, which Athena's reason begins with.
+
+    `transient`: whether the system is to blame (category 1), rather than the statement or the data (category 2).
+    """
+
+    def __init__(self, name: str, message: str, *, transient: bool) -> None:
+        super().__init__(f"{name}: {message}")
+        category, type_ = (1, 1) if transient else (2, 1001)
+        self.status = {
+            "State": "FAILED",
+            "StateChangeReason": str(self),
+            "AthenaError": {"ErrorCategory": category, "ErrorType": type_, "Retryable": transient},
+        }
+
+
 @dataclass(frozen=True)
 class Result:
-    """The columns of a result (`ColumnInfo`) and its rows, as text; None is null."""
+    """The columns of a result (`ColumnInfo`) and its rows, as text; None is null.
+
+    `scanned` is how many bytes were read for it; None where the engine does not know.
+    """
 
     columns: Sequence[Mapping[str, Any]]
     rows: Sequence[Sequence[str | None]]
+    scanned: int | None = None
 
     def page(self, first: int, most: int) -> list[dict[str, Any]]:
         """Some of the lines, of which the names of the columns are the first."""
@@ -66,6 +87,18 @@ class Result:
             {"Data": [{} if text is None else {"VarCharValue": text} for text in line]}
             for line in lines[first : first + most]
         ]
+
+
+class Executor(Protocol):
+    """What executes statements of Trino's dialect."""
+
+    def execute(self, sql: str, parameters: Sequence[str]) -> Result:
+        """The result of a statement; `parameters` are SQL literals. Raises `Failed`, or an error of its own."""
+        ...
+
+    def interrupt(self) -> None:
+        """Have what is executed end at once, in an error."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -81,7 +114,7 @@ class DuckDBAthena:
             self.running.add(con)
             try:
                 cursor = con.execute(_without_tables(sql), [_literal(text) for text in parameters])
-                columns = [_column(name, str(type_)) for name, type_, *_ in cursor.description or ()]
+                columns = [column(name, *TYPES[str(type_)]) for name, type_, *_ in cursor.description or ()]
                 return Result(columns, [[_text(value) for value in row] for row in cursor.fetchall()])
             finally:
                 self.running.discard(con)
@@ -140,19 +173,19 @@ def _literal(text: str) -> str | int:
     return str(parsed.this) if parsed.is_string else int(parsed.this)
 
 
-def _column(name: str, type_: str) -> dict[str, Any]:
-    athena, precision, scale = TYPES[type_]
+def column(name: str, type_: str, precision: int, scale: int) -> dict[str, Any]:
+    """A column as Athena describes it (`ColumnInfo`)."""
     return {
         "CatalogName": "hive",
         "SchemaName": "",
         "TableName": "",
         "Name": name,
         "Label": name,
-        "Type": athena,
+        "Type": type_,
         "Precision": precision,
         "Scale": scale,
         "Nullable": "UNKNOWN",
-        "CaseSensitive": athena == "varchar",
+        "CaseSensitive": type_ == "varchar",
     }
 
 
@@ -198,10 +231,10 @@ class Execution:
 class AthenaService:
     """The calls that an engine makes. Statements run in threads of their own, `AT_ONCE` at a time.
 
-    `scanned` gives what an execution is said to have scanned, in bytes.
+    `scanned` gives what an execution is said to have scanned, in bytes, where the executor does not know.
     """
 
-    def __init__(self, engine: DuckDBAthena, scanned: Callable[[], int]) -> None:
+    def __init__(self, engine: Executor, scanned: Callable[[], int]) -> None:
         self.engine, self.scanned = engine, scanned
         self.executions: dict[str, Execution] = {}
         self._starting = threading.Lock()
@@ -246,19 +279,14 @@ class AthenaService:
         asked = execution.request
         try:
             execution.result = self.engine.execute(asked["QueryString"], asked.get("ExecutionParameters", ()))
-            execution.scanned, execution.status = self.scanned(), SUCCEEDED
+            known = execution.result.scanned
+            execution.scanned, execution.status = self.scanned() if known is None else known, SUCCEEDED
+        except Failed as failed:
+            execution.status = failed.status
         except (duckdb.Error, ExhibitError) as error:
-            execution.status = {
-                "State": "FAILED",
-                "StateChangeReason": f"INVALID_CAST_ARGUMENT: {error}",
-                "AthenaError": {"ErrorCategory": 2, "ErrorType": 1001, "Retryable": False},
-            }
+            execution.status = Failed("INVALID_CAST_ARGUMENT", str(error), transient=False).status
         except Exception as error:
-            execution.status = {
-                "State": "FAILED",
-                "StateChangeReason": f"GENERIC_INTERNAL_ERROR: {error}",
-                "AthenaError": {"ErrorCategory": 1, "ErrorType": 1, "Retryable": True},
-            }
+            execution.status = Failed("GENERIC_INTERNAL_ERROR", str(error), transient=True).status
 
     def _run(self, execution: Execution) -> None:
         with self._running:

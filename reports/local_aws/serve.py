@@ -2,7 +2,7 @@
 
 What leads where:
 
-    caller ─ gateway ─ functions ─ account (moto, Athena by DuckDB, a time-stamp authority)
+    caller ─ gateway ─ functions ─ account (moto, Athena by DuckDB or Trino, a time-stamp authority)
                            │
                        triggers (new requests, ended requests, ticks)
 """
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,14 @@ from moto.s3.models import s3_backends
 
 from reports.core.errors import InvalidSettings
 from reports.core.settings_files import BESIDE_EVIDENCE, check_beside
-from reports.evidence.source import FolderEvidence
+from reports.evidence.source import FolderEvidence, ListedObject
+from reports.local_aws import trino
 from reports.local_aws.account import ACCOUNT, REGION, TIMESTAMP, Account, client
-from reports.local_aws.athena import AthenaService, DuckDBAthena
+from reports.local_aws.athena import AthenaService, DuckDBAthena, Executor
 from reports.local_aws.deploy import Client, arn, connect, deploy
 from reports.local_aws.gateway import Gateway, Routed, routing
 from reports.local_aws.kept import KeptKeys, KeptStore, keep
-from reports.local_aws.listening import address, listening, serving
+from reports.local_aws.listening import HOST, address, listening, serving
 from reports.local_aws.mirror import Mirror
 from reports.local_aws.sandbox import ROOT, Sandboxes
 from reports.local_aws.signature import Key
@@ -51,30 +53,41 @@ from reports.signing.keys import LocalAuthority
 ISSUER, AUDIENCE, SUBJECT = "https://issuer.localhost", "exhibit", "you"
 READ, BOTH = "briefings:read", "briefings:read briefings:request"
 EVIDENCE = "evidence"  # the name of its bucket
+TRINO = ROOT / ".cache" / "trino"  # where make .venv/trino installs it
 SAMPLE = "sample"  # the folder of the sample evidence in the state
 KINDS = ("requests", "attempts", "outcomes", "keys", "segments")
 KEPT = {"ArchiveBucket": "archive", "SettingsBucket": "settings"}
+SINCE = date(2025, 1, 1)  # the first day of the tables, unless there is earlier evidence
 MOST = min(4, max(2, os.cpu_count() or 2))  # processes of each function
+_WAY = re.compile(r"ext/(?P<source>.+?)/region=(?P<region>[^/]+)/accountId=(?P<account>[^/]+)/.+")
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What may be chosen: the port of the API (0: any that is free), a folder of evidence, and one for the state."""
+    """What may be chosen: the port of the API (0: any that is free), a folder of evidence, and one for the state.
+
+    With `trino`, the folder of a Trino, that executes Athena's statements; without, DuckDB does.
+    """
 
     port: int
     evidence: Path | None = None
     state: Path | None = None
+    trino: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where the API and the account are, the account's key pair, and two tokens of the API: for all, and to read."""
+    """Where the API and the account are, the account's key pair, and two tokens of the API: for all, and to read.
+
+    `trino` is where the tables of its Trino are, if there is one, as `--engine` of `exhibit publish` takes it.
+    """
 
     api: str
     aws: str
     key: Key
     token: str
     reader: str
+    trino: str | None = None
 
 
 @contextmanager
@@ -82,24 +95,33 @@ def served(choices: Choices, tell: Callable[[str], None]) -> Iterator[Served]:
     """Serve the system for as long as the block lasts; `tell` is told what the bus and the topic have said.
 
     Raises `InvalidRequest` for a port that cannot be had, `InvalidEvidence` for evidence that is not there, and
-    `InvalidSettings` for a state folder of something else, or where this is no checkout.
+    `InvalidSettings` for a state folder of something else, or where this is no checkout, or a Trino that is not there.
     """
     if not (TEMPLATE.exists() and (ROOT / "functions").is_dir()):
         raise InvalidSettings("exhibit serve needs template.yaml and functions/: run it from a checkout")
+    if choices.trino and not trino.installed(choices.trino):
+        raise InvalidSettings("--engine trino needs Trino, which is not installed: make .venv/trino")
     with ExitStack() as parts:
         api, aws = parts.enter_context(listening(choices.port)), parts.enter_context(listening(0))
         folder = parts.enter_context(opened(choices.state))
-        evidence = _evidence(choices, folder)
+        evidence, listed = _evidence(choices, folder)
         authority = LocalAuthority.open(folder / "keys", datetime.now(UTC))
         account = Account(authority)
         clients: Client = partial(client, url=address(aws), key=account.key)
         parts.enter_context(serving(aws, account))
-        stack = deploy(clients, _parameters(address(aws)))
+        stack = deploy(clients, {**_parameters(address(aws)), **fitting(listed)})
         _lend_keys(stack, folder / "keys", authority)
         archive = _fill(clients("s3"), stack, folder, evidence, authority)
         mirrored = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="exhibit-")))
         mirror = Mirror(clients("s3"), EVIDENCE, mirrored)
-        account.athena = AthenaService(DuckDBAthena(mirror.relations), mirror.size)
+        executor: Executor = DuckDBAthena(mirror.relations)
+        tables = None
+        if choices.trino:
+            tell(f"starting: Trino {trino.VERSION}, for half a minute or so")
+            endpoint = trino.Endpoint(address(aws), account.key.id, account.key.secret, REGION)
+            server = parts.enter_context(trino.running(choices.trino, endpoint))
+            executor, tables = _on_trino(server, stack.resources["Database"].name)
+        account.athena = AthenaService(executor, mirror.size)
         parts.callback(account.athena.stop)
         connect(clients, stack)
         _deliver_again(clients, stack, archive)
@@ -115,19 +137,39 @@ def served(choices: Choices, tell: Callable[[str], None]) -> Iterator[Served]:
         ]
         parts.enter_context(serving(api, Gateway(routing(routes), tokens.authorize)))
         issued = tokens.issue(SUBJECT, BOTH), tokens.issue(SUBJECT, READ)
-        found = Served(address(api), address(aws), account.key, *issued)
+        found = Served(address(api), address(aws), account.key, *issued, tables)
         write_session(folder, _session(found))
         yield found
 
 
-def _evidence(choices: Choices, folder: Path) -> Path:
+def _on_trino(server: trino.Server, database: str) -> tuple[Executor, str]:
+    """What executes statements on a Trino over the tables of a database, and where people find these."""
+    from reports.local_aws.athena_trino import CATALOG, USER, TrinoAthena, connecting  # noqa: PLC0415 -- if wanted
+
+    executor = TrinoAthena(connecting(server.port, database))
+    return executor, f"trino://{USER}@{HOST}:{server.port}/{CATALOG}/{database}"
+
+
+def _evidence(choices: Choices, folder: Path) -> tuple[Path, Sequence[ListedObject]]:
+    """The folder of the evidence, and its objects; the sample is in one format, for so tables read it."""
     evidence = choices.evidence or folder / SAMPLE
     if choices.evidence is None:
-        write_sample(evidence)
+        write_sample(evidence, form="parquet")
     source = FolderEvidence(evidence)
     check_beside(source.tops())
-    source.list()
-    return evidence
+    return evidence, source.list()
+
+
+def fitting(listed: Sequence[ListedObject]) -> dict[str, str]:
+    """The parameters with which the tables show objects, as whoever deploys the stack would choose them."""
+    ways = [way for o in listed if o.layout == "ocsf" and (way := _WAY.fullmatch(o.name))]
+    named = {"OcsfSources": "source", "OcsfRegions": "region", "OcsfAccounts": "account"}
+    found = {parameter: sorted({way[name] for way in ways}) for parameter, name in named.items() if ways}
+    return {
+        "EvidenceFormat": "json" if {o.format for o in listed} == {"json"} else "parquet",
+        "EvidenceSince": str(min(SINCE, *(o.day for o in listed))),
+        **{parameter: ",".join(values) for parameter, values in found.items()},
+    }
 
 
 def _parameters(aws: str) -> dict[str, str]:
@@ -162,6 +204,7 @@ def _session(found: Served) -> dict[str, str]:
         "AWS_ENDPOINT_URL": found.aws,
         "READER": found.reader,
         "TOKEN": found.token,
+        **({"TRINO": found.trino} if found.trino else {}),
     }
 
 

@@ -30,7 +30,9 @@ PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8:get"
 REGION = "us-east-1"
 PATIENCE = 300.0  # seconds for a start
 MEMORY = "1500MB"  # of a query; the heap is twice that
-_READY = "SERVER STARTED"
+# Runs a command, and ends its whole session when whoever started it ends, in whatever way: then standard input does.
+_TIED = 'exec 3<&0; (read -r _ <&3; kill -KILL 0) & exec "$0" "$@" </dev/null 3<&-'
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +111,11 @@ def running(folder: Path, aws: Endpoint, metastore: str | None = None) -> Iterat
         log = Path(data, "log")
         with log.open("wb") as said:
             process = subprocess.Popen(
-                [folder / "server" / "bin" / "launcher", "run", f"--etc-dir={data}/etc"],
-                env={**os.environ, "JAVA_HOME": java, "PATH": f"{java}/bin{os.pathsep}{os.environ['PATH']}"},
+                ["sh", "-c", _TIED, folder / "server" / "bin" / "launcher", "run", f"--etc-dir={data}/etc"],
+                env=_environment(java),
                 stdout=said,
                 stderr=said,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 start_new_session=True,
             )
         try:
@@ -122,6 +124,15 @@ def running(folder: Path, aws: Endpoint, metastore: str | None = None) -> Iterat
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            if process.stdin:
+                process.stdin.close()
+
+
+def _environment(java: str) -> dict[str, str]:
+    """What the server finds in its environment: Java, and nothing of AWS's of whoever starts it."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nothing = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
+    return {**own, **nothing, "JAVA_HOME": java, "PATH": f"{java}/bin{os.pathsep}{os.environ['PATH']}"}
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -142,7 +153,7 @@ def _answers(port: int) -> bool:
     )
     try:
         while place:
-            with urllib.request.urlopen(place, timeout=30) as answer:  # noqa: S310
+            with _OPENER.open(place, timeout=30) as answer:
                 said = json.load(answer)
             place = said.get("nextUri")
     except (OSError, ValueError):
@@ -183,6 +194,8 @@ def _configure(folder: Path, port: int, aws: Endpoint, metastore: str | None) ->
             "hive.metastore.glue.aws-access-key": aws.access_key,
             "hive.metastore.glue.aws-secret-key": aws.secret_key,
             "hive.partition-projection-enabled": "true",
+            "hive.security": "read-only",
+            "hive.table-statistics-enabled": "false",  # moto has none of partitions, and says so with a traceback
             **store,
         },
     }

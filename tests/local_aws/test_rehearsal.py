@@ -386,13 +386,14 @@ def test_statements_run_beside_the_calls() -> None:
 
 def test_statements_are_ended() -> None:
     """What runs for long is ended when the service stops, and what waits is not begun."""
-    service = AthenaService(DuckDBAthena(duckdb.connect), lambda: 7)
+    executor = DuckDBAthena(duckdb.connect)
+    service = AthenaService(executor, lambda: 7)
     many = "unnest(sequence(1, 50000))"
     endless = " ".join(["select count(*) from", ", ".join(f"{many} {name}(n)" for name in "abc")])
     for token in "abc":
         request = {"QueryString": endless, "ClientRequestToken": token}
         service.answer("StartQueryExecution", {**request, "WorkGroup": "w", "QueryExecutionContext": {}})
-    eventually(lambda: len(service.engine.running) == 2)
+    eventually(lambda: len(executor.running) == 2)
     service.stop()
     assert sorted(bool(each.status) for each in service.executions.values()) == [False, True, True]
 
