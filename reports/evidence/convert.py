@@ -103,7 +103,8 @@ def label_in_json(column: Column, value: str, type_: str, json: str) -> str:
     a key the one that is as large. If they cannot be found, the value is null.
     """
     key = [step for step in column.path if isinstance(step, str)][-1]
-    pattern = f'"{key}"\\s*:\\s*(-?[0-9][-+.0-9eE]*)'
+    within = "\\[\\s*" if isinstance(column.path[-1], int) else ""
+    pattern = f'"{key}"\\s*:\\s*{within}(-?[0-9][-+.0-9eE]*)'
     texts = f"regexp_extract_all({json}, {quoted(pattern)}, 1)"
     found = f"list_distinct(list_filter({texts}, lambda text: try_cast(text as double) = {value}::double))"
     written = f"case when len({found}) = 1 then {found}[1] else {_none(value)} end"

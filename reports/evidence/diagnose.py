@@ -310,9 +310,12 @@ def _check_lines(root: Path, o: ListedObject) -> None:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that hold a row, with their numbers; a line that is too long comes in parts."""
     with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
-        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
-            if row := line.strip():
-                yield number, row
+        number = 0
+        for read in iter(lambda: file.readline(LONGEST_LINE), b""):
+            for line in read.replace(b"\r\n", b"\n").split(b"\r"):
+                number += 1
+                if row := (line if number > 1 else line.removeprefix(codecs.BOM_UTF8)).strip():
+                    yield number, row
 
 
 class _Keyed(dict[str, Any]):

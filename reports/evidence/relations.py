@@ -6,6 +6,7 @@ object's own is (`convert`). Names that are nearly those of columns, and keys th
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import itertools
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import duckdb
 from duckdb.sqltypes import VARCHAR
@@ -32,6 +33,8 @@ JSON = "json"
 """The column of a line's whole text."""
 
 CHUNK = 2**20
+START = 2**16
+_ODD_START = re.compile(rb"\A\xef\xbb\xbf|\r(?!\n|\Z)|\A[^\n]*\r\Z")
 _NOWHERE: Mapping[str, int] = {}
 # The partition's day as the layout's own column, from an object's path below the root
 _PARTITION: dict[Layout, tuple[str, str]] = {
@@ -350,31 +353,66 @@ def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[ListedOb
     """Each column is read from the text of its line, so every row may have its own shape."""
     layout = objects[0].layout
     present = [o for o in objects if o.size or o.name.endswith(".gz")]
-    for compression in ("none", "gzip"):  # given explicitly, because DuckDB cuts a name at `?`
-        alike = [o for o in present if o.name.endswith(".gz") == (compression == "gzip")]
-        if compression == "gzip":
-            _check_sums(root, alike)
-        if alike:
-            options = f", format = 'newline_delimited', compression = '{compression}'"
-            table = _taken_from(_table("read_json_objects", _files(root, alike), options), layout)
-            names = [*(c.name for c in COLUMNS[layout]), *map(_type_of, _labels(layout)), JSON]
-            yield Source(layout, table, dict.fromkeys(names, VARCHAR), _paths(root, alike), of_lines=True)
-
-
-def _check_sums(root: Path, objects: Iterable[ListedObject]) -> None:
-    """Raise `InvalidEvidence` for a gzipped object whose check sums are wrong: DuckDB does not look at them."""
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(lambda o: _inflate(root, o), objects):
-            pass
+        starts = pool.map(lambda o: _start(root, o), present)
+        odd = [o for o, start in zip(present, starts, strict=True) if _ODD_START.search(start)]
+    plain = [o for o in present if o not in odd]
+    for compression in ("none", "gzip"):  # given explicitly, because DuckDB cuts a name at `?`
+        alike = [o for o in plain if o.name.endswith(".gz") == (compression == "gzip")]
+        if alike:
+            yield _of_lines(layout, _lines(root, alike, compression), _paths(root, alike))
+    if odd:
+        copies = _copied(con, root, odd)
+        path = f'{quoted(str(root))} || substr("$path", {len(str(copies)) + 1}) as "$path"'
+        table = f"(select {JSON}, {path}, file_index from {_lines(copies, odd, 'none')})"
+        yield _of_lines(layout, table, _paths(root, odd))
 
 
-def _inflate(root: Path, o: ListedObject) -> None:
+def _lines(root: Path, objects: Sequence[ListedObject], compression: str) -> str:
+    options = f", format = 'newline_delimited', compression = '{compression}'"
+    return _table("read_json_objects", _files(root, objects), options)
+
+
+def _of_lines(layout: Layout, lines: str, files: Sequence[str]) -> Source:
+    names = [*(c.name for c in COLUMNS[layout]), *map(_type_of, _labels(layout)), JSON]
+    return Source(layout, _taken_from(lines, layout), dict.fromkeys(names, VARCHAR), files, of_lines=True)
+
+
+def _start(root: Path, o: ListedObject) -> bytes:
+    """The first bytes of lines; raises `InvalidEvidence` for wrong check sums of gzip: DuckDB does not look at them."""
+    if not o.name.endswith(".gz"):
+        try:
+            with (root / o.name).open("rb") as file:
+                return file.read(START)
+        except OSError:  # which DuckDB tells
+            return b""
     try:
         with gzip.open(root / o.name) as file:
+            start = file.read(START)
             while file.read(CHUNK):
                 pass
+            return start
     except (EOFError, OSError, zlib.error) as error:
         raise InvalidEvidence(f"{o.name}: cannot be read as gzip: {error}") from None
+
+
+def _copied(con: duckdb.DuckDBPyConnection, root: Path, objects: Iterable[ListedObject]) -> Path:
+    """Where copies of objects are that DuckDB reads: without a byte order mark, each line ended by a line feed."""
+    ((spill,),) = con.execute("select current_setting('temp_directory')").fetchall()
+    copies = Path(spill, "lines")
+    for o in objects:
+        place = copies / o.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path = root / o.name
+        with (
+            cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file,
+            place.open("wb") as copy,
+        ):
+            chunk = file.read(CHUNK).removeprefix(codecs.BOM_UTF8)
+            while chunk:
+                copy.write(chunk.replace(b"\r", b"\n"))
+                chunk = file.read(CHUNK)
+    return copies
 
 
 def _labels(layout: Layout) -> list[Column]:

@@ -1071,6 +1071,54 @@ def places(chance: random.Random) -> Piece:
     return Piece("places", f"{format_} {layout} {what}{' moved' if moved else ''}", format_, files, hidden)
 
 
+def names(chance: random.Random) -> Piece:
+    """Names as producers give them; the first bytes tell the format where a name does not."""
+    layout, format_ = layout_of(chance), format_of(chance)
+    objects = delivered(chance, layout, ".parquet" if format_ == "parquet" else ".jsonl")
+    files = written(objects, layout, {}) if format_ == "parquet" else as_json(objects)
+    name = chance.choice(list(files))
+    content = files.pop(name)
+    folder = name.rpartition("/")[0]
+    ways = {
+        **{
+            f"part{suffix}": content
+            for suffix in (".json", ".ndjson", ".jsonl", ".parquet", "", ".gz", ".json.gz")
+        },
+        **{
+            f"packed{s}": gzip.compress(content)
+            for s in (".json.gz", ".ndjson.gz", ".gz", ".jsonl", "", ".json")
+        },
+        "my.stream-1-2026-05-02-08-00-00-0f8fad5b-d9cb-469f-a165-70867728950e": content,
+        "stream-1-2026-05-02-08-00-00-0f8fad5b.gz": gzip.compress(content),
+        "000000_0": content,
+        "part.snappy.parquet": content,
+        "BOM": b"\xef\xbb\xbf" + content,
+        "blank": b"\n \n" + content,
+        "nothing": b"",
+        "nothing.gz": gzip.compress(b""),
+        "no bytes.gz": b"",
+        "some text": b"some text",
+        **{
+            f"part{suffix}": content
+            for suffix in (".txt", ".orc", ".jsonl.bak", ".JSONL", ".zst", ".log", ".data")
+        },
+    }
+    likely = ["000000_0", "my.stream-1-2026-05-02-08-00-00-0f8fad5b-d9cb-469f-a165-70867728950e"]
+    if format_ == "json":
+        likely += [
+            "part.json",
+            "part.ndjson",
+            "packed.gz",
+            "packed.json.gz",
+            "packed.ndjson.gz",
+            "BOM",
+            "blank",
+        ]
+    what = chance.choice([*ways, *likely * 4])
+    files[f"{folder}/{what}"] = ways[what]
+    return Piece("names", f"{format_} {layout} {what}", format_, files)
+
+
 def mixed(chance: random.Random) -> Piece:
     """Both layouts, and now and then both formats."""
     format_ = format_of(chance)
@@ -1093,7 +1141,7 @@ RULES: tuple[Callable[[random.Random], Piece], ...] = (
         parquet_nulls,
         parquet_labels,
     ),
-    *(parquet_broken, instants, ties, sums, places, mixed),
+    *(parquet_broken, instants, ties, sums, places, names, mixed),
 )
 
 
@@ -1173,21 +1221,24 @@ def compare(trino: Stack, piece: Piece) -> tuple[str, str]:
 
 
 def run(
-    trino: Stack, count: int, seed: int, rules: Sequence[Callable[[random.Random], Piece]] = RULES
+    trino: Stack,
+    count: int,
+    seed: int,
+    rules: Sequence[Callable[[random.Random], Piece]] = RULES,
+    tell: Callable[[str], object] = lambda said: None,
 ) -> Compared:
     """Ask both engines about sets of each rule in turn."""
     chance = random.Random(seed)  # noqa: S311 -- test data
     pieces = [made(chance, rules[n % len(rules)]) for n in range(count)]
     compared = Compared()
     with ThreadPoolExecutor(3) as pool:
-        for piece, (what, finding_) in zip(
-            pieces, pool.map(lambda p: compare(trino, p), pieces), strict=True
-        ):
+        for piece, (what, found) in zip(pieces, pool.map(lambda p: compare(trino, p), pieces), strict=True):
             compared.kinds.setdefault(piece.kind, Counter())[what] += 1
-            if finding_:
+            if found:
                 compared.findings.append(
-                    unicodedata.normalize("NFC", finding_).encode("ascii", "backslashreplace").decode()
+                    unicodedata.normalize("NFC", found).encode("ascii", "backslashreplace").decode()
                 )
+            tell(f"{piece.kind}: {piece.told}: {what} {found}")
     return compared
 
 
@@ -1205,7 +1256,9 @@ def main(count: int, seed: int, *names: str) -> int:
     logging.disable(logging.CRITICAL)
     rules = [rule for rule in RULES if not names or rule.__name__ in names]
     with stack() as trino:
-        compared = run(trino, count, seed, rules)
+        compared = run(
+            trino, count, seed, rules, lambda said: print(ascii(said), file=sys.stderr, flush=True)
+        )
     print("\n".join(lines(compared)))
     return 1 if compared.findings else 0
 
