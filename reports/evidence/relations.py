@@ -33,6 +33,7 @@ JSON = "json"
 """The column of a line's whole text."""
 
 CHUNK = 2**20
+NOT_JSON = "a line is not JSON: a comma before a bracket that closes, NaN or infinity"
 START = 2**16
 _ODD_START = re.compile(rb"\A\xef\xbb\xbf|\r(?!\n|\Z)|\A[^\n]*\r\Z")
 _NOWHERE: Mapping[str, int] = {}
@@ -245,6 +246,15 @@ def _check_map(con: duckdb.DuckDBPyConnection, source: Source, value: str, path:
         _refuse(mistake(names or (), known, unread))
 
 
+_LAX = r"(?i),\s*[}\]]|[:,\[]\s*-?(nan|inf)"
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_IS_LAX = (
+    f"regexp_matches({JSON}, {quoted(_LAX)}) and "
+    f"regexp_matches(regexp_replace({JSON}, {quoted(_STRING)}, '\"\"', 'g'), {quoted(_LAX)})"
+)
+"""Whether a line has a comma before a bracket that closes, or NaN or infinity: DuckDB reads those as JSON."""
+
+
 def _check_json(
     con: duckdb.DuckDBPyConnection, source: Source, text: str, start: tuple[Step, ...], among: str
 ) -> None:
@@ -255,10 +265,12 @@ def _check_json(
         f"{function}({text}, {listed(json_path(path[len(start) :]) for path in paths)})"
         for function, paths in (("json_keys", keys), ("json_type", ways))
     )
-    condition = among if source.layout == "ocsf" else "true"
-    for names, types in _of_json(
-        con, f"select distinct {', '.join(taken)} from {source.table} where {condition}", start
+    lax = "false" if start else _IS_LAX
+    condition = f"({among}) or {lax}" if source.layout == "ocsf" else "true"
+    for names, types, is_lax in _of_json(
+        con, f"select distinct {', '.join(taken)}, {lax} from {source.table} where {condition}", start
     ):
+        _refuse(NOT_JSON if is_lax else None)
         for (path, known), of_path in zip(keys.items(), names or (), strict=bool(names)):
             _refuse(mistake(of_path or (), known, JOINED[source.layout][path]))
         for (path, wanted), found in zip(ways.items(), types or (), strict=bool(types)):

@@ -1,7 +1,8 @@
 """`python -m tests.adversarial.engine_sets COUNT SEED`: random evidence, asked of DuckDB and of Trino.
 
 Each set has to give the same figures on both, or be refused by both. What tables do not read at all they may refuse
-alone, by its name: a type, a compression, an encoding, an object that they do not show. About half of the sets count.
+alone, by its name: a type, a compression, an encoding, an object that they do not show. DuckDB may refuse alone what
+follows the last member of gzip. About half of the sets count.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ BY_NAME = re.compile(
     r"|is encoded with|is read as nested columns by tables|tables cannot tell"
 )
 """What is said of evidence that tables do not read, though DuckDB does."""
+BEYOND = re.compile("Not a gzipped file|Input is not a GZIP stream")
+"""What DuckDB alone refuses: bytes after the last member of gzip, of which a table shows nothing."""
 CODECS = ("none", "snappy", "gzip", "zstd", "lz4", "brotli")
 Delivered = dict[str, list[Record]]
 
@@ -1165,7 +1168,7 @@ def made(chance: random.Random, rule: Callable[[random.Random], Piece]) -> Piece
     while True:
         try:
             return rule(chance)
-        except (pa.ArrowException, OverflowError, KeyError, TypeError, AttributeError, UnicodeEncodeError):
+        except (pa.ArrowException, ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
             continue
 
 
@@ -1217,6 +1220,8 @@ def compare(trino: Stack, piece: Piece) -> tuple[str, str]:
         return "counted", ""
     if len(there) == 1 and len(here) == 2 and BY_NAME.search(there[0]):
         return "refused by tables", ""
+    if len(here) == 1 and len(there) == 2 and BEYOND.search(here[0]):
+        return "refused by DuckDB", ""
     return "differs", f"{piece.kind}: {piece.told}: DuckDB {here[0][:300]}: Trino {there[0][:300]}"
 
 
@@ -1246,7 +1251,8 @@ def lines(compared: Compared) -> Iterator[str]:
     """The counts by kind, and the findings."""
     for kind, of in sorted(compared.kinds.items()):
         yield f"{kind:16}" + "".join(
-            f" {of[w]:4} {w}" for w in ("counted", "refused", "refused by tables", "differs")
+            f" {of[w]:4} {w}"
+            for w in ("counted", "refused", "refused by tables", "refused by DuckDB", "differs")
         )
     yield f"{sum(sum(of.values()) for of in compared.kinds.values())} sets, {compared.counted} counted"
     yield from compared.findings
