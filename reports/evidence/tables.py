@@ -50,6 +50,8 @@ _CLOCK = "[0-9]{2}:[0-9]{2}"
 _ZONE = "Z|UTC|[+-](0[0-9]|1[0-3])(:{0,1}[0-5][0-9]){0,1}|[+-]14(:{0,1}00){0,1}"
 _TIME = f"[T ]({_CLOCK})(:[0-9]{{2}}){{0,1}}([.][0-9]+){{0,1}} {{0,1}}({_ZONE}){{0,1}}"
 _INSTANT = f"'^({_DAY_TEXT})({_TIME}){{0,1}}$'"
+_IN_STRING = r'([^"\\]|\\.)*'
+_ESCAPED_KEY = rf"""'"{_IN_STRING}\\u00[2-7][0-9a-fA-F]{_IN_STRING}"\s*:'"""
 LOST, TWICE = "lost", "twice"
 """The names of what no statement can judge in a line of JSON."""
 _NO_NAMES = "cast(array[] as array(varchar))"
@@ -206,13 +208,13 @@ def _readable(layout: Layout) -> list[str]:
 
 
 def _once(layout: Layout) -> str:
-    """Whether no known key is twice in an object: `json_parse` keeps the last, and writes keys as they are read."""
+    """Whether no known key is twice in an object, or written with escapes: `json_parse` keeps the last one."""
     names = "|".join(sorted({name for known in KEYS[layout].values() for name in known}))
     found = (
         f"cardinality(regexp_extract_all({text}, '\"({names})\"\\s*:'))"
         for text in ("line", "json_format(json)")
     )
-    return " = ".join(found)
+    return f"({' = '.join(found)} and not (strpos(line, '\\u00') > 0 and regexp_like(line, {_ESCAPED_KEY})))"
 
 
 def _lone() -> str:
@@ -248,12 +250,12 @@ def _value(column: Column) -> str:
         below = f"abs(try_cast({text} as double)) < {_EXACT}"
         fraction = f"regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)[.]0+$') and {below}"
         return (
-            f"case when {kind} = '\"' then {text} when {number} then case "
+            f"case when {kind} = '\"' then {text} when {number} then case when {text} = '-0' then '0' "
             f"when regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)$') then {text} "
             f"when {fraction} then regexp_replace({text}, '[.]0+$') end end"
         )
     if column.type == "heading":
-        return f"case when {kind} = '\"' or {number} then {text} end"
+        return f"case when {kind} = '\"' then {text} when {number} then if({text} = '-0', '0', {text}) end"
     return text
 
 
