@@ -23,7 +23,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --upgrade --universal --python-versi
 	--custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml --extra build
 
-.PHONY: help briefing local trino quick test lint types template docs image soak bench conformance release lock clean
+.PHONY: help briefing local trino quick test lint types template docs image soak engines bench conformance release lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -45,7 +45,7 @@ quick: .venv/dev .venv/libraries ## run the tests that need no server and no oth
 	@$(VENV_PYTHON) -m pytest --quick --numprocesses auto
 
 test: .venv/dev .venv/libraries .venv/tools .venv/linters ## run the tests, with branch coverage
-	@$(VENV_PYTHON) -m pytest -rsfE --cov --numprocesses auto
+	@$(VENV_PYTHON) -m pytest -rsfE --cov --numprocesses auto --dist loadgroup
 
 lint: .venv/dev ## check style and formatting
 	@.venv/bin/ruff check
@@ -71,6 +71,10 @@ soak: .venv/dev .venv/libraries .venv/tools .venv/viewers ## change 20,000 updat
 	@PYTHONPATH="$$(echo .cache/viewers/lib/python*/site-packages)" $(VENV_PYTHON) -W ignore -m tests.adversarial.mutations 20000 1
 	@$(VENV_PYTHON) -m tests.adversarial.tampering 8000 1
 	@$(VENV_PYTHON) -W ignore -m tests.adversarial.refusals
+
+engines: .venv/dev .venv/libraries .venv/trino ## compare DuckDB and a real Trino: the whole contract, and 500 random sets of evidence
+	@$(VENV_PYTHON) -m pytest tests/soak/engines.py
+	@$(VENV_PYTHON) -W ignore -m tests.adversarial.engine_sets 500 1
 
 bench: .venv/dev .venv/libraries ## measure speed and memory
 	@$(VENV_PYTHON) -m benchmarks

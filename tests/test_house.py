@@ -50,6 +50,7 @@ TESTED_BY: Mapping[str, str] = {
     "cli/test_cli.py": "__main__ cli.compare cli.evidence cli.explain cli.keys cli.prove cli.pseudonyms cli.publish"
     " cli.register cli.renew cli.sample cli.serve cli.terminal cli.verify cli.verify_proof core.errors"
     " core.progress local",
+    "cli/test_cli_tables.py": "cli.tables",
     "core/test_aws_errors.py": "core.aws_clients",
     "core/test_settings.py": "briefing.settings core.yaml_text",
     "archive/test_heads.py": "core.log_head",

@@ -29,7 +29,14 @@ FUNCTIONS = frozenset(
             "concat",
         ),
         *("count", "date_add", "date_parse", "dense_rank", "element_at", "filter", "flatten", "from_utf8"),
-        *("from_iso8601_timestamp_nanos", "grouping", "json_extract", "json_extract_scalar", "json_format"),
+        *(
+            "from_iso8601_timestamp_nanos",
+            "grouping",
+            "if",
+            "json_extract",
+            "json_extract_scalar",
+            "json_format",
+        ),
         *(
             "json_parse",
             "length",
