@@ -38,7 +38,8 @@ _WHOLE = "[+-]?[0-9]+([.]0*)?"
 _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _INSTANT = (
     "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    "([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|UTC|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?))?)?"
+    "([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
+    "( ?(Z|UTC|[+-](0[0-9]|1[0-3])(:?[0-5][0-9])?|[+-]14(:?00)?))?)?"
 )
 _AROUND = r"[\p{Z}\t-\r\x{85}\x{feff}]*"  # white space, and byte order marks
 _DIGITS = "(?:0|[1-9][0-9]*)"
@@ -103,7 +104,8 @@ def label_in_json(column: Column, value: str, type_: str, json: str) -> str:
     a key the one that is as large. If they cannot be found, the value is null.
     """
     key = [step for step in column.path if isinstance(step, str)][-1]
-    pattern = f'"{key}"\\s*:\\s*(-?[0-9][-+.0-9eE]*)'
+    within = "\\[\\s*" if isinstance(column.path[-1], int) else ""
+    pattern = f'"{key}"\\s*:\\s*{within}(-?[0-9][-+.0-9eE]*)'
     texts = f"regexp_extract_all({json}, {quoted(pattern)}, 1)"
     found = f"list_distinct(list_filter({texts}, lambda text: try_cast(text as double) = {value}::double))"
     written = f"case when len({found}) = 1 then {found}[1] else {_none(value)} end"

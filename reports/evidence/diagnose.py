@@ -310,9 +310,12 @@ def _check_lines(root: Path, o: ListedObject) -> None:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that hold a row, with their numbers; a line that is too long comes in parts."""
     with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
-        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
-            if row := line.strip():
-                yield number, row
+        number = 0
+        for read in iter(lambda: file.readline(LONGEST_LINE), b""):
+            for line in read.replace(b"\r\n", b"\n").split(b"\r"):
+                number += 1
+                if row := (line if number > 1 else line.removeprefix(codecs.BOM_UTF8)).strip():
+                    yield number, row
 
 
 class _Keyed(dict[str, Any]):
@@ -332,7 +335,9 @@ def _row(place: str, line: bytes) -> _Keyed:
             f"{place} starts with a byte order mark: save it without one, and deliver it again"
         )
     try:
-        row = json.loads(line.decode(), parse_int=str, parse_float=str, object_pairs_hook=_Keyed)
+        row = json.loads(
+            line.decode(), parse_int=str, parse_float=str, parse_constant=_constant, object_pairs_hook=_Keyed
+        )
         json.dumps(row, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise InvalidEvidence(f"{place} {_not_json(error)}: {ADVICE}") from None
@@ -342,12 +347,17 @@ def _row(place: str, line: bytes) -> _Keyed:
     return row
 
 
+def _constant(text: str) -> None:
+    raise ValueError(text)
+
+
 def _not_json(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"is not JSON: {error.msg} at character {error.colno}"
     return {
         UnicodeEncodeError: "holds half of a surrogate pair, which is not a character",
         UnicodeDecodeError: "is not UTF-8",
+        ValueError: f"is not JSON: it holds {error}",
     }.get(type(error), "is not JSON: it is nested too deeply")
 
 

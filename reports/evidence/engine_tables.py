@@ -139,6 +139,13 @@ _REMEDIES: Mapping[Layout, str] = {
 }
 
 
+_UNTOLD: Mapping[str, str] = {
+    tables.LOST: "a line holds U+FFFD, which tables cannot tell from bytes that are not UTF-8: remove it",
+    tables.TWICE: "the name of a column is twice in a line, or is written with escapes, and tables cannot tell which "
+    "value counts: keep one, without escapes",
+}
+
+
 def _shown(question: Question, sql: str, located: Sequence[ListedObject], run: Run) -> Mapping[str, Row]:
     """What the table of some objects shows of the days of a question, by the name of the object."""
     layout = located[0].layout
@@ -149,6 +156,8 @@ def _shown(question: Question, sql: str, located: Sequence[ListedObject], run: R
 
 def _mistaken(layout: Layout, odd: str) -> str | None:
     """What is wrong with a name, as `tables.objects` tells it."""
+    if odd in _UNTOLD:
+        return _UNTOLD[odd]
     place, _, name = odd.partition(" ")
     for path, known in KEYS[layout].items():
         if tables.json_path(path) == place:

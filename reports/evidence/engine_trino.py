@@ -29,6 +29,8 @@ EVIDENCE = frozenset(
 # What a server answers that has just been started
 NOT_YET = frozenset({"NO_NODES_AVAILABLE", "SERVER_STARTING_UP"})
 STARTING = 60  # tries, a second apart
+# An object's broken page is an internal error to Trino
+BROKEN = re.compile(r"can not read class org\.apache\.parquet\.format\.")
 _OBJECT = re.compile(r"s3[an]?://[^/\s]+/\S*?((?:detections|ext)/[^\s,()]+)")
 
 
@@ -92,7 +94,7 @@ class TrinoEngine:
             )
         said = f"question {name}: query {error.query_id} failed ({error.error_name}"
         told = f"{said}: {' '.join(str(error.message).split())[:300]})"
-        if error.error_name in EVIDENCE:
+        if error.error_name in EVIDENCE or BROKEN.search(str(error.message)):
             place = _OBJECT.search(str(error.message))
             where = f"{place[1]}: " if place else ""
             return InvalidEvidence(

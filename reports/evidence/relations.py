@@ -6,6 +6,7 @@ object's own is (`convert`). Names that are nearly those of columns, and keys th
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import itertools
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import duckdb
 from duckdb.sqltypes import VARCHAR
@@ -32,6 +33,9 @@ JSON = "json"
 """The column of a line's whole text."""
 
 CHUNK = 2**20
+NOT_JSON = "a line is not JSON: a comma before a bracket that closes, NaN or infinity"
+START = 2**16
+_ODD_START = re.compile(rb"\A\xef\xbb\xbf|\r(?!\n|\Z)|\A[^\n]*\r\Z")
 _NOWHERE: Mapping[str, int] = {}
 # The partition's day as the layout's own column, from an object's path below the root
 _PARTITION: dict[Layout, tuple[str, str]] = {
@@ -242,6 +246,15 @@ def _check_map(con: duckdb.DuckDBPyConnection, source: Source, value: str, path:
         _refuse(mistake(names or (), known, unread))
 
 
+_LAX = r"(?i),\s*[}\]]|[:,\[]\s*-?(nan|inf)"
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_IS_LAX = (
+    f"regexp_matches({JSON}, {quoted(_LAX)}) and "
+    f"regexp_matches(regexp_replace({JSON}, {quoted(_STRING)}, '\"\"', 'g'), {quoted(_LAX)})"
+)
+"""Whether a line has a comma before a bracket that closes, or NaN or infinity: DuckDB reads those as JSON."""
+
+
 def _check_json(
     con: duckdb.DuckDBPyConnection, source: Source, text: str, start: tuple[Step, ...], among: str
 ) -> None:
@@ -252,10 +265,12 @@ def _check_json(
         f"{function}({text}, {listed(json_path(path[len(start) :]) for path in paths)})"
         for function, paths in (("json_keys", keys), ("json_type", ways))
     )
-    condition = among if source.layout == "ocsf" else "true"
-    for names, types in _of_json(
-        con, f"select distinct {', '.join(taken)} from {source.table} where {condition}", start
+    lax = "false" if start else _IS_LAX
+    condition = f"({among}) or {lax}" if source.layout == "ocsf" else "true"
+    for names, types, is_lax in _of_json(
+        con, f"select distinct {', '.join(taken)}, {lax} from {source.table} where {condition}", start
     ):
+        _refuse(NOT_JSON if is_lax else None)
         for (path, known), of_path in zip(keys.items(), names or (), strict=bool(names)):
             _refuse(mistake(of_path or (), known, JOINED[source.layout][path]))
         for (path, wanted), found in zip(ways.items(), types or (), strict=bool(types)):
@@ -350,31 +365,66 @@ def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[ListedOb
     """Each column is read from the text of its line, so every row may have its own shape."""
     layout = objects[0].layout
     present = [o for o in objects if o.size or o.name.endswith(".gz")]
-    for compression in ("none", "gzip"):  # given explicitly, because DuckDB cuts a name at `?`
-        alike = [o for o in present if o.name.endswith(".gz") == (compression == "gzip")]
-        if compression == "gzip":
-            _check_sums(root, alike)
-        if alike:
-            options = f", format = 'newline_delimited', compression = '{compression}'"
-            table = _taken_from(_table("read_json_objects", _files(root, alike), options), layout)
-            names = [*(c.name for c in COLUMNS[layout]), *map(_type_of, _labels(layout)), JSON]
-            yield Source(layout, table, dict.fromkeys(names, VARCHAR), _paths(root, alike), of_lines=True)
-
-
-def _check_sums(root: Path, objects: Iterable[ListedObject]) -> None:
-    """Raise `InvalidEvidence` for a gzipped object whose check sums are wrong: DuckDB does not look at them."""
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(lambda o: _inflate(root, o), objects):
-            pass
+        starts = pool.map(lambda o: _start(root, o), present)
+        odd = [o for o, start in zip(present, starts, strict=True) if _ODD_START.search(start)]
+    plain = [o for o in present if o not in odd]
+    for compression in ("none", "gzip"):  # given explicitly, because DuckDB cuts a name at `?`
+        alike = [o for o in plain if o.name.endswith(".gz") == (compression == "gzip")]
+        if alike:
+            yield _of_lines(layout, _lines(root, alike, compression), _paths(root, alike))
+    if odd:
+        copies = _copied(con, root, odd)
+        path = f'{quoted(str(root))} || substr("$path", {len(str(copies)) + 1}) as "$path"'
+        table = f"(select {JSON}, {path}, file_index from {_lines(copies, odd, 'none')})"
+        yield _of_lines(layout, table, _paths(root, odd))
 
 
-def _inflate(root: Path, o: ListedObject) -> None:
+def _lines(root: Path, objects: Sequence[ListedObject], compression: str) -> str:
+    options = f", format = 'newline_delimited', compression = '{compression}'"
+    return _table("read_json_objects", _files(root, objects), options)
+
+
+def _of_lines(layout: Layout, lines: str, files: Sequence[str]) -> Source:
+    names = [*(c.name for c in COLUMNS[layout]), *map(_type_of, _labels(layout)), JSON]
+    return Source(layout, _taken_from(lines, layout), dict.fromkeys(names, VARCHAR), files, of_lines=True)
+
+
+def _start(root: Path, o: ListedObject) -> bytes:
+    """The first bytes of lines; raises `InvalidEvidence` for wrong check sums of gzip: DuckDB does not look at them."""
+    if not o.name.endswith(".gz"):
+        try:
+            with (root / o.name).open("rb") as file:
+                return file.read(START)
+        except OSError:  # which DuckDB tells
+            return b""
     try:
         with gzip.open(root / o.name) as file:
+            start = file.read(START)
             while file.read(CHUNK):
                 pass
+            return start
     except (EOFError, OSError, zlib.error) as error:
         raise InvalidEvidence(f"{o.name}: cannot be read as gzip: {error}") from None
+
+
+def _copied(con: duckdb.DuckDBPyConnection, root: Path, objects: Iterable[ListedObject]) -> Path:
+    """Where copies of objects are that DuckDB reads: without a byte order mark, each line ended by a line feed."""
+    ((spill,),) = con.execute("select current_setting('temp_directory')").fetchall()
+    copies = Path(spill, "lines")
+    for o in objects:
+        place = copies / o.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path = root / o.name
+        with (
+            cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file,
+            place.open("wb") as copy,
+        ):
+            chunk = file.read(CHUNK).removeprefix(codecs.BOM_UTF8)
+            while chunk:
+                copy.write(chunk.replace(b"\r", b"\n"))
+                chunk = file.read(CHUNK)
+    return copies
 
 
 def _labels(layout: Layout) -> list[Column]:

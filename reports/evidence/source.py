@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
@@ -25,7 +26,15 @@ T = TypeVar("T")
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({"detections": "flat", "ext": "ocsf"})
 """Each layout by the folder that holds it."""
 LARGE = 2**20  # bytes
-FORMATS = {".parquet": "parquet", ".jsonl": "json", ".jsonl.gz": "json", ".csv": "csv"}
+FORMATS = {
+    ".parquet": "parquet",
+    **dict.fromkeys(
+        (f"{suffix}{packed}" for suffix in (".jsonl", ".ndjson", ".json") for packed in ("", ".gz")), "json"
+    ),
+    ".csv": "csv",
+}
+"""The formats that names tell; of a name without a suffix, or with `.gz` alone, the first bytes tell it."""
+FIRST = 64  # bytes that tell a format
 MARKER = "_$folder$"  # suffix of the object that Hadoop writes for a folder
 
 _PATTERNS: Mapping[Layout, re.Pattern[str]] = MappingProxyType(
@@ -50,6 +59,7 @@ _KEYS: Mapping[Layout, Collection[str]] = MappingProxyType(
 )
 NEITHER = f"neither layout is present: expected {' or '.join(f'{way}*' for way in _PARTITIONS.values())}"
 UNHOLDABLE = "a folder cannot hold that name: rename it, without //, /./ and /../"
+_SUFFIX = re.compile(r"\.[A-Za-z0-9_]{1,9}\Z")
 _NULL = "__HIVE_DEFAULT_PARTITION__"  # the partition value for rows without one
 _WITHIN = re.compile(r"(?:\A|/)ext/[^/]")  # an inner ext/ makes it unclear whose ids these are
 _HIDDEN = re.compile(r"/([._][^/]*)")
@@ -67,6 +77,8 @@ _LOGS = (
 @dataclass(frozen=True, slots=True, order=True)
 class ListedObject:
     """An evidence object before it is pinned: its place, and what its name says about it.
+
+    `format` is empty where neither the name nor a listing tells it.
 
     `state` tells whether it was written to, be it with the same bytes: in S3 the entity tag, the second of the write
     and, where that is not long ago, the version; in a folder the inode and the instant of its last change.
@@ -285,10 +297,42 @@ def _format(name: str) -> str:
     for suffix, format_ in FORMATS.items():
         if name.endswith(suffix):
             return format_
-    raise InvalidEvidence(
-        f"{name}: {PurePosixPath(name).suffix or 'no suffix'} is not a supported format: "
-        f"convert it to one of {', '.join(FORMATS)}, or move it away"
-    )
+    last = name.rpartition("/")[2]
+    if _SUFFIX.search(last.removesuffix(".gz")):
+        suffix = "".join(PurePosixPath(last).suffixes[-2 if last.endswith(".gz") else -1 :])
+        raise InvalidEvidence(
+            f"{name}: {suffix} is not a supported format: convert it to one of {', '.join(FORMATS)}, or move it away"
+        )
+    return ""
+
+
+def with_format(located: ListedObject, first: bytes) -> ListedObject:
+    """An object with the format that its first bytes tell; an empty one has no rows in any.
+
+    Raises `InvalidEvidence` for one that is neither Parquet nor JSON Lines, and for gzip that the name does not tell.
+    """
+    packed = located.name.endswith(".gz")
+    format_ = told_by(first)
+    if format_ == "gzip" and not packed:
+        raise InvalidEvidence(
+            f"{located.name}: is compressed with gzip, but its name does not end in .gz: rename it"
+        )
+    if format_ not in (("gzip",) if packed else ("parquet", "json")):
+        raise InvalidEvidence(
+            f"{located.name}: {'is not compressed with gzip' if packed else 'is neither Parquet nor JSON Lines'}, "
+            f"and its name has no other suffix: convert it to one of {', '.join(FORMATS)}, or move it away"
+        )
+    return replace(located, format="json" if packed else format_)
+
+
+def told_by(first: bytes) -> str:
+    """The format that an object's first bytes tell: `parquet`, `gzip`, `json`, or nothing."""
+    if first.startswith(b"PAR1"):
+        return "parquet"
+    if first.startswith(b"\x1f\x8b"):
+        return "gzip"
+    text = first.removeprefix(codecs.BOM_UTF8).lstrip()
+    return "json" if not text or text.startswith(b"{") else ""
 
 
 def _below(folder: str, way: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -379,11 +423,17 @@ class FolderEvidence:
         only = self.only if only is None else only
         with _reading():
             if only is not None:
-                return gathered(self._among(only), partial(self._located, locate=recorded))
-            located = gathered(self._found(), self._located)
+                located = gathered(self._among(only), partial(self._located, locate=recorded))
+            else:
+                located = gathered(self._found(), self._located)
+        if only is not None:
+            return self._with_formats(located)
         if not located:
             raise InvalidEvidence(f"{self.root}: {NEITHER}")
-        return located
+        return self._with_formats(located)
+
+    def _with_formats(self, located: Iterable[ListedObject]) -> tuple[ListedObject, ...]:
+        return tuple(o if o.format else with_format(o, self.part(o, 0, FIRST)) for o in located)
 
     def _among(self, names: Collection[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
         root = os.path.realpath(self.root)

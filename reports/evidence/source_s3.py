@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from reports.core import aws_errors
 from reports.core.errors import Changed, InvalidEvidence, Unavailable
 from reports.evidence.source import (
+    FIRST,
     LAYOUTS,
     NEITHER,
     EvidenceObject,
@@ -27,6 +28,7 @@ from reports.evidence.source import (
     is_name,
     locate,
     recorded,
+    with_format,
 )
 
 AT_ONCE = 10  # as many connections as botocore keeps
@@ -57,6 +59,7 @@ class S3Evidence:
     prefix: str = ""
     deadline: Callable[[], float] = _no_end
     _recent: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _formats: dict[tuple[str, str], str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def tops(self) -> tuple[str, ...]:
         """The names directly below the prefix, in order; those of folders end in `/`."""
@@ -82,7 +85,8 @@ class S3Evidence:
         if only is not None:
             with self._translated():
                 among = ((name, each) for name, each in self._listed(LAYOUTS) if name in only)
-                return gathered(among, partial(self._located, locate=recorded))
+                found = gathered(among, partial(self._located, locate=recorded))
+            return self._with_formats(found)
         tops = self.tops()
         check_tops(tops)
         with self._translated():
@@ -91,7 +95,20 @@ class S3Evidence:
             raise InvalidEvidence(f"s3://{self.bucket}/{self.prefix}: {NEITHER}")
         _check_folders(o.name for o in found)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return tuple(pool.map(self._told_apart, found))
+            return self._with_formats(tuple(pool.map(self._told_apart, found)))
+
+    def _with_formats(self, found: Sequence[ListedObject]) -> tuple[ListedObject, ...]:
+        """Objects with their formats: of those whose names tell none, the first bytes are read, once."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return tuple(pool.map(self._with_format, found))
+
+    def _with_format(self, located: ListedObject) -> ListedObject:
+        if located.format:
+            return located
+        key = located.name, located.state
+        if key not in self._formats:
+            self._formats[key] = with_format(located, self.part(located, 0, FIRST)).format
+        return replace(located, format=self._formats[key])
 
     def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
         """Digest objects as they are now, in the order given, several at once.

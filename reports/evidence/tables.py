@@ -47,9 +47,14 @@ _NO_BLANK = " where line is null or trim(line) <> ''"
 _NUMBER = "'^[+-]{0,1}([0-9]+[.]{0,1}[0-9]*|[.][0-9]+)([eE][+-]{0,1}[0-9]+){0,1}$'"
 _DAY_TEXT = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = "[0-9]{2}:[0-9]{2}"
-_ZONE = "Z|UTC|[+-]([01][0-9]|2[0-3])(:{0,1}[0-5][0-9]){0,1}"
+_ZONE = "Z|UTC|[+-](0[0-9]|1[0-3])(:{0,1}[0-5][0-9]){0,1}|[+-]14(:{0,1}00){0,1}"
 _TIME = f"[T ]({_CLOCK})(:[0-9]{{2}}){{0,1}}([.][0-9]+){{0,1}} {{0,1}}({_ZONE}){{0,1}}"
 _INSTANT = f"'^({_DAY_TEXT})({_TIME}){{0,1}}$'"
+_IN_STRING = r'([^"\\]|\\.)*'
+_ESCAPED_KEY = rf"""'"{_IN_STRING}\\u00[2-7][0-9a-fA-F]{_IN_STRING}"\s*:'"""
+LOST, TWICE = "lost", "twice"
+"""The names of what no statement can judge in a line of JSON."""
+_NO_NAMES = "cast(array[] as array(varchar))"
 _LOST = "chr(65533)"  # what stands for bytes that are no UTF-8
 
 
@@ -168,7 +173,7 @@ def _lines(layout: Layout) -> str:
     columns = COLUMNS[layout]
     selected = [f"{_nested(node, layout)} as {_name(str(top))}" for top, node in _tree(layout).items()]
     values = _select(
-        [_DAY[layout], PATH, "json", "whole", *(f"{_value(c)} as {_of('value', c)}" for c in columns)]
+        [_DAY[layout], PATH, "json", "once", "whole", *(f"{_value(c)} as {_of('value', c)}" for c in columns)]
         + [_of("kind", c) for c in columns],
         _taken(layout),
     )
@@ -184,10 +189,9 @@ def _taken(layout: Layout) -> str:
     columns = COLUMNS[layout]
     taken = [f"json_extract_scalar(line, '{json_path(c.path)}') as {_of('text', c)}" for c in columns]
     kinds = [f"{_kind(c.path)} as {_of('kind', c)}" for c in columns]
-    whole = f"{_once(layout)} and strpos(line, {_LOST}) = 0 and not ({_lone()}) as whole"
-    return (
-        f"({_select([_DAY[layout], PATH, 'json', whole, *taken, *kinds], _parsed(layout, 'json'))}) as taken"
-    )
+    text = [f"{_once(layout)} as once", f"strpos(line, {_LOST}) = 0 and not ({_lone()}) as whole"]
+    selected = [_DAY[layout], PATH, "json", *text, *taken, *kinds]
+    return f"({_select(selected, _parsed(layout, 'json'))}) as taken"
 
 
 def _parsed(layout: Layout, format_: Format, *, blank: bool = False) -> str:
@@ -211,20 +215,19 @@ def _readable(layout: Layout) -> list[str]:
     ]
     row = [f"{_kind(())} = '{{'", "whole"]
     if layout == "flat":
-        return [*row, *ways, *values]
+        return [*row, "once", *ways, *values]
     known = f"{_of('value', CLASS)} is not null"
-    rest = _all([*row[1:], *ways, *values])
-    return [row[0], known, f"({_of('value', CLASS)} <> 2004 or ({rest}))"]
+    return [*row, known, f"({_of('value', CLASS)} <> 2004 or ({_all(['once', *ways, *values])}))"]
 
 
 def _once(layout: Layout) -> str:
-    """Whether no known key is twice in an object: `json_parse` keeps the last, and writes keys as they are read."""
+    """Whether no known key is twice in an object, or written with escapes: `json_parse` keeps the last one."""
     names = "|".join(sorted({name for known in KEYS[layout].values() for name in known}))
     found = (
         f"cardinality(regexp_extract_all({text}, '\"({names})\"\\s*:'))"
         for text in ("line", "json_format(json)")
     )
-    return " = ".join(found)
+    return f"({' = '.join(found)} and not (strpos(line, '\\u00') > 0 and regexp_like(line, {_ESCAPED_KEY})))"
 
 
 def _lone() -> str:
@@ -260,12 +263,12 @@ def _value(column: Column) -> str:
         below = f"abs(try_cast({text} as double)) < {_EXACT}"
         fraction = f"regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)[.]0+$') and {below}"
         return (
-            f"case when {kind} = '\"' then {text} when {number} then case "
+            f"case when {kind} = '\"' then {text} when {number} then case when {text} = '-0' then '0' "
             f"when regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)$') then {text} "
             f"when {fraction} then regexp_replace({text}, '[.]0+$') end end"
         )
     if column.type == "heading":
-        return f"case when {kind} = '\"' or {number} then {text} end"
+        return f"case when {kind} = '\"' then {text} when {number} then if({text} = '-0', '0', {text}) end"
     return text
 
 
@@ -331,7 +334,10 @@ def _type(node: Column | dict[Step, Any]) -> str:
 
 
 def _odd(layout: Layout, format_: Format) -> str:
-    """The odd names of a row, as `PATH NAME`; Parquet has names in its footers, but for the keys of a map."""
+    """The odd names of a row, as `PATH NAME`; Parquet has names in its footers, but for the keys of a map.
+
+    And what no statement can judge in a line of JSON, by its own name.
+    """
     if format_ == "parquet":
         paths: list[Path] = [(_MAP,)] if layout == "ocsf" else []
         keys = dict.fromkeys(paths, f"map_keys({_MAP})")
@@ -342,21 +348,25 @@ def _odd(layout: Layout, format_: Format) -> str:
             for path in paths
         }
     if not paths:
-        return "cast(array[] as array(varchar))"
+        return _NO_NAMES
     parts = [
         f"coalesce(transform(filter({keys[path]}, name -> {_is_odd(path, layout)}), "
         f"name -> '{json_path(path)} ' || name), array[])"
         for path in paths
     ]
+    if format_ == "json":
+        parts.append(f"case when {_once(layout)} then {_NO_NAMES} else array['{TWICE}'] end")
     found = f"concat({', '.join(parts)})" if len(parts) > 1 else parts[0]
+    lost = f"case when strpos(line, {_LOST}) > 0 then array['{LOST}'] else {_NO_NAMES} end"
     if layout == "flat":
-        return found
+        return f"concat({lost}, {found})" if format_ == "json" else found
     class_ = (
         "class_uid"
         if format_ == "parquet"
         else "try_cast(json_extract_scalar(json, '$.class_uid') as double)"
     )
-    return f"case when coalesce({class_}, 2004) = 2004 then {found} else array[] end"
+    of_class = f"case when coalesce({class_}, 2004) = 2004 then {found} else array[] end"
+    return f"concat({lost}, {of_class})" if format_ == "json" else of_class
 
 
 def _is_odd(path: Path, layout: Layout) -> str:

@@ -1,5 +1,6 @@
 """What every `EvidenceSource` does. The fixture `place` is where a test delivers objects to, empty at first."""
 
+import gzip
 import hashlib
 import re
 from datetime import date
@@ -384,12 +385,45 @@ def test_neither_layout_is_refused(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "message"), [("a.avro", "avro is not a supported format"), ("a", "no suffix is not")]
+    ("file", "message"),
+    [("a.avro", "avro is not a supported format"), ("a", "is neither Parquet nor JSON Lines")],
 )
 def test_what_cannot_be_read_is_not_passed_over(place: Place, file: str, message: str) -> None:
     """An object in its place whose format is not read is refused by its name."""
     with pytest.raises(InvalidEvidence, match=f"{FLAT_DAY}/{file}: .*{message}"):
         filled(place, f"{FLAT_DAY}/a.csv", f"{FLAT_DAY}/{file}").list()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "found"),
+    [
+        *(
+            (f"a{suffix}", b"", "json")
+            for suffix in (".json", ".json.gz", ".ndjson", ".ndjson.gz", ".jsonl.gz")
+        ),
+        ("stream.of-1-2026-05-02-08-00-00-0f8fad5b-d9cb", b"\xef\xbb\xbf\n {}", "json"),
+        ("000000_0", b"PAR1", "parquet"),
+        ("a.gz", gzip.compress(b"{}"), "json"),
+        ("a", b"", "json"),
+        ("a", gzip.compress(b"{}"), r"compressed with gzip, but its name does not end in \.gz"),
+        ("a.gz", b"{}", "is not compressed with gzip"),
+        ("a", b"[{}]", "neither Parquet nor JSON Lines"),
+        ("a.parquet.bak", b"PAR1", r"\.bak is not a supported format"),
+    ],
+)
+def test_the_format_is_told_by_the_name_or_else_by_the_first_bytes(
+    place: Place, file: str, content: bytes, found: str
+) -> None:
+    """A name without a suffix, as Firehose and Athena write it, tells no format; gzip is told by names alone."""
+    name = f"{FLAT_DAY}/{file}"
+    place.put(name, content)
+    if found in ("json", "parquet"):
+        source = place.open()
+        assert [(o.name, o.format) for o in source.list()] == [(name, found)]
+        assert [o.format for o in source.list([name])] == [found]
+    else:
+        with pytest.raises(InvalidEvidence, match=f"{name}: .*{found}"):
+            place.open().list()
 
 
 def test_pinned_as_they_are(place: Place) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from reports.evidence.engine_trino import TrinoEngine
+from tests.adversarial import engine_sets
 from tests.contracts.query_engine import *  # noqa: F403
 from tests.support.trino import Stack, stack
 
@@ -26,3 +27,10 @@ def formats(request: pytest.FixtureRequest) -> Sequence[str]:
 @pytest.fixture
 def open_engine(trino: Stack) -> Callable[[Path], TrinoEngine]:
     return lambda folder: trino.engine(trino.tables(trino.delivered(folder)))
+
+
+def test_random_evidence_gives_the_same_figures_or_the_same_refusal(trino: Stack) -> None:
+    """Of sets by every rule, some twice, as DuckDB says; half of them count."""
+    compared = engine_sets.run(trino, 25, 2026)
+    assert compared.findings == []
+    assert 2 * compared.counted >= 25

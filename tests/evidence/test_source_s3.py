@@ -359,7 +359,7 @@ def test_what_a_folder_has_no_room_for(place: Bucket, tmp_path: Path) -> None:
         "a.csv",
         "detections/a.csv",
         f"{FLAT_DAY}/a.csv/",
-        f"{FLAT_DAY}/a",
+        f"{FLAT_DAY}/a.txt",
     ],
 )
 def test_a_name_that_leads_elsewhere(place: Bucket, tmp_path: Path, name: str) -> None:

@@ -31,7 +31,7 @@ from tests.support.checking import outcomes
 from tests.support.pki import NOW
 from tests.support.publishing import GOLDEN, Published, expected
 
-SCENARIO = "revisions"
+SCENARIO = "naming"
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_the_same_briefing_as_on_a_laptop(
     assert files["briefing.json"] == golden[SCENARIO].files["briefing.json"]
     record = json.loads(files["evidence.json"])
     asked = record["predicate"]["questions"]
-    assert [q["executionId"] for q in asked] == list(service.executions)
+    assert {q["executionId"] for q in asked} < set(service.executions)  # the others say what the tables show
     assert all(q["bytesScanned"] for q in asked)
     assert [q["resultSha256"] for q in asked] == [q["resultSha256"] for q in local["predicate"]["questions"]]
     assert [o["digest"] for o in record["subject"]] == [o["digest"] for o in local["subject"]]
@@ -109,13 +109,13 @@ def test_the_same_briefing_as_on_a_laptop(
 def test_another_request_gets_the_same_receipt(
     house: PublishingParts, signing: Signing, service: athena.AthenaService
 ) -> None:
-    """A later request of the same content runs its own queries, at most two, and gets the receipt of then."""
+    """A later request of the same content runs its own queries, at most four, and gets the receipt of then."""
     first = publish(house, signing)
     queries = len(service.executions)
     source = house.source
     assert isinstance(source, S3Evidence)
     assert publish(replace(house, engine=engine(service, source, "second")), signing) == first
-    assert queries <= 2
+    assert queries <= 4
     assert len(service.executions) == 2 * queries
     assert len(house.store.list("")) == 3
 
@@ -160,7 +160,7 @@ def test_a_reader_asks_athena_again(
 
 def test_an_addressee_of_a_request_is_put_back(house: PublishingParts, signing: Signing, bucket: str) -> None:
     """A briefing that was addressed by its request is made again from settings that name nobody."""
-    for_office = addressed(house.settings, "regulator", "The Office of Examples")
+    for_office = addressed(house.settings, expected(SCENARIO)["request"]["audience"], "The Office of Examples")
     pdf = published(replace(house, settings=for_office), signing)
     reader = InBucket(S3Evidence(client("s3"), bucket, "in/"), house.resources, None)
     assert outcomes(judge(pdf, None, NOW, reader)) == ("valid", "valid")

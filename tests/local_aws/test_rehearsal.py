@@ -320,8 +320,8 @@ def test_the_archive_is_as_the_template_has_it(account: Stack) -> None:
 
 def test_mirror_follows_the_bucket(bucket: str, tmp_path: Path) -> None:
     """A statement sees the objects as they are when it begins: new ones, changed ones, and not those that are gone."""
-    s3, name = s3_client(), "detections/event_day=2026-05-01/part.csv"
-    head, *rows = (GOLDEN / "quiet" / name).read_text().splitlines()
+    s3, name = s3_client(), "detections/event_day=2026-05-01/part.jsonl"
+    rows = (GOLDEN / "quiet" / name).read_text().splitlines()
     mirror = Mirror(s3, bucket, tmp_path)
 
     def count() -> int:
@@ -330,9 +330,9 @@ def test_mirror_follows_the_bucket(bucket: str, tmp_path: Path) -> None:
             return int(found[0])
 
     for lines in (rows[:1], rows, rows[:2]):
-        s3.put_object(Bucket=bucket, Key=name, Body="\n".join([head, *lines]))
+        s3.put_object(Bucket=bucket, Key=name, Body="\n".join(lines))
         assert count() == len(lines)
-    assert mirror.size() == len("\n".join([head, *rows[:2]]))
+    assert mirror.size() == len("\n".join(rows[:2]))
     s3.delete_object(Bucket=bucket, Key=name)
     with pytest.raises(InvalidEvidence, match="neither layout is present"):
         count()

@@ -68,10 +68,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, since: date) -> Iterator[Se
 def evidence_of(day: date, folder: Path) -> Path:
     """The evidence of `quiet`, and as much of another day."""
     shutil.copytree(EVIDENCE, folder)
-    part = folder / f"detections/event_day={DAY}/part.csv"
-    other = folder / f"detections/event_day={day}/part.csv"
+    part = folder / f"detections/event_day={DAY}/part.jsonl"
+    other = folder / f"detections/event_day={day}/part.jsonl"
     other.parent.mkdir(exist_ok=True)
-    other.write_text(part.read_text().replace(f"{DAY}T", f"{day}T").replace("q", "r"))
+    other.write_text(part.read_text().replace(f"{DAY}T", f"{day}T").replace("\"q", "\"r"))
     return folder
 
 

@@ -127,7 +127,7 @@ def test_a_register_that_got_shorter(system: System, capsys: pytest.CaptureFixtu
 def test_evidence_that_is_as_it_was_afterwards(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """An object that is another one while it is counted is noticed, and the next delivery tries again."""
     s3, bucket = client("s3"), system.parts.environment.evidence_bucket
-    key = "results/detections/event_day=2026-05-01/part.csv"
+    key = "results/detections/event_day=2026-05-01/part.jsonl"
     was = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     count, counted = system.athena.end, []
 
@@ -142,7 +142,7 @@ def test_evidence_that_is_as_it_was_afterwards(system: System, monkeypatch: pyte
         patch.setattr(system.athena, "end", disturbed)
         assert system.delivered(f"requests/{id_}.json") != DONE
     error = json.loads(system.read(f"attempts/{id_}.001.error.json"))
-    assert (len(counted), error["kind"]) == (3, "Unavailable")
+    assert (len(counted), error["kind"]) == (6, "Unavailable")  # of each try, what the table shows and the question
     assert error["message"].startswith("the evidence changed during all 3 attempts to read it")
     assert system.kept("outcomes/") == []
     assert system.delivered(f"requests/{id_}.json", number=2) == DONE
@@ -151,7 +151,7 @@ def test_evidence_that_is_as_it_was_afterwards(system: System, monkeypatch: pyte
 
 def test_evidence_that_comes_meanwhile(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evidence that comes while the other is counted is named in the outcome, and in the API's answer."""
-    bucket, late = system.parts.environment.evidence_bucket, "detections/event_day=2026-05-02/late.csv"
+    bucket, late = system.parts.environment.evidence_bucket, "detections/event_day=2026-05-02/late.jsonl"
     count = system.athena.end
 
     def joined(execution: Execution) -> None:
@@ -206,10 +206,10 @@ def test_a_query_that_runs_on(system: System) -> None:
     assert len(answer["batchItemFailures"]) == 1
     assert system.kept(f"outcomes/{id_}") == []
     assert system.athena.stopped == []
-    assert len(system.athena.executions) == 1
+    assert len(system.athena.executions) == 1  # of what the table shows
     system.athena.looks = 0
     assert system.delivered(f"requests/{id_}.json", number=2) == DONE
-    assert len(system.athena.executions) == 1
+    assert len(system.athena.executions) == 2
     assert outcome(system, id_)["state"] == "published"
 
 
@@ -263,7 +263,7 @@ def test_last_delivery(system: System) -> None:
     system.athena.looks = 9
     system.delivered(f"requests/{id_}.json", seconds=1)
     started, bucket = list(system.athena.executions), system.parts.environment.evidence_bucket
-    client("s3").put_object(Bucket=bucket, Key="results/detections/event_day=2026-05-02/late.csv", Body=b"x")
+    client("s3").put_object(Bucket=bucket, Key="results/detections/event_day=2026-05-02/late.jsonl", Body=b"x")
     assert len(system.delivered(f"requests/{id_}.json", number=4)["batchItemFailures"]) == 1
     error = outcome(system, id_)["error"]
     assert error["kind"] == "Unfinished"
