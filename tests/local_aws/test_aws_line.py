@@ -160,7 +160,9 @@ def test_a_reader_asks_athena_again(
 
 def test_an_addressee_of_a_request_is_put_back(house: PublishingParts, signing: Signing, bucket: str) -> None:
     """A briefing that was addressed by its request is made again from settings that name nobody."""
-    for_office = addressed(house.settings, expected(SCENARIO)["request"]["audience"], "The Office of Examples")
+    for_office = addressed(
+        house.settings, expected(SCENARIO)["request"]["audience"], "The Office of Examples"
+    )
     pdf = published(replace(house, settings=for_office), signing)
     reader = InBucket(S3Evidence(client("s3"), bucket, "in/"), house.resources, None)
     assert outcomes(judge(pdf, None, NOW, reader)) == ("valid", "valid")

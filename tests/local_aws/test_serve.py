@@ -71,7 +71,7 @@ def evidence_of(day: date, folder: Path) -> Path:
     part = folder / f"detections/event_day={DAY}/part.jsonl"
     other = folder / f"detections/event_day={day}/part.jsonl"
     other.parent.mkdir(exist_ok=True)
-    other.write_text(part.read_text().replace(f"{DAY}T", f"{day}T").replace("\"q", "\"r"))
+    other.write_text(part.read_text().replace(f"{DAY}T", f"{day}T").replace('"q', '"r'))
     return folder
 
 

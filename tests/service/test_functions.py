@@ -142,7 +142,10 @@ def test_evidence_that_is_as_it_was_afterwards(system: System, monkeypatch: pyte
         patch.setattr(system.athena, "end", disturbed)
         assert system.delivered(f"requests/{id_}.json") != DONE
     error = json.loads(system.read(f"attempts/{id_}.001.error.json"))
-    assert (len(counted), error["kind"]) == (6, "Unavailable")  # of each try, what the table shows and the question
+    assert (len(counted), error["kind"]) == (
+        6,
+        "Unavailable",
+    )  # of each try, what the table shows and the question
     assert error["message"].startswith("the evidence changed during all 3 attempts to read it")
     assert system.kept("outcomes/") == []
     assert system.delivered(f"requests/{id_}.json", number=2) == DONE
@@ -263,7 +266,9 @@ def test_last_delivery(system: System) -> None:
     system.athena.looks = 9
     system.delivered(f"requests/{id_}.json", seconds=1)
     started, bucket = list(system.athena.executions), system.parts.environment.evidence_bucket
-    client("s3").put_object(Bucket=bucket, Key="results/detections/event_day=2026-05-02/late.jsonl", Body=b"x")
+    client("s3").put_object(
+        Bucket=bucket, Key="results/detections/event_day=2026-05-02/late.jsonl", Body=b"x"
+    )
     assert len(system.delivered(f"requests/{id_}.json", number=4)["batchItemFailures"]) == 1
     error = outcome(system, id_)["error"]
     assert error["kind"] == "Unfinished"
