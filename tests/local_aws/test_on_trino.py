@@ -58,10 +58,10 @@ def test_from_a_request_to_a_pdf(served: Serving, tmp_path: Path) -> None:
     pdf = tmp_path / "briefing.pdf"
     with urllib.request.urlopen(headers["location"], timeout=PATIENCE) as answer:  # noqa: S310 - loopback
         pdf.write_bytes(answer.read())
-    keys = served.state / "keys"
+    root = served.state / "keys" / "root.cert.pem"
     templates = served.state / "settings" / "templates"  # a marking
-    made_with = [f"--evidence={EVIDENCE}", f"--keys={keys}", f"--templates={templates}"]
-    assert main(["verify", str(pdf), f"--trust={keys / 'root.cert.pem'}", *made_with]) == 0
+    made_of = [f"--evidence={EVIDENCE}", f"--templates={templates}"]
+    assert main(["verify", str(pdf), f"--trust={root}", *made_of]) == 0
 
 
 @pytest.mark.xdist_group("trino")
