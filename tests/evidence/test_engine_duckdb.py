@@ -1,5 +1,6 @@
 """The questions, and DuckDB's way of answering them: the contract of every engine, and each format's peculiarities."""
 
+import gzip
 import hashlib
 import json
 import tempfile
@@ -438,6 +439,27 @@ def test_a_relative_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert total(answered(Path("evidence"))) == (1, 0)
     monkeypatch.chdir(tmp_path / "evidence")
     assert total(answered(Path("."))) == (1, 0)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".json", ".ndjson.gz", ""])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_lines_are_read_as_they_are_written_anywhere(tmp_path: Path, suffix: str, end: bytes) -> None:
+    """A byte order mark, any line end, and brackets, commas and NaN that are text."""
+    found = [replace(d, network="a,] NaN", detector=": NaN, }") for d in varied()]
+    write(tmp_path / flat(DAY, ".jsonl"), [row(d) for d in found])
+    path = (tmp_path / flat(DAY, ".jsonl")).rename(tmp_path / flat(DAY, suffix))
+    content = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", end)
+    path.write_bytes(gzip.compress(content) if suffix.endswith(".gz") else content)
+    same(tmp_path, found)
+
+
+def test_what_is_wrong_in_such_a_line_is_named(tmp_path: Path) -> None:
+    """With the line as editors count it."""
+    path = tmp_path / flat(DAY, ".jsonl")
+    write(path, [row(detection(DAY)), row(detection(DAY, detection_id="e", exchange_count=-1))])
+    path.write_bytes(b"\xef\xbb\xbf\r" + path.read_bytes().replace(b"\n", b"\r"))
+    with pytest.raises(InvalidEvidence, match=r"line 3 \(detection e\): exchange_count '-1' is below 0"):
+        asked(lambda folder: DuckDBEngine(FolderEvidence(folder)), tmp_path)
 
 
 # CSV
