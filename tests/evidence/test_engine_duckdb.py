@@ -771,3 +771,11 @@ def test_the_engine_prints_nothing_of_its_own(tmp_path: Path) -> None:
     """DuckDB's progress bar, which long queries print to standard output even into a file, is off."""
     with relations.connection(tmp_path, str(tmp_path), "1GB") as con:
         assert con.execute("select current_setting('enable_progress_bar')").fetchone() == (False,)
+
+
+def test_tokens_beyond_64_bits_are_refused_though_no_row_adds_them_up(tmp_path: Path) -> None:
+    """Of several campaigns together, as Trino adds them up."""
+    large = [detection(DAY, detection_id=c, campaign_id=c, output_tokens=2**62) for c in ("C-1", "C-2")]
+    deliver(tmp_path, {flat(DAY): large})
+    with pytest.raises(InvalidEvidence, match="column output_tokens adds up to 9,223,372,036,854,775,808"):
+        answered(tmp_path)
