@@ -344,7 +344,7 @@ def _odd(layout: Layout, format_: Format) -> str:
         for path in paths
     ]
     if format_ == "json":
-        parts.append(f"case when {_once(layout)} then {_NO_NAMES} else array['{TWICE}'] end")
+        parts.append(f"case when not {_once(layout)} then array['{TWICE}'] else {_NO_NAMES} end")
     found = f"concat({', '.join(parts)})" if len(parts) > 1 else parts[0]
     lost = f"case when strpos(line, {_LOST}) > 0 then array['{LOST}'] else {_NO_NAMES} end"
     if layout == "flat":
