@@ -104,6 +104,10 @@ def _counted(con: duckdb.DuckDBPyConnection, located: ListedObject, place: str) 
         described = con.sql(f"from read_parquet({file}, hive_partitioning = false)")
         types = dict(zip(described.columns, described.types, strict=True))
         names = _names(con, place)
+        for name in _halves(con, place):
+            raise InvalidEvidence(
+                f"{located.name}: column {name} is FLOAT16: tables read {_WANTED['number']}"
+            )
         for problem in (*_names_that_mislead(names, located.layout), *_types(types, located.layout)):
             raise InvalidEvidence(f"{located.name}: {problem}")
         chunks = con.execute(
@@ -126,6 +130,16 @@ def _packed(codec: str, encodings: str) -> str | None:
         return f"is compressed with {codec}: use one of {', '.join(sorted(CODECS))}"
     odd = {name.strip() for name in encodings.split(",")} - ENCODINGS
     return f"is encoded with {min(odd)}: use one of {', '.join(sorted(ENCODINGS))}" if odd else None
+
+
+def _halves(con: duckdb.DuckDBPyConnection, place: str) -> list[str]:
+    """The columns of confidence that are 16-bit floats, which DuckDB calls by the name of longer ones."""
+    numbers = [column.name for columns in COLUMNS.values() for column in columns if column.type == "number"]
+    found = con.execute(
+        f"select name from parquet_schema({listed([place])}) "
+        f"where type = 'FIXED_LEN_BYTE_ARRAY' and type_length = '2' and list_contains({listed(numbers)}, name)"
+    )
+    return [name for (name,) in found.fetchall()]
 
 
 def _names(con: duckdb.DuckDBPyConnection, place: str) -> list[str]:

@@ -43,13 +43,14 @@ _MAP_OF = {"campaign_id", "output_tokens"}  # what is in it
 _EXACT = 2**53
 PATH = '"$path"'
 _NO_BLANK = " where line is null or trim(line) <> ''"
+# `$` would also match before a line feed at the end.
 # Without question marks: these are parameters to people, and to simple tools
-_NUMBER = "'^[+-]{0,1}([0-9]+[.]{0,1}[0-9]*|[.][0-9]+)([eE][+-]{0,1}[0-9]+){0,1}$'"
+_NUMBER = "'^[+-]{0,1}([0-9]+[.]{0,1}[0-9]*|[.][0-9]+)([eE][+-]{0,1}[0-9]+){0,1}\\z'"
 _DAY_TEXT = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = "[0-9]{2}:[0-9]{2}"
-_ZONE = "Z|UTC|[+-](0[0-9]|1[0-3])(:{0,1}[0-5][0-9]){0,1}|[+-]14(:{0,1}00){0,1}"
-_TIME = f"[T ]({_CLOCK})(:[0-9]{{2}}){{0,1}}([.][0-9]+){{0,1}} {{0,1}}({_ZONE}){{0,1}}"
-_INSTANT = f"'^({_DAY_TEXT})({_TIME}){{0,1}}$'"
+_ZONE = "Z| UTC|[+-](0[0-9]|1[0-3])(:{0,1}[0-5][0-9]){0,1}|[+-]14(:{0,1}00){0,1}"
+_TIME = f"[T ]({_CLOCK})(:[0-9]{{2}}){{0,1}}([.][0-9]+){{0,1}}({_ZONE}){{0,1}}"
+_INSTANT = f"'^({_DAY_TEXT})({_TIME}){{0,1}}\\z'"
 _IN_STRING = r'([^"\\]|\\.)*'
 _ESCAPED_KEY = rf"""'"{_IN_STRING}\\u00[2-7][0-9a-fA-F]{_IN_STRING}"\s*:'"""
 LOST, TWICE = "lost", "twice"
@@ -256,15 +257,16 @@ def _value(column: Column) -> str:
     if column.type in ("integer", "milliseconds"):
         return _integer(text, number)
     if column.type == "number":
-        return f"case when regexp_like(trim({text}), {_NUMBER}) then try_cast(trim({text}) as double) end"
+        plain = f"trim(both ' ' from {text})"
+        return f"case when regexp_like({plain}, {_NUMBER}) then try_cast({plain} as double) end"
     if column.type == "instant":
         return _instant(text)
     if column.type == "id":
         below = f"abs(try_cast({text} as double)) < {_EXACT}"
-        fraction = f"regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)[.]0+$') and {below}"
+        fraction = f"regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)[.]0+\\z') and {below}"
         return (
             f"case when {kind} = '\"' then {text} when {number} then case when {text} = '-0' then '0' "
-            f"when regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)$') then {text} "
+            f"when regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)\\z') then {text} "
             f"when {fraction} then regexp_replace({text}, '[.]0+$') end end"
         )
     if column.type == "heading":
@@ -277,8 +279,8 @@ def _integer(value: str, number: str) -> str:
     text = f"trim(both ' ' from {value})"
     exact = f"abs(try_cast({text} as double)) < {_EXACT}"
     return (
-        f"case when regexp_like({text}, '^[+-]{{0,1}}[0-9]+$') then try_cast({text} as bigint) "
-        f"when regexp_like({text}, '^[+-]{{0,1}}[0-9]+[.]0*$') and {exact} "
+        f"case when regexp_like({text}, '^[+-]{{0,1}}[0-9]+\\z') then try_cast({text} as bigint) "
+        f"when regexp_like({text}, '^[+-]{{0,1}}[0-9]+[.]0*\\z') and {exact} "
         f"then try_cast(regexp_replace({text}, '[.]0*$') as bigint) "
         f"when {number} and {exact} and try_cast({text} as double) = truncate(try_cast({text} as double)) "
         f"then try_cast(try_cast({text} as double) as bigint) end"
@@ -290,7 +292,7 @@ def _instant(text: str) -> str:
     parts = [f"regexp_extract(trim(both ' ' from {text}), {_INSTANT}, {group})" for group in (1, 3, 4, 5, 6)]
     day, clock, seconds, fraction, zone = parts
     hours = (
-        f"case when {zone} = 'UTC' then 'Z' when length({zone}) = 3 then {zone} || ':00' "
+        f"case when {zone} = ' UTC' then 'Z' when length({zone}) = 3 then {zone} || ':00' "
         f"else regexp_replace({zone}, '^(...)([0-9]{{2}})$', '$1:$2') end"
     )
     iso = (
@@ -355,7 +357,7 @@ def _odd(layout: Layout, format_: Format) -> str:
         for path in paths
     ]
     if format_ == "json":
-        parts.append(f"case when {_once(layout)} then {_NO_NAMES} else array['{TWICE}'] end")
+        parts.append(f"case when not {_once(layout)} then array['{TWICE}'] else {_NO_NAMES} end")
     found = f"concat({', '.join(parts)})" if len(parts) > 1 else parts[0]
     lost = f"case when strpos(line, {_LOST}) > 0 then array['{LOST}'] else {_NO_NAMES} end"
     if layout == "flat":

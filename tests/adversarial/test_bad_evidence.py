@@ -421,9 +421,12 @@ def test_other_classes_are_passed_over(tmp_path: Path) -> None:
             "part.jsonl.gz: cannot be read as gzip: Not a gzipped file",
         ),
         (
-            raw_bytes(f"{FLAT}/part.jsonl", b"\xef\xbb\xbf" + LINE),
-            "line 1 starts with a byte order mark: save it",
+            raw_bytes(f"{FLAT}/part.jsonl", LINE + b"\xef\xbb\xbf" + LINE),
+            "line 2 starts with a byte order mark: save it",
         ),
+        (raw_bytes(f"{FLAT}/part.jsonl", LINE + b'{"a": [1, ] }\n'), "part.jsonl: line 2 is not JSON: "),
+        (raw_bytes(f"{FLAT}/part.jsonl", LINE + b'{"a": NaN}\n'), "line 2 is not JSON: it holds NaN: "),
+        (raw_bytes(f"{FLAT}/part.jsonl", LINE + b'{"a":-Infinity}\n'), "line 2 is not JSON: it holds -Inf"),
         (
             raw_bytes(f"{FLAT}/part.jsonl.gz", LINE),
             "part.jsonl.gz: cannot be read as gzip: Not a gzipped file",

@@ -1,5 +1,6 @@
 """The questions, and DuckDB's way of answering them: the contract of every engine, and each format's peculiarities."""
 
+import gzip
 import hashlib
 import json
 import tempfile
@@ -440,6 +441,27 @@ def test_a_relative_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert total(answered(Path("."))) == (1, 0)
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".json", ".ndjson.gz", ""])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_lines_are_read_as_they_are_written_anywhere(tmp_path: Path, suffix: str, end: bytes) -> None:
+    """A byte order mark, any line end, and brackets, commas and NaN that are text."""
+    found = [replace(d, network="a,] NaN", detector=": NaN, }") for d in varied()]
+    write(tmp_path / flat(DAY, ".jsonl"), [row(d) for d in found])
+    path = (tmp_path / flat(DAY, ".jsonl")).rename(tmp_path / flat(DAY, suffix))
+    content = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", end)
+    path.write_bytes(gzip.compress(content) if suffix.endswith(".gz") else content)
+    same(tmp_path, found)
+
+
+def test_what_is_wrong_in_such_a_line_is_named(tmp_path: Path) -> None:
+    """With the line as editors count it."""
+    path = tmp_path / flat(DAY, ".jsonl")
+    write(path, [row(detection(DAY)), row(detection(DAY, detection_id="e", exchange_count=-1))])
+    path.write_bytes(b"\xef\xbb\xbf\r" + path.read_bytes().replace(b"\n", b"\r"))
+    with pytest.raises(InvalidEvidence, match=r"line 3 \(detection e\): exchange_count '-1' is below 0"):
+        asked(lambda folder: DuckDBEngine(FolderEvidence(folder)), tmp_path)
+
+
 # CSV
 
 
@@ -749,3 +771,11 @@ def test_the_engine_prints_nothing_of_its_own(tmp_path: Path) -> None:
     """DuckDB's progress bar, which long queries print to standard output even into a file, is off."""
     with relations.connection(tmp_path, str(tmp_path), "1GB") as con:
         assert con.execute("select current_setting('enable_progress_bar')").fetchone() == (False,)
+
+
+def test_tokens_beyond_64_bits_are_refused_though_no_row_adds_them_up(tmp_path: Path) -> None:
+    """Of several campaigns together, as Trino adds them up."""
+    large = [detection(DAY, detection_id=c, campaign_id=c, output_tokens=2**62) for c in ("C-1", "C-2")]
+    deliver(tmp_path, {flat(DAY): large})
+    with pytest.raises(InvalidEvidence, match="column output_tokens adds up to 9,223,372,036,854,775,808"):
+        answered(tmp_path)
