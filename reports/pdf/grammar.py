@@ -396,7 +396,7 @@ class _Walk:
         waiting = [(Ref(reference), top)]
         while waiting:
             parent, above = waiting.pop()
-            before, each = None, above["First"]
+            before, each, shown = None, above.get("First"), 0
             while each is not None:
                 _require(int(each) not in self.kinds, "a bookmark that appears twice")
                 self.kinds[int(each)] = "bookmark"
@@ -409,10 +409,14 @@ class _Walk:
                 self._place(found["Dest"])
                 _require(found.get("Prev") == before, "bookmarks out of order")
                 _require(("First" in found) == ("Last" in found), "a bookmark that is inconsistent")
-                if "First" in found:
-                    waiting.append((each, found))
+                waiting.append((each, found))
+                shown += 1 + max(0, found["Count"])
                 before, each = each, found.get("Next")
-            _require(before == above["Last"], "bookmarks out of order")
+            _require(before == above.get("Last"), "bookmarks out of order")
+            _require(
+                shown == (above["Count"] if above is top else abs(above["Count"])),
+                "a wrong count of bookmarks",
+            )
 
     # The attached files
 

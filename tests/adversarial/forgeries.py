@@ -698,6 +698,7 @@ PAGES: dict[str, tuple[Change, str]] = {
     "a bookmark that does something": (_bookmark(A=_script()), "/A in a bookmark"),
     "a bookmark twice": (_bookmark(Next=Ref(1)), "a bookmark that appears twice"),
     "a bookmark out of order": (_bookmark(Prev=Ref(1)), "bookmarks out of order"),
+    "a bookmark that counts one too many": (_bookmark(Count=1), "a wrong count of bookmarks"),
     "bookmarks that end elsewhere": (
         lambda o: _having(o, "First").update(Last=Ref(1)),
         "bookmarks out of order",

@@ -37,7 +37,8 @@ PDFJS = ROOT / ".cache" / "pdfjs"
 
 # A gradient that repeats has no /Extend, what is opaque no /ca and no /SMask, plain text no /ActualText: without one of
 # these, the page is another one that Exhibit can make, and that every viewer shows alike.
-ANOTHER_PAGE = {f"no key ({key})" for key in ("Extend", "ca", "SMask", "ActualText")}
+# So is a gradient with another exponent.
+ANOTHER_PAGE = {*(f"no key ({key})" for key in ("Extend", "ca", "SMask", "ActualText")), "another value (N)"}
 KEYS = (
     *(
         "AA",
