@@ -650,12 +650,12 @@ def test_verify_changed_evidence(
 ) -> None:
     """Evidence that is not what a briefing was made from is noticed."""
     evidence = Path(shutil.copytree(GOLDEN / "quiet", tmp_path / "evidence"))
-    (part,) = evidence.rglob("part.csv")
+    (part,) = evidence.rglob("part.jsonl")
     part.write_text(part.read_text().replace("q1", "q9"))
     root = authority.directory / "root.cert.pem"
     argv = ["verify", str(golden["quiet"].pdf), "--trust", str(root), "--evidence", str(evidence)]
     assert main(argv) == 1
-    assert re.search(r"^evidence: +invalid +changed: .*part\.csv$", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"^evidence: +invalid +changed: .*part\.jsonl$", capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -686,7 +686,7 @@ def test_everything_that_differs_is_listed(
 ) -> None:
     """`--json` has what the lines leave out: the objects that are not as they were, and every difference."""
     evidence = Path(shutil.copytree(GOLDEN / "quiet", tmp_path / "evidence"))
-    (part,) = evidence.rglob("part.csv")
+    (part,) = evidence.rglob("part.jsonl")
     part.write_text(part.read_text().replace("q1", "q9"))
     assert main(["verify", str(golden["quiet"].pdf), "--json", "--evidence", str(evidence)]) == 1
     found = json.loads(capsys.readouterr().out)

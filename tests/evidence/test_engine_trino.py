@@ -20,7 +20,6 @@ from tests.contracts.query_engine import (  # noqa: F401
     test_the_latest_revision_wins_whole,
     test_values_are_plain,
     test_what_does_not_tie_for_the_latest_is_counted,
-    test_whatever_is_delivered_is_counted_exactly,
 )
 from tests.support.trino import Stack, stack
 

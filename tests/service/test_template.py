@@ -166,7 +166,7 @@ def test_conditions_choose() -> None:
     origins = other.resources["Api"].properties["CorsConfiguration"]["AllowOrigins"]
     assert origins == ["https://x.example", "https://y.example"]
     assert key in {r for s in other.functions["publish"].statements for r in s["Resource"]}
-    assert "JsonSerDe" in str(other.resources["FlatTable"].properties)
+    assert "RegexSerDe" in str(other.resources["FlatTable"].properties)
 
 
 def test_what_aws_makes_up_can_be_told() -> None:

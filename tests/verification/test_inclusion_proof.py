@@ -233,6 +233,7 @@ def test_the_lines_of_the_documentation_lead_to_the_root(tmp_path: Path) -> None
         assert (printed.stdout.strip() == TABLE.root) == leads_there
 
 
+@pytest.mark.usefixtures("slow")
 def test_little_is_loaded_to_check_one(tmp_path: Path) -> None:
     """`exhibit verify-proof` loads no library for PDFs, signatures, evidence or AWS."""
     (tmp_path / "proof.json").write_text(json.dumps(GOOD))
