@@ -36,11 +36,11 @@ from tests.support.publishing import ROOT
 PDFJS = ROOT / ".cache" / "pdfjs"
 
 # A gradient that repeats has no /Extend, what is opaque no /ca and no /SMask, plain text no /ActualText; a gradient has
-# its own exponent and coordinates, a form its own edges, and a name leads to any of the graphics states. With one of
-# these changed, the page is another one that Exhibit can make, and that every viewer shows alike.
+# its own exponent, stops and coordinates, a form its own edges, and a name leads to any of the graphics states. With
+# one of these changed, the page is another one that Exhibit can make, and that every viewer shows alike.
 ANOTHER_PAGE = {
     *(f"no key ({key})" for key in ("Extend", "ca", "SMask", "ActualText")),
-    *(f"another value ({key})" for key in ("N", "Coords", "BBox", "s0")),
+    *(f"another value ({key})" for key in ("N", "Bounds", "Coords", "BBox", "s0")),
 }
 KEYS = (
     *(
