@@ -52,6 +52,7 @@ TESTED_BY: Mapping[str, str] = {
     " core.progress local",
     "cli/test_cli_tables.py": "cli.tables",
     "core/test_aws_errors.py": "core.aws_clients",
+    "evidence/test_cache.py": "core.user_folders",
     "core/test_settings.py": "briefing.settings core.yaml_text",
     "archive/test_heads.py": "core.log_head",
     "evidence/test_engine_trino.py": "local_aws.trino",

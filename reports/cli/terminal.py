@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import pwd
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from reports.core.errors import (
     reason_of,
 )
 from reports.core.progress import tell
+from reports.core.user_folders import user_folder
 from reports.signing.tsa_url import without_passwords
 
 if TYPE_CHECKING:
@@ -210,20 +210,9 @@ def instant(option: str, text: str | None) -> datetime:
 def own_keys() -> Path:
     """The default folder of Exhibit's own authority, among the user's data.
 
-    Where that is follows the XDG Base Directory Specification, 0.8: what is not absolute does not count. Raises
-    `InvalidRequest` if the user has no home.
+    Raises `InvalidRequest` if the user has no home.
     """
-    data = os.environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):
-        data = os.path.join(_home(), ".local", "share")
-    return Path(data, "exhibit", "keys")
-
-
-def _home() -> str:
-    home = os.environ.get("HOME", "")
-    if not home:
-        with suppress(KeyError):
-            home = pwd.getpwuid(os.getuid()).pw_dir
-    if not os.path.isabs(home):
+    data = user_folder("XDG_DATA_HOME", ".local", "share")
+    if data is None:
         raise InvalidRequest("there is no home folder to keep keys in: give a folder with --keys")
-    return home
+    return data / "exhibit" / "keys"

@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote
 
 from reports.core.errors import InvalidSettings
 from reports.core.progress import Done
+from reports.core.user_folders import make_parents, user_folder
 from reports.evidence.engine_duckdb import DuckDBEngine
 from reports.evidence.questions import Answer, Question
 from reports.evidence.source import EvidenceObject, ListedObject
@@ -141,15 +142,15 @@ def cache() -> Iterator[Path]:
 
     Raises `InvalidSettings` for one that others may read.
     """
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    home = os.path.expanduser("~")
-    if not os.path.isabs(base) and not os.path.isabs(home):
+    base = user_folder("XDG_CACHE_HOME", ".cache")
+    if base is None:
         with tempfile.TemporaryDirectory(prefix="exhibit-") as temporary:
             yield Path(temporary)
         return
-    folder = Path(base if os.path.isabs(base) else Path(home, ".cache"), "exhibit")
+    folder = base / "exhibit"
     try:
-        folder.mkdir(mode=OWN, parents=True, exist_ok=True)
+        make_parents(folder)
+        folder.mkdir(mode=OWN, exist_ok=True)
         mode = folder.stat().st_mode
     except OSError as error:
         raise InvalidSettings(

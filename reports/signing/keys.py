@@ -35,6 +35,7 @@ from reports.core.certificates import (
     serving_chain,
 )
 from reports.core.errors import InvalidSettings, kind_of
+from reports.core.user_folders import make_parents
 
 # An extended key usage, if there is one, must allow one of these for its certificate to sign documents.
 PUBLIC = "root.cert.pem"
@@ -269,7 +270,7 @@ def _make(directory: Path, now: datetime) -> None:
     """Fill a folder beside the one asked for, and rename it; what a killed run left there goes with the next."""
     directory = directory.absolute()
     try:
-        _make_parents(directory)
+        make_parents(directory)
         parent = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise kind_of(error, InvalidSettings)(
@@ -290,13 +291,6 @@ def _make(directory: Path, now: datetime) -> None:
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         os.close(parent)
-
-
-def _make_parents(directory: Path) -> None:
-    """Make the folders above, if need be, as the XDG Base Directory Specification has them: for their owner alone."""
-    missing = [each for each in directory.parents if not os.path.lexists(each)]
-    for folder in reversed(missing):
-        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _is_there(file: Path) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -144,6 +145,16 @@ def test_the_folder_is_its_owners_alone(monkeypatch: pytest.MonkeyPatch, tmp_pat
     folder.chmod(0o750)
     with pytest.raises(InvalidSettings, match=f"others can read it, .*: chmod 700 {folder}"), cache():
         pass
+
+
+def test_an_empty_home_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The user's home is then the one of the password file, as for the folder of keys."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path)))
+    with cache() as folder:
+        assert folder == tmp_path / ".cache" / "exhibit"
+        assert folder.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_without_a_home_copies_are_temporary(homeless: pytest.MonkeyPatch) -> None:
