@@ -28,7 +28,7 @@ from reports.core import aws_errors
 from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings, Unavailable, Unfinished
 from reports.core.progress import Done
 from reports.evidence import questions
-from reports.evidence.engine_tables import Answered, Run, Tables, by_row
+from reports.evidence.engine_tables import EVIDENCE, Answered, Run, Tables, by_row
 from reports.evidence.questions import Answer, Question, Row
 from reports.evidence.source import ListedObject
 
@@ -38,7 +38,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0  # seconds
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 SYSTEM, USER = 1, 2  # AthenaError's categories
 
-# Names of Trino's and Hive's errors that the database or its permissions cause, and those that the evidence causes
+# Names of Trino's and Hive's errors that the database or its permissions cause
 _SETTINGS = re.compile(
     r"\b(TABLE_NOT_FOUND|SCHEMA_NOT_FOUND|CATALOG_NOT_FOUND|COLUMN_NOT_FOUND|AMBIGUOUS_NAME|NOT_SUPPORTED|"
     r"FUNCTION_NOT_FOUND|TYPE_MISMATCH|SYNTAX_ERROR|GENERIC_INTERNAL_ERROR|"
@@ -46,10 +46,7 @@ _SETTINGS = re.compile(
     r"Insufficient permissions|Access ?denied)\b",
     re.IGNORECASE,
 )
-_EVIDENCE = re.compile(
-    r"\b(HIVE_BAD_DATA|HIVE_CURSOR_ERROR|HIVE_CANNOT_OPEN_SPLIT|HIVE_PARTITION_SCHEMA_MISMATCH|"
-    r"HIVE_INVALID_PARTITION_VALUE|INVALID_CAST_ARGUMENT|INVALID_FUNCTION_ARGUMENT|NUMERIC_VALUE_OUT_OF_RANGE)\b"
-)
+_EVIDENCE = re.compile(rf"\b({'|'.join(sorted(EVIDENCE))})\b")
 _LIMIT = re.compile(r"bytes scanned limit", re.IGNORECASE)
 _READ_LESS = {
     "overlap": "deliver the evidence in one layout",

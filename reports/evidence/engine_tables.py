@@ -23,7 +23,14 @@ from reports.evidence.questions import Answer, Question, Row, Unlisted
 from reports.evidence.source import EvidenceSource, ListedObject
 from reports.evidence.tables import Format
 
-CHUNK = 2**20
+# Trino's and Hive's names of errors that rows or objects are to blame for
+EVIDENCE = frozenset(
+    {
+        *("HIVE_BAD_DATA", "HIVE_CURSOR_ERROR", "HIVE_CANNOT_OPEN_SPLIT", "HIVE_PARTITION_SCHEMA_MISMATCH"),
+        *("HIVE_INVALID_PARTITION_VALUE", "INVALID_CAST_ARGUMENT", "INVALID_FUNCTION_ARGUMENT"),
+        "NUMERIC_VALUE_OUT_OF_RANGE",
+    }
+)
 REFUSED = {
     "unsound": ("breaks a rule of the layout", "break a rule of the layout"),
     "tied": ("differs from a revision at the same time", "differ from revisions at the same time"),

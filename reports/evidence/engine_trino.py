@@ -14,21 +14,14 @@ from trino.exceptions import Error, TrinoQueryError
 from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
 from reports.core.progress import Done
 from reports.evidence import questions
-from reports.evidence.engine_tables import Answered, Tables, by_row
+from reports.evidence.engine_tables import EVIDENCE, Answered, Run, Tables, by_row
 from reports.evidence.questions import Answer, Question
 from reports.evidence.source import ListedObject
 
-# Trino's names of errors that rows or objects are to blame for
-EVIDENCE = frozenset(
-    {
-        *("HIVE_BAD_DATA", "HIVE_CURSOR_ERROR", "HIVE_CANNOT_OPEN_SPLIT", "HIVE_PARTITION_SCHEMA_MISMATCH"),
-        *("HIVE_INVALID_PARTITION_VALUE", "HIVE_FILE_NOT_FOUND", "INVALID_CAST_ARGUMENT"),
-        *("INVALID_FUNCTION_ARGUMENT", "NUMERIC_VALUE_OUT_OF_RANGE"),
-    }
-)
 # What a server answers that has just been started
 NOT_YET = frozenset({"NO_NODES_AVAILABLE", "SERVER_STARTING_UP"})
 STARTING = 60  # tries, a second apart
+GONE = "HIVE_FILE_NOT_FOUND"
 # An object's broken page is an internal error to Trino
 BROKEN = re.compile(r"can not read class org\.apache\.parquet\.format\.")
 _OBJECT = re.compile(r"s3[an]?://[^/\s]+/\S*?((?:detections|ext)/[^\s,()]+)")
@@ -45,6 +38,7 @@ class TrinoEngine:
     server: str
     tables: Tables
     running: dict[str, Any] = field(default_factory=dict, init=False)
+    _versions: list[str] = field(default_factory=list, init=False)
 
     def ask(self, question: Question, progress: Done) -> Answer:
         """Answer a question exactly.
@@ -60,9 +54,8 @@ class TrinoEngine:
             if cursor := self.running.get(execution):
                 cursor.cancel()
 
-    def _run_for(self, question: Question) -> Any:
-        def run(name: str, sql: str, parameters: Sequence[str], about: Sequence[ListedObject]) -> Answered:
-            del about
+    def _run_for(self, question: Question) -> Run:
+        def run(name: str, sql: str, parameters: Sequence[str], _located: Sequence[ListedObject]) -> Answered:
             for _ in range(STARTING):
                 try:
                     return self._run(sql, parameters)
@@ -81,11 +74,18 @@ class TrinoEngine:
             cursor.execute(sql, list(parameters))
             self.running[cursor.query_id] = cursor
             rows = questions.fetched(cursor)
-            version = connection.cursor().execute("select version()").fetchone()[0]
-            return Answered(rows, cursor.query_id, version, cursor.stats.get("physicalInputBytes"))
+            return Answered(
+                rows, cursor.query_id, self._version(connection), cursor.stats.get("physicalInputBytes")
+            )
         finally:
             self.running.pop(cursor.query_id, None)
             connection.close()
+
+    def _version(self, connection: Any) -> str:
+        """The server's version, which is asked for once."""
+        if not self._versions:
+            self._versions.append(connection.cursor().execute("select version()").fetchone()[0])
+        return self._versions[0]
 
     def _failure(self, name: str, question: Question, error: Exception) -> ExhibitError:
         if not isinstance(error, TrinoQueryError):
@@ -94,7 +94,7 @@ class TrinoEngine:
             )
         said = f"question {name}: query {error.query_id} failed ({error.error_name}"
         told = f"{said}: {' '.join(str(error.message).split())[:300]})"
-        if error.error_name in EVIDENCE or BROKEN.search(str(error.message)):
+        if error.error_name in {*EVIDENCE, GONE} or BROKEN.search(str(error.message)):
             place = _OBJECT.search(str(error.message))
             where = f"{place[1]}: " if place else ""
             return InvalidEvidence(

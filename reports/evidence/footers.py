@@ -19,10 +19,10 @@ from reports.core.errors import InvalidEvidence
 from reports.evidence.columns import COLUMNS, JOINED, KEYS, Column, Layout, mistake
 from reports.evidence.convert import listed
 from reports.evidence.source import ListedObject
+from reports.evidence.tables import MAP
 
 AT_ONCE = 10
 MAGIC = b"PAR1"
-MAP = "unmapped"  # the one column that is a map
 GUESS = 2**16  # bytes: most footers are shorter
 _INTEGERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", '"NULL"', "NULL"}

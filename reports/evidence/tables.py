@@ -38,7 +38,7 @@ _OBJECT: Mapping[Layout, str] = {
     "ocsf": "^.*/(ext/[^/]+/([^/]+/)*[rR][eE][gG][iI][oO][nN]=.+)$",
 }
 _STATUS: Mapping[Layout, str] = {"flat": "status", "ocsf": "status_id"}
-_MAP = "unmapped"  # the one column of Parquet that holds text by key
+MAP = "unmapped"  # the one column of Parquet that holds text by key
 _MAP_OF = {"campaign_id", "output_tokens"}  # what is in it
 _EXACT = 2**53
 PATH = '"$path"'
@@ -136,7 +136,7 @@ def _columns(layout: Layout) -> str:
         "element_at(evidences, 1).actor.user.uid",
         *(f"element_at(unmapped, '{key}')" for key in ("campaign_id", "network", "country")),
     ]
-    tokens = f"element_at({_MAP}, 'output_tokens')"
+    tokens = f"element_at({MAP}, 'output_tokens')"
     conditions = [
         "class_uid is not null",
         *map(_whole, texts),
@@ -145,7 +145,7 @@ def _columns(layout: Layout) -> str:
     tops = dict.fromkeys(str(column.path[0]) for column in COLUMNS[layout])
     kept = {
         CLASS.name: "coalesce(class_uid, 2004)",
-        _MAP: f"transform_values({_MAP}, (key, value) -> case when key = 'output_tokens' then "
+        MAP: f"transform_values({MAP}, (key, value) -> case when key = 'output_tokens' then "
         f"cast(({_integer('value', 'false')}) as varchar) else value end)",
     }
     selected = [f"{kept.get(top) or _kept(top, layout)} as {_name(top)}" for top in tops]
@@ -306,7 +306,7 @@ def _instant(text: str) -> str:
     )
 
 
-def _nested(node: Column | dict[Step, Any], layout: Layout, top: str = "") -> str:
+def _nested(node: Column | dict[Step, Any], layout: Layout) -> str:
     if isinstance(node, Column):
         value = _of("value", node)
         if node is CLASS:
@@ -341,34 +341,38 @@ def _odd(layout: Layout, format_: Format) -> str:
     And what no statement can judge in a line of JSON, by its own name.
     """
     if format_ == "parquet":
-        paths: list[Path] = [(_MAP,)] if layout == "ocsf" else []
-        keys = dict.fromkeys(paths, f"map_keys({_MAP})")
-    else:
-        paths = list(KEYS[layout])
-        keys = {
-            path: f"map_keys(try_cast(json_extract(json, '{json_path(path)}') as map(varchar, json)))"
-            for path in paths
-        }
-    if not paths:
-        return _NO_NAMES
+        return (
+            _of_findings("class_uid", _odd_keys((MAP,), layout, f"map_keys({MAP})"))
+            if layout == "ocsf"
+            else _NO_NAMES
+        )
     parts = [
-        f"coalesce(transform(filter({keys[path]}, name -> {_is_odd(path, layout)}), "
-        f"name -> '{json_path(path)} ' || name), array[])"
-        for path in paths
+        *(
+            _odd_keys(
+                path,
+                layout,
+                f"map_keys(try_cast(json_extract(json, '{json_path(path)}') as map(varchar, json)))",
+            )
+            for path in KEYS[layout]
+        ),
+        f"case when not {_once(layout)} then array['{TWICE}'] else {_NO_NAMES} end",
     ]
-    if format_ == "json":
-        parts.append(f"case when not {_once(layout)} then array['{TWICE}'] else {_NO_NAMES} end")
-    found = f"concat({', '.join(parts)})" if len(parts) > 1 else parts[0]
-    lost = f"case when strpos(line, {_LOST}) > 0 then array['{LOST}'] else {_NO_NAMES} end"
-    if layout == "flat":
-        return f"concat({lost}, {found})" if format_ == "json" else found
-    class_ = (
-        "class_uid"
-        if format_ == "parquet"
-        else "try_cast(json_extract_scalar(json, '$.class_uid') as double)"
+    found = f"concat({', '.join(parts)})"
+    if layout == "ocsf":
+        found = _of_findings("try_cast(json_extract_scalar(json, '$.class_uid') as double)", found)
+    return f"concat(case when strpos(line, {_LOST}) > 0 then array['{LOST}'] else {_NO_NAMES} end, {found})"
+
+
+def _odd_keys(path: Path, layout: Layout, keys: str) -> str:
+    return (
+        f"coalesce(transform(filter({keys}, name -> {_is_odd(path, layout)}), "
+        f"name -> '{json_path(path)} ' || name), array[])"
     )
-    of_class = f"case when coalesce({class_}, 2004) = 2004 then {found} else array[] end"
-    return f"concat({lost}, {of_class})" if format_ == "json" else of_class
+
+
+def _of_findings(class_: str, names: str) -> str:
+    """The names in a row that is a finding, or may be one."""
+    return f"case when coalesce({class_}, 2004) = 2004 then {names} else array[] end"
 
 
 def _is_odd(path: Path, layout: Layout) -> str:
