@@ -141,7 +141,8 @@ def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSourc
         folder = FolderEvidence(Path(place))
         yield DuckDBEngine(folder), folder
         return
-    if not (engine == "duckdb" or _ATHENA.fullmatch(engine) or _TRINO.fullmatch(engine)):
+    over_tables = _ATHENA.fullmatch(engine) or _TRINO.fullmatch(engine)
+    if engine != "duckdb" and not over_tables:
         raise InvalidRequest(
             "--engine is not one that is known: write duckdb, athena://WORKGROUP/DATABASE or "
             "trino://USER@HOST:PORT/CATALOG/SCHEMA"
@@ -150,7 +151,7 @@ def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSourc
     from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
 
     source = S3Evidence(client("s3"), *in_s3("--evidence", place))
-    with cache() as copies, _over(engine, source) as tables:
+    with cache() as copies, _over(over_tables, source) as tables:
         cached = CachedEvidence(source, copies)
         if tables is None:
             yield CachedEngine(cached), cached
@@ -159,19 +160,19 @@ def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSourc
 
 
 @contextmanager
-def _over(engine: str, source: S3Evidence) -> Iterator[QueryEngine | None]:
-    """An engine over tables; None for DuckDB."""
-    if found := _ATHENA.fullmatch(engine):
-        with athena(client("athena"), found[1], found[2], source) as answering:
+def _over(place: re.Match[str] | None, source: S3Evidence) -> Iterator[QueryEngine | None]:
+    """The engine that a place names; None for DuckDB, which has none."""
+    if place is None:
+        yield None
+    elif place.re is _ATHENA:
+        with athena(client("athena"), place[1], place[2], source) as answering:
             yield answering
-    elif found := _TRINO.fullmatch(engine):
-        trino = _trino(source, found)
+    else:
+        trino = _trino(source, place)
         try:
             yield trino
         finally:
             trino.stop(tuple(trino.running))
-    else:
-        yield None
 
 
 def _trino(source: S3Evidence, place: re.Match[str]) -> TrinoEngine:

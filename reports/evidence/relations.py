@@ -215,11 +215,18 @@ def sources(con: duckdb.DuckDBPyConnection, root: Path, objects: Iterable[Listed
 
     Raises `InvalidEvidence` for names that are nearly those of columns, and for known ones that are there twice.
     """
+    for source in unchecked_sources(con, root, objects):
+        _check_inner_names(con, source)
+        yield source
+
+
+def unchecked_sources(
+    con: duckdb.DuckDBPyConnection, root: Path, objects: Iterable[ListedObject]
+) -> Iterator[Source]:
+    """The same, without a look into the rows for the names there."""
     by_format = sorted(objects, key=lambda o: (o.format, o.name))
     for format_, of_format in itertools.groupby(by_format, lambda o: o.format):
-        for source in _SOURCES[format_](con, root, list(of_format)):
-            _check_inner_names(con, source)
-            yield source
+        yield from _SOURCES[format_](con, root, list(of_format))
 
 
 def _check_inner_names(con: duckdb.DuckDBPyConnection, source: Source) -> None:

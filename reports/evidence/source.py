@@ -423,11 +423,9 @@ class FolderEvidence:
         only = self.only if only is None else only
         with _reading():
             if only is not None:
-                located = gathered(self._among(only), partial(self._located, locate=recorded))
-            else:
-                located = gathered(self._found(), self._located)
-        if only is not None:
-            return self._with_formats(located)
+                among = gathered(self._among(only), partial(self._located, locate=recorded))
+                return self._with_formats(among)
+            located = gathered(self._found(), self._located)
         if not located:
             raise InvalidEvidence(f"{self.root}: {NEITHER}")
         return self._with_formats(located)

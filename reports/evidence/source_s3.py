@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -86,7 +86,8 @@ class S3Evidence:
             with self._translated():
                 among = ((name, each) for name, each in self._listed(LAYOUTS) if name in only)
                 found = gathered(among, partial(self._located, locate=recorded))
-            return self._with_formats(found)
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                return tuple(pool.map(self._with_format, found))
         tops = self.tops()
         check_tops(tops)
         with self._translated():
@@ -95,14 +96,10 @@ class S3Evidence:
             raise InvalidEvidence(f"s3://{self.bucket}/{self.prefix}: {NEITHER}")
         _check_folders(o.name for o in found)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return self._with_formats(tuple(pool.map(self._told_apart, found)))
-
-    def _with_formats(self, found: Sequence[ListedObject]) -> tuple[ListedObject, ...]:
-        """Objects with their formats: of those whose names tell none, the first bytes are read, once."""
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return tuple(pool.map(self._with_format, found))
+            return tuple(pool.map(lambda o: self._with_format(self._told_apart(o)), found))
 
     def _with_format(self, located: ListedObject) -> ListedObject:
+        """An object with its format: where its name tells none, its first bytes are read, once."""
         if located.format:
             return located
         key = located.name, located.state

@@ -22,7 +22,7 @@ from sqlglot import exp
 
 from reports.core.errors import ExhibitError
 from reports.evidence import transpile
-from reports.evidence.relations import connection, make_views, sources
+from reports.evidence.relations import connection, make_views, unchecked_sources
 from reports.evidence.source import FolderEvidence, ListedObject
 
 # Athena's names for DuckDB's types; sums go to 128 bits in DuckDB, where Trino stays in 64 and fails beyond
@@ -141,7 +141,7 @@ def _make_views(con: duckdb.DuckDBPyConnection, root: Path, listed: Sequence[Lis
         day = "%Y-%m-%d" if layout == "flat" else "%Y%m%d"
         places = " union all ".join(
             f"select {source.path} as place from {source.table}"
-            for source in sources(con, root, [o for o in listed if o.layout == layout])
+            for source in unchecked_sources(con, root, [o for o in listed if o.layout == layout])
         )
         con.execute(
             f"create view {layout}_rows as select place, []::varchar[] as odd, "

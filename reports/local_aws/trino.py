@@ -30,6 +30,7 @@ PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8:get"
 REGION = "us-east-1"
 PATIENCE = 300.0  # seconds for a start
 MEMORY = "1500MB"  # of a query; the heap is twice that
+JAVA = ("-server", "-Xmx3G", "-XX:+UseSerialGC", "-Djdk.attach.allowAttachSelf=true", "-Dfile.encoding=UTF-8")
 # Runs a command, and ends its whole session when whoever started it ends, in whatever way: then standard input does.
 _TIED = 'exec 3<&0; (read -r _ <&3; kill -KILL 0) & exec "$0" "$@" </dev/null 3<&-'
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -162,15 +163,17 @@ def _answers(port: int) -> bool:
 
 
 def _configure(folder: Path, port: int, aws: Endpoint, metastore: str | None) -> None:
-    store = {
-        "fs.native-s3.enabled": "true",
-        "s3.endpoint": aws.url,
-        "s3.region": aws.region,
-        "s3.path-style-access": "true",
-        "s3.aws-access-key": aws.access_key,
-        "s3.aws-secret-key": aws.secret_key,
-    }
-    files = {
+    files = _server(folder, port) | _catalogs(aws, metastore)
+    (folder / "etc" / "catalog").mkdir(parents=True)
+    (folder / "etc" / "jvm.config").write_text("\n".join(JAVA) + "\n", "utf-8")
+    for name, properties in files.items():
+        text = "".join(f"{key}={value}\n" for key, value in properties.items())
+        (folder / "etc" / name).write_text(text, "utf-8")
+        (folder / "etc" / name).chmod(0o600)
+
+
+def _server(folder: Path, port: int) -> dict[str, dict[str, str]]:
+    return {
         "node.properties": {
             "node.environment": "local",
             "node.id": "one",
@@ -186,40 +189,34 @@ def _configure(folder: Path, port: int, aws: Endpoint, metastore: str | None) ->
             "query.max-memory": MEMORY,
             "query.max-memory-per-node": MEMORY,
         },
-        "catalog/awsdatacatalog.properties": {
-            "connector.name": "hive",
-            "hive.metastore": "glue",
-            "hive.metastore.glue.region": aws.region,
-            "hive.metastore.glue.endpoint-url": aws.url,
-            "hive.metastore.glue.aws-access-key": aws.access_key,
-            "hive.metastore.glue.aws-secret-key": aws.secret_key,
-            "hive.partition-projection-enabled": "true",
-            "hive.security": "read-only",
-            "hive.table-statistics-enabled": "false",  # moto has none of partitions, and says so with a traceback
-            **store,
-        },
     }
+
+
+def _catalogs(aws: Endpoint, metastore: str | None) -> dict[str, dict[str, str]]:
+    each = {
+        "connector.name": "hive",
+        "hive.partition-projection-enabled": "true",
+        "fs.native-s3.enabled": "true",
+        "s3.endpoint": aws.url,
+        "s3.region": aws.region,
+        "s3.path-style-access": "true",
+        "s3.aws-access-key": aws.access_key,
+        "s3.aws-secret-key": aws.secret_key,
+    }
+    glue = {
+        "hive.metastore": "glue",
+        "hive.metastore.glue.region": aws.region,
+        "hive.metastore.glue.endpoint-url": aws.url,
+        "hive.metastore.glue.aws-access-key": aws.access_key,
+        "hive.metastore.glue.aws-secret-key": aws.secret_key,
+        "hive.security": "read-only",
+        "hive.table-statistics-enabled": "false",  # moto has none of partitions, and says so with a traceback
+    }
+    catalogs = {"catalog/awsdatacatalog.properties": each | glue}
     if metastore:
-        files["catalog/hive.properties"] = {
-            "connector.name": "hive",
-            "hive.metastore": "file",
-            "hive.metastore.catalog.dir": metastore,
-            "hive.partition-projection-enabled": "true",
-            **store,
-        }
-    options = (
-        "-server",
-        "-Xmx3G",
-        "-XX:+UseSerialGC",
-        "-Djdk.attach.allowAttachSelf=true",
-        "-Dfile.encoding=UTF-8",
-    )
-    (folder / "etc" / "catalog").mkdir(parents=True)
-    (folder / "etc" / "jvm.config").write_text("\n".join(options) + "\n", "utf-8")
-    for name, properties in files.items():
-        text = "".join(f"{key}={value}\n" for key, value in properties.items())
-        (folder / "etc" / name).write_text(text, "utf-8")
-        (folder / "etc" / name).chmod(0o600)
+        by_ddl = {"hive.metastore": "file", "hive.metastore.catalog.dir": metastore}
+        catalogs["catalog/hive.properties"] = each | by_ddl
+    return catalogs
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings
 from reports.service.requests import StoredRequest
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reports.core.progress import Progress
     from reports.evidence.engine_athena import AthenaEngine
     from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question
+    from reports.evidence.source_s3 import S3Evidence
     from reports.pages.assets import Resources
     from reports.pipeline import PublishingParts, Signing
     from reports.service.parts import Deployed
@@ -82,7 +83,7 @@ class AthenaPress:
 
     def stop(self, request: StoredRequest, queries: Iterable[str]) -> None:
         """Stop queries that earlier deliveries of a request left running."""
-        self._engine(request).stop(queries)
+        self._engine(request, self._source()).stop(queries)
 
     def _placed(self, request: StoredRequest, refused: InvalidEvidence) -> InvalidEvidence:
         """What is wrong with the evidence by object, row and column, which Athena does not say.
@@ -94,7 +95,7 @@ class AthenaPress:
         from reports.evidence.engine_duckdb import DuckDBEngine
         from reports.evidence.source import FolderEvidence
 
-        source, inquiry = self._engine(request).tables.source, self._inquiry(request)
+        source, inquiry = self._source(), self._inquiry(request)
         try:
             listed = [o for o in source.list() if inquiry.reads(o)]
             if sum(o.size for o in listed) > MOST_COPIED or self.deadline() < LEAST_TIME:
@@ -117,14 +118,18 @@ class AthenaPress:
         days = self.parts.environment.settling_days
         return Inquiry(window, request.instant, days, request.audience == "regulator")
 
-    def _engine(self, request: StoredRequest) -> Any:
-        from reports.evidence.engine_athena import AthenaEngine
-        from reports.evidence.engine_tables import Tables
+    def _source(self) -> S3Evidence:
         from reports.evidence.source_s3 import S3Evidence
 
         environment = self.parts.environment
         place = environment.evidence_bucket, environment.evidence_prefix
-        source = S3Evidence(self.parts.client("s3"), *place, deadline=self.deadline)
+        return S3Evidence(self.parts.client("s3"), *place, deadline=self.deadline)
+
+    def _engine(self, request: StoredRequest, source: S3Evidence) -> AthenaEngine:
+        from reports.evidence.engine_athena import AthenaEngine
+        from reports.evidence.engine_tables import Tables
+
+        environment = self.parts.environment
         return AthenaEngine(
             self.parts.client("athena"),
             environment.workgroup,
@@ -139,12 +144,13 @@ class AthenaPress:
         from reports.pages.read_settings import read_settings
         from reports.pipeline import PublishingParts
 
-        engine = self._asking = self._engine(request)
+        source = self._source()
+        engine = self._asking = self._engine(request, source)
         resources = self._resources(folder)
-        settings = marked(read_settings(engine.tables.source, resources), None)
+        settings = marked(read_settings(source, resources), None)
         return PublishingParts(
             engine=_Counted(engine, self),
-            source=engine.tables.source,
+            source=source,
             settings=settings,
             resources=resources,
             store=self.parts.briefings,
