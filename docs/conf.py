@@ -19,7 +19,10 @@ myst_heading_anchors = 4
 suppress_warnings = ["misc.highlighting_failure"]
 
 PAGES = (
-    ("Using Exhibit", ("tour", "evidence", "engines", "settings", "command-line", "laptop", "api", "schedules")),
+    (
+        "Using Exhibit",
+        ("tour", "evidence", "engines", "settings", "command-line", "laptop", "api", "schedules"),
+    ),
     ("Reading a briefing", ("checking", "inside-the-pdf")),
     ("Running it", ("aws", "operations", "costs", "upgrading", "templates")),
     ("Building it", ("decisions/README",)),
