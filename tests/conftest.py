@@ -3,6 +3,7 @@
 import gc
 import math
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,12 @@ def no_progress() -> Iterator[None]:
 
 
 FOLDER = pytest.StashKey[str]()
+
+
+def pytest_configure() -> None:
+    """Let SIGINT end what tests start: a shell switches it off in what it starts in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
