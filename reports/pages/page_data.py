@@ -16,6 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from reports import __version__
 from reports.briefing.compose import (
     Besides,
     Briefing,
@@ -28,6 +29,7 @@ from reports.briefing.compose import (
     Matter,
     Part,
     Period,
+    SameFigures,
 )
 from reports.briefing.content import Content
 from reports.briefing.figures import Quantity
@@ -60,11 +62,11 @@ SCALARS = (type(None), bool, int, float, Fraction, str, date, datetime)
 TOLD: Mapping[type, tuple[str, str]] = {
     Briefing: (
         "briefing",
-        "audience as_of number edition supersedes register parts told untold unattributed unattributed_days total "
-        "attributed active_days days preceding besides periods period_days peak daily sensitivity detectors found "
-        "record record_told record_untold earlier findings groups matters standings delivered gaps gap_count "
-        "settling_days settled comparable campaign_count object_count edition_number entry_count techniques "
-        "synthetic title evidence",
+        "audience as_of number edition supersedes same_figures_as register parts told untold unattributed "
+        "unattributed_days total attributed active_days days preceding besides periods period_days peak daily "
+        "sensitivity detectors found record record_told record_untold earlier findings groups matters standings "
+        "delivered gaps gap_count settling_days settled comparable campaign_count object_count edition_number "
+        "entry_count techniques synthetic title evidence",
     ),
     Part: (
         "campaign",
@@ -88,6 +90,7 @@ TOLD: Mapping[type, tuple[str, str]] = {
         "what else is on record",
         "unattributed_before unattributed_whole others others_before others_whole total_whole",
     ),
+    SameFigures: ("edition with the same figures", "edition software_version"),
     Head: ("register", "entries sha256"),
     Evidence: ("evidence", "settling_days since objects answers gaps"),
     EvidenceObject: ("evidence object", "name sha256 size version"),
@@ -149,6 +152,7 @@ def page_data(content: Content) -> dict[str, Any]:
         "issuer": issuer,
         "title": briefing.title,
         "number": briefing.number,
+        "release": f"Exhibit {__version__}",
         "marking": plain({"class": marking.removeprefix("TLP:").lower().replace("+", "-"), "label": marking}),
         "colours": issuer.fields["colours"],
         "evidence_root": content.evidence_root,

@@ -18,8 +18,9 @@ from xml.etree import ElementTree as ET
 import pikepdf
 import pytest
 
+from reports import __version__
 from reports.briefing.attachments import attachments
-from reports.briefing.compose import Briefing
+from reports.briefing.compose import Briefing, SameFigures
 from reports.briefing.figures import Ledger
 from reports.briefing.settings import Settings
 from reports.core.errors import InvalidSettings
@@ -197,6 +198,21 @@ def test_the_first_page_hedges_as_the_published_figures_do(sets: Mapping[Audienc
         "EX-20260422-20260605-L, edition 1",
     ):
         assert text in first
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_only_an_edition_with_the_same_figures_says_so(audience: Audience) -> None:
+    """After the edition that it supersedes, with the release that made the figures again."""
+    second = replace(
+        brief(detections(["c0"]), settings(in_full(1)), audience), edition=2, supersedes="EX-1 edition 1"
+    )
+    same, other = (
+        seen(typeset(replace(second, same_figures_as=each), OURS, "letter")[0])
+        for each in (SameFigures(1, "0.0.1"), None)
+    )
+    said = f"supersedes EX-1 edition 1. Same figures as edition 1, made again by Exhibit {__version__}."
+    assert said in same
+    assert "supersedes EX-1 edition 1 Window" in other
 
 
 def test_sections_are_those_of_the_audience(sets: Mapping[Audience, Set]) -> None:
