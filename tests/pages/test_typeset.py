@@ -370,7 +370,7 @@ def test_all_eight_matters_are_told(sets: Mapping[Audience, Set]) -> None:
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
-def test_where_traffic_came_from_is_nobodys_origin(audience: Audience) -> None:
+def test_countries_of_traffic_are_not_countries_of_origin(audience: Audience) -> None:
     """Countries of the traffic leave the matter a gap, and what the registry has on it closes that."""
     silent = CampaignProfile(campaign_id="c", name="Campaign A")
     told = silent.model_copy(update={"assessment": {"countries": "Public records say where."}})

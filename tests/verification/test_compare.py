@@ -161,8 +161,10 @@ def test_an_edition_that_nothing_explains(golden: dict[str, Published], authorit
     assert (twice.outcome, twice.contradictions[0].at) == ("contradictory", "two documents claim edition 1")
 
 
-def test_a_predecessor_that_is_another(golden: dict[str, Published], authority: LocalAuthority) -> None:
-    """The next edition supersedes this one, or contradicts it."""
+def test_a_wrong_predecessor_is_a_contradiction(
+    golden: dict[str, Published], authority: LocalAuthority
+) -> None:
+    """The next edition names this one as superseded, or contradicts it."""
     change = signed_anew(
         golden["quiet"].unsigned,
         authority,
