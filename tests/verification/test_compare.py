@@ -10,6 +10,7 @@ import pytest
 from reports import __version__
 from reports.cli import main
 from reports.signing.keys import LocalAuthority
+from reports.verification.attachments import attached
 from reports.verification.compare import compare
 from tests.support.checking import copied, recorded, signed_anew
 from tests.support.publishing import GOLDEN, Published, expected, publish
@@ -201,6 +202,25 @@ def test_an_edition_that_another_release_made_again(
         assert found.detail == (
             f"the same figures, made again by Exhibit {__version__}; what differs is the release of Exhibit"
         )
+
+
+def test_an_edition_that_was_made_again_twice(
+    golden: dict[str, Published], authority: LocalAuthority
+) -> None:
+    """Two editions that each name the one before them have the same figures all the same."""
+    pdf = golden["quiet"].unsigned
+    statement = json.loads(attached(pdf)["evidence.json"])
+    statement["predicate"]["software"]["version"] = "0.0.2"
+
+    def third(data: dict[str, Any]) -> None:
+        same = {"edition": 2, "software_version": "0.0.2"}
+        data.update(edition=3, supersedes=f"{data['report_number']} edition 2", same_figures_as=same)
+
+    others = {"evidence.json": json.dumps(statement).encode()}
+    second = recorded(signed_anew(pdf, authority, "briefing.json", again, others))
+    found = compare(second, recorded(signed_anew(pdf, authority, "briefing.json", third)))
+    assert (found.outcome, found.contradictions) == ("consistent", ())
+    assert found.detail.startswith(f"the same figures, made again by Exhibit {__version__}; ")
 
 
 @pytest.mark.parametrize("change", [again_with_another_figure, lambda data: again(data, "0.0.2")])
