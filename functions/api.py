@@ -1,9 +1,9 @@
 """The API: creates requests, and reports their state. It makes no briefings and reads no PDFs.
 
-Lambda traces its calls. To trace those that it makes as well, a cold start would last half as long again.
+Lambda traces the calls to this function. Tracing the calls that it makes too would add half to a cold start.
 
-Permissions: those of `S3Store`; `s3:GetObject` on the briefings and `s3:PutObject` on the uploads, for whoever is given
-a link.
+Permissions: those of `S3Store`; for the links in its answers, `s3:GetObject` on the briefings and `s3:PutObject` on the
+uploads.
 """
 
 import hashlib
@@ -198,7 +198,7 @@ def request(
         ),
     ] = None,
 ) -> Response[str]:
-    """Ask for a briefing. The window's days are settled at once; the briefing itself follows."""
+    """Request a briefing. The days of the window are fixed now; the briefing is made afterwards."""
     now = datetime.now(UTC)
     window = resolve(wanted.window, now)
     id_ = id_of(now, wanted.audience, window, secrets.token_hex(6))
@@ -242,7 +242,7 @@ def _once(key: str, wanted: Wanted, asked: Asked, now: datetime) -> Asked:
 
 
 def _take(kind: str, who: str | None, now: datetime) -> None:
-    """Have a call count towards what its caller may ask for today."""
+    """Count a call against its caller's quota for today."""
     quota = deployed().quota(kind)
     if not quota.take(who, now):
         tomorrow = datetime.combine(now.date() + timedelta(1), time(), UTC)
@@ -270,7 +270,7 @@ def listing(
         str | None, Query(max_length=100, description="The `next` value of the previous page")
     ] = None,
 ) -> Response[str]:
-    """List requests by their ids alone. What is created meanwhile comes before the first page, and shifts nothing."""
+    """List requests by id, newest first. New requests come before the first page and do not shift the others."""
     _refuse_other_parameters()
     days = resolve(window, datetime.now(UTC)) if window is not None else None
     if cursor is not None and RequestId.parse(cursor) is None:
@@ -296,7 +296,7 @@ def listing(
 
 
 def _refuse_other_parameters() -> None:
-    """A filter that is misspelt would filter nothing."""
+    """Refuse unknown parameters, because a misspelt filter would filter nothing."""
     known = signature(listing).parameters
     for name in router.current_event.query_string_parameters:
         if name not in known:
@@ -315,7 +315,7 @@ def _refuse_other_parameters() -> None:
     },
 )
 def see(id: str, known: Known = None) -> Response[str]:
-    """Tell a request's state; once it has ended, what was published or why it has failed."""
+    """The state of a request and, once it has ended, what was published or why it failed."""
     return shown(_briefing(_found(id)), FRESH, known)
 
 
@@ -327,7 +327,7 @@ def see(id: str, known: Known = None) -> Response[str]:
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
 )
 def document(id: str) -> Response[str]:
-    """Lead to the signed PDF."""
+    """Redirect to the signed PDF."""
     return _led(_document(id))
 
 
@@ -339,7 +339,7 @@ def document(id: str) -> Response[str]:
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
 )
 def data(id: str) -> Response[str]:
-    """Lead to a copy of `briefing.json`. The signature covers the one inside the PDF."""
+    """Redirect to a copy of `briefing.json`. The signature covers the original, inside the PDF."""
     return _led(inside(_document(id), "briefing.json"))
 
 
@@ -351,7 +351,7 @@ def data(id: str) -> Response[str]:
     responses={303: _SEE_OTHER, **described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)},
 )
 def evidence(id: str) -> Response[str]:
-    """Lead to a copy of `evidence.json`. The signature covers the one inside the PDF."""
+    """Redirect to a copy of `evidence.json`. The signature covers the original, inside the PDF."""
     return _led(inside(_document(id), "evidence.json"))
 
 
@@ -366,7 +366,7 @@ def evidence(id: str) -> Response[str]:
     },
 )
 def upload() -> Response[str]:
-    """Give the URL and the form fields for one upload, for PDFs that are too large for `POST /verifications`."""
+    """Return a URL and form fields for one upload of a PDF that is too large for `POST /verifications`."""
     who = subject(router.current_event.raw_event)
     _take("uploads", who, datetime.now(UTC))
     id_ = secrets.token_hex(16)
@@ -387,13 +387,13 @@ def upload() -> Response[str]:
     },
 )
 def describe(known: Known = None) -> Response[str]:
-    """Give this description."""
+    """Return this description."""
     return shown(description(), {"Cache-Control": "private, max-age=3600"}, known)
 
 
 @cache
 def description() -> Mapping[str, Any]:
-    """The whole API as OpenAPI 3.1 describes it, with the part of it that `functions.verification` answers."""
+    """The OpenAPI 3.1 description of the whole API, including the calls that `functions.verification` answers."""
     from functions import verification  # noqa: PLC0415 -- a function of its own, which others need only to tell of it
 
     whole = Api(logger, router, {}).app
@@ -453,7 +453,7 @@ def _found(id: str) -> Asked:
 
 
 def _document(id: str) -> str:
-    """The name of a request's PDF; refused while there is none, and where there never will be one."""
+    """The name of a request's PDF; refused if there is none yet, or never will be."""
     outcome = deployed().requests.outcome(_found(id).id)
     if outcome is None:
         detail = "the briefing is not published yet: try again later"
@@ -483,5 +483,5 @@ _api = Api(logger, router, BODIES)
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take an event of the HTTP API."""
+    """Handle an event of the HTTP API."""
     return _api.answer(event, context)

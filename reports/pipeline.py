@@ -32,7 +32,7 @@ from reports.briefing.content import Content
 from reports.briefing.group import Campaigns
 from reports.briefing.prepare import prepare
 from reports.briefing.settings import Settings, addressed, other_addressee
-from reports.core.errors import CheckFailed
+from reports.core.errors import CheckFailed, Unavailable
 from reports.core.progress import Progress
 from reports.core.verdict import Verdict
 from reports.core.window import Audience, resolve
@@ -131,7 +131,26 @@ def publish(
     content = Content.of(briefing, house.page_size, house.resources.digest())
     if before and before.content_sha256 == content.sha256:
         return intact_receipt(house.store, before)
-    return _issue(content, request.id, house, signing, progress)
+    return _issue(_compared(content, before, house), request.id, house, signing, progress)
+
+
+def _compared(content: Content, before: Receipt | None, house: PublishingParts) -> Content:
+    """The content, saying so if only the release makes it differ from the edition before.
+
+    An edition that cannot be read does not stop the next one, which then says nothing.
+    """
+    software = content.statement["predicate"]["software"]
+    if not before or before.software == software or before.evidence_sha256 != content.evidence_root:
+        return content
+    from reports.verification.same_figures import same_figures  # noqa: PLC0415
+
+    try:
+        document = house.store.get(intact_receipt(house.store, before).document.name) or b""
+    except Unavailable:
+        return content
+    same = same_figures(document, content, house.resources, datetime.now(UTC))
+    briefing = replace(content.briefing, same_figures_as=same)
+    return Content.of(briefing, content.page_size, content.templates_sha256)
 
 
 def _account_table(campaigns: Campaigns, audience: Audience, key: bytes) -> AccountTable | None:
@@ -217,4 +236,5 @@ def receipt_of(content: Content, rendered: Rendered, signed: bytes, verdicts: Se
         software={"name": "exhibit", "version": __version__},
         printed_as_codes=rendered.printed_as_codes,
         not_yet_counted=briefing.evidence.uncounted,
+        same_figures_as=content.data.get("same_figures_as"),
     )

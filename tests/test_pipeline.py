@@ -4,17 +4,21 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from reports import __version__
 from reports.cli import main
 from reports.pages.assets import TEMPLATES
 from reports.signing.keys import LocalAuthority
 from reports.verification import attachments
 from reports.verification.attachments import attached
+from reports.verification.compare import compare
+from tests.support.checking import judged, outcomes, published_as, recorded
 from tests.support.pki import Network, certify, new_key
 from tests.support.publishing import GOLDEN, Published, arguments, exhibit, expected, publish
 from tests.support.tools import needs
@@ -93,6 +97,79 @@ def test_editions(
     assert json.loads(attached(last.read_bytes())["briefing.json"])["supersedes"] == names[4]
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("briefing:")]
     assert printed[-1] == printed[-2] == f"briefing:   {last}"
+
+
+@pytest.fixture
+def run(evidence: Path, out: Path, authority: LocalAuthority) -> Callable[..., None]:
+    """Publish the evidence, as a release if one is given, with changes of the request."""
+
+    def run(release: str = __version__, **change: str) -> None:
+        request = {**NAMING, "marking": "TLP:CLEAR", **change}
+        with pytest.MonkeyPatch.context() as patch:
+            published_as(release, patch)
+            assert main(arguments(evidence, out, authority.directory, request)) == 0
+
+    return run
+
+
+def editions(out: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(out.glob("*.pdf"))]
+
+
+def test_an_edition_that_only_another_release_made_different(
+    run: Callable[..., None], evidence: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same figures, made again: on the page, in the data and the receipt; it reproduces, and is published once."""
+    run("0.0.1")
+    run()
+    run()
+    first, second = editions(out)
+    same = {"edition": 1, "software_version": "0.0.1"}
+    assert json.loads(attached(second)["briefing.json"])["same_figures_as"] == same
+    assert "same_figures_as" not in json.loads(attached(first)["briefing.json"])
+    assert [receipt.get("same_figures_as") for receipt in receipts(out)] == [None, same]
+    said = f"ame figures as edition 1, made again by Exhibit {__version__}"
+    printed = [line for line in capsys.readouterr().out.splitlines() if " edition " in line]
+    assert printed[0] == f"s{said}"
+    assert printed[1].startswith("published before: edition 2, ")
+    assert outcomes(judged(second, evidence)) == ("valid", "valid")
+    assert outcomes(judged(first, evidence)) == ("valid", "could not be checked")
+    assert compare(recorded(first), recorded(second)).detail.startswith("the same figures, made again by ")
+    page = subprocess.run(["pdftotext", "-", "-"], input=second, capture_output=True, check=True).stdout
+    assert f"S{said}." in " ".join(page.decode().split())
+
+
+@pytest.mark.parametrize("what", ["evidence", "registry", "page size", "templates"])
+def test_an_edition_that_something_else_made_different(
+    run: Callable[..., None], evidence: Path, out: Path, tmp_path: Path, what: str
+) -> None:
+    """Nothing is said of the same figures, whether another release made it or not."""
+    (tmp_path / "letter.css").write_text((TEMPLATES / "letter.css").read_text() + "/* Ours. */\n")
+    change = {"page size": {"page_size": "a4"}, "templates": {"templates": str(tmp_path)}}.get(what, {})
+    run(__version__ if what == "templates" else "0.0.1")
+    if what == "evidence":
+        row = next(evidence.rglob("event_day=2026-05-01/part.jsonl"))
+        row.write_text(row.read_text().replace("28814637", "28814638"))
+    if what == "registry":
+        registry = evidence / "campaigns.yaml"
+        registry.write_text(registry.read_text() + "requests: [Ask.]\n")
+    run(**change)
+    assert [receipt["edition"] for receipt in receipts(out)] == [1, 2]
+    assert b"same_figures_as" not in attached(editions(out)[1])["briefing.json"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"%PDF-1.7"])
+def test_an_edition_whose_predecessor_cannot_be_read(
+    run: Callable[..., None], out: Path, content: bytes | None
+) -> None:
+    """It is published, and says nothing of the same figures."""
+    run("0.0.1")
+    (first,) = out.glob("*.pdf")
+    first.unlink()
+    if content is not None:
+        first.write_bytes(content)
+    run()
+    assert [receipt.get("same_figures_as") for receipt in receipts(out)] == [None, None]
 
 
 def test_document_is_gone(

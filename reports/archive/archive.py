@@ -52,7 +52,8 @@ class Receipt:
     `unsigned` are the first bytes of the document, before its signature. `request` is the id of the request that it was
     published for, where requests have ids. `printed_as_codes` are the characters that no font had, or that would hide
     or reorder others, such as `U+1F600`; `not_yet_counted` are the evidence objects that came while the others were
-    counted. JSON omits these keys if there are none.
+    counted; `same_figures_as` is the edition before, with the release that made it, if nothing else differs. JSON omits
+    these keys if there are none.
     """
 
     report_number: str
@@ -72,6 +73,7 @@ class Receipt:
     request: str | None = None
     printed_as_codes: tuple[str, ...] = ()
     not_yet_counted: tuple[str, ...] = ()
+    same_figures_as: dict[str, int | str] | None = None
 
     @property
     def name(self) -> str:
@@ -91,7 +93,7 @@ class Receipt:
     def json(self) -> str:
         """The receipt as it is stored and printed."""
         found = asdict(self)
-        for key in ("printed_as_codes", "not_yet_counted"):
+        for key in ("printed_as_codes", "not_yet_counted", "same_figures_as"):
             if not found[key]:
                 del found[key]
         return publication_log.as_stored(found).decode()

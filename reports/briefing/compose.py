@@ -227,6 +227,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class SameFigures:
+    """The edition before, if another release of Exhibit made it and nothing else differs; and that release."""
+
+    edition: int
+    software_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Edition:
     """Which briefing this is: whose, which edition under its report number, and what was published before it."""
 
@@ -235,6 +243,7 @@ class Edition:
     number: int = 1
     supersedes: str | None = None
     register: Head = EMPTY
+    same_figures_as: SameFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +262,7 @@ class Briefing:
     number: str
     edition: int
     supersedes: str | None
+    same_figures_as: SameFigures | None
     register: Head
     settings: Settings
     parts: tuple[Part, ...]
@@ -447,6 +457,7 @@ def compose(  # noqa: PLR0913 -- all that a briefing is made from
         number=edition.report_number,
         edition=edition.number,
         supersedes=edition.supersedes,
+        same_figures_as=edition.same_figures_as,
         register=edition.register,
         settings=settings,
         parts=tuple(_part(c, total, comparable, published) for c in campaigns.campaigns),

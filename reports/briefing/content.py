@@ -68,7 +68,7 @@ class Content:
 
 def _said(data: Mapping[str, Any]) -> dict[str, Any]:
     """What a briefing says, without its edition, the register and the time of the request."""
-    passing = ("edition", "supersedes", "as_of", "register")
+    passing = ("edition", "supersedes", "same_figures_as", "as_of", "register")
     return {name: value for name, value in data.items() if name not in passing} | {"figures": []}
 
 
@@ -99,6 +99,7 @@ def _data(briefing: Briefing) -> dict[str, Any]:
         "report_number": briefing.number,
         "edition": briefing.edition,
         "supersedes": briefing.supersedes,
+        **_same_figures(briefing),
         "register": asdict(briefing.register),
         "as_of": instant(briefing.as_of),
         "synthetic": briefing.synthetic,
@@ -122,6 +123,10 @@ def _data(briefing: Briefing) -> dict[str, Any]:
         "law": _law(briefing),
         "requests": list(briefing.settings.registry.requests) if briefing.audience == "lawmaker" else [],
     }
+
+
+def _same_figures(briefing: Briefing) -> dict[str, Any]:
+    return {"same_figures_as": asdict(briefing.same_figures_as)} if briefing.same_figures_as else {}
 
 
 def _law(briefing: Briefing) -> dict[str, Any]:

@@ -120,6 +120,8 @@ def _contradiction(each: Difference) -> str:
         return f"There are {each.at}, with the SHA-256 {before} and {after}."
     if each.at.startswith("the edition "):
         return f"T{each.at[1:]} should be {before}, and the second names {after}."
+    if each.at == "same_figures_as":
+        return "The second says that it differs from the first only in its release, which is not true."
     return f"At {each.at} of briefing.json, the first has {before}, and the second {after}."
 
 

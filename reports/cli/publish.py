@@ -157,6 +157,9 @@ def run(options: argparse.Namespace) -> int:
         say(f"briefing:   {options.out / receipt.document.name}")
         if before:
             say(f"published before: edition {receipt.edition}, of {receipt.as_of}; nothing has changed since")
+        elif receipt.same_figures_as:
+            same, made_by = receipt.same_figures_as["edition"], receipt.software["version"]
+            say(f"same figures as edition {same}, made again by Exhibit {made_by}")
         say(f"exchanges:  {int(receipt.figures['exchanges']):,}")
         say(f"accounts:   {int(receipt.figures['accounts']):,}")
     return 0

@@ -1,17 +1,16 @@
 """Adapter: DuckDB in this process, over a folder of evidence.
 
-It runs the very SQL files that Athena runs, transpiled, with four liberties that change how the answer is reached and
-not what it is:
+It runs the same SQL files as Athena, transpiled. Five shortcuts change how the answer is computed, but not the answer:
 
 - The flat layout is read in batches of whole days. Revisions stay in their day and cells add up over days, so memory
   holds one batch and the cells, never the window.
-- Ids that were delivered once need no ranking. Rows whose id repeats are set aside, and they alone go through the
-  window function of `latest.sql`; all the others are its place 1 by definition.
-- Grouping sets are taken apart into one query each, with only the aggregates that the set asks for.
-- Much Parquet is grouped by numbers: headings by their place in a dictionary, accounts by their hash, once it is known
-  that no two have the same. They get their text back with the totals.
-- Labels are first taken as they are. Where one does not show at a glance that it needs no normalizing, or a row breaks
-  a rule, the question is answered anew with every label normalized.
+- Ids that were delivered once need no ranking. Only rows with repeated ids go through the window function of
+  `latest.sql`; all others rank first by definition.
+- Each grouping set becomes a query of its own, with only the aggregates that it needs.
+- Large Parquet evidence is grouped by numbers: headings by their place in a dictionary, accounts by their hash, if no
+  two have the same. The totals then get their text back.
+- Labels are first used unchanged. If one may need normalizing, or a row breaks a rule, the question is answered again
+  with every label normalized.
 """
 
 from __future__ import annotations
@@ -81,8 +80,8 @@ class _Irregular(Exception):
 class Dictionaries:
     """The texts that numbers stand for, by heading, and whether hashes stand for accounts.
 
-    Both are empty where grouping by text is quick enough. The relation `accounts` then holds hashes and texts.
-    Objects always go by their place among `objects`, which are in the order of their names.
+    Both are empty if grouping by text is quick enough. With hashes, the relation `accounts` has them and the texts.
+    Objects are always identified by their place in `objects`, which are sorted by name.
     """
 
     texts: Mapping[str, Sequence[str]]
@@ -108,7 +107,7 @@ class Dictionaries:
         return {**places, "object": "place"}
 
     def spelt(self, counted: str, columns: Sequence[str]) -> str:
-        """A query's rows with texts in those of its columns that hold numbers for them."""
+        """A query's rows, with the texts in place of the numbers that stand for them."""
         numbered = {**self.texts, "object": self.objects}
         spelt = {name: f"{listed(texts)}[counted.{name}]" for name, texts in numbered.items()}
         joined = ""
@@ -124,7 +123,7 @@ class Dictionaries:
 class DuckDBEngine:
     """Answers questions about the objects of a folder; reads nothing else and writes only temporary files.
 
-    Threads may ask it at once: of the questions about much evidence one is answered at a time, for memory's sake.
+    Several threads may use it. Questions about much evidence are answered one at a time, to save memory.
     """
 
     def __init__(self, evidence: Held) -> None:
@@ -134,10 +133,9 @@ class DuckDBEngine:
     def ask(self, question: Question, progress: Done) -> Answer:
         """Answer a question exactly.
 
-        Raises `InvalidEvidence` for an object that cannot be read, a required column that is missing or one that is
-        nearly right, a value that does not parse or breaks its rule, and revisions that tie: it names the object, the
-        row or id, the column and the value. Raises `Unavailable` if the answer takes more memory or disk than there
-        is.
+        Raises `InvalidEvidence` for an object that cannot be read, a required column that is missing, a misspelt
+        column, a value that does not parse or breaks its rule, and revisions that tie; the error names the object, the
+        row or id, the column and the value. Raises `Unavailable` if there is too little memory or disk space.
         """
         listed = self.evidence.list()
         located = [o for o in listed if question.reads(o)]
@@ -246,9 +244,9 @@ def _texts(con: duckdb.DuckDBPyConnection, heading: str, flat: str) -> list[str]
 
 
 def _hashed(con: duckdb.DuckDBPyConnection, flat: str) -> bool:
-    """Make the relation `accounts`; whether they are few enough, and no two have one hash.
+    """Make the relation `accounts`; returns whether they are few enough, with no two hashes the same.
 
-    Raises `_Irregular` if one needs normalizing or is not legible.
+    Raises `_Irregular` if an account needs normalizing or cannot be read.
     """
     distinct = (
         f"select distinct account_id from ({flat}) where account_id is not null limit {MOST_ACCOUNTS + 1}"
@@ -323,7 +321,7 @@ class _Tally:
             self.con.execute(f"delete from latest where {repeats}")
 
     def _rank(self) -> None:
-        """Add the cells of what was set aside, ranked by the texts of ids and accounts."""
+        """Rank the rows that were set aside, by the texts of ids and accounts, and add their cells."""
         account, joined = "account_id", ""
         if self.dictionaries.hashed:
             account, joined = "accounts.account_id", "join accounts on aside.account_id = accounts.hash"

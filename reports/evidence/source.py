@@ -78,10 +78,10 @@ _LOGS = (
 class ListedObject:
     """An evidence object before it is pinned: its place, and what its name says about it.
 
-    `format` is empty where neither the name nor a listing tells it.
+    `format` is empty if neither the name nor a listing gives it.
 
-    `state` tells whether it was written to, be it with the same bytes: in S3 the entity tag, the second of the write
-    and, where that is not long ago, the version; in a folder the inode and the instant of its last change.
+    `state` changes whenever the object is written, even with the same bytes. In S3 it is the entity tag, the second of
+    the write and, for a recent write, the version; in a folder, the inode and the time of the last change.
     """
 
     name: str
@@ -117,17 +117,16 @@ class EvidenceSource(Protocol):
     def text(self, name: str) -> str | None:
         """A settings file beside the objects, or None.
 
-        Raises `InvalidEvidence` for what has its name and is no file of UTF-8 text.
+        Raises `InvalidEvidence` if it is not a file of UTF-8 text.
         """
 
 
 def locate(name: str, size: int) -> ListedObject | None:
     """What an object's name says about it; None if it is not evidence.
 
-    That is what lies beside the two layouts, has a name that starts with `.` or `_` on its way, or marks a folder.
-    Everything else below `detections/` and `ext/` is an evidence object. Raises `InvalidEvidence` for one that is in no
-    partition, in one that is not a day, in a format that is not read, or has a name that no file can have; and for the
-    log of a table.
+    Everything below `detections/` and `ext/` is evidence, except folder markers and names with a part that starts with
+    `.` or `_`. Raises `InvalidEvidence` for an object outside a partition, in a partition that is not a day, in an
+    unknown format, or with a name that no file can have; and for a table's log.
     """
     top, slash, _ = name.partition("/")
     layout = LAYOUTS.get(top) if slash else None
@@ -145,9 +144,9 @@ def locate(name: str, size: int) -> ListedObject | None:
 
 
 def recorded(name: str, size: int) -> ListedObject | None:
-    """What the name of a recorded object says; None if no evidence object ever had such a name.
+    """What the name of a recorded object says; None if no release accepted such a name.
 
-    The release that made the briefing may have known fewer reasons to pass over or to refuse it.
+    The release that made the briefing may have ignored or refused fewer names than this one.
     """
     layout = LAYOUTS.get(name.partition("/")[0])
     match = _PATTERNS[layout].fullmatch(name) if layout else None
@@ -197,9 +196,9 @@ def _check_spelling(name: str) -> None:
 
 
 def _check_keys(name: str, layout: Layout, source: str, below: str) -> None:
-    """Refuse other folders in the path: another place or partition, or a column that is not read from paths.
+    """Refuse other folders in the path: another partition, or a column whose value is not read from paths.
 
-    A column that rows must have cannot be left out, and OCSF's own names may well be those of folders.
+    Required columns need no check, because rows without them are refused. OCSF's own names may also be folder names.
     """
     if _WITHIN.search(source):
         raise InvalidEvidence(f"{_shown(name)}: folder ext/ could be mistaken for the outer one: rename it")
@@ -219,10 +218,10 @@ def _check_keys(name: str, layout: Layout, source: str, below: str) -> None:
 
 
 def check_tops(tops: Iterable[str]) -> None:
-    """Raise `InvalidEvidence` for a name directly below the root, as `tops` gives it, that is nearly a layout's.
+    """Raise `InvalidEvidence` for a name directly below the root, from `tops`, that is almost that of a layout.
 
-    That is one that equals it after case folding and dropping of space, `-`, `_` and a final `s`. So is a partition
-    refused there, and the log of a table.
+    Almost means equal except for case, spaces, `-`, `_` and a final `s`. Partitions and table logs are refused there
+    too.
     """
     for top in tops:
         if problem := _log(f"/{top}") or _misplaced(top):
@@ -261,10 +260,9 @@ def _shown(name: str) -> str:
 def gathered(
     found: Iterable[tuple[str, T]], judge: Callable[[str, T], ListedObject | None]
 ) -> tuple[ListedObject, ...]:
-    """The objects that `judge` locates among those found, sorted by name.
+    """The objects that `judge` accepts among those found, sorted by name.
 
-    Of several refusals one is raised, the same in whatever order they come: that of a table's log, else of the first
-    name.
+    If several are refused, the error is the same in any order: the one for a table's log, else for the first name.
     """
     located: list[ListedObject] = []
     first: tuple[tuple[bool, str], InvalidEvidence] | None = None
@@ -307,9 +305,9 @@ def _format(name: str) -> str:
 
 
 def with_format(located: ListedObject, first: bytes) -> ListedObject:
-    """An object with the format that its first bytes tell; an empty one has no rows in any.
+    """An object with the format that its first bytes show; an empty object has no rows in any format.
 
-    Raises `InvalidEvidence` for one that is neither Parquet nor JSON Lines, and for gzip that the name does not tell.
+    Raises `InvalidEvidence` if it is neither Parquet nor JSON Lines, or is gzip without the suffix for it.
     """
     packed = located.name.endswith(".gz")
     format_ = told_by(first)
@@ -326,7 +324,7 @@ def with_format(located: ListedObject, first: bytes) -> ListedObject:
 
 
 def told_by(first: bytes) -> str:
-    """The format that an object's first bytes tell: `parquet`, `gzip`, `json`, or nothing."""
+    """The format that an object's first bytes show: `parquet`, `gzip`, `json`, or nothing."""
     if first.startswith(b"PAR1"):
         return "parquet"
     if first.startswith(b"\x1f\x8b"):
@@ -336,9 +334,9 @@ def told_by(first: bytes) -> str:
 
 
 def _below(folder: str, way: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Everything below a folder that is not hidden, by its names relative to the root.
+    """The names, relative to the root, of everything below a folder except hidden files.
 
-    A folder is walked into, unless it holds the log of a table or is empty in an object's place.
+    Does not enter a folder that holds a table's log, or an empty one where an object is expected.
     """
     ways = [(folder, way)]
     while ways:
@@ -362,7 +360,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _is_way(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder that objects may be in; an empty one in an object's place is not."""
+    """Whether objects may be in this folder: not if it is empty and stands where an object is expected."""
     return entry.is_dir(follow_symlinks=False) and not (
         entry.name.endswith(tuple(FORMATS)) and not os.listdir(entry.path)
     )
@@ -379,7 +377,7 @@ def _reading() -> Iterator[None]:
 
 
 def is_name(name: str) -> bool:
-    """Whether an object below a root can have that name; a record may contain names that lead elsewhere."""
+    """Whether an object below a root can have this name; a record may contain names that lead out of the root."""
     return _is_utf8(name) and "\0" not in name and not {"", ".", ".."} & set(name.split("/"))
 
 
@@ -397,7 +395,7 @@ def is_utf8_path(path: Path) -> bool:
 
 
 class FolderEvidence:
-    """Evidence in a folder, or `only` some objects that a briefing records; it is read, never written to."""
+    """Evidence in a folder, or `only` the objects that a briefing records; the folder is only read."""
 
     def __init__(self, root: Path, only: Collection[str] | None = None) -> None:
         if not root.is_dir():
@@ -417,8 +415,8 @@ class FolderEvidence:
     def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
         """Every evidence object, in the order of the names; or those that are there of some that a briefing records.
 
-        Raises `InvalidEvidence` if neither layout is present, and for what is in its place but cannot be read,
-        leads out of the folder or would be left out unnoticed. Of some, what else is there does not matter.
+        Raises `InvalidEvidence` if neither layout is present, and for a file that cannot be read, leads out of the
+        folder or would be silently ignored. With `only`, other files do not matter.
         """
         only = self.only if only is None else only
         with _reading():
@@ -477,7 +475,7 @@ class FolderEvidence:
         return tuple(sorted(filter(_is_utf8, found)))
 
     def named(self, names: Iterable[str]) -> tuple[EvidenceObject, ...]:
-        """Digest the objects of some names, whatever else the folder holds; those that are not there are left out.
+        """Digest the objects with these names; missing ones are left out, and other files are ignored.
 
         Raises `InvalidEvidence` for what cannot be read or leads out of the folder.
         """
@@ -521,11 +519,11 @@ class FolderEvidence:
         return problem and f"{problem}: put the object itself there, or remove it"
 
     def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
-        """Digest objects as they are now, in the order given; large ones on all cores, where that is worth a thread."""
+        """Digest objects as they are now, in the order given; large ones in parallel, on all cores."""
         return self._digested({o.name: o.size for o in objects})
 
     def part(self, located: ListedObject, first: int, count: int) -> bytes:
-        """Some bytes of an object, from one on."""
+        """Some bytes of an object, from a position on."""
         with _reading(), (self.root / located.name).open("rb") as file:
             file.seek(first)
             return file.read(count)

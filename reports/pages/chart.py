@@ -1,7 +1,7 @@
-"""Charts: rows for a drawing whose shape is a template of its own, `charts/days.svg`.
+"""Charts: the rows for a drawing, whose shape is the template `charts/days.svg`.
 
-A drawing computes no text of its own. Each number that it prints goes through the caller's `Show`, which records it
-like any other figure of a briefing; names and dates come with the rows.
+A drawing computes no text. Each number that it prints goes through the caller's `Show`, which records it like any other
+figure of a briefing; names and dates come with the rows.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Data = Mapping[str, object]
 class Slot:
     """A bar's period of the window: `label` for the axis, `when` for a sentence.
 
-    Lengths are in whole periods: its `width`, of which the last may lack some, and the days without evidence, each
-    `missing_width` wide from where it starts. A `gap` has evidence on no day.
+    Lengths are in whole periods: the `width`, which is shorter for an incomplete last period, and the days without
+    evidence, each `missing_width` wide from its start. A `gap` has no evidence on any day.
     """
 
     label: str
@@ -61,8 +61,8 @@ def by_period(
 ) -> Data:
     """Lay out numbers a period for `DAYS`: stacked series, gridlines, dates, the peak, days without evidence.
 
-    `unit` is what the axis says of its numbers: `Exchanges a week`. Where not each period can be labelled, those are
-    which come `rhythm` after one another, or a multiple of that.
+    `unit` is the title of the axis: `Exchanges a week`. If there is no room to label each period, every `rhythm`-th is
+    labelled, or a multiple of that.
     """
     totals = [sum(values) for values in zip(*(each.values for each in series), strict=True)]
     lines = ticks(max(totals))

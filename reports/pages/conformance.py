@@ -1,14 +1,14 @@
 """Checks the rules of PDF/A-3a (ISO 19005-3) and PDF/UA-1 (ISO 14289-1) that the pages of an unsigned PDF can break.
 
-Templates, style sheets, logos and fonts of an organisation's own decide what stands on the pages, and can ask for what
-neither standard allows. What is checked here is each rule that they can break, as veraPDF takes it:
+An organisation's own templates, style sheets, logos and fonts decide what is on the pages, and can ask for things that
+the standards forbid. Each rule that they can break is checked here, as veraPDF interprets it:
 
-1. the document says what it is, and how long its names and texts may be;
-2. pages are of a size that readers show, their annotations of a kind that is archived, and tagged;
-3. the structure is one that can be read out: headings in order, whole tables and lists, images with descriptions, tags
-   of language that are some;
-4. all that is drawn is tagged or an artifact, in colours that the file defines;
-5. each character has a glyph in a font that the file carries, of the width that the page takes it for, and its text.
+1. the document identifies itself, and its names and texts are not too long;
+2. pages have a size that readers can show; annotations are tagged, and of a kind that archives allow;
+3. the structure can be read aloud: headings in order, complete tables and lists, images with descriptions, valid
+   language tags;
+4. everything drawn is tagged or an artifact, in colours that the file defines;
+5. each character has its text, and a glyph in an embedded font, with the width that the page uses.
 """
 
 from __future__ import annotations
@@ -269,7 +269,7 @@ class _Element:
                 yield kid
 
     def around(self) -> str:
-        """The kind of what it is in, but for what only groups."""
+        """The kind of the element around it, ignoring those that only group."""
         parent = self.parent
         while parent is not None and parent.kind in _THROUGH:
             parent = parent.parent
@@ -390,7 +390,7 @@ class _Place(NamedTuple):
 
     @property
     def read(self) -> bool:
-        """Whether a reader is told what to do with it: to read it out, or to pass it over."""
+        """Whether reading software knows what to do with it: read it aloud or skip it."""
         return self.tagged or self.artifact
 
 
@@ -563,7 +563,7 @@ def _profile(profile: Any) -> Iterator[str]:
 
 
 class _Font:
-    """A font of a PDF and what is shown in it: the codes, and which of them without their text beside them."""
+    """A font of a PDF, the codes shown in it, and those of them that are shown without their text."""
 
     def __init__(self, font: Any) -> None:
         self._font = font

@@ -2,14 +2,13 @@
 
 1. A template is checked against a grammar before it is compiled (`template_grammar.py`): statements,
    expressions, filters and tests that are listed. Anything else is refused.
-2. Values are of the types of `page_data.py` and `template_language.py`. Of each type, what can be read
-   is listed (`TemplateEnvironment.getattr`): a text has nothing. What is not listed is undefined, and to use that is an
-   error.
+2. Values have the types of `page_data.py` and `template_language.py`. The attributes that can be read of each type are
+   listed (`TemplateEnvironment.getattr`); a text has none. Anything else is undefined, and using it is an error.
 3. Nothing can be called but filters, tests, the templates' own macros, and `items` of a mapping
    (`TemplateEnvironment.call`).
-4. What is done is counted, and ends at a bound (`reports/pages/template_meter.py`).
+4. Work is counted and limited (`reports/pages/template_meter.py`).
 
-Jinja reads and compiles the templates; of its filters, tests and globals, none is there.
+Jinja parses and compiles the templates, without any of its filters, tests and globals.
 """
 
 from __future__ import annotations
@@ -254,7 +253,7 @@ class TemplateEnvironment(SandboxedEnvironment):
         return use
 
     def _weighed(self, name: str, value: Any) -> Any:
-        """Count a plain value, whatever is under it not included."""
+        """Count a plain value, without the values inside it."""
         kind = type(value)
         if kind in TEXTS:
             self.meter.write(len(value))

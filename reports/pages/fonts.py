@@ -1,7 +1,7 @@
 """The pinned fonts, and which text from outside they can show. Fonts installed on the machine are never used.
 
-Source Sans and Source Serif have Latin, Greek and Cyrillic, and are on every page. The fonts of other scripts are
-large, and are given to the pages that need them.
+Source Sans and Source Serif have Latin, Greek and Cyrillic, and are available to every page. The fonts of other scripts
+are large, and only pages that need them get them.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ class _Written:
 class Characters:
     """What pages can show with an organization's own fonts, and the languages of that text.
 
-    `written` are texts whose language is known, with its BCP 47 tag. `coded` is what was shown as a code, in that
-    order; `languages` knows the runs of whatever was shown.
+    `written` has the texts whose language is known, with its BCP 47 tag. `coded` has the characters shown as codes, in
+    that order; `languages` has the runs of all text shown.
     """
 
     def __init__(
@@ -179,8 +179,8 @@ class Characters:
 
         A wide character of East Asia takes two columns. Whitespace becomes single spaces. What no font has, or what
         could hide or reorder its neighbours (controls, bidirectional overrides, zero-width characters outside the
-        scripts that need them, lone surrogates, stacked marks), shows as `[U+202E]`. What runs from right to left
-        stands between isolates.
+        scripts that need them, lone surrogates, stacked marks), is shown as `[U+202E]`. Right-to-left text is put
+        between isolates.
         """
         language = self._written.get(text)
         shown = self._pieces(_Written.of(_composed(text), language), limit)

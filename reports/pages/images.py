@@ -1,8 +1,8 @@
 """Raster images in a form suitable for archived pages: complete, upright, one frame, in grey or the pages' RGB.
 
-WeasyPrint puts the samples of an image into a PDF as they are and leaves out its colour profile (PDF/A-3 wants the
-colours of the output intent: ISO 19005-3, 6.2.4), shows what there is of a damaged file, and takes sixteen bits for
-eight. So an image is made plain before.
+WeasyPrint copies the samples of an image into the PDF without its colour profile (PDF/A-3 requires the colours of the
+output intent: ISO 19005-3, 6.2.4), shows the readable part of a damaged file, and misreads sixteen bits as eight. So
+images are converted first.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """What WeasyPrint does not do for text in scripts other than Latin.
 
 1. The pinned fonts of other scripts come after those that a style sheet names.
-2. A run in a drawing is set as one piece: letters set one by one neither join nor change places.
-3. A run says its language (ISO 14289-1, 7.2), and its text where glyphs do not tell it: one glyph may stand for
-   several letters, and several for one (ISO 32000-1, 14.9.4).
-4. A font whose glyphs have numbers of their own (a CID-keyed one) is given those that the pages use.
-5. A font that is made of another has that one's date, not the present one: the same pages are the same bytes.
+2. A run in a drawing is set as one piece, because letters set one by one neither join nor change their order.
+3. A run has its language (ISO 14289-1, 7.2), and its text if the glyphs do not give it: one glyph may stand for several
+   letters, and several glyphs for one (ISO 32000-1, 14.9.4).
+4. In a CID-keyed font, which numbers its glyphs itself, glyphs get the numbers that the pages use.
+5. A subset font keeps the date of its original, so that the same pages give the same bytes.
 
-This patches WeasyPrint where it has no hook, and is to be imported after it.
+This patches WeasyPrint where it has no hook, so import it after WeasyPrint.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def _plain(text: str) -> str:
 
 @contextmanager
 def _clusters(stream: Any, text: str) -> Iterator[None]:
-    """Record the text drawn meanwhile where glyphs do not give it: one may be several letters, or part of one."""
+    """Record the text drawn meanwhile if glyphs do not give it: a glyph may be several letters, or part of one."""
     fonts = {font.hash.encode(): font for font in stream._fonts.values()}
     for font in fonts.values():
         if isinstance(font.to_unicode, _Heard):
@@ -210,7 +210,7 @@ class _Cluster:
     def texts(self) -> list[str | None]:
         """The text to record for each glyph, None if its font gives it; equal neighbors are recorded together.
 
-        A mark stands for itself where it is in the text, else for nothing: so the others tell where the text stands.
+        A mark stands for itself if it is in the text, else for nothing, so that the other glyphs place the text.
         """
         if len(self.glyphs) == 1:
             ((heard, glyph),) = self.glyphs

@@ -1,8 +1,8 @@
 """What templates are given: plain, frozen data made from a briefing.
 
-Templates get only what is named here: no model of the settings, no row of an answer, no account. A `Record` has
-values under names, and nothing else; a list is a tuple; a mapping is a read-only one; a quantity is itself, for the
-filters that print it. What a template can read and call of them is `reports/pages/fill.py`'s.
+Templates get only what is named here: no settings model, no row of an answer, no account. A `Record` has only values
+under names; lists become tuples, and mappings are read-only; quantities stay as they are, for the filters that print
+them. `reports/pages/fill.py` decides what a template can read and call.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from reports import __version__
 from reports.briefing.compose import (
     Besides,
     Briefing,
@@ -28,6 +29,7 @@ from reports.briefing.compose import (
     Matter,
     Part,
     Period,
+    SameFigures,
 )
 from reports.briefing.content import Content
 from reports.briefing.figures import Quantity
@@ -56,15 +58,15 @@ from reports.evidence.source import EvidenceObject
 
 SCALARS = (type(None), bool, int, float, Fraction, str, date, datetime)
 
-# What is told of each kind of thing: its name in messages, then the names of its values
+# For each type: its name in messages, then the names of the values that templates get
 TOLD: Mapping[type, tuple[str, str]] = {
     Briefing: (
         "briefing",
-        "audience as_of number edition supersedes register parts told untold unattributed unattributed_days total "
-        "attributed active_days days preceding besides periods period_days peak daily sensitivity detectors found "
-        "record record_told record_untold earlier findings groups matters standings delivered gaps gap_count "
-        "settling_days settled comparable campaign_count object_count edition_number entry_count techniques "
-        "synthetic title evidence",
+        "audience as_of number edition supersedes same_figures_as register parts told untold unattributed "
+        "unattributed_days total attributed active_days days preceding besides periods period_days peak daily "
+        "sensitivity detectors found record record_told record_untold earlier findings groups matters standings "
+        "delivered gaps gap_count settling_days settled comparable campaign_count object_count edition_number "
+        "entry_count techniques synthetic title evidence",
     ),
     Part: (
         "campaign",
@@ -88,6 +90,7 @@ TOLD: Mapping[type, tuple[str, str]] = {
         "what else is on record",
         "unattributed_before unattributed_whole others others_before others_whole total_whole",
     ),
+    SameFigures: ("edition with the same figures", "edition software_version"),
     Head: ("register", "entries sha256"),
     Evidence: ("evidence", "settling_days since objects answers gaps"),
     EvidenceObject: ("evidence object", "name sha256 size version"),
@@ -126,7 +129,7 @@ TOLD: Mapping[type, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Record:
-    """Values under names: all that a template can read of a thing. `kind` is what messages call it."""
+    """The values, by name, that a template can read. `kind` is its name in messages."""
 
     kind: str
     fields: Mapping[str, Any]
@@ -140,7 +143,7 @@ class Printed(Markup):
 
 
 def page_data(content: Content) -> dict[str, Any]:
-    """All that the pages of a briefing are filled with but the charts, by the names that templates know them by."""
+    """Everything that templates get except the charts, by the names that templates use."""
     briefing = content.briefing
     marking = briefing.settings.marking
     issuer = _record(briefing.settings.issuer, marking=marking)
@@ -149,6 +152,7 @@ def page_data(content: Content) -> dict[str, Any]:
         "issuer": issuer,
         "title": briefing.title,
         "number": briefing.number,
+        "release": f"Exhibit {__version__}",
         "marking": plain({"class": marking.removeprefix("TLP:").lower().replace("+", "-"), "label": marking}),
         "colours": issuer.fields["colours"],
         "evidence_root": content.evidence_root,
@@ -158,7 +162,7 @@ def page_data(content: Content) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A value as templates are given it; raises `TypeError` for what they are not given."""
+    """A value in the form that templates get; raises `TypeError` for a type that they do not get."""
     make = _MAKE.get(type(value))
     if make is None:
         raise TypeError(f"a template is not given a {type(value).__name__}")
@@ -208,7 +212,7 @@ def _window(window: Window, **more: Any) -> Record:
 
 
 def _registry(registry: Registry, detectors: Iterable[str]) -> Record:
-    """What the registry knows of each detector by its name, also of those that it does not know."""
+    """The registry for templates, with an entry for each detector, including those that it does not list."""
     names = sorted({*detectors, *(known.name for known in registry.detectors)})
     told = {
         "campaigns": registry.campaigns,

@@ -11,9 +11,9 @@ from reports.pages.assets import Resources
 
 
 def read_settings(source: EvidenceSource, resources: Resources) -> Settings:
-    """What people wrote, beside the evidence and among the templates.
+    """Read the settings files beside the evidence and among the templates.
 
-    Raises `InvalidSettings` for a mistake in it, and before anything is read for a file that would be passed over.
+    Raises `InvalidSettings` for a mistake in them, or for a file that would be ignored, before anything is read.
     """
     beside, own = source.tops(), resources.own
     check_beside(beside, own)

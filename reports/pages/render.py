@@ -1,17 +1,16 @@
 """Step 5. HTML, its assets and its attachments become unsigned PDF bytes: the same bytes every time.
 
-One file conforms to PDF/A-3a (ISO 19005-3) and to PDF/UA-1 (ISO 14289-1). WeasyPrint lays the pages out; what
-it leaves open is done here:
+The file conforms to PDF/A-3a (ISO 19005-3) and PDF/UA-1 (ISO 14289-1). WeasyPrint lays out the pages; this module does
+the rest:
 
 1. assets come from template folders and font packages only: no network, no other file, no font of the host;
 2. attachments are listed once each, with their media type;
 3. table headers get their scope, and running heads and feet become artifacts;
 4. the XMP packet identifies the file as PDF/UA-1 too;
 5. pages made from synthetic data say so, whatever the templates say;
-6. what runs within a link is no link of its own, fonts have their glyphs where the pages look for them, and images
-   their samples as they are;
-7. a page that could not be shown as it was meant (a lost image, an image without a description, a character
-   that no font has) is an error, never a page with a hole in it.
+6. links are not nested, fonts have their glyphs at the numbers that the pages use, and images keep their samples;
+7. a page that cannot be shown as intended (a missing image, an image without a description, a character that no font
+   has) is an error, never a page with a gap.
 """
 
 from __future__ import annotations
@@ -116,7 +115,7 @@ class Rendered:
 def render(content: Content, resources: Resources) -> Rendered:
     """Render a briefing with its attachments; the same arguments and assets give the same bytes.
 
-    Raises `InvalidSettings` if the templates make something else than PDF/A-3a and PDF/UA-1 of it.
+    Raises `InvalidSettings` if the result, because of the templates, does not conform to PDF/A-3a and PDF/UA-1.
     """
     html, ledger = typeset(content, resources)
     attached = attachments(content, tuple(ledger.figures.values()), pages_record(content), ledger.coded)
@@ -128,7 +127,7 @@ def render(content: Content, resources: Resources) -> Rendered:
 def pages_record(content: Content) -> dict[str, Any]:
     """What `evidence.json` records so that the same pages can be made again.
 
-    `libraries` are those whose releases show in the bytes of a PDF.
+    `libraries` are those whose release affects the bytes of a PDF.
     """
     made = pango.pango_version()
     libraries = {
@@ -168,9 +167,9 @@ def render_pdf(
 ) -> bytes:
     """Turn HTML into the bytes of an unsigned PDF, which depend on the arguments and the assets alone.
 
-    The file's metadata is `metadata`, not what `<title>` and `<meta>` say. Raises `InvalidSettings` for
-    whatever the templates ask for that may not be had, and for all that WeasyPrint logs as an error;
-    warnings stay in its log.
+    The file's metadata comes from `metadata`, not from `<title>` and `<meta>`. Raises `InvalidSettings` if the
+    templates ask for something that is not allowed, and for everything that WeasyPrint logs as an error; warnings stay
+    in its log.
     """
     fetcher = _Fetcher(resources)
     attachments = sorted(attachments, key=lambda attachment: attachment.name.encode())  # as a name tree is

@@ -1,8 +1,8 @@
 """The grammar of templates: what they may contain, and where their work is counted.
 
-What is not listed here is refused before it is compiled, with its line. Each body that is filled as a whole (of a
-template, a block, a macro, a loop) starts by counting its parts, and each operator that would work uncounted becomes a
-filter, under a name that no template can write.
+Anything not listed here is refused before compilation, with its line. Each body that is filled as a whole (of a
+template, block, macro or loop) starts by counting its parts. Each operator whose work would not be counted becomes a
+filter, with a name that no template can write.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ _REFUSED: Mapping[type[nodes.Node], str] = {
 
 
 class Grammar(NodeTransformer):
-    """Refuses what is not listed with `TemplateSyntaxError`, and has the rest counted."""
+    """Refuses anything unlisted with `TemplateSyntaxError`, and has the rest counted."""
 
     def __init__(self, filters: Collection[str], tests: Collection[str], name: str | None) -> None:
         self._filters, self._tests, self._name = filters, tests, name
@@ -105,7 +105,7 @@ class Grammar(NodeTransformer):
         return getattr(self, f"on_{type(node).__name__.lower()}", None)
 
     def visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> Any:
-        """What stands in the place of a node."""
+        """The node that replaces a node."""
         kind, self._line = type(node), node.lineno or self._line
         if kind not in LISTED:
             self._refuse(f"templates cannot use {_REFUSED.get(kind, kind.__name__)}")

@@ -1,7 +1,7 @@
 """The language of templates: what its operators, filters and tests make of plain values.
 
-They are Jinja's own as far as they are harmless, for the types of `page_data.py` alone. None looks into a list
-inside a list, or calls anything, and what each looks through or makes is counted.
+They are those of Jinja that are harmless, only for the types of `page_data.py`. None looks into nested lists or calls
+anything, and everything that they search or make is counted.
 """
 
 from __future__ import annotations

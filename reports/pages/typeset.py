@@ -54,7 +54,7 @@ def typeset(content: Content, resources: Resources) -> tuple[str, Ledger]:
 
 
 def _written(briefing: Briefing) -> dict[str, str]:
-    """The texts whose language the registry says, names as the pages print them among them."""
+    """The texts whose language the registry gives, including names as the pages print them."""
     found = dict(briefing.settings.registry.written)
     for each in briefing.campaigns.record:
         if language := each.entry.language:
@@ -159,7 +159,7 @@ def day(value: date) -> str:
 
 
 def short_span(window: Window) -> str:
-    """A window as a running head has room for it: `22 Apr to 5 Jun 2026`."""
+    """A window in short form, for the running head: `22 Apr to 5 Jun 2026`."""
     first, last = window.first, window.last
     if first == last:
         return f"{_short_day(last)}{_NO_BREAK}{last.year}"
@@ -178,7 +178,7 @@ def instant(value: datetime) -> str:
 
 
 def days_between(first: date, last: date, with_year: bool = False) -> str:
-    """Days, both ends included, as a table has room for them: `22 Apr`, `11–17 May`, `29 Apr–5 May`."""
+    """Days in short form, for tables, both ends included: `22 Apr`, `11–17 May`, `29 Apr–5 May`."""
     year = f"{_NO_BREAK}{last.year}" if with_year else ""
     if first == last:
         return f"{_short_day(last)}{year}"
@@ -213,7 +213,7 @@ def _charts(
 
 
 def _each_period(briefing: Briefing, ledger: Ledger) -> str:
-    """What a bar is for."""
+    """The period of a bar, in words: `per week`."""
     days = briefing.period_days
     if days.value in _PERIODS:
         return f"per {_PERIODS[days.value]}"
@@ -241,7 +241,7 @@ def _slot(period: Period, step: int) -> chart.Slot:
 
 
 def _series(briefing: Briefing, characters: Characters) -> list[chart.Series]:
-    """The three largest campaigns, the others, and what is attributed to none: together all that was detected."""
+    """The three largest campaigns, the others, and the unattributed rest: together all detected exchanges."""
     found = [
         chart.Series(
             characters.printable(c.entry.name, LEGEND_LENGTH), _by_period(briefing, c.activity.by_day)

@@ -1,4 +1,4 @@
-"""Signing requests and certificates for a key whose private half never leaves its place."""
+"""Signing requests and certificates for a private key that never leaves its key service."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def signing_request(signer: KmsSigner, subject: str) -> bytes:
 def self_signed(signer: KmsSigner, subject: str, days: int, now: datetime) -> bytes:
     """A certificate (RFC 5280, version 3) in PEM that the key signs for itself, in force from `now` for some days.
 
-    It is for signing documents and can issue nothing. Raises `InvalidRequest` if `subject` is no name as in
-    `signing_request`, or the days are not positive or go beyond the calendar, and what the key raises.
+    It is for signing documents and cannot issue certificates. Raises `InvalidRequest` if `subject` is not a name as in
+    `signing_request`, or the days are not positive or end after the calendar; and the errors of the key.
     """
     name, public, start = _name(subject), _public(signer), now.replace(microsecond=0)
     if not 0 < days < (EXPIRES_AT_MOST - start.replace(tzinfo=None)).days:
@@ -85,7 +85,7 @@ def self_signed(signer: KmsSigner, subject: str, days: int, now: datetime) -> by
 def whole_chain(key: KmsKey, certificates: Sequence[pyca.Certificate]) -> bytes:
     """The certificates of a key in PEM, each followed by its issuer.
 
-    Raises `InvalidSettings` for one that issued none of the others, and where the key's own comes without its issuer.
+    Raises `InvalidSettings` if a certificate issued none of the others, or the issuer of the key's own is missing.
     """
     for certificate in certificates:
         if certificate not in key.chain:

@@ -14,10 +14,10 @@ MOST = 1 << 20  # bytes; an answer is a few kilobytes
 
 
 def within(seconds: float, call: urllib.request.Request, *, public: bool = False) -> bytes:
-    """The body of the answer to a call, which follows no redirects.
+    """The body of the answer to a call, without following redirects.
 
-    All of it, from the look-up of the name to the last byte, takes at most so many seconds. Where the other side has to
-    be `public`, nothing is sent to an address of this machine or of its link. Raises `OSError` and `urllib`'s errors.
+    The whole call, from looking up the name to the last byte, takes at most `seconds`. With `public`, nothing is sent
+    to an address of this machine or its local network link. Raises `OSError` and the errors of `urllib`.
     """
     exchange = _Exchange(call, seconds, public=public)
     thread = threading.Thread(target=exchange.run, daemon=True)
@@ -59,7 +59,7 @@ class _Exchange:
         raise TimeoutError(f"timed out: no complete answer within {self.seconds:g} seconds")
 
     def connect(self, address: tuple[str, int], *how: Any) -> socket.socket:
-        """A connection as `socket.create_connection` makes it; refused by the address that it has reached."""
+        """A connection as `socket.create_connection` makes it; refused if the address it reached is not allowed."""
         self.socket = made = socket.create_connection(address, *how)
         try:
             if self.public:
@@ -82,7 +82,7 @@ def _check_public(address: str) -> None:
 
 
 class _Through:
-    """A handler whose connections the exchange makes."""
+    """A handler that uses the connections of an exchange."""
 
     connection: type[http.client.HTTPConnection]
 

@@ -54,21 +54,21 @@ Lists: TypeAlias = Callable[[datetime], Sequence[bytes]]
 
 
 def no_lists(since: datetime) -> Sequence[bytes]:
-    """No lists: the network has all that the certificates name."""
+    """No lists, because all lists that the certificates name are on the network."""
     return ()
 
 
 class SigningKey(Protocol):
-    """Signs messages, and says with which certificates its signatures are checked."""
+    """Signs messages, and has the certificates to check its signatures with."""
 
     @property
     def chain(self) -> Sequence[x509.Certificate]:
         """The certificate of the key first, then its issuer, and so on as far as known."""
 
     def sign(self, message: bytes) -> bytes:
-        """The signature over the raw message (at most 4,096 bytes), hashed on the way: `reports.pdf.cms.digest_for`.
+        """The signature over the raw message (at most 4,096 bytes), which is hashed here: `reports.pdf.cms.digest_for`.
 
-        RSA (3072 bits or more) with PKCS #1 v1.5 padding, or ECDSA as DER; the certificate tells which.
+        RSA (3072 bits or more) with PKCS #1 v1.5 padding, or ECDSA as DER, depending on the certificate.
         Raises `Unavailable` when the key service does not answer.
         """
 
@@ -85,7 +85,7 @@ class LocalKey:
         """Read a PEM private key, and PEM certificates in any order; both may be in the same file.
 
         Raises `InvalidSettings`, naming the file, when either cannot be read or cannot be used for signing at
-        `now`, and for a passphrase where the key has none.
+        `now`, or if there is a passphrase and the key has none.
         """
         content = content_of(key)  # once, because a pipe can be read only once
         certificates = certificates_in(content if chain == key else content_of(chain), str(chain))
@@ -129,14 +129,14 @@ class LocalKey:
 class LocalAuthority:
     """The embedded default: Exhibit's own authority, in a folder that only its owner can enter.
 
-    `root.cert.pem` can be read by everyone, so that those who are handed a copy with its permissions can read it.
+    Everyone can read `root.cert.pem`, so that a copy with the same permissions is readable too.
 
-    A root signs the certificate of an issuing authority and an empty revocation list, and then its private key is
-    forgotten. The issuing authority signs two certificates, and for each signature a list of its own, since only a list
-    that was issued after a signature proves that its certificate was not revoked then (ETSI EN 319 102-1). The
-    signing key serves for five years, all others as long as the root, 30 years, because a document can be checked for
-    as long as the certificate of its last time-stamp is in force. In folders that release 0.1 made, the root itself
-    issued both certificates; they go on as they are.
+    A root signs the certificate of an issuing authority and an empty revocation list; then its private key is deleted.
+    The issuing authority signs two certificates, and a new revocation list for each signature, because only a list
+    issued after a signature proves that its certificate was not revoked then (ETSI EN 319 102-1). The signing key is
+    valid for five years, and all others for 30 years, like the root, because a document can be checked as long as the
+    certificate of its last time-stamp is valid. In folders made by release 0.1, the root itself issued both
+    certificates; these folders still work.
     """
 
     directory: Path
@@ -256,7 +256,7 @@ class _Folder:
         return LocalKey((leaf, *above), private)
 
     def lists(self, since: datetime) -> tuple[bytes, ...]:
-        """The root's list, which was made with it, and one that the issuing authority issues for `since`."""
+        """The root's list, made together with the root, and a new one of the issuing authority, for `since`."""
         made_once = content_of(self.directory / "root.crl")
         if self.issuing is None:
             return (made_once,)
@@ -267,7 +267,7 @@ class _Folder:
 
 
 def _make(directory: Path, now: datetime) -> None:
-    """Fill a folder beside the one asked for, and rename it; what a killed run left there goes with the next."""
+    """Fill a temporary folder beside the requested one, and rename it; the next run removes what a killed run left."""
     directory = directory.absolute()
     try:
         make_parents(directory)
@@ -361,7 +361,7 @@ class _Issuer:
 
     @property
     def revocation(self) -> x509.CRLDistributionPoints:
-        """The list is only in the signed files; naming it tells checkers that there is one."""
+        """A place for the list, which is only in the signed files: naming one tells checkers that there is a list."""
         point = x509.DistributionPoint([x509.DirectoryName(self.name)], None, None, None)
         return x509.CRLDistributionPoints([point])
 

@@ -1,4 +1,4 @@
-"""Adapter: keys in AWS KMS, which never leave it. One signs what it is sent, one makes the key of the pseudonyms."""
+"""Adapter: keys that never leave AWS KMS. One signs messages, and one makes the key for pseudonyms."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ class KmsKey:
     ) -> KmsKey:
         """Open a key with its certificates, in any order.
 
-        Raises `InvalidSettings` if none of them is for the key, or that one cannot be used for signing at `now`, and
-        otherwise as `KmsSigner.open` does.
+        Raises `InvalidSettings` if none of the certificates is for the key, or if it cannot be used for signing at
+        `now`; otherwise raises as `KmsSigner.open` does.
         """
         signer = KmsSigner.open(client, key_id)
         where = aws_errors.without_account(f"the chain for KMS key {key_id}")

@@ -75,7 +75,7 @@ def sign(
     1. an invisible signature (`ETSI.CAdES.detached`, signing certificate by its SHA-256) with an RFC 3161
        time-stamp;
     2. a document security store with the certificates, revocation lists and OCSP answers that a checker
-       needs, which are collected after the signature has its time-stamp, as ETSI EN 319 102-1 wants them;
+       needs, which are collected after the signature is time-stamped, as ETSI EN 319 102-1 requires;
     3. a document time-stamp over all of it.
 
     The signature certifies the document and permits no changes (`DocMDP`, P 1): readers' software then says
@@ -83,14 +83,14 @@ def sign(
     exempts security stores and document time-stamps from that rule, so step 3, and fresh time-stamps in later
     decades, do not break it.
 
-    `certificates` are issuers that neither the key's chain nor the authority's tokens bring along, such as
-    the root of the time-stamp authority; `crls` gives the DER revocation lists that no network holds, as of
-    the time of the signature's time-stamp. What else the certificates declare is fetched (10 seconds each).
-    This step reads the clock, for the signing time that a signature states.
+    `certificates` are issuers that are neither in the key's chain nor in the authority's tokens, such as the root of
+    the time-stamp authority. `crls` gives the DER revocation lists that are not on the network, as of the time of the
+    signature's time-stamp. Other lists and answers that the certificates name are fetched (10 seconds each). This step
+    reads the clock, for the signing time in the signature.
 
-    Raises `InvalidRequest` if `pdf` is not one or is already signed, `InvalidSettings` if it has something that a
-    briefing may not have, or the certificates cannot be used, `Unavailable` if the time-stamp authority, a revocation
-    service or the keeper of the key does not answer.
+    Raises `InvalidRequest` if `pdf` is not a PDF or is already signed; `InvalidSettings` if it has something that a
+    briefing may not have, or the certificates cannot be used; `Unavailable` if the time-stamp authority, a revocation
+    service or the key service does not answer.
     """
     with _told():
         return asyncio.run(_sign(pdf, key, _Authority(timestamper), certificates, crls))
@@ -103,7 +103,7 @@ def seal(
     certificates: Sequence[x509.Certificate],
     crls: Lists = no_lists,
 ) -> bytes:
-    """Add a time-stamp of the document, and to the store what it takes to check the last one and the new authority.
+    """Add a document time-stamp, and store what is needed to check the last one and the new authority.
 
     `certificates` and `crls` are as for `sign`, and so are the errors. The result starts with exactly the bytes of
     `pdf`.
@@ -165,7 +165,7 @@ class _File:
         return self.pdf
 
     def draft(self, held: Held) -> tuple[bytes, Update]:
-        """The file with an update whose content is still open, and where that lies."""
+        """The file with an update whose content is still empty, and the place of that content."""
         made, update, _ = write(self.revision, held)
         return self.pdf + made, update
 
@@ -363,7 +363,7 @@ class _Authority:
         return f"{self._port}"
 
     def stamp(self, imprint: bytes) -> bytes:
-        """The token in DER about a SHA-256. Raises `Unavailable` if the answer holds none that can be used."""
+        """The DER token for a SHA-256. Raises `Unavailable` if the answer has no usable token."""
         query = tsp.TimeStampReq(
             {
                 "version": "v1",

@@ -57,9 +57,9 @@ class Timestamper(Protocol):
 class HttpTimestamper:
     """An authority that answers over HTTP or HTTPS (RFC 3161, section 3.4).
 
-    A user name and a password in the URL are taken out of it, and sent for basic authentication. One exchange takes at
-    most `timeout` seconds, however slowly an authority answers. Where it is to be `public`, no address of this machine
-    or of its link is talked to, whatever the name of the host says.
+    A user name and password in the URL are removed from it and sent as basic authentication. An exchange takes at most
+    `timeout` seconds, however slowly the authority answers. With `public`, no address of this machine or its local
+    network link is contacted, whatever the host is called.
     """
 
     url: str
@@ -119,7 +119,7 @@ class HttpTimestamper:
 
 
 class Response(tsp.TimeStampResp):  # type: ignore[misc]
-    """A `TimeStampResp` (RFC 3161, 2.4.2); asn1crypto misses that there is no token without a grant."""
+    """A `TimeStampResp` (RFC 3161, 2.4.2), whose token is optional: a refusal has none, which asn1crypto ignores."""
 
     _fields: ClassVar = [
         ("status", tsp.PKIStatusInfo),
@@ -128,7 +128,7 @@ class Response(tsp.TimeStampResp):  # type: ignore[misc]
 
 
 def fault_of(answer: bytes, request: bytes) -> str | None:
-    """What an authority did instead of giving the requested time-stamp, as a sentence without its subject, or None.
+    """What an authority did instead of granting the time-stamp, as a sentence without a subject; None if it granted it.
 
     Whether the time-stamp is valid, and who made it, is for `verify` to check.
     """
@@ -187,7 +187,7 @@ class FallbackTimestamper:
         return " or ".join(map(str, self.authorities))
 
     def respond(self, request: bytes) -> bytes:
-        """Ask one after the other; raises `Unavailable` with what each said where none answers."""
+        """Ask one after the other; if none answers, raises `Unavailable` with the error of each."""
         reasons = []
         for authority in self.authorities:
             try:
@@ -203,7 +203,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class LocalTimestamper:
-    """The embedded default: an authority in this process, as good as this machine's clock."""
+    """The embedded default: an authority in this process, which uses this machine's clock."""
 
     key: SigningKey
     clock: Callable[[], datetime] = _now
@@ -228,7 +228,7 @@ class LocalTimestamper:
         return bytes(response.dump())
 
     def _above(self) -> list[Any]:
-        """Who issued the certificate, up to whom readers trust, whom they have."""
+        """The issuers of the certificate, without the root, which readers have."""
         above = (each for each in self.key.chain[1:] if each.issuer != each.subject)
         return [x509.Certificate.load(each.public_bytes(Encoding.DER)) for each in above]
 
@@ -258,7 +258,7 @@ class LocalTimestamper:
 
 
 def _signed_attributes(info: bytes, certificate: Any) -> Any:
-    """What RFC 5816 asks a token to sign: besides the content, which certificate checks it."""
+    """What a token signs besides the content, by RFC 5816: the certificate to check it with."""
     reference = tsp.SigningCertificateV2({"certs": [{"cert_hash": sha256(certificate.dump()).digest()}]})
     return cms.CMSAttributes(
         [

@@ -72,6 +72,8 @@ def check(files: Mapping[str, bytes]) -> Contents:
     5. `evidence.json` is about the same window, each question's digest fits its text, the Merkle root is that over the
        objects, and what they contributed adds up to what was delivered and to what counts.
     6. Each figure that was taken from the tallies has the value that is there.
+    7. An edition that says to have the same figures as the one before it supersedes that one, and another release made
+       it.
 
     Raises `InconsistentError`; `Unreadable` if they hold too much, or a later release wrote them in another form.
     """
@@ -119,6 +121,8 @@ def _check(files: Mapping[str, bytes], data: Mapping[str, Any], statement: Mappi
     _check_extent(data)
     for figure in data["figures"]:
         _check_figure(figure, data)
+    # 7.
+    _check_same_figures(data, statement["predicate"]["software"])
     figures = counted(len(data["figures"]), "figure", "figures")
     objects = counted(len(statement["subject"]), "evidence object", "evidence objects")
     told = f"{len(files)} attachments agree with each other; {figures}, {objects}"
@@ -282,6 +286,19 @@ def _check_contributions(objects: list[Mapping[str, Any]], data: Mapping[str, An
             raise InconsistentError(
                 f"evidence.json: {column} of the objects that count do not add up to the overall total"
             )
+
+
+def _check_same_figures(data: Mapping[str, Any], software: Mapping[str, str]) -> None:
+    if "same_figures_as" not in data:
+        return
+    edition, version = (data["same_figures_as"][key] for key in ("edition", "software_version"))
+    before = f"{data['report_number']} edition {edition}"
+    if edition + 1 != data["edition"] or before != data["supersedes"]:
+        raise InconsistentError("briefing.json: same_figures_as is not the edition that it supersedes")
+    if version == software["version"]:
+        raise InconsistentError(
+            "briefing.json: same_figures_as names the release that made the briefing itself"
+        )
 
 
 def _check_extent(data: Mapping[str, Any]) -> None:

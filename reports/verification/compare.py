@@ -2,14 +2,15 @@
 
 Briefings for two audiences agree if both are computed from the same evidence and every datum that both have is equal:
 what one leaves out is redacted, not changed. Two editions may differ where something behind them does: their evidence,
-their settings, their release of Exhibit. A value that moved although nothing behind it did is a contradiction.
+their settings, their release of Exhibit. A value that moved although nothing behind it did is a contradiction. So is
+an edition that says to have the same figures as the one before it, if anything but the release differs.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from reports.briefing.figures import counted
@@ -22,7 +23,7 @@ ComparisonOutcome = Literal["consistent", "contradictory", "could not be compare
 # Keys about the document rather than the facts, and keys that only one audience gets
 PASSING = frozenset(
     {
-        *("audience", "report_number", "edition", "supersedes", "register", "as_of"),
+        *("audience", "report_number", "edition", "supersedes", "same_figures_as", "register", "as_of"),
         *("software_version", "figures", "requests"),
     }
 )
@@ -138,7 +139,7 @@ def _audiences(one: Record, other: Record, base: Comparison) -> Comparison:
 
 def _editions(one: Record, other: Record, base: Comparison) -> Comparison:
     moved = _with_objects(one, other, _moved(one, other), {each.name for each in base.objects})
-    contradictions = list(_succession(one, other))
+    contradictions = [*_succession(one, other), *_same_figures(one, other)]
     contradictions += [
         _contradiction(each)
         for each in moved
@@ -149,6 +150,8 @@ def _editions(one: Record, other: Record, base: Comparison) -> Comparison:
     found = replace(base, moved=tuple(moved), contradictions=tuple(contradictions))
     differ = counted(len(base.objects), "evidence object differs", "evidence objects differ")
     told = f"{counted(len(moved), 'figure', 'figures')} moved, {differ}"
+    if remade(one, other):
+        told = f"the same figures, made again by {other.made_by}"
     if contradictions:
         detail = f"{told}; nothing explains the difference at {contradictions[0].at}"
         return replace(found, outcome="contradictory", detail=detail)
@@ -162,6 +165,38 @@ def _succession(one: Record, other: Record) -> Iterator[Difference]:
         yield Difference(f"two documents claim edition {one.said.edition}", one.sha256, other.sha256)
     elif one.said.edition + 1 == other.said.edition and other.said.supersedes != one.name:
         yield Difference("the superseded edition", one.name, other.said.supersedes)
+
+
+def _same_figures(one: Record, other: Record) -> Iterator[Difference]:
+    """Whether an edition that says that only its release differs from that of the one before it is right."""
+    told, made_by = other.said.same_figures_as, one.statement.predicate.software
+    if told is None or told.edition != one.said.edition:
+        return
+    if told.software_version != made_by.version or not remade(one, other):
+        yield Difference("same_figures_as", ABSENT, asdict(told))
+
+
+def remade(one: Record, other: Record) -> bool:
+    """Whether two editions differ only because another release of Exhibit made them.
+
+    Their templates may differ, because a release brings its own.
+    """
+    if one.statement.predicate.software.version == other.statement.predicate.software.version:
+        return False
+    if _made_from(one) != _made_from(other) or _moved(one, other):
+        return False
+    return all(ABSENT in (each.before, each.after) for each in _values(one, other))
+
+
+def _made_from(record: Record) -> Sequence[Any]:
+    """What a briefing is made from, but for the release and the templates."""
+    made = record.statement.predicate
+    return (
+        *(made.merkle_root, made.settling_days, made.settings, made.addressee, made.marking),
+        *(made.pages.page_size, made.software.name),
+        record.settled,
+        record.accounts and record.accounts.root,
+    )
 
 
 def _causes(one: Record, other: Record, objects: Sequence[ObjectChange]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -26,6 +26,10 @@ from pydantic.alias_generators import to_camel
 
 from reports import __version__
 from reports.briefing.accounts import AccountTable
+from reports.briefing.attachments import attachments
+from reports.briefing.compose import SameFigures
+from reports.briefing.content import Content
+from reports.briefing.figures import Figure
 from reports.core.errors import CheckFailed, ExhibitError, Unavailable
 from reports.core.log_head import Head
 from reports.core.settings import Marking
@@ -217,6 +221,7 @@ class BriefingJson(BaseModel):
     report_number: str
     edition: int
     supersedes: str | None
+    same_figures_as: SameFigures | None = None
     head: Head = Field(alias="register")
     as_of: AwareDatetime
     figures: tuple[Printed, ...]
@@ -301,6 +306,12 @@ class Record:
         return self.statement.predicate.window.window
 
     @property
+    def settled(self) -> bool:
+        """Whether the settling time was over when the briefing was asked for."""
+        after = self.said.as_of.date() - self.window.last
+        return after.days > self.statement.predicate.settling_days
+
+    @property
     def inquiry(self) -> Inquiry:
         """What was asked of the evidence."""
         days, each_account = self.statement.predicate.settling_days, self.said.audience == "regulator"
@@ -329,6 +340,13 @@ def record(pdf: bytes, integrity: Verdict, found: Contents | Verdict | None = No
         _read(Statement, found.files, "evidence.json"),
     )
     return Record(pdf, found.files, said, statement, found.accounts)
+
+
+def unsigned_record(content: Content, figures: Sequence[Figure], pages: Mapping[str, Any]) -> Record:
+    """What a briefing will record once it is signed; `pages` is how they are made."""
+    files = {file.name: file.data for file in attachments(content, figures, pages)}
+    said, statement = _read(BriefingJson, files, "briefing.json"), _read(Statement, files, "evidence.json")
+    return Record(b"", files, said, statement, content.briefing.account_table)
 
 
 def _unread(verdict: Verdict, why: str) -> ExhibitError:

@@ -149,7 +149,7 @@ def _edition(record: Record) -> Edition:
     number = report_number(window, said.audience, record.statement.predicate.addressee)
     if number != said.report_number:
         number = report_number(window, said.audience)
-    return Edition(said.audience, number, said.edition, said.supersedes, said.head)
+    return Edition(said.audience, number, said.edition, said.supersedes, said.head, said.same_figures_as)
 
 
 def _again(record: Record, means: Inputs, progress: Progress) -> Recomputed:

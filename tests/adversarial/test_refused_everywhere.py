@@ -312,7 +312,7 @@ def test_a_disk_that_is_full(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["link", "spaces in it"])
-def test_temporary_folders_that_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_usable_temporary_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The temporary folder may be a link to one, and have any name in UTF-8."""
     (tmp_path / "real").mkdir()
     (tmp_path / name).symlink_to("real")
@@ -322,8 +322,8 @@ def test_temporary_folders_that_serve(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["gone", BYTES])
-def test_temporary_folders_that_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A temporary folder that is gone, or whose name DuckDB cannot take, is named, and the variable that chooses it."""
+def test_unusable_temporary_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """If the temporary folder is missing or DuckDB cannot use its name, the error names it and the variable for it."""
     (tmp_path / BYTES).mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / name))
     with pytest.raises(Unavailable, match=r"the temporary folder .*TMPDIR"), spill_folder():

@@ -44,10 +44,10 @@ def test_a_register_that_grows(register: FolderStore, heads: Heads) -> None:
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "00000011.json is missing"), (b"{}", "has changed")])
-def test_a_register_that_does_not(
+def test_a_register_that_lost_its_last_entry(
     register: FolderStore, heads: Heads, tmp_path: Path, content: bytes | None, said: str
 ) -> None:
-    """The last entry that was seen is missed when it is gone, and when another has its name."""
+    """It is noticed if the last seen entry is gone, or replaced by another of the same name."""
     grown(register, heads, 11)
     entry = tmp_path / "briefings/register/00000011.json"
     entry.unlink()

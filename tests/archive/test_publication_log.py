@@ -84,8 +84,8 @@ def test_a_damaged_entry(store: FolderStore, tmp_path: Path, content: str) -> No
     assert latest(store, REPORTS[1]) is None
 
 
-def test_a_name_that_cannot_be_had(store: FolderStore) -> None:
-    """Where another file has the name of the document, that is said, and nothing is entered."""
+def test_the_documents_name_is_taken(store: FolderStore) -> None:
+    """If another file has the document's name, the error says so, and nothing is entered."""
     made = receipt()
     store.put({made.document.name: b"another"})
     with pytest.raises(Unavailable, match="cannot be written: move the file"):

@@ -36,8 +36,8 @@ def test_asking_leaves_no_trace(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_last_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Documents appear in the order in which they were put, whatever their names are."""
+def test_documents_appear_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents appear in the order in which they were put, whatever their names."""
     seen, rename = [], Path.rename
 
     def spy(self: Path, target: Path) -> Path:
@@ -91,8 +91,8 @@ def test_leftovers_go(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_leftover_stays(tmp_path: Path) -> None:
-    """What only begins like a leftover is somebody else's, such as the mark of the sample: it stays as it is."""
+def test_files_of_others_stay(tmp_path: Path) -> None:
+    """A file whose name only begins like a leftover's, such as the mark of the sample, is not removed."""
     (tmp_path / ".exhibit-sample.json").write_text("{}")
     (tmp_path / ".exhibit-of-mine").mkdir()
     assert FolderStore(tmp_path).put({"a.pdf": b"document"})

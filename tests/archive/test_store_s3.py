@@ -147,8 +147,8 @@ def test_endless_conflicts_are_told(stubbed: tuple[S3Store, Stubber, list[float]
 
 
 @pytest.mark.parametrize(("kept", "ours"), [(b"x", True), (b"y", False)])
-def test_a_lost_answer_is_no_refusal(open_store: Callable[[], S3Store], kept: bytes, ours: bool) -> None:
-    """Where a write succeeded, its answer got lost and it was repeated on the way, the name was taken by itself."""
+def test_a_write_whose_answer_was_lost(open_store: Callable[[], S3Store], kept: bytes, ours: bool) -> None:
+    """If a write succeeded but its answer was lost, its repetition does not count the name as taken by another."""
     assert open_store().put({"a": kept})
     store = open_store()
 

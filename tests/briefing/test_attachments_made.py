@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from reports import __version__
 from reports.briefing.attachments import attachments, campaigns_csv, days_csv
+from reports.briefing.compose import SameFigures
 from reports.briefing.content import as_json, instant
 from reports.briefing.figures import Ledger, more_than
 from reports.core.settings import Attribution, CampaignProfile, Issuer, Law, Registry
@@ -149,6 +150,16 @@ def test_the_same_files_for_every_audience_but_one() -> None:
 def test_synthetic_data_says_so() -> None:
     """Made-up data is marked in the data, too."""
     assert data_of()["synthetic"] is True
+
+
+def test_an_edition_with_the_same_figures_says_so() -> None:
+    """By a key that others do not have, and that does not count as content."""
+    briefing = composed(DETECTIONS, WINDOW)
+    with_key = replace(briefing, same_figures_as=SameFigures(1, "0.0.1"))
+    data = content_of(with_key).briefing_json(())
+    assert data.pop("same_figures_as") == {"edition": 1, "software_version": "0.0.1"}
+    assert data == content_of(briefing).briefing_json(())
+    assert content_of(with_key).sha256 == content_of(briefing).sha256
 
 
 def test_evidence_is_an_in_toto_statement() -> None:

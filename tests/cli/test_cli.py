@@ -583,7 +583,7 @@ def test_verify_several(
         assert headings == [name for name in names if name not in unopened]
 
 
-def test_verify_one_as_ever(files: Path, capsys: Capture) -> None:
+def test_verify_of_one_file_has_no_heading(files: Path, capsys: Capture) -> None:
     """One file has no heading, and its JSON is one object in lines of two spaces, in ASCII."""
     main(["verify", str(files / "signed")])
     assert capsys.readouterr().out.startswith("integrity:    valid ")

@@ -38,8 +38,8 @@ def test_python_and_sql_agree(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_what_is_taken_as_it_is_needs_no_normalizing(text: str) -> None:
-    """What the quick look lets pass is legible, and is what it would be normalized to."""
+def test_labels_that_pass_the_quick_check_are_normalized(text: str) -> None:
+    """A label that passes the quick check is legible, and normalizing does not change it."""
     assert not applied("plain", text) or (normalized(text) == text and illegible(text) is None)
 
 

@@ -201,7 +201,9 @@ def test_asked_again_meets_the_same_execution(small: Deployed) -> None:
 @pytest.mark.parametrize(
     "change", ["request", "question", "more evidence", "other evidence", "version", "database"]
 )
-def test_anything_else_runs_anew(small: Deployed, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+def test_another_question_has_its_own_execution(
+    small: Deployed, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
     """Another request, question, evidence or place has an execution of its own."""
     begun = small.engine()
     if change == "version":

@@ -341,8 +341,8 @@ def test_a_version_that_is_gone(place: Bucket, tmp_path: Path) -> None:
         place.open().fetch(pinned, tmp_path)
 
 
-def test_what_a_folder_has_no_room_for(place: Bucket, tmp_path: Path) -> None:
-    """A copy that cannot be written is told by its name; nothing is wrong with the evidence."""
+def test_a_copy_that_cannot_be_written(place: Bucket, tmp_path: Path) -> None:
+    """The error names the copy that cannot be written, and does not blame the evidence."""
     name = f"{FLAT_DAY}/{'n' * 300}.csv"
     pinned = filled(place, name).pin(place.open().list())
     with pytest.raises(

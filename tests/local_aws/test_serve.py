@@ -109,8 +109,8 @@ def test_problems_are_the_functions_own(served: Serving) -> None:
     assert json.loads(body)["title"] == "Not Found"
 
 
-def test_the_schedule_turns(served: Serving, since: date) -> None:
-    """What a schedule has due is published by itself, and both the bus and the topic tell of it."""
+def test_scheduled_briefings_are_published(served: Serving, since: date) -> None:
+    """Due briefings are published automatically, and announced on the bus and the topic."""
 
     def scheduled() -> Any:
         found = json.loads(served.call("GET", "/briefings?audience=regulator")[2])["briefings"]

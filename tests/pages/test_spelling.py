@@ -92,7 +92,7 @@ def test_a_word_that_is_not_listed_is_refused(tmp_path: Any) -> None:
         typeset(with_gap("en-US", "lawmaker"), Resources((tmp_path, TEMPLATES)), "letter")
 
 
-def test_american_is_no_setting_of_its_own() -> None:
-    """Digests of an issuer who asks for nothing stay what they were."""
+def test_the_default_spelling_does_not_change_digests() -> None:
+    """If an issuer sets no language, the digests of the settings do not change."""
     assert "language" not in Issuer(language="en-US").model_dump()
     assert Issuer(language="en-GB").model_dump()["language"] == "en-GB"

@@ -18,8 +18,9 @@ from xml.etree import ElementTree as ET
 import pikepdf
 import pytest
 
+from reports import __version__
 from reports.briefing.attachments import attachments
-from reports.briefing.compose import Briefing
+from reports.briefing.compose import Briefing, SameFigures
 from reports.briefing.figures import Ledger
 from reports.briefing.settings import Settings
 from reports.core.errors import InvalidSettings
@@ -199,6 +200,21 @@ def test_the_first_page_hedges_as_the_published_figures_do(sets: Mapping[Audienc
         assert text in first
 
 
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_only_an_edition_with_the_same_figures_says_so(audience: Audience) -> None:
+    """After the edition that it supersedes, with the release that made the figures again."""
+    second = replace(
+        brief(detections(["c0"]), settings(in_full(1)), audience), edition=2, supersedes="EX-1 edition 1"
+    )
+    same, other = (
+        seen(typeset(replace(second, same_figures_as=each), OURS, "letter")[0])
+        for each in (SameFigures(1, "0.0.1"), None)
+    )
+    said = f"supersedes EX-1 edition 1. Same figures as edition 1, made again by Exhibit {__version__}."
+    assert said in same
+    assert "supersedes EX-1 edition 1 Window" in other
+
+
 def test_sections_are_those_of_the_audience(sets: Mapping[Audience, Set]) -> None:
     """In order, and the contents list of the regulator's names each."""
     lawmaker, regulator = (re.findall(r"<h2 id=\"(.*?)\">(.*?)</h2>", sets[a][1]) for a in AUDIENCES)
@@ -354,7 +370,7 @@ def test_all_eight_matters_are_told(sets: Mapping[Audience, Set]) -> None:
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
-def test_where_traffic_came_from_is_nobodys_origin(audience: Audience) -> None:
+def test_countries_of_traffic_are_not_countries_of_origin(audience: Audience) -> None:
     """Countries of the traffic leave the matter a gap, and what the registry has on it closes that."""
     silent = CampaignProfile(campaign_id="c", name="Campaign A")
     told = silent.model_copy(update={"assessment": {"countries": "Public records say where."}})

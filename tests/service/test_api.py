@@ -234,8 +234,8 @@ def test_listed(bare: System) -> None:
     assert pages == [newest[:3], newest[3:6], newest[6:]]
 
 
-def test_a_filter_that_is_none(bare: System) -> None:
-    """A parameter that is misspelt is refused, for otherwise it would filter nothing."""
+def test_unknown_filters_are_refused(bare: System) -> None:
+    """A misspelt parameter is refused, because it would filter nothing."""
     answer = bare.call("GET", "/briefings", query="audience=regulator&statee=failed")
     problem(answer, 422, "query.statee")
     assert [each["at"] for each in answer.json["errors"]] == ["query.statee"]
@@ -447,8 +447,8 @@ def test_any_bytes_have_verdicts(bare: System) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"upload": 1}, {"upload": "../x"}, {"upload": "0" * 32, "more": 1}])
-def test_uploads_that_are_none(bare: System, body: dict[str, Any]) -> None:
-    """What is no id of an upload is refused, and an upload that is gone is not found."""
+def test_unknown_uploads(bare: System, body: dict[str, Any]) -> None:
+    """An invalid upload id is refused, and a deleted upload is not found."""
     problem(bare.call("POST", "/verifications", json=body), 422, "body.upload")
     problem(bare.call("POST", "/verifications", json={"upload": "0" * 32}), 404, "upload the file again")
 

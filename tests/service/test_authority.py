@@ -184,8 +184,8 @@ def test_the_gateway_needs_what_the_functions_need() -> None:
     assert default == operations()["GET", "/briefings"]
 
 
-def test_a_route_without_a_scope_is_none() -> None:
-    """A route to which nobody gave a scope does not come up."""
+def test_a_route_without_a_scope_is_refused() -> None:
+    """The API does not start with a route that has no scope."""
     from aws_lambda_powertools import Logger  # noqa: PLC0415
     from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter  # noqa: PLC0415
 

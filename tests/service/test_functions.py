@@ -236,8 +236,8 @@ def test_what_is_wrong_ends_at_once(bare: System, capsys: pytest.CaptureFixture[
         ("issuer.yaml", "", "issuer.yaml: is not read among the settings: move it in templates/"),
     ],
 )
-def test_settings_to_be_put_right(system: System, name: str, content: str, said: str) -> None:
-    """A request fails before any query is asked, and says what to write, and where."""
+def test_wrong_settings_end_a_request(system: System, name: str, content: str, said: str) -> None:
+    """The request fails before any query, and the error says what to write, and where."""
     system.settle(name, content)
     id_ = system.requested()
     system.delivered(f"requests/{id_}.json")

@@ -69,7 +69,7 @@ def test_what_is_wrong_ends_a_request(requests: Requests, error: Exception) -> N
 
 
 @pytest.mark.parametrize("error", [Unavailable("x"), Unfinished("x"), KeyError("secret")])
-def test_what_may_pass_is_left_to_the_next(requests: Requests, error: Exception) -> None:
+def test_temporary_errors_leave_a_request_open(requests: Requests, error: Exception) -> None:
     """What may pass, and a fault of ours, leave a request open; why is written down, but for what a fault quotes."""
     with pytest.raises(type(error)):
         delivered(requests, Failing(error))
@@ -109,10 +109,10 @@ def test_no_such_request(requests: Requests) -> None:
     assert ended.outcome.state == "failed"
 
 
-def test_published_before_it_was_given_up(
+def test_the_last_delivery_reports_what_a_killed_worker_published(
     requests: Requests, tmp_path: Path, authority: LocalAuthority
 ) -> None:
-    """Where a worker had published and was killed before it could say so, the last delivery says so."""
+    """If a worker was killed after publishing but before reporting it, the last delivery reports it."""
     press = LocalPress(FolderStore(tmp_path / "briefings"), authority)
     receipt = press.publish(ASKED)
     ended = delivered(requests, press, number=4)

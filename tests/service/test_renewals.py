@@ -93,10 +93,8 @@ def test_what_is_due_is_renewed(archive: Archive, authority: LocalAuthority, old
     assert run(archive, LATE, authority, old).renewed == []
 
 
-def test_what_lasts_long_is_renewed_early(
-    archive: Archive, authority: LocalAuthority, old: LocalAuthority
-) -> None:
-    """What can be checked for decades is renewed two years before that ends."""
+def test_renewal_two_years_ahead(archive: Archive, authority: LocalAuthority, old: LocalAuthority) -> None:
+    """A briefing that can be checked for decades is renewed two years before that ends."""
     run(archive, LATE, authority, old)
     (record,) = (each for each in archive.records() if not isinstance(each, str))
     assert not record.due(record.until - 731 * DAY)
@@ -113,7 +111,7 @@ def test_a_copy_is_renewed_again(
     assert (archive.copies.get(second) or b"").startswith(archive.copies.get(first) or b"-")
 
 
-def test_an_authority_that_gains_nothing(
+def test_a_time_stamp_that_does_not_last_longer_is_dropped(
     archive: Archive, authority: LocalAuthority, old: LocalAuthority
 ) -> None:
     """A time-stamp that ends no later is not kept, and the way on is told; the days that are left are counted."""
@@ -145,8 +143,10 @@ def test_what_was_changed_is_not_renewed(
     assert "restore it" in outcome.failed[0]
 
 
-def test_a_stranger(archive: Archive, authority: LocalAuthority, old: LocalAuthority) -> None:
-    """Nobody's time-stamps are added to an edition whose signer or authority is not trusted."""
+def test_untrusted_editions_get_no_time_stamps(
+    archive: Archive, authority: LocalAuthority, old: LocalAuthority
+) -> None:
+    """No time-stamp is added to an edition whose signer or authority is not trusted."""
     outcome = run(archive, LATE, authority)
     assert outcome.renewed == []
     assert "the briefing was not renewed" in outcome.failed[0]

@@ -79,8 +79,8 @@ def test_ids_are_read_back(at: datetime, audience: Audience, days: tuple[date, d
         "8218489599999-lawmaker-20260631-20260607-53dfafe5dc16",
     ],
 )
-def test_what_is_no_id(text: str) -> None:
-    """What is no id has no name."""
+def test_invalid_ids_have_no_name(text: str) -> None:
+    """An invalid id does not become the name of an object."""
     assert RequestId.parse(text) is None
 
 

@@ -39,7 +39,9 @@ def given_at(schedule: Schedule, at: datetime, settling_days: int = 7) -> list[s
 
 
 @given(SCHEDULES, st.lists(INSTANTS, min_size=1, max_size=6), st.integers(0, 30))
-def test_ticks_do_not_matter(schedule: Schedule, ticks: list[datetime], settling_days: int) -> None:
+def test_missed_late_or_repeated_ticks_change_nothing(
+    schedule: Schedule, ticks: list[datetime], settling_days: int
+) -> None:
     """Whatever ticks are missed, late or repeated, in any order: what has been created is what the latest finds due."""
     one = Schedules(schedules=(schedule,))
     created: dict[str, StoredRequest] = {}

@@ -69,8 +69,8 @@ def test_one_deadline_for_all_of_it(what: str) -> None:
         http_exchange.within(0.3, urllib.request.Request(url, b"?"))  # noqa: S310
 
 
-def test_then_the_next_authority(network: Network) -> None:
-    """Where one authority drips, the next one is asked."""
+def test_the_next_authority_is_asked_after_a_slow_one(network: Network) -> None:
+    """If an authority answers too slowly, the next one is asked."""
     with served(SLOW["a body"]) as url:
         slow = HttpTimestamper(url, timeout=0.3, attempts=1)
         assert FallbackTimestamper([slow, HttpTimestamper(network.timestamper.url)]).respond(REQUEST)

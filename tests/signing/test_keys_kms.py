@@ -286,8 +286,8 @@ def test_a_chain_is_installed_in_order(
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("to", ["bucket/prefix", "s3://", "s3:///prefix"])
-def test_a_place_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str) -> None:
-    """A place in S3 is told apart from anything else."""
+def test_only_places_in_s3_are_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str) -> None:
+    """A place that is not in S3 is refused."""
     status, complaint = said(["install", "--key", "k", "--chain", "c", "--to", to], capsys)
     assert status == 2
     assert "is not a place in S3: write it like s3://BUCKET/PREFIX" in complaint

@@ -78,8 +78,8 @@ def answering(
             thread.join(PATIENCE)
 
 
-def test_the_time_is_now(authority: LocalAuthority) -> None:
-    """The local authority stamps the time at which it is asked, in whole seconds."""
+def test_the_local_authority_stamps_the_present_time(authority: LocalAuthority) -> None:
+    """The time-stamp has the time of the request, in whole seconds."""
     before = datetime.now(UTC).replace(microsecond=0)
     stamped = token(LocalTimestamper(authority.stamp_key).respond(REQUEST))["gen_time"].native
     assert before <= stamped <= datetime.now(UTC)
@@ -128,8 +128,8 @@ def test_refusal_is_final() -> None:
 
 
 @pytest.mark.usefixtures("slow")
-def test_silence() -> None:
-    """An authority that accepts the connection and says nothing counts as unavailable."""
+def test_a_silent_authority_is_unavailable() -> None:
+    """An authority that accepts the connection but never answers counts as unavailable."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/tsa"
         with pytest.raises(Unavailable, match=r"did not answer \(.*timed out"):
@@ -388,7 +388,7 @@ def _info(response: Any, **values: Any) -> None:
         (nobodys, "gave an answer that is not a time-stamp"),
     ],
 )
-def test_tokens_that_are_of_no_use(good: bytes, change: Callable[[Any], None], said: str) -> None:
+def test_unusable_tokens_are_refused(good: bytes, change: Callable[[Any], None], said: str) -> None:
     """A token that is not the one asked for, or that nobody can check, is refused, and the reason is told."""
     with answering(200, content=changed(good, change)) as (url, _), pytest.raises(Unavailable, match=said):
         HttpTimestamper(url).respond(REQUEST)

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+import reports.briefing.content
+import reports.pages.page_data
+import reports.pages.render
+import reports.pipeline
 import reports.verification.record
 import reports.verification.reproduce
 from reports.briefing.attachments import campaigns_csv, days_csv
@@ -31,6 +35,12 @@ def as_release(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have another release of Exhibit look at briefings."""
     monkeypatch.setattr(reports.verification.record, "THIS", this := Release(name="exhibit", version=version))
     monkeypatch.setattr(reports.verification.reproduce, "THIS", this)
+
+
+def published_as(version: str, patch: pytest.MonkeyPatch) -> None:
+    """Have another release of Exhibit publish briefings."""
+    for module in (reports.briefing.content, reports.pages.page_data, reports.pages.render, reports.pipeline):
+        patch.setattr(module, "__version__", version)
 
 
 def recorded(pdf: bytes) -> Record:

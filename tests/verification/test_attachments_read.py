@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reports import __version__
 from reports.briefing.attachments import attachments, campaigns_csv, days_csv
 from reports.briefing.compose import Briefing
 from reports.briefing.content import evidence_root
@@ -90,6 +91,13 @@ def test_a_briefing_without_campaigns_agrees() -> None:
     nothing = Detection("1", "a", "A", datetime(2026, 5, 1), datetime(2026, 5, 1), 1, status="deleted")
     files = attachments(content_of(composed([nothing], WINDOW, "regulator")), (), {})
     assert check({file.name: file.data for file in files})
+
+
+def test_an_edition_with_the_figures_of_the_one_before_agrees() -> None:
+    """If it supersedes that one, and another release made that one."""
+    files = dict(made("regulator"))
+    briefing(same_figures(1, ""))(files)
+    assert check(files)
 
 
 def test_a_further_attachment_is_let_be() -> None:
@@ -189,6 +197,19 @@ def figure(heading: str, value: float) -> Callable[[dict[str, Any]], None]:
             n for n, row in enumerate(rows) if heading in row or row.get("heading") == heading == "total"
         )
         data["figures"][place]["value"] = value
+
+    return change
+
+
+def same_figures(
+    edition: Any, supersedes: str | None, version: str = "0.0.1"
+) -> Callable[[dict[str, Any]], None]:
+    """Have edition 2, which supersedes edition 1 or what is given, say to have the figures of an edition."""
+
+    def change(data: dict[str, Any]) -> None:
+        before = f"{data['report_number']} edition 1" if supersedes == "" else supersedes
+        same = {"edition": edition, "software_version": version}
+        data.update(edition=2, supersedes=before, same_figures_as=same)
 
     return change
 
@@ -339,6 +360,24 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
     "a day in a figure": (briefing(figure("day", 61)), "is not the value of its row, "),
     "a network in a figure": (briefing(figure("network", 81)), "is not the value of its row, 80"),
     "a threshold in a figure": (briefing(figure("confidence", 1)), "is not the value of its row, "),
+    "figures as in no edition": (briefing(same_figures(1, None)), "not the edition that it supersedes"),
+    "figures as in another edition": (briefing(same_figures(2, "")), "not the edition that it supersedes"),
+    "figures as in another report": (
+        briefing(same_figures(1, "EX-1 edition 1")),
+        "not the edition that it supersedes",
+    ),
+    "figures as in an edition that is a text": (
+        briefing(same_figures("1", "")),
+        "do not have the expected form",
+    ),
+    "figures as in nothing": (
+        briefing(lambda data: data.update(same_figures_as=None)),
+        "do not have the expected form",
+    ),
+    "figures of the same release": (
+        briefing(same_figures(1, "", __version__)),
+        "names the release that made the briefing itself",
+    ),
     "a share in a figure": (briefing(figure("ratio", 0.5)), "is not the value of its row, 0.77"),
 }
 

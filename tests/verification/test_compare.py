@@ -1,13 +1,16 @@
 """Whether two briefings tell the same facts."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reports import __version__
 from reports.cli import main
 from reports.signing.keys import LocalAuthority
+from reports.verification.attachments import attached
 from reports.verification.compare import compare
 from tests.support.checking import copied, recorded, signed_anew
 from tests.support.publishing import GOLDEN, Published, expected, publish
@@ -159,8 +162,10 @@ def test_an_edition_that_nothing_explains(golden: dict[str, Published], authorit
     assert (twice.outcome, twice.contradictions[0].at) == ("contradictory", "two documents claim edition 1")
 
 
-def test_a_predecessor_that_is_another(golden: dict[str, Published], authority: LocalAuthority) -> None:
-    """The next edition supersedes this one, or contradicts it."""
+def test_a_wrong_predecessor_is_a_contradiction(
+    golden: dict[str, Published], authority: LocalAuthority
+) -> None:
+    """The next edition names this one as superseded, or contradicts it."""
     change = signed_anew(
         golden["quiet"].unsigned,
         authority,
@@ -169,6 +174,72 @@ def test_a_predecessor_that_is_another(golden: dict[str, Published], authority: 
     )
     found = compare(recorded(golden["quiet"].pdf.read_bytes()), recorded(change))
     assert (found.outcome, found.contradictions[0].after) == ("contradictory", "EX-1 edition 1")
+
+
+def made_by_an_earlier_release(data: dict[str, Any]) -> None:
+    data["predicate"]["software"]["version"] = "0.0.1"
+
+
+def again(data: dict[str, Any], version: str = "0.0.1") -> None:
+    same = {"edition": 1, "software_version": version}
+    data.update(edition=2, supersedes=f"{data['report_number']} edition 1", same_figures_as=same)
+
+
+def again_with_another_figure(data: dict[str, Any]) -> None:
+    again(data)
+    next(f for f in data["figures"] if f["row"] == {"subjects": "all"})["value"] += 1
+
+
+def test_an_edition_that_another_release_made_again(
+    golden: dict[str, Published], authority: LocalAuthority
+) -> None:
+    """The same figures are called the same, made again by a release, whether the edition says so or not."""
+    pdf = golden["quiet"].unsigned
+    first = recorded(signed_anew(pdf, authority, "evidence.json", made_by_an_earlier_release))
+    for change in (again, lambda data: again(data) or data.pop("same_figures_as")):
+        found = compare(first, recorded(signed_anew(pdf, authority, "briefing.json", change)))
+        assert (found.outcome, found.moved, found.causes) == ("consistent", (), ("the release of Exhibit",))
+        assert found.detail == (
+            f"the same figures, made again by Exhibit {__version__}; what differs is the release of Exhibit"
+        )
+
+
+def test_an_edition_that_was_made_again_twice(
+    golden: dict[str, Published], authority: LocalAuthority
+) -> None:
+    """Two editions that each name the one before them have the same figures all the same."""
+    pdf = golden["quiet"].unsigned
+    statement = json.loads(attached(pdf)["evidence.json"])
+    statement["predicate"]["software"]["version"] = "0.0.2"
+
+    def third(data: dict[str, Any]) -> None:
+        same = {"edition": 2, "software_version": "0.0.2"}
+        data.update(edition=3, supersedes=f"{data['report_number']} edition 2", same_figures_as=same)
+
+    others = {"evidence.json": json.dumps(statement).encode()}
+    second = recorded(signed_anew(pdf, authority, "briefing.json", again, others))
+    found = compare(second, recorded(signed_anew(pdf, authority, "briefing.json", third)))
+    assert (found.outcome, found.contradictions) == ("consistent", ())
+    assert found.detail.startswith(f"the same figures, made again by Exhibit {__version__}; ")
+
+
+@pytest.mark.parametrize("change", [again_with_another_figure, lambda data: again(data, "0.0.2")])
+def test_an_edition_that_only_says_to_have_the_same_figures(
+    golden: dict[str, Published],
+    authority: LocalAuthority,
+    tmp_path: Path,
+    capsys: Capture,
+    change: Callable[[dict[str, Any]], None],
+) -> None:
+    """It contradicts the one before it if a figure differs, or another release made that one."""
+    pdf, one, other = golden["quiet"].unsigned, tmp_path / "1.pdf", tmp_path / "2.pdf"
+    one.write_bytes(signed_anew(pdf, authority, "evidence.json", made_by_an_earlier_release))
+    other.write_bytes(signed_anew(pdf, authority, "briefing.json", change))
+    assert main(["compare", str(one), str(other)]) == 1
+    assert (
+        "  The second says that it differs from the first only in its release, which is not true."
+        in capsys.readouterr().out.splitlines()
+    )
 
 
 def test_the_command(

@@ -75,7 +75,7 @@ def test_signed(signed: bytes, authority: LocalAuthority) -> None:
     assert re.match(r"signed by 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ, sealed at 20", stamp.detail)
 
 
-def test_ten_years_on(signed: bytes, authority: LocalAuthority) -> None:
+def test_valid_after_the_signing_certificate_expired(signed: bytes, authority: LocalAuthority) -> None:
     """Ten years on, with a signing certificate long expired, the file is as valid as on the first day."""
     later = NOW + timedelta(days=3653)
     assert authority.key.chain[0].not_valid_after_utc < later
