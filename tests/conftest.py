@@ -56,12 +56,6 @@ def no_progress() -> Iterator[None]:
 FOLDER = pytest.StashKey[str]()
 
 
-def pytest_configure() -> None:
-    """Let SIGINT end what tests start: a shell switches it off in what it starts in the background."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="run the quick tests alone")
 
@@ -78,7 +72,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each run a folder of its own: those of pytest are cleared by whatever other run ends meanwhile."""
+    """Give each run a folder of its own: those of pytest are cleared by whatever other run ends meanwhile.
+
+    SIGINT ends what tests start, even where a shell that started the run in the background has switched it off.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Guard())
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         config.option.basetemp = config.stash[FOLDER] = tempfile.mkdtemp(prefix="pytest-exhibit-")
