@@ -16,6 +16,7 @@ from uuid import uuid4
 from reports.core.aws_clients import client
 from reports.core.errors import Changed, InvalidEvidence, InvalidRequest, InvalidSettings, Unavailable
 from reports.core.progress import Done
+from reports.evidence.cache_folder import cache
 from reports.evidence.questions import Answer, QueryEngine, Question, Unlisted
 from reports.evidence.source import EvidenceSource, FolderEvidence, in_s3
 from reports.evidence.spill import temporary
@@ -27,6 +28,7 @@ from reports.verification.reproduce import Inputs
 
 if TYPE_CHECKING:
     from reports.evidence.cache import CachedEngine
+    from reports.evidence.closed_days import ClosingEngine, Place
     from reports.evidence.engine_trino import TrinoEngine
     from reports.evidence.source_s3 import S3Evidence
 
@@ -139,7 +141,8 @@ def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSourc
         from reports.evidence.engine_duckdb import DuckDBEngine  # noqa: PLC0415 -- loads DuckDB
 
         folder = FolderEvidence(Path(place))
-        yield DuckDBEngine(folder), folder
+        with _kept() as kept:
+            yield _closing(DuckDBEngine(folder), folder, kept)
         return
     over_tables = _ATHENA.fullmatch(engine) or _TRINO.fullmatch(engine)
     if engine != "duckdb" and not over_tables:
@@ -147,16 +150,37 @@ def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSourc
             "--engine is not one that is known: write duckdb, athena://WORKGROUP/DATABASE or "
             "trino://USER@HOST:PORT/CATALOG/SCHEMA"
         )
-    from reports.evidence.cache import CachedEngine, CachedEvidence, cache  # noqa: PLC0415 -- loads botocore
+    from reports.evidence.cache import CachedEngine, CachedEvidence  # noqa: PLC0415 -- loads botocore
     from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
 
     source = S3Evidence(client("s3"), *in_s3("--evidence", place))
     with cache() as copies, _over(over_tables, source) as tables:
         cached = CachedEvidence(source, copies)
         if tables is None:
-            yield CachedEngine(cached), cached
+            yield _closing(CachedEngine(cached), cached, copies)
         else:
             yield Explaining(tables, CachedEngine(cached)), source
+
+
+def _closing(engine: ClosingEngine, source: Place, kept: Path) -> tuple[QueryEngine, EvidenceSource]:
+    """An engine and a source that keep in a folder what need not be learnt again."""
+    from reports.evidence.closed_days import ClosedDays, Remembering  # noqa: PLC0415 -- loads DuckDB
+    from reports.evidence.day_store import DayStore  # noqa: PLC0415
+
+    remembering = Remembering(source, DayStore(kept))
+    return ClosedDays(engine, remembering), remembering
+
+
+@contextmanager
+def _kept() -> Iterator[Path]:
+    """The user's folder for what is kept of evidence; a temporary one where it cannot be used."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(cache())
+        except InvalidSettings:
+            with temporary():
+                folder = Path(stack.enter_context(TemporaryDirectory(prefix="exhibit-")))
+        yield folder
 
 
 @contextmanager

@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,17 +17,12 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import quote, unquote
 
-from reports.core.errors import InvalidSettings
 from reports.core.progress import Done
-from reports.core.user_folders import make_parents, user_folder
-from reports.evidence.engine_duckdb import DuckDBEngine
+from reports.evidence.cache_folder import OWN, RUN, remove_left
+from reports.evidence.engine_duckdb import DuckDBEngine, Keep
 from reports.evidence.questions import Answer, Question
 from reports.evidence.source import EvidenceObject, ListedObject
 from reports.evidence.source_s3 import AT_ONCE, S3Evidence
-
-OWN = 0o700
-_RUN = "run-"
-_LEFT = 86_400  # seconds after which the folder of a run that was killed is removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +45,15 @@ class CachedEvidence:
     folder: Path
     _locks: dict[str, Lock] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @property
+    def place(self) -> str:
+        """As `S3Evidence.place`."""
+        return self.source.place
+
+    def lasting(self, located: ListedObject) -> bool:
+        """As `S3Evidence.lasting`."""
+        return self.source.lasting(located)
+
     def tops(self) -> tuple[str, ...]:
         """As `EvidenceSource.tops`."""
         return self.source.tops()
@@ -72,8 +74,8 @@ class CachedEvidence:
     @contextmanager
     def copies(self, listed: Sequence[ListedObject], wanted: Iterable[ListedObject]) -> Iterator[Copies]:
         """The wanted ones of the listed objects, as files under their names."""
-        _remove_left(self.folder)
-        with tempfile.TemporaryDirectory(prefix=_RUN, dir=self.folder) as folder:
+        remove_left(self.folder)
+        with tempfile.TemporaryDirectory(prefix=RUN, dir=self.folder) as folder:
             objects = list(wanted)
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 kept = pool.map(self._kept, objects)
@@ -86,7 +88,7 @@ class CachedEvidence:
     def _kept(self, located: ListedObject) -> tuple[EvidenceObject, Path]:
         """An object as it is pinned, and its copy; those who want one object at once wait for one fetch."""
         source = self.source
-        place = [source.client.meta.endpoint_url, source.bucket, source.prefix, located.name, located.state]
+        place = [source.place, located.name, located.state]
         folder = self.folder / hashlib.sha256(json.dumps(place).encode()).hexdigest()
         with self._locks.setdefault(folder.name, Lock()):
             folder.mkdir(mode=OWN, exist_ok=True)
@@ -126,6 +128,11 @@ class CachedEngine:
         with self.source.copies(listed, filter(question.reads, listed)) as copies:
             return DuckDBEngine(copies).ask(question, progress)
 
+    def close(self, question: Question, located: Sequence[ListedObject], keep: Keep, progress: Done) -> None:
+        """As `DuckDBEngine.close`."""
+        with self.source.copies(self.source.list(), located) as copies:
+            DuckDBEngine(copies).close(question, located, keep, progress)
+
     def stop(self, executions: Iterable[str]) -> None:
         """Nothing runs on without the one who asks."""
 
@@ -134,37 +141,3 @@ class CachedEngine:
         listed = self.source.list()
         with self.source.copies(listed, (o for o in listed if o.name == name)) as copies:
             return DuckDBEngine(copies).holding(name, detection)
-
-
-@contextmanager
-def cache() -> Iterator[Path]:
-    """The user's folder for copies, by the XDG Base Directory Specification; a temporary one where there is no home.
-
-    Raises `InvalidSettings` for one that others may read.
-    """
-    base = user_folder("XDG_CACHE_HOME", ".cache")
-    if base is None:
-        with tempfile.TemporaryDirectory(prefix="exhibit-") as temporary:
-            yield Path(temporary)
-        return
-    folder = base / "exhibit"
-    try:
-        make_parents(folder)
-        folder.mkdir(mode=OWN, exist_ok=True)
-        mode = folder.stat().st_mode
-    except OSError as error:
-        raise InvalidSettings(
-            f"{folder}: cannot keep copies of evidence there: {error.strerror}: choose another with XDG_CACHE_HOME"
-        ) from None
-    if mode & 0o077:
-        raise InvalidSettings(f"{folder}: others can read it, and it holds account ids: chmod 700 {folder}")
-    yield folder
-
-
-def _remove_left(folder: Path) -> None:
-    for left in folder.glob(f"{_RUN}*"):
-        try:
-            if time.time() - left.stat().st_mtime > _LEFT:
-                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
-        except FileNotFoundError:
-            continue

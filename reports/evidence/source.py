@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import stat
+import time
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ FORMATS = {
     ".csv": "csv",
 }
 """The formats that names tell; of a name without a suffix, or with `.gz` alone, the first bytes tell it."""
+UNSETTLED = 2.0  # seconds in which a file may be written to twice under one time
 FIRST = 64  # bytes that tell a format
 MARKER = "_$folder$"  # suffix of the object that Hadoop writes for a folder
 
@@ -406,6 +408,16 @@ class FolderEvidence:
             )
         self.root = root
         self.only = only
+
+    @property
+    def place(self) -> str:
+        """Where the evidence is, in a form that no other place has."""
+        return os.path.realpath(self.root)
+
+    def lasting(self, located: ListedObject) -> bool:
+        """Whether a write from now on will be seen in an object's state."""
+        changed = int(located.state.split()[1]) / 1e9
+        return changed < time.time() - UNSETTLED
 
     def tops(self) -> tuple[str, ...]:
         """The names directly below the folder, in order; those of folders end in `/`, those of links do not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,16 @@ class S3Evidence:
     deadline: Callable[[], float] = _no_end
     _recent: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _formats: dict[tuple[str, str], str] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def place(self) -> str:
+        """Where the evidence is, in a form that no other place has."""
+        return json.dumps([self.client.meta.endpoint_url, self.bucket, self.prefix])
+
+    def lasting(self, located: ListedObject) -> bool:
+        """Whether a write from now on will be seen in an object's state."""
+        *_, version = located.state.split(" ")
+        return located.name not in self._recent or version not in ("None", "null")
 
     def tops(self) -> tuple[str, ...]:
         """The names directly below the prefix, in order; those of folders end in `/`."""

@@ -103,19 +103,20 @@ def latest(ranked: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class GroupingSet:
-    """The query of one grouping set, and what is the same in all of its rows."""
+    """The query of one grouping set, and the expressions of the columns that are the same in all of its rows."""
 
     sql: str
-    constants: str
+    constants: Mapping[str, str]
 
     def among(self, relation: str) -> str:
         """The rows that its query made of a relation, with the columns that are the same in all."""
-        return f"select {self.constants}, * from {relation}" if self.constants else f"from {relation}"
+        constants = "".join(f"{expression} as {name}, " for name, expression in self.constants.items())
+        return f"select {constants}* from {relation}"
 
 
 @cache
-def grouping_sets(name: str) -> tuple[GroupingSet, ...]:
-    """The innermost grouping query of a file, split into its grouping sets.
+def grouping_sets(name: str, *, within: str | None = None) -> tuple[GroupingSet, ...]:
+    """The innermost grouping query of a file, split into its grouping sets, each also by the column `within`.
 
     Each has only the aggregates that its set asks for: DuckDB computes every aggregate for every set, and here
     `grouping()` becomes a number, so that the others fold away.
@@ -123,11 +124,11 @@ def grouping_sets(name: str) -> tuple[GroupingSet, ...]:
     whole = _innermost(_parsed(name))
     sets = whole.args["group"].expressions
     if not isinstance(sets[0], exp.GroupingSets):
-        return (GroupingSet(whole.sql("duckdb", comments=False), ""),)
+        return (GroupingSet(whole.sql("duckdb", comments=False), {}),)
     every = {column.name for column in sets[0].find_all(exp.Column)}
+    keys = ([column.name for column in each.find_all(exp.Column)] for each in sets[0].expressions)
     return tuple(
-        _one_set(whole.copy(), [column.name for column in keys.find_all(exp.Column)], every)
-        for keys in sets[0].expressions
+        _one_set(whole.copy(), list(dict.fromkeys([*of, *filter(None, [within])])), every) for of in keys
     )
 
 
@@ -169,7 +170,7 @@ def _one_set(query_: exp.Select, keys: Sequence[str], every: set[str]) -> Groupi
         _ground(having, absent)
     return GroupingSet(
         query_.sql("duckdb", comments=False),
-        ", ".join(each.sql("duckdb", comments=False) for each in constants),
+        {each.alias: each.unalias().sql("duckdb", comments=False) for each in constants},
     )
 
 

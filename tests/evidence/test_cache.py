@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from reports.core.errors import Changed, InvalidEvidence, InvalidSettings
-from reports.evidence.cache import CachedEngine, CachedEvidence, cache
+from reports.evidence.cache import CachedEngine, CachedEvidence
+from reports.evidence.cache_folder import cache
 from reports.evidence.source_s3 import S3Evidence
 from tests.contracts.query_engine import *  # noqa: F403
 from tests.contracts.query_engine import SUFFIXES, TALLIES, WINDOW, detection, flat, total

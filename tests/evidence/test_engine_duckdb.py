@@ -21,10 +21,11 @@ from sqlglot import exp
 from reports.core.errors import InvalidEvidence
 from reports.core.progress import Done
 from reports.core.window import Window
-from reports.evidence import engine_duckdb, questions, relations, transpile
+from reports.evidence import engine_duckdb, questions, relations, tally, transpile
 from reports.evidence.engine_duckdb import DuckDBEngine
 from reports.evidence.questions import Answer, QueryEngine, Question
 from reports.evidence.source import FolderEvidence, ListedObject
+from reports.evidence.tally import Dictionaries
 from tests.contracts.query_engine import *  # noqa: F403
 from tests.contracts.query_engine import (
     DAYS,
@@ -87,8 +88,8 @@ def a_batch_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def ids_alike(a_batch_a_day: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many ids look alike until they are read, and what is set aside is ranked at once."""
-    monkeypatch.setattr(engine_duckdb, "IDENTITY", f"({engine_duckdb.IDENTITY} % 3)::uinteger")
-    monkeypatch.setattr(engine_duckdb, "MOST_ASIDE", 0)
+    monkeypatch.setattr(tally, "IDENTITY", f"({tally.IDENTITY} % 3)::uinteger")
+    monkeypatch.setattr(tally, "MOST_ASIDE", 0)
 
 
 @pytest.fixture(params=["together", "by the day", "ids alike", "one statement"])
@@ -172,7 +173,7 @@ def test_sql_files_lose_their_comments() -> None:
 # Reading by the day
 
 
-def places(folder: Path) -> engine_duckdb.Dictionaries:
+def places(folder: Path) -> Dictionaries:
     """The dictionaries that are made for a folder."""
     evidence = FolderEvidence(folder)
     with tempfile.TemporaryDirectory() as spill, relations.connection(folder, spill, "1GB") as con:
@@ -188,13 +189,13 @@ def test_dictionaries_are_used_for_parquet_alone(tmp_path: Path) -> None:
     assert found.texts["network"] == ['it\'s, "n"', "n-1"]
     assert found.hashed
     deliver(tmp_path / "mixed", {flat(DAY, suffix): many(6) for suffix in SUFFIXES})
-    assert places(tmp_path / "mixed") == engine_duckdb.Dictionaries({}, False)
+    assert places(tmp_path / "mixed") == Dictionaries({}, False)
 
 
 def test_little_is_grouped_by_text(tmp_path: Path) -> None:
     """Small evidence is read at once, without dictionaries."""
     deliver(tmp_path, {flat(day): [detection(day)] for day in DAYS})
-    assert places(tmp_path) == engine_duckdb.Dictionaries({}, False)
+    assert places(tmp_path) == Dictionaries({}, False)
     told: list[tuple[int, int]] = []
     by_files(tmp_path).ask(QUESTIONS[0], lambda done, total: told.append((done, total)))
     assert told == [(0, 1), (1, 1)]
@@ -240,8 +241,8 @@ def test_many_different_texts_are_grouped_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A heading with more texts than a dictionary is made for keeps them, and the answers are the same."""
-    monkeypatch.setattr(engine_duckdb, "LONGEST_DICTIONARY", 3)
-    monkeypatch.setattr(engine_duckdb, "MOST_ACCOUNTS", 3)
+    monkeypatch.setattr(tally, "LONGEST_DICTIONARY", 3)
+    monkeypatch.setattr(tally, "MOST_ACCOUNTS", 3)
     numbers = [{"detection_id": f"d-{n}", "campaign_id": f"C-{n}", "account_id": f"a-{n}"} for n in range(9)]
     found = [detection(DAY, **ids, network=f"n-{n % 2}") for n, ids in enumerate(numbers)]
     deliver(tmp_path, {flat(DAY): found})

@@ -250,7 +250,7 @@ def _history(standings: Mapping[str, Sequence[Detection]], question: Question) -
                     "preceding": None if all_days else preceding,
                     "detections": len(group),
                     "exchanges": sum(d.exchange_count for d in group),
-                    "accounts": len({d.account_id for d in group}),
+                    "accounts": len({d.account_id for d in group}) if preceding else None,
                 }
                 for preceding in ((None,) if all_days else (True, False))
                 for keys, group in _grouped(

@@ -1,4 +1,5 @@
--- Each campaign before the window: its totals in the preceding window and in all the days before the window.
+-- Each campaign before the window: its totals in the preceding window and in all the days before the
+-- window; accounts are counted in the preceding window alone.
 select
     standing,
     campaign_id,
@@ -7,7 +8,7 @@ select
     preceding,
     sum(detections) as detections,
     sum(exchanges) as exchanges,
-    count(distinct account_id) as accounts
+    case when grouping(preceding) = 0 then case when preceding then count(distinct account_id) end end as accounts
 from cells
 group by grouping sets ((standing), (standing, preceding), (standing, campaign_id), (standing, campaign_id, preceding))
 having standing in ('tallied', 'tied', 'unsound')

@@ -1,0 +1,170 @@
+"""What was learnt of evidence and need not be learnt again: digests of objects, and the cells of days.
+
+It lies with the copies of evidence, and holds account ids as they do. It may be removed at any time: nothing that is
+published depends on it. What is damaged counts as absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from reports.evidence.cache_folder import RUN
+from reports.evidence.source import EvidenceObject
+from reports.evidence.tally import Sums
+
+WAIT = 60.0  # seconds that another process may take to write
+_TABLES = (
+    "create table if not exists objects "
+    "(state text primary key, name text, sha256 text, size integer, version text)",
+    "create table if not exists days (key text primary key, place text, day text, closed text, sha256 text)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedDay:
+    """A day whose cells were made: their files, by their digests in hexadecimal, and what they add up to.
+
+    Its rows break no rule as of the instant `as_of`, nor later.
+    """
+
+    day: date
+    as_of: datetime
+    files: tuple[str, ...]
+    sums: Sums
+
+    @classmethod
+    def read(cls, text: str) -> ClosedDay:
+        """A day as `text` gives it."""
+        found = json.loads(text)
+        return cls(
+            date.fromisoformat(found["day"]),
+            datetime.fromisoformat(found["as_of"]),
+            tuple(found["files"]),
+            {campaign: (detections, exchanges) for campaign, detections, exchanges in found["sums"]},
+        )
+
+    @property
+    def text(self) -> str:
+        """The day as JSON."""
+        sums = [(campaign, *both) for campaign, both in self.sums.items()]
+        return json.dumps({**asdict(self), "sums": sums}, default=str, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DayStore:
+    """A folder for digests and cells. Its methods raise `OSError` and `sqlite3.Error` where it cannot be used."""
+
+    folder: Path
+
+    def digests(self, states: Iterable[str]) -> dict[str, EvidenceObject]:
+        """The objects that were digested in some states, by their states."""
+        with self._database() as database:
+            rows = database.execute(
+                "select state, name, sha256, size, version "
+                "from json_each(?) as wanted join objects on state = wanted.value",
+                [json.dumps(list(states))],
+            )
+            return {state: EvidenceObject(*pinned) for state, *pinned in rows}
+
+    def remember(self, digested: Mapping[str, EvidenceObject]) -> None:
+        """Keep the digests of objects, by their states."""
+        rows = [(state, o.name, o.sha256, o.size, o.version) for state, o in digested.items()]
+        with self._database() as database:
+            database.executemany("insert or replace into objects values (?, ?, ?, ?, ?)", rows)
+
+    def days(self, keys: Iterable[str]) -> dict[str, ClosedDay]:
+        """The days that were closed under some keys, by their keys."""
+        with self._database() as database:
+            rows = database.execute(
+                "select days.key, closed, sha256 from json_each(?) as wanted join days on days.key = wanted.value",
+                [json.dumps(list(keys))],
+            )
+            return {key: ClosedDay.read(text) for key, text, digest in rows if _sealed(key, text) == digest}
+
+    @property
+    def cells(self) -> Path:
+        """The folder of the files of cells, under their digests."""
+        return self.folder / "cells"
+
+    def file(self, digest: str) -> Path:
+        """The place of a file of cells."""
+        return self.cells / digest
+
+    def is_whole(self, closed: ClosedDay) -> bool:
+        """Whether the files of a day hold what was written."""
+        return all(self._is_whole(digest) for digest in closed.files)
+
+    def _is_whole(self, digest: str) -> bool:
+        try:
+            return _digest(self.file(digest)) == digest
+        except FileNotFoundError:
+            return False
+
+    def add(self, file: Path) -> str:
+        """Keep a copy of a file of cells; returns its digest in hexadecimal."""
+        digest = _digest(file)
+        place = self.file(digest)
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        if not self._is_whole(digest):
+            with tempfile.TemporaryDirectory(prefix=RUN, dir=self.folder) as aside:
+                Path(shutil.copy(file, aside)).replace(place)
+        return digest
+
+    def close(self, place: str, closed: Mapping[str, ClosedDay]) -> None:
+        """Keep days of a place by their keys; what was kept of these days under other keys is removed."""
+        with self._database() as database:
+            stale = [
+                file
+                for key, each in closed.items()
+                for file in self._replaced(database, key, place, each)
+                if not database.execute("select 1 from days where instr(closed, ?)", [file]).fetchone()
+            ]
+        for digest in stale:
+            self.file(digest).unlink(missing_ok=True)
+
+    def _replaced(self, database: sqlite3.Connection, key: str, place: str, closed: ClosedDay) -> list[str]:
+        """Keep a day; returns the files that it had under other keys."""
+        other = "from days where key <> ? and place = ? and day = ?"
+        before = database.execute(f"select closed {other}", (key, place, str(closed.day))).fetchall()
+        database.execute(f"delete {other}", (key, place, str(closed.day)))
+        text = closed.text
+        row = (key, place, str(closed.day), text, _sealed(key, text))
+        database.execute("insert or replace into days values (?, ?, ?, ?, ?)", row)
+        return [file for (of,) in before for file in ClosedDay.read(of).files]
+
+    @contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        """The database, whose changes are kept together or not at all; one that is damaged is removed."""
+        file = self.folder / "days.sqlite"
+        database = sqlite3.connect(file, timeout=WAIT)
+        try:
+            with database:
+                for table in _TABLES:
+                    database.execute(table)
+                yield database
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            file.unlink(missing_ok=True)
+            raise
+        finally:
+            database.close()
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _sealed(key: str, text: str) -> str:
+    """A digest that belongs to a day under its key."""
+    return hashlib.sha256(json.dumps([key, text]).encode()).hexdigest()

@@ -1,0 +1,296 @@
+"""Cells in DuckDB: made of rows, kept as files, added up to the answer of a question."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from reports.core.errors import InvalidEvidence
+from reports.core.labels import HEADINGS, LABELS, illegible, normalized
+from reports.evidence import questions, transpile
+from reports.evidence.columns import Layout
+from reports.evidence.convert import listed, quoted
+from reports.evidence.questions import Question, Row
+
+LONGEST_DICTIONARY = 500
+MOST_ACCOUNTS = 1_000_000
+MOST_ASIDE = 2_000_000
+NUMBERED = ("campaign_id", *HEADINGS)
+KEPT = (
+    "standing",
+    "event_day",
+    *NUMBERED,
+    "exchange_count",
+    "output_tokens",
+    "first_seen",
+    "last_seen",
+    "confidence",
+    "delivered_day",
+    "revised_within",
+    "origin",
+    "detection_id",
+    "revised_at",
+    "status",
+    "object",
+)
+IDENTITY = "(hash(revised_within, origin, detection_id) >> 32)::uinteger"
+SUMS = ("detections", "exchanges", "output_tokens")
+
+Sums = Mapping[str | None, tuple[int, int]]
+"""Detections and exchanges that count, by campaign."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayCells:
+    """The cells of a day as Parquet files, one a grouping set, and what they add up to."""
+
+    files: Sequence[Path]
+    sums: Sums
+
+
+class Irregular(Exception):
+    """Labels may have to be normalized, or a row breaks a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionaries:
+    """The texts that numbers stand for, by heading, and whether hashes stand for accounts.
+
+    Both are empty if grouping by text is quick enough. With hashes, the relation `accounts` has them and the texts.
+    Objects are identified by their place in `objects`, which are sorted by name, or by their names if it is empty.
+    """
+
+    texts: Mapping[str, Sequence[str]]
+    hashed: bool
+    objects: Sequence[str] = ()
+
+    @classmethod
+    def of_rows(cls, con: duckdb.DuckDBPyConnection, rows: str) -> Dictionaries:
+        """Those for a relation of raw rows; raises `Irregular` if a label needs normalizing or is not legible."""
+        texts = {heading: _texts(con, heading, rows) for heading in NUMBERED}
+        if any(normalized(text) != text or illegible(text) for of in texts.values() for text in of):
+            raise Irregular
+        hashed = _hashed(con, rows)
+        normal, legible = (transpile.of_label(rule, "account_id") for rule in ("normalized", "legible"))
+        regular = f"{normal} = account_id and {legible}"
+        if hashed and con.execute(f"from accounts where not coalesce({regular}, false) limit 1").fetchone():
+            raise Irregular
+        return cls({heading: of for heading, of in texts.items() if of}, hashed)
+
+    @classmethod
+    def of_cells(cls, con: duckdb.DuckDBPyConnection, relations: Sequence[str]) -> Dictionaries:
+        """Those for relations of cells, whose labels were normalized."""
+        with_heading = {name: each for each in relations for name in _columns(con, each)}
+        texts = {name: _texts(con, name, with_heading[name]) for name in NUMBERED if name in with_heading}
+        hashed = "account_id" in with_heading and _hashed(con, with_heading["account_id"])
+        return cls({heading: of for heading, of in texts.items() if of}, hashed)
+
+    @property
+    def unchecked(self) -> frozenset[str]:
+        """The labels that may need normalizing: those of the dictionaries do not."""
+        return frozenset(LABELS) - {*self.texts, *(["account_id"] if self.hashed else [])}
+
+    @property
+    def account(self) -> str:
+        """The expression that identifies an account."""
+        return "hash(account_id)" if self.hashed else "account_id"
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The expression for each heading."""
+        places = {
+            name: f"list_position({listed(texts)}, {name})::usmallint" for name, texts in self.texts.items()
+        }
+        return {**places, "object": "place"} if self.objects else places
+
+    def spelt(self, counted: str, columns: Sequence[str]) -> str:
+        """A query's rows, with the texts in place of the numbers that stand for them."""
+        numbered = {**self.texts, **({"object": self.objects} if self.objects else {})}
+        spelt = {name: f"{listed(texts)}[counted.{name}]" for name, texts in numbered.items()}
+        joined = ""
+        if self.hashed and "account_id" in columns:
+            spelt["account_id"] = "accounts.account_id"
+            joined = "left join accounts on counted.account_id = accounts.hash"
+        replaced = [f"{text} as {name}" for name, text in spelt.items() if name in columns]
+        if not replaced:
+            return counted
+        return f"select counted.* replace ({', '.join(replaced)}) from ({counted}) as counted {joined}"
+
+
+def _texts(con: duckdb.DuckDBPyConnection, heading: str, flat: str) -> list[str]:
+    distinct = con.execute(
+        f"select distinct {heading} from ({flat}) limit {LONGEST_DICTIONARY + 1}"
+    ).fetchall()
+    return sorted(text for (text,) in distinct if text) if len(distinct) <= LONGEST_DICTIONARY else []
+
+
+def _hashed(con: duckdb.DuckDBPyConnection, relation: str) -> bool:
+    """Make the relation `accounts`; returns whether they are few enough, with no two hashes the same."""
+    distinct = (
+        f"select distinct account_id from ({relation}) where account_id is not null limit {MOST_ACCOUNTS + 1}"
+    )
+    con.execute(
+        f"create temp table accounts as select hash(account_id) as hash, account_id from ({distinct})"
+    )
+    found = con.execute("select count(*), count(distinct hash) from accounts").fetchone()
+    return found is not None and found[0] == found[1] <= MOST_ACCOUNTS
+
+
+def _columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
+    return [name for name, *_ in con.execute(f"describe {relation}").fetchall()]
+
+
+class Tally:
+    """The cells of a question, batch after batch, and the rows that are set aside to be ranked together."""
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        question: Question,
+        dictionaries: Dictionaries,
+        *,
+        normalized: bool,
+        within: str | None = None,
+    ) -> None:
+        self.con = con
+        self.question = question
+        self.dictionaries = dictionaries
+        self.normalized = normalized
+        self.cells = transpile.grouping_sets(f"{question.name}.cells.sql", within=within)
+        self.made: set[str] = set()
+
+    def add(self, layout: Layout, relation: str) -> None:
+        """Add the cells of a layout's raw relation."""
+        mapped = transpile.mapped(layout, self.dictionaries.places)
+        unchecked = self.dictionaries.unchecked
+        self._resolve(
+            f"with {layout} as not materialized ({relation}), delivered as not materialized ({mapped}) "
+            f"{transpile.normalized() if self.normalized else transpile.as_they_are(unchecked)}"
+        )
+        self._add_cells()
+        if "aside" in self.made and self._any(f"from aside limit 1 offset {MOST_ASIDE}"):
+            self._rank()
+
+    def rows(self) -> tuple[Row, ...]:
+        """The answer, after the last batch."""
+        if "aside" in self.made:
+            self._rank()
+        name = f"{self.question.name}.sql"
+        sets = transpile.grouping_sets(name)
+        counted = " union all by name ".join(each.among(f"({each.sql})") for each in sets)
+        spelt = self.dictionaries.spelt(counted, transpile.columns(name))
+        sql = f"with cells as not materialized ({self._all_cells()}), counted as ({spelt}) {transpile.around(name)}"
+        return questions.fetched(self.con.execute(sql, self.question.last))
+
+    def check(self) -> None:
+        """Rank what was set aside; raises `InvalidEvidence` if there are rows that cannot be counted."""
+        if "aside" in self.made:
+            self._rank()
+        if self._any(f"from ({self._all_cells()}) where standing in ('tied', 'unsound') limit 1"):
+            raise InvalidEvidence("rows tie, or break a rule of their layout")
+
+    def write(self, days: Iterable[date], folder: Path) -> dict[date, DayCells]:
+        """Write the cells of days to new files in a folder, with texts, and sums as 64 bits."""
+        sums = self._sums()
+        return {day: DayCells(self._write(day, folder), sums.get(day, {})) for day in days}
+
+    def _sums(self) -> dict[date, dict[str | None, tuple[int, int]]]:
+        by_campaign = (
+            "select event_day, campaign_id, sum(detections)::hugeint as detections, "
+            "sum(exchanges)::hugeint as exchanges "
+            f"from cells{len(self.cells) - 1} where standing = 'tallied' group by 1, 2"
+        )
+        spelt = self.dictionaries.spelt(by_campaign, ("campaign_id",))
+        found: dict[date, dict[str | None, tuple[int, int]]] = defaultdict(dict)
+        for day, campaign, *both in self.con.execute(spelt).fetchall():
+            found[day][campaign] = both[0], both[1]
+        return found
+
+    def _write(self, day: date, folder: Path) -> list[Path]:
+        files = [folder / f"{day}-{n}.parquet" for n in range(len(self.cells))]
+        for n, file in enumerate(files):
+            relation = f"cells{n}"
+            columns = _columns(self.con, f"from {relation}")
+            spelt = self.dictionaries.spelt(
+                f"select * from {relation} where event_day = date '{day}'", columns
+            )
+            whole = "".join(f", {name}::bigint as {name}" for name in SUMS if name in columns)
+            self.con.execute(
+                f"copy (select * replace (standing::varchar as standing{whole}) from ({spelt})) "
+                f"to {quoted(str(file))} (format parquet, compression zstd)"
+            )
+        return files
+
+    def take(self, relations: Sequence[str]) -> None:
+        """Take cells that were written, one relation a grouping set."""
+        places = {**self.dictionaries.places, "account_id": self.dictionaries.account}
+        places["standing"] = "standing::standing"
+        for n, (each, relation) in enumerate(zip(self.cells, relations, strict=True)):
+            columns = [name for name in _columns(self.con, relation) if name not in each.constants]
+            self._add(
+                f"cells{n}",
+                f"select {', '.join(f'{places.get(name, name)} as {name}' for name in columns)} from ({relation})",
+            )
+
+    def forget(self) -> None:
+        """Drop the cells so far."""
+        for relation in self.made:
+            self.con.execute(f"drop table {relation}")
+        self.made.clear()
+
+    def _all_cells(self) -> str:
+        return " union all by name ".join(each.among(f"cells{n}") for n, each in enumerate(self.cells))
+
+    def _resolve(self, detections: str) -> None:
+        """Make the relation `latest`, and set aside the rows whose id may occur more than once."""
+        self._make_latest(detections, ranked=False)
+        if not self.normalized and self._any("from latest where standing = 'unsound' limit 1"):
+            raise Irregular
+        self.con.execute("drop table if exists repeated")
+        self.con.execute(
+            "create temp table repeated as "
+            "select id from latest where standing <> 'unsound' group by 1 having count(*) > 1"
+        )
+        if self._any("from repeated limit 1"):
+            repeats = "standing <> 'unsound' and id in (from repeated)"
+            self._add("aside", f"select * exclude (standing) from latest where {repeats}")
+            self.con.execute(f"delete from latest where {repeats}")
+
+    def _rank(self) -> None:
+        """Rank the rows that were set aside, by the texts of ids and accounts, and add their cells."""
+        account, joined = "account_id", ""
+        if self.dictionaries.hashed:
+            account, joined = "accounts.account_id", "join accounts on aside.account_id = accounts.hash"
+        self._make_latest(
+            f"select aside.* replace ({account} as account_id), true as legible from aside {joined}",
+            ranked=True,
+        )
+        self.con.execute("drop table aside")
+        self.made.remove("aside")
+        self._add_cells()
+
+    def _make_latest(self, detections: str, *, ranked: bool) -> None:
+        kept = f"{IDENTITY} as id, {self.dictionaries.account} as account_id, {', '.join(KEPT)}"
+        self.con.execute("drop table if exists latest")
+        self.con.execute(
+            f"create temp table latest as with detections as not materialized ({detections}) "
+            f"select {kept} from ({transpile.latest(ranked)})",
+            self.question.of_latest,
+        )
+
+    def _add_cells(self) -> None:
+        for n, each in enumerate(self.cells):
+            self._add(f"cells{n}", each.sql, self.question.of_cells)
+
+    def _add(self, relation: str, sql: str, parameters: Sequence[str] = ()) -> None:
+        into = f"insert into {relation}" if relation in self.made else f"create temp table {relation} as"
+        self.con.execute(f"{into} {sql}", parameters)
+        self.made.add(relation)
+
+    def _any(self, sql: str) -> bool:
+        return self.con.execute(sql).fetchone() is not None

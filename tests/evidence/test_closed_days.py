@@ -1,0 +1,405 @@
+"""Days that were counted once: the same answers as from the evidence, which is not read again."""
+
+import errno
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from reports.cli import main
+from reports.core.errors import InvalidEvidence
+from reports.core.progress import Done
+from reports.evidence import closed_days, source
+from reports.evidence.cache import CachedEngine, CachedEvidence
+from reports.evidence.closed_days import ClosedDays, Remembering
+from reports.evidence.day_store import DayStore
+from reports.evidence.engine_duckdb import DuckDBEngine, Keep
+from reports.evidence.questions import Answer, Question
+from reports.evidence.source import EvidenceObject, FolderEvidence, ListedObject
+from reports.evidence.source_s3 import S3Evidence
+from tests.contracts.query_engine import *  # noqa: F403
+from tests.contracts.query_engine import (
+    EARLIEST,
+    HISTORY,
+    QUESTIONS,
+    SUFFIXES,
+    TALLIES,
+    WINDOW,
+    OpenEngine,
+    detection,
+    flat,
+)
+from tests.support.aws import client, s3_client
+from tests.support.evidence_files import deliver
+from tests.support.publishing import ROOT
+
+pytestmark = pytest.mark.usefixtures("slow")
+
+
+class Counting(DuckDBEngine):
+    """An engine that keeps account of what it does."""
+
+    def __init__(self, evidence: FolderEvidence) -> None:
+        super().__init__(evidence)
+        self.done: list[str] = []
+
+    def ask(self, question: Question, progress: Done) -> Answer:
+        self.done.append(f"asked {question.name}")
+        return super().ask(question, progress)
+
+    def close(self, question: Question, located: Sequence[ListedObject], keep: Keep, progress: Done) -> None:
+        self.done.append(f"closed {', '.join(sorted({str(o.day) for o in located}))}")
+        super().close(question, located, keep, progress)
+
+
+@dataclass
+class Desk:
+    """Evidence, and what is kept of it."""
+
+    evidence: Path
+    kept: Path
+    done: list[str] = field(default_factory=list)
+
+    def ask(self, question: Question = TALLIES) -> Answer:
+        """As a run of its own; `done` is then what the engine did."""
+        folder = FolderEvidence(self.evidence)
+        engine = Counting(folder)
+        try:
+            return ClosedDays(engine, Remembering(folder, DayStore(self.kept))).ask(question, lambda *_: None)
+        finally:
+            self.done = engine.done
+
+    @property
+    def cells(self) -> list[Path]:
+        return sorted((self.kept / "cells").iterdir())
+
+
+@pytest.fixture(autouse=True)
+def much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closed_days, "MUCH", 0)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    days = [EARLIEST, *WINDOW.days]
+    objects = {flat(day): [detection(day), detection(day, detection_id="other")] for day in days}
+    (tmp_path / "kept").mkdir(mode=0o700)
+    return Desk(deliver(tmp_path / "evidence", objects), tmp_path / "kept")
+
+
+@pytest.fixture
+def formats() -> tuple[str, ...]:
+    return SUFFIXES
+
+
+@pytest.fixture
+def open_engine(tmp_path_factory: pytest.TempPathFactory) -> OpenEngine:
+    """An engine that closes days and answers, and answers again from what it kept."""
+
+    def open_(folder: Path) -> ClosedDays:
+        found = FolderEvidence(folder)
+        return Twice(Counting(found), Remembering(found, DayStore(tmp_path_factory.mktemp("kept"))))
+
+    return open_
+
+
+class Twice(ClosedDays):
+    """An engine that is asked everything twice, and reads the evidence once."""
+
+    def ask(self, question: Question, progress: Done) -> Answer:
+        done = self.engine.done  # type: ignore[attr-defined] # it is a Counting
+        done.clear()
+        first = super().ask(question, progress)
+        read = {o.layout for o in self.source.list() if question.reads(o)}
+        if question.name in closed_days.CLOSED and read == {"flat"}:
+            assert [each.partition(" ")[0] for each in done] in (["closed"], [])
+            assert super().ask(question, progress) == first
+            assert len(done) <= 1
+        return first
+
+
+def read(desk: Desk, question: Question = TALLIES) -> Answer:
+    return DuckDBEngine(FolderEvidence(desk.evidence)).ask(question, lambda *_: None)
+
+
+def test_what_is_closed_is_not_read_again(desk: Desk) -> None:
+    assert desk.ask() == read(desk)
+    assert desk.done == [f"closed {WINDOW.first}, {WINDOW.last}"]
+    for day in WINDOW.days:
+        (desk.evidence / flat(day)).chmod(0)  # changes its state, and not its bytes
+        (desk.evidence / flat(day)).chmod(0o600)
+    assert desk.ask().rows == read(desk).rows
+    assert desk.done == []
+
+
+def test_one_day_is_closed_for_every_question(desk: Desk) -> None:
+    assert desk.ask(HISTORY) == read(desk, HISTORY)
+    assert desk.done == [f"closed {EARLIEST}"]
+    for question in QUESTIONS:
+        assert desk.ask(question) == read(desk, question)
+    for question in QUESTIONS:
+        assert desk.ask(question) == read(desk, question)
+        assert desk.done == []
+
+
+@pytest.mark.parametrize("what", ["more", "less", "another", "same size"])
+def test_a_day_whose_objects_change_is_closed_anew(desk: Desk, what: str) -> None:
+    desk.ask()
+    day, other = WINDOW.days
+    if what == "less":
+        (desk.evidence / flat(day)).unlink()
+        deliver(desk.evidence, {flat(other): [detection(other)]})
+    else:
+        name, id_ = (flat(day, part=1), "more") if what == "more" else (flat(day), "third")
+        deliver(desk.evidence, {name: [detection(day, detection_id="e" if what == "same size" else id_)]})
+    before = set(desk.cells)
+    assert desk.ask() == read(desk)
+    assert desk.done == [f"closed {other if what == 'less' else day}"]
+    assert len(before - set(desk.cells)) > 0  # what nobody needs is removed
+    desk.ask()
+    assert desk.done == []
+
+
+def _truncate(desk: Desk) -> None:
+    for file in desk.cells:
+        os.truncate(file, file.stat().st_size // 2)
+
+
+def _swap(desk: Desk) -> None:
+    for file, other in zip(desk.cells, reversed(desk.cells), strict=True):
+        file.write_bytes(other.read_bytes())
+
+
+def _remove(desk: Desk) -> None:
+    for file in desk.cells:
+        file.unlink()
+
+
+def _forge_days(desk: Desk) -> None:
+    with sqlite3.connect(desk.kept / "days.sqlite") as database:
+        database.execute("update days set closed = replace(closed, '2, 2', '9, 9')")
+
+
+def _exchange_days(desk: Desk) -> None:
+    with sqlite3.connect(desk.kept / "days.sqlite") as database:
+        (one, a), (other, b), *_ = database.execute("select key, closed from days").fetchall()
+        database.execute("update days set closed = ? where key = ?", (b, one))
+        database.execute("update days set closed = ? where key = ?", (a, other))
+
+
+def _spoil_days(desk: Desk) -> None:
+    (desk.kept / "days.sqlite").write_bytes(b"no database" * 1000)
+
+
+@pytest.mark.parametrize(
+    "damage", [_truncate, _swap, _remove, _forge_days, _exchange_days, _spoil_days], ids=lambda f: f.__name__
+)
+def test_what_is_damaged_counts_as_absent(desk: Desk, damage: Callable[[Desk], None]) -> None:
+    for question in QUESTIONS:
+        desk.ask(question)
+    damage(desk)
+    for question in QUESTIONS:
+        assert desk.ask(question).rows == read(desk, question).rows
+    for question in QUESTIONS:
+        assert desk.ask(question).rows == read(desk, question).rows
+        if damage is not _spoil_days:
+            assert desk.done == []
+
+
+def test_days_of_other_rules_are_closed_anew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.ask()
+    monkeypatch.setattr(closed_days, "_rules", lambda: "others")
+    desk.ask()
+    assert desk.done == [f"closed {WINDOW.first}, {WINDOW.last}"]
+
+
+def test_rows_of_the_future_are_refused_though_a_later_request_counted_them(desk: Desk) -> None:
+    desk.ask()
+    earlier = replace(TALLIES, as_of=TALLIES.as_of - timedelta(365))
+    with pytest.raises(InvalidEvidence, match="revised_at"):
+        desk.ask(earlier)
+    assert desk.ask() == read(desk)
+    assert desk.done == []
+
+
+def test_a_tie_is_told_as_without_closing(desk: Desk) -> None:
+    day = WINDOW.first
+    deliver(desk.evidence, {flat(day, part=1): [detection(day, exchange_count=2)]})
+    with pytest.raises(InvalidEvidence) as told:
+        desk.ask()
+    with pytest.raises(InvalidEvidence) as known:
+        read(desk)
+    assert str(told.value) == str(known.value)
+
+
+def test_evidence_that_changes_while_it_is_closed_is_not_kept(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = Counting.close
+
+    def changing(self: Counting, *of: object) -> None:
+        deliver(desk.evidence, {flat(WINDOW.first): [detection(WINDOW.first, detection_id="late")]})
+        close(self, *of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Counting, "close", changing)
+    desk.ask()
+    monkeypatch.undo()
+    monkeypatch.setattr(closed_days, "MUCH", 0)
+    assert desk.ask() == read(desk)
+    assert desk.done == [f"closed {WINDOW.first}, {WINDOW.last}"]
+
+
+@pytest.mark.usefixtures("unprivileged")
+def test_answers_come_where_nothing_can_be_kept(desk: Desk) -> None:
+    desk.kept.chmod(0o500)
+    assert desk.ask() == read(desk)
+
+
+@pytest.fixture
+def digested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the objects that are digested from now on."""
+    names: list[str] = []
+    pin = FolderEvidence._pin
+
+    def pinning(source: FolderEvidence, name: str) -> EvidenceObject:
+        names.append(name)
+        return pin(source, name)
+
+    monkeypatch.setattr(FolderEvidence, "_pin", pinning)
+    return names
+
+
+def pinned(desk: Desk) -> tuple[EvidenceObject, ...]:
+    folder = FolderEvidence(desk.evidence)
+    return Remembering(folder, DayStore(desk.kept)).pin(folder.list())
+
+
+def test_an_object_is_digested_once(desk: Desk, digested: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its digest is remembered while its state is the same; one that changes, with the same size, is digested anew."""
+    monkeypatch.setattr(source, "UNSETTLED", -1)
+    expected = FolderEvidence(desk.evidence).pin(FolderEvidence(desk.evidence).list())
+    digested.clear()
+    assert pinned(desk) == pinned(desk) == expected
+    assert digested == [o.name for o in expected]
+    changed = desk.evidence / expected[0].name
+    changed.write_bytes(changed.read_bytes()[::-1])
+    digested.clear()
+    assert pinned(desk) != expected
+    assert digested == [expected[0].name]
+
+
+def test_what_may_be_written_to_unnoticed_is_digested_again(desk: Desk, digested: list[str]) -> None:
+    """A file's times do not tell two writes within one tick apart: what was just written is not remembered."""
+    assert pinned(desk) == pinned(desk)
+    assert len(digested) == 2 * len(set(digested))
+
+
+def test_little_evidence_leaves_no_trace(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read as quickly as what would be kept of it."""
+    monkeypatch.setattr(closed_days, "MUCH", 60_000_000)
+    assert desk.ask() == read(desk)
+    pinned(desk)
+    assert desk.done == ["asked tallies"]
+    assert not list(desk.kept.iterdir())
+
+
+def test_days_in_s3_are_fetched_once(desk: Desk, bucket: str, tmp_path: Path) -> None:
+    """Neither their objects nor copies of these are needed after that."""
+    for name in (o.name for o in FolderEvidence(desk.evidence).list()):
+        s3_client().upload_file(str(desk.evidence / name), bucket, name)
+    fetched: list[str] = []
+    s3 = client("s3")
+    s3.meta.events.register("before-call.s3.GetObject", lambda **_: fetched.append("object"))
+    (tmp_path / "copies").mkdir(mode=0o700)
+    cached = CachedEvidence(S3Evidence(s3, bucket), tmp_path / "copies")
+    engine = ClosedDays(CachedEngine(cached), Remembering(cached, DayStore(desk.kept)))
+    answers = [engine.ask(question, lambda *_: None) for question in QUESTIONS]
+    assert [answer.rows for answer in answers] == [read(desk, question).rows for question in QUESTIONS]
+    for copies in (tmp_path / "copies").iterdir():
+        shutil.rmtree(copies)
+    fetched.clear()
+    assert [engine.ask(question, lambda *_: None) for question in QUESTIONS] == answers
+    assert fetched == []
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from reports.evidence import closed_days
+from tests.evidence.test_closed_days import Desk, QUESTIONS
+closed_days.MUCH = 0
+for question in QUESTIONS:
+    Desk(Path(sys.argv[1]), Path(sys.argv[2])).ask(question)
+print("done")
+"""
+
+
+def test_a_run_that_is_killed_leaves_nothing_wrong(desk: Desk) -> None:
+    """At whatever moment: the next runs answer the same, and need no help."""
+    command = [sys.executable, "-c", KILLED, str(desk.evidence), str(desk.kept)]
+    answers = [read(desk, question) for question in QUESTIONS]
+    start = time.monotonic()
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout == b"done\n"
+    whole = time.monotonic() - start
+    for n in range(1, 9):
+        shutil.rmtree(desk.kept)
+        desk.kept.mkdir(mode=0o700)
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+            time.sleep(whole * (0.6 + 0.05 * n))
+            process.kill()
+        assert [desk.ask(question) for question in QUESTIONS] == answers
+        assert [desk.ask(question) for question in QUESTIONS] == answers
+        assert desk.done == []
+
+
+def test_two_runs_close_the_same_days_at_once(desk: Desk) -> None:
+    answers = [read(desk, question) for question in QUESTIONS]
+
+    def run(_: int) -> list[Answer]:
+        other = Desk(desk.evidence, desk.kept)
+        return [other.ask(question) for question in QUESTIONS]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(run, range(8))) == [answers] * 8
+    desk.ask()
+    assert desk.done == []
+
+
+def test_a_full_disk_costs_time_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where cells cannot be kept, the engine answers."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy", full)
+    assert desk.ask() == read(desk)
+    assert desk.done == [f"closed {WINDOW.first}, {WINDOW.last}", "asked tallies"]
+
+
+def test_a_briefing_is_the_same_over_closed_days(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`exhibit publish` closes days, and its content does not tell."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (desk.evidence / "dataset.yaml").write_text("synthetic: true\n")
+    arguments = ["--evidence", str(desk.evidence), "--window", str(WINDOW), "--as-of", "2026-06-20T12:00:00Z"]
+    arguments += ["--audience", "regulator", "--keys", str(tmp_path / "keys")]
+    unsigned = []
+    for out in ("first", "closed", "read"):
+        if out == "read":
+            monkeypatch.setattr(closed_days, "MUCH", 60_000_000)
+        assert main(["publish", "--quiet", *arguments, "--out", str(tmp_path / out)]) == 0
+        (receipt,) = (tmp_path / out).glob("*.receipt.json")
+        unsigned.append(json.loads(receipt.read_text())["unsigned"])
+    assert len(list((tmp_path / "cache/exhibit/cells").iterdir())) > 0
+    assert unsigned[0] == unsigned[1] == unsigned[2]
