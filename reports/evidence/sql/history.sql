@@ -10,4 +10,3 @@ select
     count(distinct account_id) as accounts
 from cells
 group by grouping sets ((standing), (standing, preceding), (standing, campaign_id), (standing, campaign_id, preceding))
-having standing in ('tallied', 'tied', 'unsound')
