@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import data, scanned
+from benchmarks import data, on_trino, scanned
 from benchmarks.measure import Run, measure
 
 WINDOW = "2026-04-22/2026-06-05"
@@ -74,6 +74,7 @@ def _claims(cache: Path, scratch: Path, rows: int, pairs: int) -> Iterator[Claim
     yield from _proving(data.sample(cache), scratch)
     yield _import(pairs)
     yield from _scans(cache)
+    yield from _on_trino(large, rows)
 
 
 def _large(large: Path, small: Path, scratch: Path, pairs: int) -> Iterator[Claim]:
@@ -184,6 +185,20 @@ def _scans(cache: Path) -> Iterator[Claim]:
         text = f"{layout}: bytes read for a briefing / the needed columns of its window"
         note = f"{len(scanned.WINDOW)} days, and the {scanned.EARLIER} days before it"
         yield Claim(text, sum(read.values()) / window, 1.1 * sum(needed.values()) / window, note)
+
+
+def _on_trino(evidence: Path, rows: int) -> Iterator[Claim]:
+    """Once, for it takes minutes."""
+    if why := on_trino.missing(rows):
+        print(f"not measured on Trino: {why}")
+        return
+    scan, tallies = on_trino.measured(evidence, rows, WINDOW)
+    note = f"{tallies.read / 1e6:,.0f} MB against {scan.read / 1e6:,.0f} MB"
+    yield Claim("Trino: bytes read for the tallies / for one plain scan", tallies.read / scan.read, 1.1, note)
+    note = f"{tallies.peak / 1e6:,.0f} MB against {scan.read / 1e6:,.0f} MB"
+    yield Claim("Trino: peak memory of the tallies / the bytes of a scan", tallies.peak / scan.read, 12, note)
+    note = f"{tallies.busy:.0f} s against {scan.busy:.1f} s of processor time"
+    yield Claim("Trino: all tallies / one plain scan", tallies.busy / scan.busy, 40, note)
 
 
 def _printed(module: str, *arguments: str | Path) -> list[float]:

@@ -237,8 +237,6 @@ def _history(con: duckdb.DuckDBPyConnection, written: Sequence[str], preceding: 
         "unnest($3::hugeint[]) as exchanges",
         [list(before), [of[0] for of in before.values()], [of[1] for of in before.values()]],
     )
-    parts = [
-        f"select true as preceding, campaign_id, account_id, standing, detections, exchanges {each}"
-        for each in written[:1]
-    ]
+    counted = "true as preceding, campaign_id, account_id, standing, detections, exchanges"
+    parts = [f"select {counted} {each} where standing = 'tallied'" for each in written[:1]]
     return " union all by name ".join([*parts, "from before"])

@@ -14,7 +14,6 @@ Where no object has a fault of its own, revisions in several of them may tie.
 from __future__ import annotations
 
 import codecs
-import gzip
 import itertools
 import json
 import re
@@ -23,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import duckdb
 
@@ -57,11 +56,12 @@ AS_WRITTEN: Mapping[str, bool | int | str] = {
 }
 LONGEST_LINE = 2**25
 CHUNK = 2**20
+BLANK = b" \t\r\n"  # JSON's white space
 SHOWN = 60
 ADVICE = "correct it and deliver the object again"
 FORMATS = {"parquet": "Parquet", "json": "JSON Lines", "csv": "CSV"}
 UNFIT = {
-    "id": "not text, or a whole number that may have been rounded: write it as text",
+    "id": "neither text nor a whole number that is exact: write it as text",
     "heading": "not text: write it as text",
     "text": "not text",
     "integer": "not a whole number of 64 bits",
@@ -309,12 +309,12 @@ def _check_lines(root: Path, o: ListedObject) -> None:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that hold a row, with their numbers; a line that is too long comes in parts."""
-    with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
+    with relations.opened(path) as file:
         number = 0
         for read in iter(lambda: file.readline(LONGEST_LINE), b""):
             for line in read.replace(b"\r\n", b"\n").split(b"\r"):
                 number += 1
-                if row := (line if number > 1 else line.removeprefix(codecs.BOM_UTF8)).strip():
+                if row := (line if number > 1 else line.removeprefix(codecs.BOM_UTF8)).strip(BLANK):
                     yield number, row
 
 

@@ -103,5 +103,7 @@ class TrinoEngine:
         if error.error_type == "INTERNAL_ERROR":
             return Unavailable(f"{told}: look at the server's log, or run again", f"{said}): run again")
         if error.error_type == "INSUFFICIENT_RESOURCES":
-            return Unavailable(f"{told}: give the server more, or choose a shorter window", f"{said})")
+            return Unavailable(
+                f"{told}: give the server more, let it spill to disk, or choose a shorter window", f"{said})"
+            )
         return InvalidSettings(f"{told}: check the tables and the permissions to read them", f"{said})")

@@ -35,6 +35,9 @@ FORMATS = {
     ".csv": "csv",
 }
 """The formats that names tell; of a name without a suffix, or with `.gz` alone, the first bytes tell it."""
+PACKED = frozenset({".bz2", ".lz4", ".snappy", ".xz", ".zst"})
+"""Suffixes of compressions that DuckDB and tables do not both read, or do not both check."""
+GZIP_INSTEAD = "compress JSON Lines with gzip (.jsonl.gz), and Parquet within the file"
 UNSETTLED = 2.0  # seconds in which a file may be written to twice under one time
 FIRST = 64  # bytes that tell a format
 MARKER = "_$folder$"  # suffix of the object that Hadoop writes for a folder
@@ -300,9 +303,8 @@ def _format(name: str) -> str:
     last = name.rpartition("/")[2]
     if _SUFFIX.search(last.removesuffix(".gz")):
         suffix = "".join(PurePosixPath(last).suffixes[-2 if last.endswith(".gz") else -1 :])
-        raise InvalidEvidence(
-            f"{name}: {suffix} is not a supported format: convert it to one of {', '.join(FORMATS)}, or move it away"
-        )
+        advice = GZIP_INSTEAD if suffix in PACKED else f"convert it to one of {', '.join(FORMATS)}"
+        raise InvalidEvidence(f"{name}: {suffix} is not a supported format: {advice}, or move it away")
     return ""
 
 

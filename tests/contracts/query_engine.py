@@ -5,8 +5,10 @@ another, by their suffixes. What the answers must be is computed here from the
 same detections, by dictionaries and sets.
 """
 
+import gzip
 import operator
 import random
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -524,6 +526,91 @@ def test_sums_beyond_64_bits_are_refused(
     assert total(asked(open_engine, tmp_path)) == (2, 2**63 - 1)
     deliver(tmp_path, in_formats({flat(day, part=1): [detection(day, detection_id="f")]}, formats))
     with pytest.raises(InvalidEvidence):
+        asked(open_engine, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("question", "day", "column"),
+    [(TALLIES, WINDOW.first, "output_tokens"), (HISTORY, EARLIEST, "exchange_count")],
+    ids=["tokens", "exchanges"],
+)
+def test_sums_that_are_not_shown_may_be_beyond_64_bits(  # noqa: PLR0917
+    open_engine: OpenEngine,
+    formats: Sequence[str],
+    tmp_path: Path,
+    question: Question,
+    day: date,
+    column: str,
+) -> None:
+    """What is withdrawn or superseded is in no figure of these; with one more row that counts, it is."""
+    large = {column: 2**63 - 1}
+    hours = [detection(day).revised_at + timedelta(hours=n) for n in range(3)]
+    delivered = [
+        *(detection(day, detection_id=f"withdrawn-{n}", status="deleted", **large) for n in range(2)),
+        *(detection(day, revised_at=hour, **large) for hour in hours[:2]),
+        detection(day, revised_at=hours[2], **{column: 1}),
+        detection(day, detection_id="other", **{column: 2**63 - 2}),
+    ]
+    objects = in_formats({flat(day): delivered}, formats)
+    deliver(tmp_path, objects)
+    assert asked(open_engine, tmp_path, question).rows == expected(objects, question)
+    more = {flat(day, part=1): [detection(day, detection_id="more", **{column: 1})]}
+    deliver(tmp_path, in_formats(more, formats))
+    with pytest.raises(InvalidEvidence):
+        asked(open_engine, tmp_path, question)
+
+
+# What some readers take for white space; JSON has four such characters: space, tab, line feed and carriage return
+ODD_WHITE = "\v\f\x1c\x85\xa0\u2028\u3000\ufeff"
+
+
+@pytest.mark.parametrize(
+    ("place", "suffix", "white", "refused"),
+    [
+        ("{0}{1}", ".jsonl", ODD_WHITE, True),
+        ("{1}{0}", ".jsonl.gz", ODD_WHITE, True),
+        ("{0}\n{1}", ".jsonl", ODD_WHITE, True),
+        ("{1}{0}{1}\n{1}", ".jsonl", " \t\r", False),
+    ],
+    ids=["after", "before", "alone", "of JSON"],
+)
+def test_a_line_of_json_has_the_white_space_of_json_alone(  # noqa: PLR0917
+    open_engine: OpenEngine,
+    formats: Sequence[str],
+    tmp_path: Path,
+    place: str,
+    suffix: str,
+    white: str,
+    refused: bool,
+) -> None:
+    """Any other is refused after a line, before it and as a line of its own, also where a reader skips it."""
+    if suffix not in formats:
+        pytest.skip("no JSON Lines")
+    name, day = flat(WINDOW.first, suffix), WINDOW.first
+    deliver(tmp_path, {name: [detection(day), detection(day, detection_id="other")]})
+    path, opened = tmp_path / name, gzip.open if suffix.endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8") as file:
+        first, other = file.read().splitlines()
+    for odd in white:
+        with opened(path, "wt", encoding="utf-8", newline="") as file:
+            file.write(f"{first}\n{place.format(other, odd)}\n")
+        if refused:
+            with pytest.raises(InvalidEvidence, match=re.escape(name)):
+                asked(open_engine, tmp_path)
+        else:
+            assert total(asked(open_engine, tmp_path)) == (2, 2)
+
+
+@pytest.mark.parametrize("packed", [".zst", ".bz2"])
+def test_other_compressions_are_refused(
+    open_engine: OpenEngine, formats: Sequence[str], tmp_path: Path, packed: str
+) -> None:
+    """By the name of the object, with what to do; under the name without that suffix it counts."""
+    name = flat(WINDOW.first, formats[0])
+    deliver(tmp_path, {name: [detection(WINDOW.first)]})
+    assert total(asked(open_engine, tmp_path)) == (1, 1)
+    (tmp_path / name).rename(tmp_path / f"{name}{packed}")
+    with pytest.raises(InvalidEvidence, match=re.escape(f"{name}{packed}: {packed} is not") + ".*gzip"):
         asked(open_engine, tmp_path)
 
 

@@ -64,8 +64,11 @@ class OneStatement:
         layouts = sorted({o.layout for o in listed})
         sql = questions.statement(question.name, *layouts)
         with tempfile.TemporaryDirectory() as spill, relations.connection(self.folder, spill, "1GB") as con:
-            relations.make_views(con, self.folder, listed)
-            rows = questions.fetched(con.execute(transpile.transpiled(sql), question.parameters))
+            try:
+                relations.make_views(con, self.folder, listed)
+                rows = questions.fetched(con.execute(transpile.transpiled(sql), question.parameters))
+            except duckdb.InvalidInputException as error:
+                raise InvalidEvidence(str(error)) from None
         if any(row.get("standing") in ("tied", "unsound") for row in rows):
             raise InvalidEvidence("a row is refused")
         questions.within_64_bits(rows)

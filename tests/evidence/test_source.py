@@ -144,7 +144,10 @@ def test_a_folders_name_with_content_is_refused() -> None:
             r"\.avro is not a supported format: convert it to one of \.parquet, \.jsonl",
         ),
         (f"{FLAT_DAY}/a.csv.gz", r"\.csv\.gz is not a supported format"),
-        (f"{OCSF_DAY}/a.jsonl.zst", r"\.zst is not a supported format"),
+        (
+            f"{OCSF_DAY}/a.jsonl.zst",
+            r"\.zst is not a supported format: compress JSON Lines with gzip \(\.jsonl\.gz\)",
+        ),
         (f"{FLAT_DAY}/a.PARQUET", r"\.PARQUET is not a supported format"),
     ],
 )

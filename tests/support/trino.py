@@ -84,11 +84,11 @@ def tables(keys: list[str], format_: Any, location: str, since: date) -> list[Ta
 
 
 @contextmanager
-def stack() -> Iterator[Stack]:
-    """Start S3 and Trino, or skip the test."""
+def stack(memory: int = trino.MEMORY) -> Iterator[Stack]:
+    """Start S3 and Trino, or skip the test; a query has `memory`, in MB."""
     if not trino.installed(INSTALLED):
         pytest.skip("needs Trino: make .venv/trino")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
@@ -102,7 +102,7 @@ def stack() -> Iterator[Stack]:
     try:
         s3.create_bucket(Bucket=_METASTORE)
         endpoint = trino.Endpoint(url, "test", "test")
-        with trino.running(INSTALLED, endpoint, f"s3://{_METASTORE}/") as running:
+        with trino.running(INSTALLED, endpoint, f"s3://{_METASTORE}/", memory) as running:
             yield Stack(url, s3, running.port)
     finally:
         server.stop()

@@ -11,4 +11,3 @@ select
     case when grouping(preceding) = 0 then case when preceding then count(distinct account_id) end end as accounts
 from cells
 group by grouping sets ((standing), (standing, preceding), (standing, campaign_id), (standing, campaign_id, preceding))
-having standing in ('tallied', 'tied', 'unsound')

@@ -1,6 +1,7 @@
 -- The one pass over a window's detections. Each `cut` groups them by account under one heading, so that accounts can
 -- be counted exactly however the days were read; the cut 'confidence' leaves accounts out and carries the rest,
--- the evidence objects that rows came from among it.
+-- the evidence objects that rows came from among it. Tokens are summed only of what counts: no other sum of them is shown,
+-- and one that is too large would be refused.
 select
     case
         when grouping(network) = 0 then 'network'
@@ -21,7 +22,7 @@ select
     object,
     count(*) as detections,
     sum(exchange_count) as exchanges,
-    case when grouping(band) = 0 then sum(output_tokens) end as output_tokens,
+    case when grouping(band) = 0 then sum(output_tokens) filter (where standing = 'tallied') end as output_tokens,
     case when grouping(band) = 0 then min(first_seen) end as first_seen,
     case when grouping(band) = 0 then max(last_seen) end as last_seen,
     case when grouping(network) = 0 then max(band) end as highest_band
