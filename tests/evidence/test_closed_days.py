@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from reports.cli import main
@@ -120,9 +121,12 @@ class Twice(ClosedDays):
         done = self.engine.done  # type: ignore[attr-defined] # it is a Counting
         done.clear()
         first = super().ask(question, progress)
-        read = {o.layout for o in self.source.list() if question.reads(o)}
-        if question.name in closed_days.CLOSED and read == {"flat"}:
-            assert [each.partition(" ")[0] for each in done] in (["closed"], [])
+        located = [o for o in self.source.list() if question.reads(o)]
+        if question.name in closed_days.CLOSED and {o.layout for o in located} == {"flat"}:
+            if "asked" in {each.partition(" ")[0] for each in done}:
+                with pytest.raises(duckdb.ConversionException, match=r"INT128.*INT64"):
+                    self._rows(question, located, progress)  # sums that are not shown, and cells do not hold
+                return first
             assert super().ask(question, progress) == first
             assert len(done) <= 1
         return first
