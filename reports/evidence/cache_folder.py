@@ -15,7 +15,7 @@ from reports.core.user_folders import make_parents, user_folder
 OWN = 0o700
 RUN = "run-"
 """How the name of a folder for one run begins."""
-_LEFT = 86_400  # seconds after which the folder of a run that was killed is removed
+LEFT = 86_400  # seconds after which the folder of a run that was killed is removed
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def remove_left(folder: Path) -> None:
     """Remove what runs that were killed a day ago left."""
     for left in folder.glob(f"{RUN}*"):
         try:
-            if time.time() - left.stat().st_mtime > _LEFT:
+            if time.time() - left.stat().st_mtime > LEFT:
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
         except FileNotFoundError:
             continue

@@ -26,11 +26,10 @@ from reports.core.errors import Changed, InvalidEvidence
 from reports.core.progress import Done
 from reports.core.window import Window
 from reports.evidence import questions, relations, transpile
-from reports.evidence.convert import listed
 from reports.evidence.day_store import ClosedDay, DayStore
 from reports.evidence.engine_duckdb import BATCH_BYTES, MEMORY_LIMIT, Keep
 from reports.evidence.questions import Answer, Locating, QueryEngine, Question, Row
-from reports.evidence.source import EvidenceObject, EvidenceSource, ListedObject
+from reports.evidence.source import EvidenceObject, EvidenceSource, ListedObject, is_utf8_path
 from reports.evidence.spill import spill_folder
 from reports.evidence.tally import DayCells, Dictionaries, Sums, Tally
 
@@ -90,7 +89,7 @@ class Remembering:
         try:
             known = self.store.digests(states.values())
         except (OSError, sqlite3.Error):
-            known = {}
+            return self.source.pin(wanted)
         lasting = {o.name for o in wanted if self.source.lasting(o)}
         rest = self.source.pin(o for o in wanted if states[o.name] not in known)
         found = {o.name: o for o in (*known.values(), *rest)}
@@ -114,7 +113,7 @@ class ClosedDays:
     def ask(self, question: Question, progress: Done) -> Answer:
         """As the engine; raises what it raises."""
         located = [o for o in self.source.list() if question.reads(o)]
-        if not _is_closed_by_day(question, located):
+        if not (_is_closed_by_day(question, located) and is_utf8_path(self.source.store.cells)):
             return self.engine.ask(question, progress)
         try:
             with self._adding:
@@ -179,16 +178,18 @@ class ClosedDays:
         def keep(days: Mapping[date, DayCells]) -> None:
             if not {o for o in located if o.day in days} <= set(self.source.list()):
                 raise Changed("the evidence changed while it was read")
-            new = {
-                day: ClosedDay(day, question.as_of, tuple(map(store.add, cells.files)), cells.sums)
-                for day, cells in days.items()
-            }
-            store.close(place, {keys[day]: each for day, each in new.items()})
+            with store.adding() as add:
+                new = {
+                    day: ClosedDay(day, question.as_of, tuple(map(add, cells.files)), cells.sums)
+                    for day, cells in days.items()
+                }
+                store.close(place, {keys[day]: each for day, each in new.items()})
             closed.update(new)
 
         days = Window(min(o.day for o in located), max(o.day for o in located))
         names = frozenset(o.name for o in located)
         asked = Question("tallies", days, days, question.as_of, last=("false",), listed=names)
+        store.remove_left()
         self.engine.close(asked, located, keep, progress)
         return closed
 
@@ -217,7 +218,7 @@ def _rules() -> str:
 
 
 def _parquet(folder: Path, files: Iterable[str]) -> str:
-    return f"from read_parquet({listed([str(folder.absolute() / each) for each in files])})"
+    return f"from {relations.of_cells(folder.absolute() / each for each in files)}"
 
 
 def _together(sums: Iterable[Sums]) -> Sums:

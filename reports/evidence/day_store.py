@@ -11,20 +11,20 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from reports.evidence.cache_folder import RUN
+from reports.evidence import cache_folder
 from reports.evidence.source import EvidenceObject
 from reports.evidence.tally import Sums
 
-WAIT = 60.0  # seconds that another process may take to write
+WAIT = 10.0  # seconds that another process may take to write
 _TABLES = (
-    "create table if not exists objects "
-    "(state text primary key, name text, sha256 text, size integer, version text)",
+    "create table if not exists digests (state text primary key, pinned text, sha256 text)",
     "create table if not exists days (key text primary key, place text, day text, closed text, sha256 text)",
 )
 
@@ -69,17 +69,17 @@ class DayStore:
         """The objects that were digested in some states, by their states."""
         with self._database() as database:
             rows = database.execute(
-                "select state, name, sha256, size, version "
-                "from json_each(?) as wanted join objects on state = wanted.value",
+                "select state, pinned, sha256 from json_each(?) as wanted join digests on state = wanted.value",
                 [json.dumps(list(states))],
             )
-            return {state: EvidenceObject(*pinned) for state, *pinned in rows}
+            return {state: EvidenceObject(*json.loads(text)) for state, text in _whole(rows)}
 
     def remember(self, digested: Mapping[str, EvidenceObject]) -> None:
         """Keep the digests of objects, by their states."""
-        rows = [(state, o.name, o.sha256, o.size, o.version) for state, o in digested.items()]
+        texts = {state: json.dumps(astuple(o)) for state, o in digested.items()}
+        rows = [(state, text, _sealed(state, text)) for state, text in texts.items()]
         with self._database() as database:
-            database.executemany("insert or replace into objects values (?, ?, ?, ?, ?)", rows)
+            database.executemany("insert or replace into digests values (?, ?, ?)", rows)
 
     def days(self, keys: Iterable[str]) -> dict[str, ClosedDay]:
         """The days that were closed under some keys, by their keys."""
@@ -88,7 +88,7 @@ class DayStore:
                 "select days.key, closed, sha256 from json_each(?) as wanted join days on days.key = wanted.value",
                 [json.dumps(list(keys))],
             )
-            return {key: ClosedDay.read(text) for key, text, digest in rows if _sealed(key, text) == digest}
+            return {key: ClosedDay.read(text) for key, text in _whole(rows)}
 
     @property
     def cells(self) -> Path:
@@ -109,37 +109,65 @@ class DayStore:
         except FileNotFoundError:
             return False
 
-    def add(self, file: Path) -> str:
-        """Keep a copy of a file of cells; returns its digest in hexadecimal."""
+    @contextmanager
+    def adding(self) -> Iterator[Callable[[Path], str]]:
+        """What keeps a copy of a file of cells and returns its digest; if not all can be kept, none is."""
+        added: list[str] = []
+
+        def add(file: Path) -> str:
+            added.append(self._add(file))
+            return added[-1]
+
+        try:
+            yield add
+        except (OSError, sqlite3.Error):
+            self._remove(added)
+            raise
+
+    def _add(self, file: Path) -> str:
         digest = _digest(file)
         place = self.file(digest)
         place.parent.mkdir(mode=0o700, exist_ok=True)
         if not self._is_whole(digest):
-            with tempfile.TemporaryDirectory(prefix=RUN, dir=self.folder) as aside:
+            with tempfile.TemporaryDirectory(prefix=cache_folder.RUN, dir=self.folder) as aside:
                 Path(shutil.copy(file, aside)).replace(place)
         return digest
 
     def close(self, place: str, closed: Mapping[str, ClosedDay]) -> None:
         """Keep days of a place by their keys; what was kept of these days under other keys is removed."""
         with self._database() as database:
-            stale = [
-                file
-                for key, each in closed.items()
-                for file in self._replaced(database, key, place, each)
-                if not database.execute("select 1 from days where instr(closed, ?)", [file]).fetchone()
+            replaced = [
+                file for key, each in closed.items() for file in self._replaced(database, key, place, each)
             ]
-        for digest in stale:
+        self._remove(replaced)
+
+    def remove_left(self) -> None:
+        """Remove what runs that were killed a day ago left."""
+        cache_folder.remove_left(self.folder)
+        if self.cells.exists():
+            old = time.time() - cache_folder.LEFT
+            self._remove(file.name for file in list(self.cells.iterdir()) if file.lstat().st_mtime < old)
+
+    def _remove(self, files: Iterable[str]) -> None:
+        """Remove those of some files of cells that no day has."""
+        unused = set(files)
+        if unused:
+            with self._database() as database:
+                for _, text in _whole(database.execute("select key, closed, sha256 from days")):
+                    unused.difference_update(ClosedDay.read(text).files)
+        for digest in unused:
             self.file(digest).unlink(missing_ok=True)
 
     def _replaced(self, database: sqlite3.Connection, key: str, place: str, closed: ClosedDay) -> list[str]:
-        """Keep a day; returns the files that it had under other keys."""
-        other = "from days where key <> ? and place = ? and day = ?"
-        before = database.execute(f"select closed {other}", (key, place, str(closed.day))).fetchall()
-        database.execute(f"delete {other}", (key, place, str(closed.day)))
+        """Keep a day; returns the files that were kept of it before."""
+        before = "from days where key = ? or (place = ? and day = ?)"
+        of = (key, place, str(closed.day))
+        rows = database.execute(f"select key, closed, sha256 {before}", of).fetchall()
+        database.execute(f"delete {before}", of)
         text = closed.text
         row = (key, place, str(closed.day), text, _sealed(key, text))
-        database.execute("insert or replace into days values (?, ?, ?, ?, ?)", row)
-        return [file for (of,) in before for file in ClosedDay.read(of).files]
+        database.execute("insert into days values (?, ?, ?, ?, ?)", row)
+        return [file for _, each in _whole(rows) for file in ClosedDay.read(each).files]
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
@@ -166,5 +194,12 @@ def _digest(file: Path) -> str:
 
 
 def _sealed(key: str, text: str) -> str:
-    """A digest that belongs to a day under its key."""
+    """A digest that belongs to a text under its key."""
     return hashlib.sha256(json.dumps([key, text]).encode()).hexdigest()
+
+
+def _whole(rows: Iterable[tuple[object, object, object]]) -> Iterator[tuple[str, str]]:
+    """Keys and texts, of rows with their digests, that are as they were written."""
+    for key, text, digest in rows:
+        if isinstance(key, str) and isinstance(text, str) and _sealed(key, text) == digest:
+            yield key, text

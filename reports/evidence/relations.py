@@ -535,6 +535,11 @@ _SOURCES: dict[str, Callable[[duckdb.DuckDBPyConnection, Path, Sequence[ListedOb
 }
 
 
+def of_cells(files: Iterable[Path]) -> str:
+    """The table function that reads files of cells; their columns are those alone that are in them."""
+    return f"read_parquet({listed(_literal(str(file)) for file in files)}, hive_partitioning = false)"
+
+
 def _table(function: str, files: str, options: str = "", path: str = "$path") -> str:
     return f"{function}({files}, filename = {quoted(path)}, hive_partitioning = false{options})"
 

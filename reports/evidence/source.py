@@ -414,7 +414,7 @@ class FolderEvidence:
     @property
     def place(self) -> str:
         """Where the evidence is, in a form that no other place has."""
-        return os.path.realpath(self.root)
+        return ascii(os.path.realpath(self.root))  # which may not be UTF-8
 
     def lasting(self, located: ListedObject) -> bool:
         """Whether a write from now on will be seen in an object's state."""

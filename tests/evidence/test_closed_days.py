@@ -20,7 +20,7 @@ import pytest
 from reports.cli import main
 from reports.core.errors import InvalidEvidence
 from reports.core.progress import Done
-from reports.evidence import closed_days, source
+from reports.evidence import closed_days, day_store, source
 from reports.evidence.cache import CachedEngine, CachedEvidence
 from reports.evidence.closed_days import ClosedDays, Remembering
 from reports.evidence.day_store import DayStore
@@ -201,12 +201,21 @@ def _exchange_days(desk: Desk) -> None:
         database.execute("update days set closed = ? where key = ?", (a, other))
 
 
+def _garble_days(desk: Desk) -> None:
+    """And change the evidence, so that what was kept of the days is replaced."""
+    with sqlite3.connect(desk.kept / "days.sqlite") as database:
+        database.execute("update days set closed = iif(rowid = 1, cast(closed as blob), 'no JSON')")
+    deliver(desk.evidence, {flat(WINDOW.last): [detection(WINDOW.last)]})
+
+
 def _spoil_days(desk: Desk) -> None:
     (desk.kept / "days.sqlite").write_bytes(b"no database" * 1000)
 
 
 @pytest.mark.parametrize(
-    "damage", [_truncate, _swap, _remove, _forge_days, _exchange_days, _spoil_days], ids=lambda f: f.__name__
+    "damage",
+    [_truncate, _swap, _remove, _forge_days, _exchange_days, _garble_days, _spoil_days],
+    ids=lambda f: f.__name__,
 )
 def test_what_is_damaged_counts_as_absent(desk: Desk, damage: Callable[[Desk], None]) -> None:
     for question in QUESTIONS:
@@ -269,6 +278,44 @@ def test_answers_come_where_nothing_can_be_kept(desk: Desk) -> None:
     assert desk.ask() == read(desk)
 
 
+@pytest.mark.parametrize(
+    "way", ["standing=excluded/event_day=2020-01-01/kept", "[k]*?/kept", "k'\n\"%20/kept"]
+)
+def test_the_name_of_the_place_where_days_are_kept_does_not_matter(desk: Desk, way: str) -> None:
+    """Its folders may look like partitions, and have patterns in their names."""
+    desk.kept = desk.kept / way
+    desk.kept.mkdir(mode=0o700, parents=True)
+    for _ in range(2):
+        assert [desk.ask(question) for question in QUESTIONS] == [read(desk, each) for each in QUESTIONS]
+    assert desk.done == []
+
+
+def test_answers_come_where_a_path_is_not_utf_8(desk: Desk) -> None:
+    """That of the days that are kept, or the one that evidence is at behind a link."""
+    link = desk.evidence.with_name("link")
+    desk.evidence = desk.evidence.rename(os.fsdecode(os.fsencode(desk.evidence) + b"\xff"))
+    link.symlink_to(desk.evidence)
+    desk.evidence = link
+    assert desk.ask() == read(desk)
+    assert desk.done == [f"closed {WINDOW.first}, {WINDOW.last}"]
+    desk.kept = desk.kept.rename(os.fsdecode(os.fsencode(desk.kept) + b"\xff"))
+    assert desk.ask() == read(desk)
+
+
+def test_what_a_run_that_was_killed_left_is_removed(desk: Desk) -> None:
+    desk.ask()
+    (aside, cells) = desk.kept / "run-killed", desk.kept / "cells" / "of no day"
+    aside.mkdir()
+    cells.touch()
+    for each in (aside, *desk.cells):
+        os.utime(each, (0, 0))
+    desk.ask(HISTORY)
+    assert not aside.exists()
+    assert not cells.exists()
+    desk.ask()
+    assert desk.done == []
+
+
 @pytest.fixture
 def digested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the objects that are digested from now on."""
@@ -300,6 +347,25 @@ def test_an_object_is_digested_once(desk: Desk, digested: list[str], monkeypatch
     digested.clear()
     assert pinned(desk) != expected
     assert digested == [expected[0].name]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update digests set pinned = replace(pinned, 'a', 'b')",
+        "update digests set pinned = (select max(pinned) from digests)",
+        "update digests set pinned = cast(pinned as blob)",
+        "update digests set pinned = 'no JSON'",
+    ],
+)
+def test_a_digest_that_is_damaged_or_exchanged_is_not_believed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(source, "UNSETTLED", -1)
+    expected = pinned(desk)
+    with sqlite3.connect(desk.kept / "days.sqlite") as database:
+        database.execute(damage)
+    assert pinned(desk) == expected
 
 
 def test_what_may_be_written_to_unnoticed_is_digested_again(desk: Desk, digested: list[str]) -> None:
@@ -388,6 +454,38 @@ def test_a_full_disk_costs_time_alone(desk: Desk, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(shutil, "copy", full)
     assert desk.ask() == read(desk)
     assert desk.done == [f"closed {WINDOW.first}, {WINDOW.last}", "asked tallies"]
+
+
+def test_a_disk_that_gets_full_is_given_its_room_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of which not all can be kept are of no use."""
+    copy, copied = shutil.copy, []
+
+    def filling(file: Path, folder: Path) -> object:
+        copied.append(file)
+        if len(copied) > len(WINDOW.days):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return copy(file, folder)
+
+    monkeypatch.setattr(shutil, "copy", filling)
+    assert desk.ask() == read(desk)
+    assert len(copied) > len(WINDOW.days)
+    assert not desk.cells
+
+
+def test_a_list_of_days_that_stays_locked_is_waited_for_twice(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the digests and for the days: what cannot be read is not written to either."""
+    desk.ask()
+    monkeypatch.setattr(day_store, "WAIT", 0.1)
+    connect, opened = sqlite3.connect, []
+    other = connect(desk.kept / "days.sqlite", isolation_level=None)
+    other.execute("begin exclusive")
+    monkeypatch.setattr(sqlite3, "connect", lambda *of, **how: opened.append(of) or connect(*of, **how))
+    assert desk.ask() == read(desk)
+    assert desk.done == ["asked tallies"]
+    assert len(opened) == 2
+    other.close()
 
 
 def test_a_briefing_is_the_same_over_closed_days(
