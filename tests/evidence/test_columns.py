@@ -367,7 +367,7 @@ def test_numbers_of_the_same_key_elsewhere(tmp_path: Path, case: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(text.replace('"account_id": "MARK"', written))
     if account is None:
-        with pytest.raises(InvalidEvidence, match=r"line 1 .*account_id '17\.0' is not text"):
+        with pytest.raises(InvalidEvidence, match=r"line 1 .*account_id '17\.0' is neither text"):
             asked(tmp_path)
         return
     question = Inquiry(Window(DAY, DAY), AS_OF, each_account=True).tallies(DAY)
