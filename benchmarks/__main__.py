@@ -102,7 +102,7 @@ def _large(large: Path, small: Path, scratch: Path, pairs: int) -> Iterator[Clai
 
 
 def _closed(evidence: Path, kept: Path) -> Run:
-    return measure("closing", evidence, WINDOW, kept)
+    return measure("tallies", evidence, WINDOW, kept)
 
 
 def _large_briefing(large: Path, scratch: Path, closing: list[Run], pairs: int) -> Iterator[Claim]:

@@ -31,21 +31,8 @@ def scan(evidence: str) -> None:
     print(time.perf_counter() - start)
 
 
-def tallies(evidence: str, window: str) -> None:
-    """All tallies of a window, exact, with revisions and duplicates resolved."""
-    from reports.core.window import resolve  # noqa: PLC0415
-    from reports.evidence import questions  # noqa: PLC0415
-    from reports.evidence.engine_duckdb import DuckDBEngine  # noqa: PLC0415
-    from reports.evidence.source import FolderEvidence  # noqa: PLC0415
-
-    engine, asked = DuckDBEngine(FolderEvidence(Path(evidence))), resolve(window, AS_OF)
-    start = time.perf_counter()
-    engine.ask(questions.Inquiry(asked, AS_OF).tallies(asked.last), lambda done, total: None)
-    print(time.perf_counter() - start)
-
-
-def closing(evidence: str, window: str, kept: str) -> None:
-    """The same, with its days closed on the way, or added up where they were closed before."""
+def tallies(evidence: str, window: str, kept: str = "") -> None:
+    """All tallies of a window, exact, with revisions and duplicates resolved; from the days that are `kept`, if any."""
     from reports.core.window import resolve  # noqa: PLC0415
     from reports.evidence import questions  # noqa: PLC0415
     from reports.evidence.closed_days import ClosedDays, Remembering  # noqa: PLC0415
@@ -54,8 +41,10 @@ def closing(evidence: str, window: str, kept: str) -> None:
     from reports.evidence.source import FolderEvidence  # noqa: PLC0415
 
     folder, asked = FolderEvidence(Path(evidence)), resolve(window, AS_OF)
-    Path(kept).mkdir(mode=0o700, exist_ok=True)
-    engine = ClosedDays(DuckDBEngine(folder), Remembering(folder, DayStore(Path(kept))))
+    engine: questions.QueryEngine = DuckDBEngine(folder)
+    if kept:
+        Path(kept).mkdir(mode=0o700, exist_ok=True)
+        engine = ClosedDays(DuckDBEngine(folder), Remembering(folder, DayStore(Path(kept))))
     start = time.perf_counter()
     engine.ask(questions.Inquiry(asked, AS_OF).tallies(asked.last), lambda done, total: None)
     print(time.perf_counter() - start)
@@ -170,20 +159,7 @@ def scanned(evidence: str, layout: Layout, name: str) -> None:
 
 WORK: dict[str, Callable[..., None]] = {
     work.__name__: work
-    for work in (
-        scan,
-        tallies,
-        closing,
-        sha256sum,
-        digests,
-        publish,
-        html,
-        bare,
-        rendering,
-        libraries,
-        api,
-        scanned,
-    )
+    for work in (scan, tallies, sha256sum, digests, publish, html, bare, rendering, libraries, api, scanned)
 }
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from reports.core.errors import Changed, InvalidEvidence, InvalidRequest, Invali
 from reports.core.progress import Done
 from reports.evidence.cache_folder import cache
 from reports.evidence.questions import Answer, QueryEngine, Question, Unlisted
-from reports.evidence.source import EvidenceSource, FolderEvidence, in_s3
+from reports.evidence.source import EvidenceSource, FolderEvidence, Place, in_s3
 from reports.evidence.spill import temporary
 from reports.pages.assets import Resources
 from reports.pages.read_settings import read_settings
@@ -28,7 +28,7 @@ from reports.verification.reproduce import Inputs
 
 if TYPE_CHECKING:
     from reports.evidence.cache import CachedEngine
-    from reports.evidence.closed_days import ClosingEngine, Place
+    from reports.evidence.closed_days import ClosingEngine
     from reports.evidence.engine_trino import TrinoEngine
     from reports.evidence.source_s3 import S3Evidence
 

@@ -20,6 +20,7 @@ from reports.archive.archive import (
     Receipt,
     archive,
     edition_stem,
+    intact_document,
     intact_receipt,
     latest,
     published_for,
@@ -145,7 +146,7 @@ def _compared(content: Content, before: Receipt | None, house: PublishingParts) 
     from reports.verification.same_figures import same_figures  # noqa: PLC0415
 
     try:
-        document = house.store.get(intact_receipt(house.store, before).document.name) or b""
+        document = intact_document(house.store, before)
     except Unavailable:
         return content
     same = same_figures(document, content, house.resources, datetime.now(UTC))

@@ -148,12 +148,18 @@ def _receipts(store: Store, number: str) -> Iterator[Receipt]:
 
 def intact_receipt(store: Store, receipt: Receipt) -> Receipt:
     """The receipt, if its document is unchanged since publication; raises `Unavailable` if it is not."""
+    intact_document(store, receipt)
+    return receipt
+
+
+def intact_document(store: Store, receipt: Receipt) -> bytes:
+    """The document of a receipt; raises `Unavailable` if it has changed since publication."""
     found = store.get(receipt.document.name)
     if found is None or hashlib.sha256(found).hexdigest() != receipt.document.sha256:
         raise Unavailable(
             f"{receipt.document.name} differs from what was published: restore it, or publish to another place"
         )
-    return receipt
+    return found
 
 
 def archive(store: Store, receipt: Receipt, signed: bytes) -> Receipt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from fractions import Fraction
 from hashlib import sha256
 from typing import Any, Literal
@@ -405,8 +405,7 @@ class Briefing:
     @property
     def settled(self) -> bool:
         """Whether the settling time is over, so that no update is expected any more."""
-        after = self.as_of.astimezone(UTC).date() - self.window.last
-        return after.days > self.evidence.settling_days
+        return self.window.settled(self.as_of, self.evidence.settling_days)
 
     @property
     def edition_number(self) -> Quantity:

@@ -40,6 +40,10 @@ class Window:
         """Every day of the window, in order."""
         return tuple(self.first + timedelta(n) for n in range(len(self)))
 
+    def settled(self, as_of: datetime, days: int) -> bool:
+        """Whether updates, which are expected for some days after it, are no longer at an instant (aware)."""
+        return (as_of.astimezone(UTC).date() - self.last).days > days
+
     @property
     def preceding(self) -> Window:
         """The window of the same length that ends the day before this one starts."""

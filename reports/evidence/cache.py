@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ from threading import Lock
 from urllib.parse import quote, unquote
 
 from reports.core.progress import Done
-from reports.evidence.cache_folder import OWN, RUN, remove_left
+from reports.evidence.cache_folder import OWN, RUN, digest_of, remove_left
 from reports.evidence.engine_duckdb import DuckDBEngine, Keep
 from reports.evidence.questions import Answer, Question
-from reports.evidence.source import EvidenceObject, ListedObject
+from reports.evidence.source import EvidenceObject, ListedObject, SourceOver
 from reports.evidence.source_s3 import AT_ONCE, S3Evidence
 
 
@@ -38,33 +38,11 @@ class Copies:
 
 
 @dataclass(frozen=True, slots=True)
-class CachedEvidence:
+class CachedEvidence(SourceOver[S3Evidence]):
     """Evidence in S3, of which each pinned object is kept in a folder."""
 
-    source: S3Evidence
     folder: Path
     _locks: dict[str, Lock] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    @property
-    def place(self) -> str:
-        """As `S3Evidence.place`."""
-        return self.source.place
-
-    def lasting(self, located: ListedObject) -> bool:
-        """As `S3Evidence.lasting`."""
-        return self.source.lasting(located)
-
-    def tops(self) -> tuple[str, ...]:
-        """As `EvidenceSource.tops`."""
-        return self.source.tops()
-
-    def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
-        """As `EvidenceSource.list`."""
-        return self.source.list(only)
-
-    def text(self, name: str) -> str | None:
-        """As `EvidenceSource.text`."""
-        return self.source.text(name)
 
     def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
         """Fetch objects in the versions that were listed, unless they are here; raises as `EvidenceSource.pin`."""
@@ -100,9 +78,8 @@ class CachedEvidence:
             digest, dash, version = file.name.partition("-")
             if not dash:  # is being fetched
                 continue
-            with file.open("rb") as content:
-                if hashlib.file_digest(content, "sha256").hexdigest() == digest:
-                    return EvidenceObject(located.name, digest, located.size, unquote(version) or None), file
+            if digest_of(file) == digest:
+                return EvidenceObject(located.name, digest, located.size, unquote(version) or None), file
             file.unlink()
         return None
 

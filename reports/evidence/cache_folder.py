@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import time
@@ -41,6 +42,12 @@ def cache() -> Iterator[Path]:
     if mode & 0o077:
         raise InvalidSettings(f"{folder}: others can read it, and it holds account ids: chmod 700 {folder}")
     yield folder
+
+
+def digest_of(file: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def remove_left(folder: Path) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -29,24 +29,13 @@ from reports.evidence import questions, relations, transpile
 from reports.evidence.day_store import ClosedDay, DayStore
 from reports.evidence.engine_duckdb import BATCH_BYTES, MEMORY_LIMIT, Keep
 from reports.evidence.questions import Answer, Locating, QueryEngine, Question, Row
-from reports.evidence.source import EvidenceObject, EvidenceSource, ListedObject, is_utf8_path
+from reports.evidence.source import EvidenceObject, ListedObject, Place, SourceOver, is_utf8_path
 from reports.evidence.spill import spill_folder
 from reports.evidence.tally import DayCells, Dictionaries, Sums, Tally
 
 CLOSED = ("tallies", "history")
 MUCH = BATCH_BYTES
 """Bytes from which on it is quicker to keep than to read again."""
-
-
-class Place(EvidenceSource, Protocol):
-    """Evidence whose objects are told from all others, and from themselves at other times."""
-
-    @property
-    def place(self) -> str:
-        """Where the evidence is, in a form that no other place has."""
-
-    def lasting(self, located: ListedObject) -> bool:
-        """Whether a write to an object from now on will be seen in its state."""
 
 
 class ClosingEngine(QueryEngine, Locating, Protocol):
@@ -57,24 +46,11 @@ class ClosingEngine(QueryEngine, Locating, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Remembering:
+class Remembering(SourceOver[Place]):
     """Evidence whose objects are digested once, as long as their state is the same."""
 
-    source: Place
     store: DayStore
     _digesting: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
-
-    def tops(self) -> tuple[str, ...]:
-        """As `EvidenceSource.tops`."""
-        return self.source.tops()
-
-    def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
-        """As `EvidenceSource.list`."""
-        return self.source.list(only)
-
-    def text(self, name: str) -> str | None:
-        """As `EvidenceSource.text`."""
-        return self.source.text(name)
 
     def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
         """As `EvidenceSource.pin`."""
@@ -85,12 +61,12 @@ class Remembering:
             return self._remembered(wanted)
 
     def _remembered(self, wanted: Sequence[ListedObject]) -> tuple[EvidenceObject, ...]:
-        states = {o.name: json.dumps([self.source.place, o.name, o.size, o.state]) for o in wanted}
+        states = {o.name: json.dumps([self.place, o.name, o.size, o.state]) for o in wanted}
         try:
             known = self.store.digests(states.values())
         except (OSError, sqlite3.Error):
             return self.source.pin(wanted)
-        lasting = {o.name for o in wanted if self.source.lasting(o)}
+        lasting = {o.name for o in wanted if self.lasting(o)}
         rest = self.source.pin(o for o in wanted if states[o.name] not in known)
         found = {o.name: o for o in (*known.values(), *rest)}
         with suppress(OSError, sqlite3.Error):
@@ -112,8 +88,10 @@ class ClosedDays:
 
     def ask(self, question: Question, progress: Done) -> Answer:
         """As the engine; raises what it raises."""
+        if question.name not in CLOSED or not is_utf8_path(self.source.store.cells):
+            return self.engine.ask(question, progress)
         located = [o for o in self.source.list() if question.reads(o)]
-        if not (_is_closed_by_day(question, located) and is_utf8_path(self.source.store.cells)):
+        if sum(o.size for o in located) <= MUCH or any(o.layout != "flat" for o in located):
             return self.engine.ask(question, progress)
         try:
             with self._adding:
@@ -141,7 +119,9 @@ class ClosedDays:
         cells = self.source.store.cells
         with spill_folder() as spill, relations.connection(cells.absolute(), spill, MEMORY_LIMIT) as con:
             con.execute(f"create type standing as enum {transpile.STANDINGS}")
-            written = [_parquet(cells, files) for files in zip(*(day.files for day in days), strict=True)]
+            written = [
+                _parquet(cells, files) for files in zip(*(_used(question, day) for day in days), strict=True)
+            ]
             parts = written if question.name == "tallies" else [_history(con, written, added, before)]
             tally = Tally(con, question, Dictionaries.of_cells(con, parts), normalized=True)
             tally.take(parts)
@@ -162,7 +142,7 @@ class ClosedDays:
         closed = {
             day: each
             for day, each in found.items()
-            if each.as_of <= question.as_of and (day not in added or store.is_whole(each))
+            if each.as_of <= question.as_of and (day not in added or store.are_whole(_used(question, each)))
         }
         if missing := [o for o in located if o.day not in closed]:
             closed |= self._close(question, missing, keys, progress)
@@ -173,7 +153,7 @@ class ClosedDays:
     ) -> dict[date, ClosedDay]:
         """Close the days of objects; raises `Changed` if one was written to since it was listed."""
         closed: dict[date, ClosedDay] = {}
-        store, place = self.source.store, self.source.source.place
+        store, place = self.source.store, self.source.place
 
         def keep(days: Mapping[date, DayCells]) -> None:
             if not {o for o in located if o.day in days} <= set(self.source.list()):
@@ -194,9 +174,9 @@ class ClosedDays:
         return closed
 
 
-def _is_closed_by_day(question: Question, located: Sequence[ListedObject]) -> bool:
-    flat = all(o.layout == "flat" for o in located)
-    return flat and question.name in CLOSED and sum(o.size for o in located) > MUCH
+def _used(question: Question, day: ClosedDay) -> Sequence[str]:
+    """The files of a day that a question adds up; the first one's cells have the accounts of all."""
+    return day.files if question.name == "tallies" else day.files[:1]
 
 
 def _preceding(question: Question) -> Window:
@@ -239,5 +219,5 @@ def _history(con: duckdb.DuckDBPyConnection, written: Sequence[str], preceding: 
         [list(before), [of[0] for of in before.values()], [of[1] for of in before.values()]],
     )
     counted = "true as preceding, campaign_id, account_id, standing, detections, exchanges"
-    parts = [f"select {counted} {each} where standing = 'tallied'" for each in written[:1]]
+    parts = [f"select {counted} {each} where standing = 'tallied'" for each in written]
     return " union all by name ".join([*parts, "from before"])

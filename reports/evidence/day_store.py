@@ -99,13 +99,13 @@ class DayStore:
         """The place of a file of cells."""
         return self.cells / digest
 
-    def is_whole(self, closed: ClosedDay) -> bool:
-        """Whether the files of a day hold what was written."""
-        return all(self._is_whole(digest) for digest in closed.files)
+    def are_whole(self, files: Iterable[str]) -> bool:
+        """Whether files of cells hold what was written."""
+        return all(map(self._is_whole, files))
 
     def _is_whole(self, digest: str) -> bool:
         try:
-            return _digest(self.file(digest)) == digest
+            return cache_folder.digest_of(self.file(digest)) == digest
         except FileNotFoundError:
             return False
 
@@ -125,7 +125,7 @@ class DayStore:
             raise
 
     def _add(self, file: Path) -> str:
-        digest = _digest(file)
+        digest = cache_folder.digest_of(file)
         place = self.file(digest)
         place.parent.mkdir(mode=0o700, exist_ok=True)
         if not self._is_whole(digest):
@@ -186,11 +186,6 @@ class DayStore:
             raise
         finally:
             database.close()
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _sealed(key: str, text: str) -> str:

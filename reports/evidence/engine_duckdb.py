@@ -118,7 +118,7 @@ class DuckDBEngine:
     ) -> None:
         batches = list(_batches(located))
         with self._tally(question, located, normalized=normalized, within="event_day") as (tally, relation):
-            folder = Path(*tally.con.execute("select current_setting('temp_directory')").fetchone() or ())
+            folder = relations.spill_of(tally.con)
             for done, batch in enumerate(batches):
                 progress(done, len(batches))
                 tally.add("flat", relation(batch))

@@ -150,6 +150,12 @@ def connection(
         con.close()
 
 
+def spill_of(con: duckdb.DuckDBPyConnection) -> Path:
+    """The folder that a connection can write below."""
+    ((spill,),) = con.execute("select current_setting('temp_directory')").fetchall()
+    return Path(spill)
+
+
 def relation(
     con: duckdb.DuckDBPyConnection,
     root: Path,
@@ -424,8 +430,7 @@ def opened(path: Path) -> IO[bytes]:
 
 def _copied(con: duckdb.DuckDBPyConnection, root: Path, objects: Iterable[ListedObject]) -> Path:
     """Where copies of objects are that DuckDB reads: without a byte order mark, each line ended by a line feed."""
-    ((spill,),) = con.execute("select current_setting('temp_directory')").fetchall()
-    copies = Path(spill, "lines")
+    copies = spill_of(con) / "lines"
     for o in objects:
         place = copies / o.name
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path, PurePath, PurePosixPath
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from reports.core.errors import InvalidEvidence, InvalidRequest, kind_of
 from reports.evidence.columns import OPTIONAL, Layout, nearly
@@ -124,6 +124,48 @@ class EvidenceSource(Protocol):
 
         Raises `InvalidEvidence` if it is not a file of UTF-8 text.
         """
+
+
+class Place(EvidenceSource, Protocol):
+    """Evidence whose objects are told from all others, and from themselves at other times."""
+
+    @property
+    def place(self) -> str:
+        """Where the evidence is, in a form that no other place has."""
+
+    def lasting(self, located: ListedObject) -> bool:
+        """Whether a write to an object from now on will be seen in its state."""
+
+
+P = TypeVar("P", bound=Place)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOver(Generic[P]):
+    """Evidence of another source, which a subclass pins in a way of its own."""
+
+    source: P
+
+    @property
+    def place(self) -> str:
+        """As `Place.place`."""
+        return self.source.place
+
+    def lasting(self, located: ListedObject) -> bool:
+        """As `Place.lasting`."""
+        return self.source.lasting(located)
+
+    def tops(self) -> tuple[str, ...]:
+        """As `EvidenceSource.tops`."""
+        return self.source.tops()
+
+    def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
+        """As `EvidenceSource.list`."""
+        return self.source.list(only)
+
+    def text(self, name: str) -> str | None:
+        """As `EvidenceSource.text`."""
+        return self.source.text(name)
 
 
 def locate(name: str, size: int) -> ListedObject | None:

@@ -178,8 +178,7 @@ class Tally:
 
     def rows(self) -> tuple[Row, ...]:
         """The answer, after the last batch."""
-        if "aside" in self.made:
-            self._rank()
+        self._rank()
         name = f"{self.question.name}.sql"
         sets = transpile.grouping_sets(name)
         counted = " union all by name ".join(each.among(f"({each.sql})") for each in sets)
@@ -189,8 +188,7 @@ class Tally:
 
     def check(self) -> None:
         """Rank what was set aside; raises `InvalidEvidence` if there are rows that cannot be counted."""
-        if "aside" in self.made:
-            self._rank()
+        self._rank()
         if self._any(f"from ({self._all_cells()}) where standing in ('tied', 'unsound') limit 1"):
             raise InvalidEvidence("rows tie, or break a rule of their layout")
 
@@ -262,7 +260,9 @@ class Tally:
             self.con.execute(f"delete from latest where {repeats}")
 
     def _rank(self) -> None:
-        """Rank the rows that were set aside, by the texts of ids and accounts, and add their cells."""
+        """Rank the rows that were set aside, if any, by the texts of ids and accounts, and add their cells."""
+        if "aside" not in self.made:
+            return
         account, joined = "account_id", ""
         if self.dictionaries.hashed:
             account, joined = "accounts.account_id", "join accounts on aside.account_id = accounts.hash"

@@ -308,8 +308,7 @@ class Record:
     @property
     def settled(self) -> bool:
         """Whether the settling time was over when the briefing was asked for."""
-        after = self.said.as_of.date() - self.window.last
-        return after.days > self.statement.predicate.settling_days
+        return self.window.settled(self.said.as_of, self.statement.predicate.settling_days)
 
     @property
     def inquiry(self) -> Inquiry:
