@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.support.publishing import ROOT
 from tests.support.tools import PATIENCE
@@ -92,16 +92,16 @@ def _lines(printed: Any, log: Path) -> Iterator[tuple[str, str]]:
     raise AssertionError(log.read_text())
 
 
-def _main() -> int:
-    from reports.cli import main  # noqa: PLC0415 -- the process of a test needs none of it
+def _main() -> NoReturn:
+    from reports.cli import program  # noqa: PLC0415 -- the process of a test needs none of it
     from reports.local_aws import serve  # noqa: PLC0415
     from reports.local_aws.sandbox import Sandboxes  # noqa: PLC0415
 
     serve.Sandboxes = lambda functions, *how: Sandboxes(  # type: ignore[assignment,attr-defined] # in its place
         {name: replace(each, timeout=int(PATIENCE)) for name, each in functions.items()}, *how
     )
-    return main()
+    program()
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    _main()
