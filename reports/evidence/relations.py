@@ -10,6 +10,7 @@ import codecs
 import csv
 import gzip
 import itertools
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -380,8 +381,7 @@ def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[ListedOb
     layout = objects[0].layout
     present = [o for o in objects if o.size or o.name.endswith(".gz")]
     with ThreadPoolExecutor() as pool:
-        starts = pool.map(lambda o: _start(root, o), present)
-        odd = [o for o, start in zip(present, starts, strict=True) if _ODD_START.search(start)]
+        odd = [o for o, is_odd in zip(present, pool.map(lambda o: _is_odd(root, o), present), strict=True) if is_odd]
     plain = [o for o in present if o not in odd]
     for compression in ("none", "gzip"):  # given explicitly, because DuckDB cuts a name at `?`
         alike = [o for o in plain if o.name.endswith(".gz") == (compression == "gzip")]
@@ -404,23 +404,32 @@ def _of_lines(layout: Layout, lines: str, files: Sequence[str]) -> Source:
     return Source(layout, _taken_from(lines, layout), dict.fromkeys(names, VARCHAR), files, of_lines=True)
 
 
-def _start(root: Path, o: ListedObject) -> bytes:
-    """The first bytes of lines; raises `InvalidEvidence` for what DuckDB passes over.
+def _is_odd(root: Path, o: ListedObject) -> bool:
+    """Whether DuckDB has to read a copy of lines; raises `InvalidEvidence` for what it passes over.
 
     That is a wrong check sum of gzip, and a vertical tab or a form feed, which is nowhere in JSON, around a line.
     """
+    packed, path, size = o.name.endswith(".gz"), root / o.name, 0
     try:
-        with opened(root / o.name) as file:
+        with opened(path) as file:
             start = chunk = file.read(START)
             while chunk:
                 if b"\v" in chunk or b"\f" in chunk:
                     raise InvalidEvidence(f"{o.name}: {NOT_WHITE}")
+                size += len(chunk)
                 chunk = file.read(CHUNK)
-            return start
     except (EOFError, OSError, zlib.error) as error:
-        if not o.name.endswith(".gz"):  # which DuckDB tells
-            return b""
+        if not packed:  # which DuckDB tells
+            return False
         raise InvalidEvidence(f"{o.name}: cannot be read as gzip: {error}") from None
+    return bool(_ODD_START.search(start)) or (packed and not _ends_with_size(path, size))
+
+
+def _ends_with_size(path: Path, size: int) -> bool:
+    """Whether a file of gzip ends as one member does (RFC 1952), so that no padding can follow, which DuckDB refuses."""
+    with path.open("rb") as file:
+        file.seek(-4, os.SEEK_END)
+        return 0 < size and file.read() == (size % 2**32).to_bytes(4, "little")
 
 
 def opened(path: Path) -> IO[bytes]:

@@ -457,6 +457,23 @@ def test_lines_are_read_as_they_are_written_anywhere(tmp_path: Path, suffix: str
     same(tmp_path, found)
 
 
+@pytest.mark.parametrize("after", [1, 3, 4, 16, 70_000])
+@pytest.mark.parametrize("members", [1, 2])
+def test_gzip_may_be_padded(tmp_path: Path, after: int, members: int) -> None:
+    """Zeros after the last member, as tapes and blocks leave them, are nothing; more of it counts."""
+    found = varied()
+    write(tmp_path / flat(DAY, ".jsonl"), [row(d) for d in found])
+    path = (tmp_path / flat(DAY, ".jsonl")).rename(tmp_path / flat(DAY, ".jsonl.gz"))
+    content = path.read_bytes()
+    half = content.index(b"\n") + 1
+    parts = [content] if members == 1 else [content[:half], content[half:]]
+    path.write_bytes(b"".join(map(gzip.compress, parts)) + bytes(after))
+    same(tmp_path, found)
+    path.write_bytes(gzip.compress(b"") + bytes(after))
+    write(tmp_path / flat(DAY, ".jsonl", 1), [row(d) for d in found])
+    same(tmp_path, found)
+
+
 def test_what_is_wrong_in_such_a_line_is_named(tmp_path: Path) -> None:
     """With the line as editors count it."""
     path = tmp_path / flat(DAY, ".jsonl")
