@@ -67,6 +67,7 @@ def _options() -> argparse.Namespace:
 def _claims(cache: Path, scratch: Path, rows: int, pairs: int) -> Iterator[Claim]:
     large, small = data.exchanges(cache, rows), data.exchanges(cache, rows // 10)
     yield from _large(large, small, scratch, pairs)
+    yield from _findings(data.findings(cache), scratch, pairs)
     yield _digests("large objects", large, pairs)
     yield _digests("small objects", data.scattered(cache), pairs)
     yield from _sample(data.sample(cache), scratch, pairs)
@@ -99,6 +100,18 @@ def _large(large: Path, small: Path, scratch: Path, pairs: int) -> Iterator[Clai
     yield Claim(
         "tallies of ten times the rows / ten times the tallies", _median(tallies) / (10 * _median(fewer)), 1
     )
+
+
+def _findings(evidence: Path, scratch: Path, pairs: int) -> Iterator[Claim]:
+    """OCSF, whose revisions cross days."""
+    reading = [measure("tallies", evidence, WINDOW) for _ in range(pairs)]
+    closing = [_closed(evidence, scratch / f"findings{n}") for n in range(pairs)]
+    closed = [_closed(evidence, scratch / f"findings{n}") for n in range(pairs)]
+    for text, runs, bound in (("closing", closing, 2.5), ("from closed days", closed, 0.25)):
+        seconds = f"{_median(runs):.1f} s against {_median(reading):.1f} s"
+        yield Claim(
+            f"findings: all tallies, {text} / all tallies", _median(runs) / _median(reading), bound, seconds
+        )
 
 
 def _closed(evidence: Path, kept: Path) -> Run:

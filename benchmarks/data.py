@@ -13,26 +13,39 @@ FIRST, DAYS = date(2026, 4, 22), 45
 
 def exchanges(cache: Path, rows: int) -> Path:
     """A folder of exchange-level detections, `rows` exchanges over 45 days."""
-    folder = cache / f"exchanges-{rows}"
+    return _kept(cache / f"exchanges-{rows}", "detections/event_day={:%Y-%m-%d}", sql("detections.sql"), rows)
+
+
+def findings(cache: Path, rows: int = 4_500_000) -> Path:
+    """A folder of OCSF findings over 45 days, `rows` and those that revise them, which are delivered a day later."""
+    made, late = sql("detections.sql"), "revised_at >= first_seen + interval 1 day"
+    before = made.replace("$day", "($day::date - 1)::varchar")
+    delivered = f"from ({made}) where not ({late}) union all from ({before}) where {late}"
+    partition = "ext/gateway/region=eu-west-1/accountId=111122223333/eventDay={:%Y%m%d}"
+    found = f"with made as ({delivered}) {sql('findings.sql')}"
+    return _kept(cache / f"findings-{rows}", partition, found, rows)
+
+
+def sql(name: str) -> str:
+    """The text of a file beside this one."""
+    return Path(__file__).with_name(name).read_text()
+
+
+def _kept(folder: Path, partition: str, rows_of_day: str, rows: int) -> Path:
     if not folder.exists():
-        aside = cache / f"{folder.name}.partial"
+        aside = folder.with_name(f"{folder.name}.partial")
         shutil.rmtree(aside, ignore_errors=True)
-        _write(aside, rows)
+        with duckdb.connect() as con:
+            con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+            for day in (FIRST + timedelta(n) for n in range(DAYS)):
+                file = aside / partition.format(day) / "part-0.parquet"
+                file.parent.mkdir(parents=True)
+                con.execute(
+                    f"copy ({rows_of_day}) to '{file}' (format parquet, compression zstd)",
+                    {"day": str(day), "rows": rows // DAYS},
+                )
         aside.rename(folder)
     return folder
-
-
-def _write(folder: Path, rows: int) -> None:
-    sql = Path(__file__).with_name("detections.sql").read_text()
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
-        for day in (FIRST + timedelta(n) for n in range(DAYS)):
-            partition = folder / f"detections/event_day={day}"
-            partition.mkdir(parents=True)
-            con.execute(
-                f"copy ({sql}) to '{partition / 'part-0.parquet'}' (format parquet, compression zstd)",
-                {"day": str(day), "rows": rows // DAYS},
-            )
 
 
 def scattered(cache: Path) -> Path:

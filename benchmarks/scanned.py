@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.data import FIRST
+from benchmarks.data import FIRST, sql
 from reports.core.window import Window
 from reports.evidence import transpile
 from reports.evidence.columns import COLUMNS, Layout
@@ -24,10 +24,9 @@ WINDOW = Window(FIRST + timedelta(EARLIER), FIRST + timedelta(EARLIER + 6))
 AS_OF, NEWEST = datetime(2026, 6, 20, tzinfo=UTC), WINDOW.last + timedelta(7)
 LAYOUTS: tuple[Layout, ...] = ("flat", "ocsf")
 
-_SQL = Path(__file__).parent
 _MADE = {
     "flat": "select *, md5(account_id || detection_id) as note from made",
-    "ocsf": (_SQL / "findings.sql").read_text(),
+    "ocsf": sql("findings.sql"),
 }
 # Trino decides on a partition by any expression of its day, DuckDB only by those that cannot fail
 _PARTITION = (
@@ -42,7 +41,7 @@ _OPTIONS = {
 
 def write(cache: Path, layout: Layout) -> Path:
     """A folder of evidence: the window's days, others before and after them, and what nobody reads in each."""
-    folder, detections = cache / f"scanned-{layout}", (_SQL / "detections.sql").read_text()
+    folder, detections = cache / f"scanned-{layout}", sql("detections.sql")
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         for day in (FIRST + timedelta(n) for n in range(DAYS)):

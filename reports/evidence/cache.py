@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 
 from reports.core.progress import Done
 from reports.evidence.cache_folder import OWN, RUN, digest_of, remove_left
-from reports.evidence.engine_duckdb import DuckDBEngine, Keep
+from reports.evidence.engine_duckdb import DuckDBEngine, Keep, Touching
 from reports.evidence.questions import Answer, Question
 from reports.evidence.source import EvidenceObject, ListedObject, SourceOver
 from reports.evidence.source_s3 import AT_ONCE, S3Evidence
@@ -105,10 +105,18 @@ class CachedEngine:
         with self.source.copies(listed, filter(question.reads, listed)) as copies:
             return DuckDBEngine(copies).ask(question, progress)
 
-    def close(self, question: Question, located: Sequence[ListedObject], keep: Keep, progress: Done) -> None:
+    def close(self, question: Question, touching: Touching, keep: Keep, progress: Done) -> None:
         """As `DuckDBEngine.close`."""
+        located = {o for objects in touching.values() for o in objects}
         with self.source.copies(self.source.list(), located) as copies:
-            DuckDBEngine(copies).close(question, located, keep, progress)
+            DuckDBEngine(copies).close(question, touching, keep, progress)
+
+    def index(
+        self, located: Sequence[ListedObject], numbers: Sequence[int], keep: Callable[[Path], None]
+    ) -> None:
+        """As `DuckDBEngine.index`."""
+        with self.source.copies(self.source.list(), located) as copies:
+            DuckDBEngine(copies).index(located, numbers, keep)
 
     def stop(self, executions: Iterable[str]) -> None:
         """Nothing runs on without the one who asks."""

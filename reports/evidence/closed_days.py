@@ -10,11 +10,11 @@ import hashlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -25,24 +25,36 @@ from reports import __version__
 from reports.core.errors import Changed, InvalidEvidence
 from reports.core.progress import Done
 from reports.core.window import Window
-from reports.evidence import questions, relations, transpile
+from reports.evidence import id_index, questions, relations, transpile
+from reports.evidence.columns import Layout
 from reports.evidence.day_store import ClosedDay, DayStore
-from reports.evidence.engine_duckdb import BATCH_BYTES, MEMORY_LIMIT, Keep
-from reports.evidence.questions import Answer, Locating, QueryEngine, Question, Row
+from reports.evidence.engine_duckdb import BATCH_BYTES, MEMORY_LIMIT, Keep, Touching
+from reports.evidence.questions import AHEAD, Answer, Locating, QueryEngine, Question, Row
 from reports.evidence.source import EvidenceObject, ListedObject, Place, SourceOver, is_utf8_path
 from reports.evidence.spill import spill_folder
 from reports.evidence.tally import DayCells, Dictionaries, Sums, Tally
 
 CLOSED = ("tallies", "history")
+Listed = Mapping[str, ListedObject]
+"""Objects by their names."""
 MUCH = BATCH_BYTES
 """Bytes from which on it is quicker to keep than to read again."""
+
+
+class _CellsDoNotTellError(Exception):
+    """The question has to be answered from the evidence."""
 
 
 class ClosingEngine(QueryEngine, Locating, Protocol):
     """An engine that makes the cells of days."""
 
-    def close(self, question: Question, located: Sequence[ListedObject], keep: Keep, progress: Done) -> None:
-        """Make the cells of the days of some objects, which a question is about, and have them kept."""
+    def close(self, question: Question, touching: Touching, keep: Keep, progress: Done) -> None:
+        """Make the cells of days of one layout, which a question is about, and have them kept."""
+
+    def index(
+        self, located: Sequence[ListedObject], numbers: Sequence[int], keep: Callable[[Path], None]
+    ) -> None:
+        """Make a file of which id has a row on which day in which OCSF object, by its number, and have it kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +90,8 @@ class Remembering(SourceOver[Place]):
 class ClosedDays:
     """Answers questions from the cells of days, and closes the days that are not closed yet.
 
-    A day of the flat layout is closed while its objects are what they were. OCSF, whose revisions cross days, is read
-    each time.
+    A day is closed while the objects that touch it are what they were: in the flat layout those of its partition, in
+    OCSF those too that revise its rows, or that its rows revise.
     """
 
     engine: ClosingEngine
@@ -90,16 +102,17 @@ class ClosedDays:
         """As the engine; raises what it raises."""
         if question.name not in CLOSED or not is_utf8_path(self.source.store.cells):
             return self.engine.ask(question, progress)
-        located = [o for o in self.source.list() if question.reads(o)]
-        if sum(o.size for o in located) <= MUCH or any(o.layout != "flat" for o in located):
+        listed = {o.name: o for o in self.source.list()}
+        located = [o for o in listed.values() if question.reads(o)]
+        if sum(o.size for o in located) <= MUCH:
             return self.engine.ask(question, progress)
         try:
             with self._adding:
-                rows = self._rows(question, located, progress)
-        except (InvalidEvidence, OSError, duckdb.Error, sqlite3.Error):
+                rows = self._rows(question, listed, progress)
+        except (InvalidEvidence, _CellsDoNotTellError, OSError, duckdb.Error, sqlite3.Error):
             return self.engine.ask(question, progress)
         questions.within_64_bits(rows)
-        statement = questions.statement(question.name, "flat")
+        statement = questions.statement(question.name, *sorted({o.layout for o in located}))
         return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
 
     def stop(self, executions: Iterable[str]) -> None:
@@ -110,12 +123,16 @@ class ClosedDays:
         """As the engine."""
         return self.engine.holding(name, detection)
 
-    def _rows(self, question: Question, located: Sequence[ListedObject], progress: Done) -> tuple[Row, ...]:
+    def _rows(self, question: Question, listed: Listed, progress: Done) -> tuple[Row, ...]:
         """The rows of an answer; raises what the engine, DuckDB and the store raise."""
         added = question.about if question.name == "tallies" else _preceding(question)
-        closed = self._closed(question, located, added, progress)
-        days = [closed[day] for day in sorted(closed) if day in added]
-        before = _together(each.sums for day, each in closed.items() if day not in added)
+        closed = self._closed(question, listed, added, progress)
+        days = [each for each in closed if each.day in added]
+        if question.name == "tallies" and not days:
+            raise _CellsDoNotTellError
+        before = _together(
+            each.sums for each in closed if each.day in question.about and each.day not in added
+        )
         cells = self.source.store.cells
         with spill_folder() as spill, relations.connection(cells.absolute(), spill, MEMORY_LIMIT) as con:
             con.execute(f"create type standing as enum {transpile.STANDINGS}")
@@ -128,50 +145,112 @@ class ClosedDays:
             return tally.rows()
 
     def _closed(
-        self, question: Question, located: Sequence[ListedObject], added: Window, progress: Done
-    ) -> dict[date, ClosedDay]:
-        """The days of objects, all closed; the cells of those in `added` are there."""
-        pinned = dict(zip(located, self.source.pin(located), strict=True))
-        by_day: dict[date, list[EvidenceObject]] = defaultdict(list)
-        for o in located:
-            by_day[o.day].append(pinned[o])
-        keys = {day: _key(day, objects) for day, objects in by_day.items()}
-        store = self.source.store
-        kept = store.days(keys.values())
-        found = {day: kept[key] for day, key in keys.items() if key in kept}
-        closed = {
-            day: each
-            for day, each in found.items()
-            if each.as_of <= question.as_of and (day not in added or store.are_whole(_used(question, each)))
-        }
-        if missing := [o for o in located if o.day not in closed]:
-            closed |= self._close(question, missing, keys, progress)
-        return closed
+        self, question: Question, listed: Listed, added: Window, progress: Done
+    ) -> Sequence[ClosedDay]:
+        """The days of a question's objects in their order, all closed; the cells of those in `added` are there.
+
+        In OCSF these are all days, for an engine refuses rows of any.
+        """
+        closed: list[ClosedDay] = []
+        for layout, touching in self._touching(question, listed).items():
+            keys = {day: _key(day, layout, objects) for day, objects in touching.items()}
+            store = self.source.store
+            kept = store.days(keys.values())
+            found = {day: kept[key] for day, key in keys.items() if key in kept}
+            current = {
+                day: each
+                for day, each in found.items()
+                if each.as_of <= question.as_of
+                and (day not in added or store.are_whole(_used(question, each)))
+            }
+            missing = {day: [listed[o.name] for o in touching[day]] for day in touching if day not in current}
+            if missing:
+                current |= self._close(question, layout, missing, keys, progress)
+            closed += current.values()
+        _check_reach(question, listed, closed)
+        return sorted(closed, key=lambda each: (each.day, each.layout))
+
+    def _touching(self, question: Question, listed: Listed) -> dict[Layout, dict[date, list[EvidenceObject]]]:
+        """The objects of a question that touch each day, by layout."""
+        found: dict[Layout, dict[date, list[EvidenceObject]]] = {"flat": defaultdict(list)}
+        flat = [o for o in listed.values() if o.layout == "flat" and question.reads(o)]
+        for o, pinned in zip(flat, self.source.pin(flat), strict=True):
+            found["flat"][o.day].append(pinned)
+        ocsf = [
+            o
+            for o in listed.values()
+            if o.layout == "ocsf" and (not question.listed or o.name in question.listed)
+        ]
+        if any(map(question.reads, ocsf)):
+            until = {o.name for o in ocsf if o.day <= question.delivered.last}
+            days = id_index.touching(
+                self.source.store,
+                self.source.place,
+                _rules(),
+                self.source.pin(ocsf),
+                partial(self._index, listed),
+            )
+            of = {day: [o for o in objects if o.name in until] for day, objects in days.items()}
+            found["ocsf"] = {day: objects for day, objects in of.items() if objects}
+        return found
+
+    def _index(
+        self,
+        listed: Listed,
+        new: Sequence[EvidenceObject],
+        numbers: Sequence[int],
+        keep: Callable[[Path], None],
+    ) -> None:
+        objects = [listed[o.name] for o in new]
+
+        def keep_unchanged(file: Path) -> None:
+            self._check_unchanged(objects)
+            keep(file)
+
+        self.engine.index(objects, numbers, keep_unchanged)
+
+    def _check_unchanged(self, objects: Iterable[ListedObject]) -> None:
+        """Raise `Changed` if one of some objects was written to since it was listed."""
+        if not set(objects) <= set(self.source.list()):
+            raise Changed("the evidence changed while it was read")
 
     def _close(
-        self, question: Question, located: Sequence[ListedObject], keys: Mapping[date, str], progress: Done
+        self, question: Question, layout: Layout, touching: Touching, keys: Mapping[date, str], progress: Done
     ) -> dict[date, ClosedDay]:
-        """Close the days of objects; raises `Changed` if one was written to since it was listed."""
+        """Close days of a layout; raises `Changed` if an object was written to since it was listed."""
         closed: dict[date, ClosedDay] = {}
         store, place = self.source.store, self.source.place
 
         def keep(days: Mapping[date, DayCells]) -> None:
-            if not {o for o in located if o.day in days} <= set(self.source.list()):
-                raise Changed("the evidence changed while it was read")
+            self._check_unchanged(o for day in days for o in touching[day])
             with store.adding() as add:
                 new = {
-                    day: ClosedDay(day, question.as_of, tuple(map(add, cells.files)), cells.sums)
+                    day: ClosedDay(
+                        day, layout, question.as_of, tuple(map(add, cells.files)), cells.sums, cells.reach
+                    )
                     for day, cells in days.items()
                 }
                 store.close(place, {keys[day]: each for day, each in new.items()})
             closed.update(new)
 
-        days = Window(min(o.day for o in located), max(o.day for o in located))
-        names = frozenset(o.name for o in located)
-        asked = Question("tallies", days, days, question.as_of, last=("false",), listed=names)
+        objects = {o for of in touching.values() for o in of}
+        delivered = Window(min(o.day for o in objects), max(o.day for o in objects))
+        about = Window(min(touching), max(touching))
+        names = frozenset(o.name for o in objects)
+        asked = Question("tallies", delivered, about, question.as_of, last=("false",), listed=names)
         store.remove_left()
-        self.engine.close(asked, located, keep, progress)
+        self.engine.close(asked, touching, keep, progress)
         return closed
+
+
+def _check_reach(question: Question, listed: Listed, closed: Sequence[ClosedDay]) -> None:
+    """Raise where partitions before the first that a question reads have rows of its days, or outrank such rows."""
+    first = question.delivered.first
+    if any(each.reach and each.reach < first for each in closed):
+        raise _CellsDoNotTellError
+    before = any(o.layout == "ocsf" and o.day < first for o in listed.values())
+    if before and question.about.first - first < AHEAD:
+        raise _CellsDoNotTellError
 
 
 def _used(question: Question, day: ClosedDay) -> Sequence[str]:
@@ -184,16 +263,16 @@ def _preceding(question: Question) -> Window:
     return Window(date.fromisoformat(question.leading[0]), question.about.last)
 
 
-def _key(day: date, objects: Iterable[EvidenceObject]) -> str:
+def _key(day: date, layout: Layout, objects: Iterable[EvidenceObject]) -> str:
     """What a day is kept under: the rules by which it was counted, and its objects."""
-    made_of = [[o.name, o.sha256, o.size] for o in objects]
-    return hashlib.sha256(json.dumps([_rules(), str(day), made_of]).encode()).hexdigest()
+    made_of = sorted([o.name, o.sha256, o.size] for o in objects)
+    return hashlib.sha256(json.dumps([_rules(), layout, str(day), made_of]).encode()).hexdigest()
 
 
 @cache
 def _rules() -> str:
     """What decides how rows become cells: the release, and the statements."""
-    texts = [__version__, duckdb.__version__, questions.statement("tallies", "flat")]
+    texts = [__version__, duckdb.__version__, questions.statement("tallies", "flat", "ocsf")]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 

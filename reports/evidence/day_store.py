@@ -12,13 +12,14 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 from datetime import date, datetime
 from pathlib import Path
 
 from reports.evidence import cache_folder
+from reports.evidence.columns import Layout
 from reports.evidence.source import EvidenceObject
 from reports.evidence.tally import Sums
 
@@ -26,20 +27,23 @@ WAIT = 10.0  # seconds that another process may take to write
 _TABLES = (
     "create table if not exists digests (state text primary key, pinned text, sha256 text)",
     "create table if not exists days (key text primary key, place text, day text, closed text, sha256 text)",
+    "create table if not exists indexes (place text primary key, made text, sha256 text)",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedDay:
-    """A day whose cells were made: their files, by their digests in hexadecimal, and what they add up to.
+    """A day of a layout whose cells were made: their files, by their digests in hexadecimal, and what they add up to.
 
-    Its rows break no rule as of the instant `as_of`, nor later.
+    Its rows break no rule as of the instant `as_of`, nor later. `reach` is that of `DayCells`.
     """
 
     day: date
+    layout: Layout
     as_of: datetime
     files: tuple[str, ...]
     sums: Sums
+    reach: date | None = None
 
     @classmethod
     def read(cls, text: str) -> ClosedDay:
@@ -47,9 +51,11 @@ class ClosedDay:
         found = json.loads(text)
         return cls(
             date.fromisoformat(found["day"]),
+            found["layout"],
             datetime.fromisoformat(found["as_of"]),
             tuple(found["files"]),
             {campaign: (detections, exchanges) for campaign, detections, exchanges in found["sums"]},
+            date.fromisoformat(found["reach"]) if found["reach"] else None,
         )
 
     @property
@@ -89,6 +95,28 @@ class DayStore:
                 [json.dumps(list(keys))],
             )
             return {key: ClosedDay.read(text) for key, text in _whole(rows)}
+
+    def index(self, place: str) -> str | None:
+        """What was last kept as the index of a place."""
+        found = self._index(place)
+        return found[0] if found else None
+
+    def _index(self, place: str) -> tuple[str, Sequence[str]] | None:
+        with self._database() as database:
+            rows = database.execute("select place, made, sha256 from indexes where place = ?", [place])
+            for _, made in _whole(rows):
+                text, files = json.loads(made)
+                return text, files
+        return None
+
+    def keep_index(self, place: str, text: str, files: Sequence[str]) -> None:
+        """Keep the index of a place; files of the one before that no one has are removed."""
+        before = self._index(place)
+        made = json.dumps([text, files])
+        with self._database() as database:
+            row = (place, made, _sealed(place, made))
+            database.execute("insert or replace into indexes values (?, ?, ?)", row)
+        self._remove(before[1] if before else ())
 
     @property
     def cells(self) -> Path:
@@ -149,23 +177,25 @@ class DayStore:
             self._remove(file.name for file in list(self.cells.iterdir()) if file.lstat().st_mtime < old)
 
     def _remove(self, files: Iterable[str]) -> None:
-        """Remove those of some files of cells that no day has."""
+        """Remove those of some files that no day and no index has."""
         unused = set(files)
         if unused:
             with self._database() as database:
                 for _, text in _whole(database.execute("select key, closed, sha256 from days")):
                     unused.difference_update(ClosedDay.read(text).files)
+                for _, made in _whole(database.execute("select place, made, sha256 from indexes")):
+                    unused.difference_update(json.loads(made)[1])
         for digest in unused:
             self.file(digest).unlink(missing_ok=True)
 
     def _replaced(self, database: sqlite3.Connection, key: str, place: str, closed: ClosedDay) -> list[str]:
         """Keep a day; returns the files that were kept of it before."""
         before = "from days where key = ? or (place = ? and day = ?)"
-        of = (key, place, str(closed.day))
+        of = (key, place, f"{closed.layout} {closed.day}")
         rows = database.execute(f"select key, closed, sha256 {before}", of).fetchall()
         database.execute(f"delete {before}", of)
         text = closed.text
-        row = (key, place, str(closed.day), text, _sealed(key, text))
+        row = (*of, text, _sealed(key, text))
         database.execute("insert into days values (?, ?, ?, ?, ?)", row)
         return [file for _, each in _whole(rows) for file in ClosedDay.read(each).files]
 

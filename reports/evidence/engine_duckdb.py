@@ -28,18 +28,22 @@ import duckdb
 
 from reports.core.errors import InvalidEvidence, Unavailable
 from reports.core.progress import Done
-from reports.evidence import diagnose, questions, relations, transpile
+from reports.evidence import convert, diagnose, questions, relations, transpile
 from reports.evidence.questions import Answer, Question, Row
 from reports.evidence.source import ListedObject
 from reports.evidence.spill import spill_folder
 from reports.evidence.tally import DayCells, Dictionaries, Irregular, Tally
 
 BATCH_BYTES = 60_000_000
+SHARED = 10
+"""How many times as much a batch of days takes that share objects."""
 MEMORY_LIMIT = "1200MB"
 
 
 Keep = Callable[[Mapping[date, DayCells]], None]
 """Keeps copies of the cells of some days."""
+Touching = Mapping[date, Sequence[ListedObject]]
+"""The objects that hold a row of a day, or a revision of an id that has one."""
 
 
 class Held(Protocol):
@@ -96,36 +100,55 @@ class DuckDBEngine:
         """In words, the rows of an object that contain an id."""
         return diagnose.holding(self.evidence.root, self.evidence.list(), name, detection)
 
-    def close(self, question: Question, located: Sequence[ListedObject], keep: Keep, progress: Done) -> None:
-        """Make the cells of each day of objects in the flat layout, which `question` is about, and have them kept.
+    def close(self, question: Question, touching: Touching, keep: Keep, progress: Done) -> None:
+        """Make the cells of days that `question` is about, of one layout, and have them kept.
 
         Raises `InvalidEvidence` and what DuckDB raises: `ask` tells what is wrong, and with which object.
         """
         with self.memory:
             try:
-                self._close(question, located, keep, progress, normalized=False)
+                self._close(question, touching, keep, progress, normalized=False)
             except Irregular:
-                self._close(question, located, keep, progress, normalized=True)
+                self._close(question, touching, keep, progress, normalized=True)
+
+    def index(
+        self, located: Sequence[ListedObject], numbers: Sequence[int], keep: Callable[[Path], None]
+    ) -> None:
+        """Make a file of which id has a row on which day in which OCSF object, by its number, and have it kept.
+
+        Ids are 64-bit hashes. Raises what `close` raises; `InvalidEvidence` for a row without a day.
+        """
+        root = self.evidence.root.absolute()
+        with self.memory, self._connection() as con:
+            file = relations.spill_of(con) / "index.parquet"
+            places = {o.name: number for o, number in zip(located, numbers, strict=True)}
+            delivered = f"with ocsf as not materialized ({relations.relation(con, root, located, places)})"
+            mapped = transpile.mapped("ocsf", {"object": "place"})
+            rows = f"{delivered}, delivered as not materialized ({mapped}) {transpile.normalized()}"
+            columns = "hash(origin, detection_id) as id, event_day as day, object as number"
+            con.execute(
+                f"copy (select {columns} from ({rows})) to {convert.quoted(str(file))} (format parquet)"
+            )
+            if con.execute(
+                f"from read_parquet({convert.quoted(str(file))}) where day is null limit 1"
+            ).fetchone():
+                raise InvalidEvidence("a row has no day that can be counted")
+            keep(file)
 
     def _close(
-        self,
-        question: Question,
-        located: Sequence[ListedObject],
-        keep: Keep,
-        progress: Done,
-        *,
-        normalized: bool,
+        self, question: Question, touching: Touching, keep: Keep, progress: Done, *, normalized: bool
     ) -> None:
-        batches = list(_batches(located))
-        with self._tally(question, located, normalized=normalized, within="event_day") as (tally, relation):
+        batches = list(_of_days(touching))
+        every = list(dict.fromkeys(o for _, objects in batches for o in objects))
+        with self._tally(question, every, normalized=normalized, within="event_day") as (tally, relation):
             folder = relations.spill_of(tally.con)
-            for done, batch in enumerate(batches):
+            for done, (days, objects) in enumerate(batches):
                 progress(done, len(batches))
-                tally.add("flat", relation(batch))
-                tally.check()
-                days = tally.write(sorted({o.day for o in batch}), folder)
-                keep(days)
-                for file in (file for day in days.values() for file in day.files):
+                tally.add(objects[0].layout, relation(objects))
+                tally.check(days)
+                cells = tally.write(days, folder)
+                keep(cells)
+                for file in (file for day in cells.values() for file in day.files):
                     file.unlink()
                 tally.forget()
             progress(len(batches), len(batches))
@@ -202,6 +225,24 @@ def _batches(located: Sequence[ListedObject]) -> Iterator[list[ListedObject]]:
         batch += day
     if batch:
         yield batch
+
+
+def _of_days(touching: Touching) -> Iterator[tuple[list[date], list[ListedObject]]]:
+    """Days, gathered while the objects that touch them are small enough, and these objects.
+
+    Days of OCSF share objects: the more of them are gathered, the less is read twice.
+    """
+    days: list[date] = []
+    objects: dict[ListedObject, None] = {}
+    for day, touches in sorted(touching.items()):
+        more = objects | dict.fromkeys(touches)
+        most = BATCH_BYTES * (SHARED if touches[0].layout == "ocsf" else 1)
+        if days and sum(o.size for o in more) > most:
+            yield days, list(objects)
+            days, more = [], dict.fromkeys(touches)
+        days, objects = [*days, day], more
+    if days:
+        yield days, list(objects)
 
 
 def _dictionaries(

@@ -381,7 +381,11 @@ def _json(con: duckdb.DuckDBPyConnection, root: Path, objects: Sequence[ListedOb
     layout = objects[0].layout
     present = [o for o in objects if o.size or o.name.endswith(".gz")]
     with ThreadPoolExecutor() as pool:
-        odd = [o for o, is_odd in zip(present, pool.map(lambda o: _is_odd(root, o), present), strict=True) if is_odd]
+        odd = [
+            o
+            for o, is_odd in zip(present, pool.map(lambda o: _is_odd(root, o), present), strict=True)
+            if is_odd
+        ]
     plain = [o for o in present if o not in odd]
     for compression in ("none", "gzip"):  # given explicitly, because DuckDB cuts a name at `?`
         alike = [o for o in plain if o.name.endswith(".gz") == (compression == "gzip")]
@@ -426,10 +430,10 @@ def _is_odd(root: Path, o: ListedObject) -> bool:
 
 
 def _ends_with_size(path: Path, size: int) -> bool:
-    """Whether a file of gzip ends as one member does (RFC 1952), so that no padding can follow, which DuckDB refuses."""
+    """Whether a file of gzip ends as one member does (RFC 1952): no padding follows, which DuckDB refuses."""
     with path.open("rb") as file:
         file.seek(-4, os.SEEK_END)
-        return 0 < size and file.read() == (size % 2**32).to_bytes(4, "little")
+        return size > 0 and file.read() == (size % 2**32).to_bytes(4, "little")
 
 
 def opened(path: Path) -> IO[bytes]:

@@ -41,16 +41,27 @@ KEPT = (
 IDENTITY = "(hash(revised_within, origin, detection_id) >> 32)::uinteger"
 SUMS = ("detections", "exchanges", "output_tokens")
 
+_REACHES = """
+    select of.event_day, min(latest.delivered_day)
+    from latest join latest as of on of.origin = latest.origin and of.detection_id = latest.detection_id
+    where latest.standing in ('tallied', 'excluded') and latest.delivered_day < of.delivered_day
+    group by 1
+"""
+
 Sums = Mapping[str | None, tuple[int, int]]
 """Detections and exchanges that count, by campaign."""
 
 
 @dataclass(frozen=True, slots=True)
 class DayCells:
-    """The cells of a day as Parquet files, one a grouping set, and what they add up to."""
+    """The cells of a day as Parquet files, one a grouping set, and what they add up to.
+
+    `reach` is the earliest partition with a revision that outranks a row of the day in a later partition.
+    """
 
     files: Sequence[Path]
     sums: Sums
+    reach: date | None = None
 
 
 class Irregular(Exception):
@@ -141,6 +152,10 @@ def _hashed(con: duckdb.DuckDBPyConnection, relation: str) -> bool:
     return found is not None and found[0] == found[1] <= MOST_ACCOUNTS
 
 
+def _day(day: date) -> str:
+    return f"date '{day}'"
+
+
 def _columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
     return [name for name, *_ in con.execute(f"describe {relation}").fetchall()]
 
@@ -163,6 +178,7 @@ class Tally:
         self.normalized = normalized
         self.cells = transpile.grouping_sets(f"{question.name}.cells.sql", within=within)
         self.made: set[str] = set()
+        self.reaches: dict[date, date] = {}
 
     def add(self, layout: Layout, relation: str) -> None:
         """Add the cells of a layout's raw relation."""
@@ -186,16 +202,19 @@ class Tally:
         sql = f"with cells as not materialized ({self._all_cells()}), counted as ({spelt}) {transpile.around(name)}"
         return questions.fetched(self.con.execute(sql, self.question.last))
 
-    def check(self) -> None:
-        """Rank what was set aside; raises `InvalidEvidence` if there are rows that cannot be counted."""
+    def check(self, days: Iterable[date]) -> None:
+        """Rank what was set aside; raises `InvalidEvidence` if rows of some days, or of none, cannot be counted."""
         self._rank()
-        if self._any(f"from ({self._all_cells()}) where standing in ('tied', 'unsound') limit 1"):
+        among = f"coalesce(event_day in ({', '.join(map(_day, days))}), true)"
+        if self._any(f"from ({self._all_cells()}) where standing in ('tied', 'unsound') and {among} limit 1"):
             raise InvalidEvidence("rows tie, or break a rule of their layout")
 
     def write(self, days: Iterable[date], folder: Path) -> dict[date, DayCells]:
         """Write the cells of days to new files in a folder, with texts, and sums as 64 bits."""
         sums = self._sums()
-        return {day: DayCells(self._write(day, folder), sums.get(day, {})) for day in days}
+        return {
+            day: DayCells(self._write(day, folder), sums.get(day, {}), self.reaches.get(day)) for day in days
+        }
 
     def _sums(self) -> dict[date, dict[str | None, tuple[int, int]]]:
         by_campaign = (
@@ -215,7 +234,7 @@ class Tally:
             relation = f"cells{n}"
             columns = _columns(self.con, f"from {relation}")
             spelt = self.dictionaries.spelt(
-                f"select * from {relation} where event_day = date '{day}'", columns
+                f"select * from {relation} where event_day = {_day(day)}", columns
             )
             whole = "".join(f", {name}::bigint as {name}" for name in SUMS if name in columns)
             self.con.execute(
@@ -240,6 +259,7 @@ class Tally:
         for relation in self.made:
             self.con.execute(f"drop table {relation}")
         self.made.clear()
+        self.reaches.clear()
 
     def _all_cells(self) -> str:
         return " union all by name ".join(each.among(f"cells{n}") for n, each in enumerate(self.cells))
@@ -272,6 +292,7 @@ class Tally:
         )
         self.con.execute("drop table aside")
         self.made.remove("aside")
+        self.reaches.update(self.con.execute(_REACHES).fetchall())
         self._add_cells()
 
     def _make_latest(self, detections: str, *, ranked: bool) -> None:

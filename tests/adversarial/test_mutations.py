@@ -1,4 +1,4 @@
-"""Structural changes at random, 500 of each kind; `make soak` tries 20,000."""
+"""Structural changes at random, 500 of updates and 250 of pages; `make soak` tries 20,000 of each."""
 
 from pathlib import Path
 
@@ -26,8 +26,8 @@ def test_updates(authority: LocalAuthority, share: int) -> None:
 def test_pages(authority: LocalAuthority, share: int, tmp_path: Path) -> None:
     """A change in the structure of pages is refused, or every viewer at hand shows the same, though all are signed."""
     wanted = mutations.shown(sign_locally(rich(), authority), tmp_path)
-    tried = list(mutations.of_pages(rich(), authority, EACH, seed=share))
+    tried = list(mutations.of_pages(rich(), authority, EACH // 2, seed=share))
     accepted = [mutant for mutant in tried if mutant.accepted]
-    assert len(accepted) < EACH / 4
+    assert len(accepted) < len(tried) / 4
     assert [m.done for m in accepted if mutations.shown(m.pdf, tmp_path) != wanted] == []
     assert any("not signed" not in mutant.done for mutant in tried)

@@ -792,8 +792,7 @@ def test_names_are_in_the_chart(key: str) -> None:
     assert name in plain(text_of(pages(picture)))
 
 
-@pytest.mark.parametrize("size", PAGE_SIZES)
-@pytest.mark.parametrize("audience", AUDIENCES)
+@pytest.mark.parametrize(("audience", "size"), zip(AUDIENCES, PAGE_SIZES, strict=True))
 def test_sixty_campaigns_in_many_scripts(audience: Audience, size: str, tmp_path: Path) -> None:
     """Nothing overflows, and both Exhibit and veraPDF find the pages good."""
     keys = list(NAMES)
