@@ -6,8 +6,9 @@ Made once, before the pages: they, the attachments and the receipt all take it f
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,13 +16,14 @@ from typing import Any
 from reports import __version__
 from reports.briefing.accounts import AccountTable
 from reports.briefing.compose import Briefing, FindingGroup, Part
-from reports.briefing.figures import Figure
+from reports.briefing.figures import Figure, Quantity
 from reports.briefing.group import THRESHOLDS, Activity, Campaign, Tally
 from reports.briefing.settings import Settings
 from reports.core import merkle
 from reports.core.settings import Published
 from reports.evidence.collect import Contribution, Evidence
 from reports.evidence.questions import Answer
+from reports.evidence.source import EvidenceObject, locate
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:exhibit:evidence:v1"
@@ -51,6 +53,20 @@ class Content:
         return cls(briefing, page_size, templates_sha256, data, statement, digest)
 
     @property
+    def evidence_objects(self) -> tuple[EvidenceObject, ...]:
+        """The evidence objects that the window was counted from."""
+        evidence = self.briefing.evidence
+        return tuple(o for o in evidence.objects if o.name in evidence.contributions)
+
+    @property
+    def earlier_evidence(self) -> tuple[EarlierMonth, ...]:
+        """The other evidence objects, by month."""
+        contributions = self.briefing.evidence.contributions
+        listed = [each for each in self.statement["subject"] if each["name"] not in contributions]
+        months = itertools.groupby(sorted(listed, key=_month), _month)
+        return tuple(EarlierMonth.of(month, list(subjects)) for month, subjects in months)
+
+    @property
     def evidence_root(self) -> str:
         """The Merkle root over the evidence objects, in hexadecimal."""
         return str(self.statement["predicate"]["merkleRoot"])
@@ -64,6 +80,27 @@ class Content:
     def evidence_json(self, pages: Mapping[str, Any]) -> dict[str, Any]:
         """`evidence.json`, with how `pages` are made."""
         return {**self.statement, "predicate": {**self.statement["predicate"], "pages": dict(pages)}}
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierMonth:
+    """The evidence objects of a month that a window is only compared with: its first day, and their Merkle root."""
+
+    first: date
+    objects: Quantity
+    root: str
+
+    @classmethod
+    def of(cls, first: date, subjects: Sequence[Mapping[str, Any]]) -> EarlierMonth:
+        """A month of some subjects of `evidence.json`."""
+        row = {"subjects": f"{first:%Y-%m}"}
+        return cls(first, Quantity(len(subjects), "objects", "evidence", row), evidence_root(subjects))
+
+
+def _month(subject: Mapping[str, Any]) -> date:
+    located = locate(subject["name"], subject["annotations"]["size"])
+    assert located is not None  # noqa: S101 -- it was listed
+    return located.day.replace(day=1)
 
 
 def _said(data: Mapping[str, Any]) -> dict[str, Any]:

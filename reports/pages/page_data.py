@@ -31,7 +31,7 @@ from reports.briefing.compose import (
     Period,
     SameFigures,
 )
-from reports.briefing.content import Content
+from reports.briefing.content import Content, EarlierMonth
 from reports.briefing.figures import Quantity
 from reports.core.log_head import Head
 from reports.core.settings import (
@@ -93,6 +93,7 @@ TOLD: Mapping[type, tuple[str, str]] = {
     SameFigures: ("edition with the same figures", "edition software_version"),
     Head: ("register", "entries sha256"),
     Evidence: ("evidence", "settling_days since objects answers gaps"),
+    EarlierMonth: ("month of evidence", "first objects root"),
     EvidenceObject: ("evidence object", "name sha256 size version"),
     Answer: ("answer", "question engine engine_version execution_id sql_sha256 result_sha256"),
     CampaignProfile: (
@@ -156,6 +157,8 @@ def page_data(content: Content) -> dict[str, Any]:
         "marking": plain({"class": marking.removeprefix("TLP:").lower().replace("+", "-"), "label": marking}),
         "colours": issuer.fields["colours"],
         "evidence_root": content.evidence_root,
+        "evidence_objects": plain(content.evidence_objects),
+        "earlier_evidence": plain(content.earlier_evidence),
         "accounts_root": briefing.account_table.root if briefing.account_table else None,
         "techniques": plain(TECHNIQUES),
     }

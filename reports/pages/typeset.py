@@ -90,6 +90,7 @@ def _filters(ledger: Ledger, characters: Characters, language: Spelling) -> dict
         "dated": lambda value: _dated(_of(value, "action")),
         "country": lambda value: characters.printable(country(text(value)), LABEL_LENGTH),
         "day": lambda value: day(_date(value)),
+        "month": lambda value: month(_date(value)),
         "short_day": lambda value: _short_day(_date(value)),
         "short_days": lambda value: _short_days(_of(value, "period")),
         "instant": lambda value: instant(_instant(value)),
@@ -156,6 +157,11 @@ def _columns(rows: Sequence[Any]) -> tuple[Sequence[Any], ...]:
 def day(value: date) -> str:
     """A day as pages print it: `22 April 2026`."""
     return f"{value.day}{_NO_BREAK}{value:%B}{_NO_BREAK}{value.year}"
+
+
+def month(value: date) -> str:
+    """The month of a day as pages print it: `April 2026`."""
+    return f"{value:%B}{_NO_BREAK}{value.year}"
 
 
 def short_span(window: Window) -> str:
