@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ EVIDENCE = frozenset(
         "NUMERIC_VALUE_OUT_OF_RANGE",
     }
 )
+# What is an internal error to Trino, and an object's fault: a broken page, and JSON that is nested too deeply
+BROKEN = re.compile(r"can not read class org\.apache\.parquet\.format\.|Document nesting depth")
 REFUSED = {
     "unsound": ("breaks a rule of the layout", "break a rule of the layout"),
     "tied": ("differs from a revision at the same time", "differ from revisions at the same time"),

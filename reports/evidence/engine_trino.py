@@ -14,7 +14,7 @@ from trino.exceptions import Error, TrinoQueryError
 from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
 from reports.core.progress import Done
 from reports.evidence import questions
-from reports.evidence.engine_tables import EVIDENCE, Answered, Run, Tables, by_row
+from reports.evidence.engine_tables import BROKEN, EVIDENCE, Answered, Run, Tables, by_row
 from reports.evidence.questions import Answer, Question
 from reports.evidence.source import ListedObject
 
@@ -22,8 +22,6 @@ from reports.evidence.source import ListedObject
 NOT_YET = frozenset({"NO_NODES_AVAILABLE", "SERVER_STARTING_UP"})
 STARTING = 60  # tries, a second apart
 GONE = "HIVE_FILE_NOT_FOUND"
-# An object's broken page is an internal error to Trino
-BROKEN = re.compile(r"can not read class org\.apache\.parquet\.format\.")
 _OBJECT = re.compile(r"s3[an]?://[^/\s]+/\S*?((?:detections|ext)/[^\s,()]+)")
 
 

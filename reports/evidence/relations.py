@@ -414,6 +414,8 @@ def _is_odd(root: Path, o: ListedObject) -> bool:
     That is a wrong check sum of gzip, and a vertical tab or a form feed, which is nowhere in JSON, around a line.
     """
     packed, path, size = o.name.endswith(".gz"), root / o.name, 0
+    if packed and not o.size:
+        raise InvalidEvidence(f"{o.name}: cannot be read as gzip: it has no bytes")
     try:
         with opened(path) as file:
             start = chunk = file.read(START)
@@ -431,9 +433,11 @@ def _is_odd(root: Path, o: ListedObject) -> bool:
 
 def _ends_with_size(path: Path, size: int) -> bool:
     """Whether a file of gzip ends as one member does (RFC 1952): no padding follows, which DuckDB refuses."""
+    if not size:
+        return False
     with path.open("rb") as file:
         file.seek(-4, os.SEEK_END)
-        return size > 0 and file.read() == (size % 2**32).to_bytes(4, "little")
+        return file.read() == (size % 2**32).to_bytes(4, "little")
 
 
 def opened(path: Path) -> IO[bytes]:

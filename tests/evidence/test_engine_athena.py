@@ -361,6 +361,14 @@ def test_stopped_on_give_up(small: Deployed) -> None:
             "on a copy of 2026-05-02/2026-05-03",
         ),
         (
+            {
+                "AthenaError": {"ErrorCategory": 1, "Retryable": True},
+                "StateChangeReason": "GENERIC_INTERNAL_ERROR: Document nesting depth (1001) exceeds the maximum",
+            },
+            InvalidEvidence,
+            "nesting depth",
+        ),
+        (
             {"AthenaError": USER, "StateChangeReason": "INVALID_CAST_ARGUMENT: x"},
             InvalidEvidence,
             "shows which object",
