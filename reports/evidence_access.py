@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +29,7 @@ from reports.verification.reproduce import Inputs
 
 if TYPE_CHECKING:
     from reports.evidence.cache import CachedEngine
-    from reports.evidence.closed_days import ClosingEngine
+    from reports.evidence.closed_days import ClosedDays, ClosingEngine
     from reports.evidence.engine_trino import TrinoEngine
     from reports.evidence.source_s3 import S3Evidence
 
@@ -133,42 +134,54 @@ def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSourc
     `place` is a folder or `s3://BUCKET/PREFIX/`; `engine` is `duckdb`, `athena://WORKGROUP/DATABASE` or
     `trino://USER@HOST:PORT/CATALOG/SCHEMA`. Raises `InvalidRequest` for what does not fit.
     """
-    if not place.startswith("s3://"):
-        if engine != "duckdb":
-            raise InvalidRequest(
-                f"--engine {engine} needs evidence in S3: write --evidence s3://BUCKET/PREFIX/"
-            )
-        from reports.evidence.engine_duckdb import DuckDBEngine  # noqa: PLC0415 -- loads DuckDB
-
-        folder = FolderEvidence(Path(place))
-        with _kept() as kept:
-            yield _closing(DuckDBEngine(folder), folder, kept)
-        return
+    if not place.startswith("s3://") and engine != "duckdb":
+        raise InvalidRequest(f"--engine {engine} needs evidence in S3: write --evidence s3://BUCKET/PREFIX/")
     over_tables = _ATHENA.fullmatch(engine) or _TRINO.fullmatch(engine)
     if engine != "duckdb" and not over_tables:
         raise InvalidRequest(
             "--engine is not one that is known: write duckdb, athena://WORKGROUP/DATABASE or "
             "trino://USER@HOST:PORT/CATALOG/SCHEMA"
         )
+    if over_tables is None:
+        with days_of(place, ahead=False) as days:
+            yield days, days.source
+        return
     from reports.evidence.cache import CachedEngine, CachedEvidence  # noqa: PLC0415 -- loads botocore
     from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
 
     source = S3Evidence(client("s3"), *in_s3("--evidence", place))
     with cache() as copies, _over(over_tables, source) as tables:
+        yield Explaining(tables, CachedEngine(CachedEvidence(source, copies))), source
+
+
+@contextmanager
+def days_of(place: str, *, ahead: bool) -> Iterator[ClosedDays]:
+    """Evidence whose days DuckDB closes: `ahead`, or else only where there is much, or some are closed already."""
+    if not place.startswith("s3://"):
+        from reports.evidence.engine_duckdb import DuckDBEngine  # noqa: PLC0415 -- loads DuckDB
+
+        folder = FolderEvidence(Path(place))
+        with _kept() as kept:
+            yield _closing(DuckDBEngine(folder), folder, kept, ahead)
+        return
+    from reports.evidence.cache import CachedEngine, CachedEvidence  # noqa: PLC0415 -- loads botocore
+    from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
+
+    source = S3Evidence(client("s3"), *in_s3("--evidence", place))
+    with cache() as copies:
         cached = CachedEvidence(source, copies)
-        if tables is None:
-            yield _closing(CachedEngine(cached), cached, copies)
-        else:
-            yield Explaining(tables, CachedEngine(cached)), source
+        yield _closing(CachedEngine(cached), cached, copies, ahead)
 
 
-def _closing(engine: ClosingEngine, source: Place, kept: Path) -> tuple[QueryEngine, EvidenceSource]:
-    """An engine and a source that keep in a folder what need not be learnt again."""
-    from reports.evidence.closed_days import ClosedDays, Remembering  # noqa: PLC0415 -- loads DuckDB
+def _closing(engine: ClosingEngine, source: Place, kept: Path, ahead: bool) -> ClosedDays:
+    """An engine that keeps in a folder what need not be learnt again."""
+    from reports.evidence.closed_days import MUCH, ClosedDays, Remembering  # noqa: PLC0415 -- loads DuckDB
     from reports.evidence.day_store import DayStore  # noqa: PLC0415
 
-    remembering = Remembering(source, DayStore(kept))
-    return ClosedDays(engine, remembering), remembering
+    store = DayStore(kept)
+    with suppress(OSError, sqlite3.Error):
+        ahead = ahead or bool(store.every_day(source.place))
+    return ClosedDays(engine, Remembering(source, store, 0 if ahead else MUCH))
 
 
 @contextmanager
@@ -184,11 +197,9 @@ def _kept() -> Iterator[Path]:
 
 
 @contextmanager
-def _over(place: re.Match[str] | None, source: S3Evidence) -> Iterator[QueryEngine | None]:
-    """The engine that a place names; None for DuckDB, which has none."""
-    if place is None:
-        yield None
-    elif place.re is _ATHENA:
+def _over(place: re.Match[str], source: S3Evidence) -> Iterator[QueryEngine]:
+    """The engine that a place names."""
+    if place.re is _ATHENA:
         with athena(client("athena"), place[1], place[2], source) as answering:
             yield answering
     else:

@@ -57,6 +57,7 @@ TESTED_BY: Mapping[str, str] = {
     "archive/test_heads.py": "core.log_head",
     "evidence/test_engine_trino.py": "local_aws.trino",
     "evidence/test_closed_days.py": "evidence.day_store evidence.id_index",
+    "evidence/test_days.py": "cli.days",
     "evidence/test_engine_duckdb.py": "evidence.questions evidence.relations evidence.tally evidence.transpile",
     "test_pipeline.py": "briefing.prepare preload",
     "local_aws/test_on_trino.py": "local_aws.athena_trino",

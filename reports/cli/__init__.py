@@ -23,6 +23,7 @@ from reports import __version__
 from reports.cli import (
     compare,
     completion,
+    days,
     explain,
     keys,
     prove,
@@ -40,7 +41,21 @@ from reports.core.errors import ExhibitError, InvalidRequest, Unavailable, of_sy
 
 _NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")  # because argparse takes them for values
 
-VERBS = (sample, publish, verify, renew, explain, compare, prove, verify_proof, register, keys, tables, serve)
+VERBS = (
+    sample,
+    publish,
+    verify,
+    renew,
+    explain,
+    compare,
+    prove,
+    verify_proof,
+    register,
+    keys,
+    tables,
+    days,
+    serve,
+)
 
 
 def program() -> NoReturn:

@@ -59,21 +59,32 @@ class ClosingEngine(QueryEngine, Locating, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Remembering(SourceOver[Place]):
-    """Evidence whose objects are digested once, as long as their state is the same."""
+    """Evidence whose objects are digested once, as long as their state is the same, if there is more than `much`."""
 
     store: DayStore
+    much: int = MUCH
     _digesting: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
         """As `EvidenceSource.pin`."""
         wanted = list(objects)
-        if sum(o.size for o in wanted) <= MUCH:
+        if sum(o.size for o in wanted) <= self.much:
             return self.source.pin(wanted)
         with self._digesting:
             return self._remembered(wanted)
 
+    def known(self, objects: Iterable[ListedObject]) -> dict[str, EvidenceObject]:
+        """Those of some objects whose digests are remembered, or cannot be yet, by their names."""
+        wanted = list(objects)
+        found = {o.name: o for o in self.store.digests(map(self._state, wanted)).values()}
+        rest = self.source.pin(o for o in wanted if o.name not in found and not self.lasting(o))
+        return {**found, **{o.name: o for o in rest}}
+
+    def _state(self, o: ListedObject) -> str:
+        return json.dumps([self.place, o.name, o.size, o.state])
+
     def _remembered(self, wanted: Sequence[ListedObject]) -> tuple[EvidenceObject, ...]:
-        states = {o.name: json.dumps([self.place, o.name, o.size, o.state]) for o in wanted}
+        states = {o.name: self._state(o) for o in wanted}
         try:
             known = self.store.digests(states.values())
         except (OSError, sqlite3.Error):
@@ -104,7 +115,7 @@ class ClosedDays:
             return self.engine.ask(question, progress)
         listed = {o.name: o for o in self.source.list()}
         located = [o for o in listed.values() if question.reads(o)]
-        if sum(o.size for o in located) <= MUCH:
+        if sum(o.size for o in located) <= self.source.much:
             return self.engine.ask(question, progress)
         try:
             with self._adding:
@@ -114,6 +125,12 @@ class ClosedDays:
         questions.within_64_bits(rows)
         statement = questions.statement(question.name, *sorted({o.layout for o in located}))
         return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
+
+    def close(self, question: Question, progress: Done) -> int:
+        """Close the days that a question is about; returns how many there are. Raises as the engine and the store."""
+        with self._adding:
+            closed = self._closed(question, {o.name: o for o in self.source.list()}, question.about, progress)
+        return sum(each.day in question.about for each in closed)
 
     def stop(self, executions: Iterable[str]) -> None:
         """As the engine."""
@@ -127,6 +144,7 @@ class ClosedDays:
         """The rows of an answer; raises what the engine, DuckDB and the store raise."""
         added = question.about if question.name == "tallies" else _preceding(question)
         closed = self._closed(question, listed, added, progress)
+        _check_reach(question, listed, closed)
         days = [each for each in closed if each.day in added]
         if question.name == "tallies" and not days:
             raise _CellsDoNotTellError
@@ -153,7 +171,7 @@ class ClosedDays:
         """
         closed: list[ClosedDay] = []
         for layout, touching in self._touching(question, listed).items():
-            keys = {day: _key(day, layout, objects) for day, objects in touching.items()}
+            keys = {day: key_of(day, layout, objects) for day, objects in touching.items()}
             store = self.source.store
             kept = store.days(keys.values())
             found = {day: kept[key] for day, key in keys.items() if key in kept}
@@ -167,7 +185,6 @@ class ClosedDays:
             if missing:
                 current |= self._close(question, layout, missing, keys, progress)
             closed += current.values()
-        _check_reach(question, listed, closed)
         return sorted(closed, key=lambda each: (each.day, each.layout))
 
     def _touching(self, question: Question, listed: Listed) -> dict[Layout, dict[date, list[EvidenceObject]]]:
@@ -186,7 +203,7 @@ class ClosedDays:
             days = id_index.touching(
                 self.source.store,
                 self.source.place,
-                _rules(),
+                rules(),
                 self.source.pin(ocsf),
                 partial(self._index, listed),
             )
@@ -263,14 +280,14 @@ def _preceding(question: Question) -> Window:
     return Window(date.fromisoformat(question.leading[0]), question.about.last)
 
 
-def _key(day: date, layout: Layout, objects: Iterable[EvidenceObject]) -> str:
+def key_of(day: date, layout: Layout, objects: Iterable[EvidenceObject]) -> str:
     """What a day is kept under: the rules by which it was counted, and its objects."""
     made_of = sorted([o.name, o.sha256, o.size] for o in objects)
-    return hashlib.sha256(json.dumps([_rules(), layout, str(day), made_of]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([rules(), layout, str(day), made_of]).encode()).hexdigest()
 
 
 @cache
-def _rules() -> str:
+def rules() -> str:
     """What decides how rows become cells: the release, and the statements."""
     texts = [__version__, duckdb.__version__, questions.statement("tallies", "flat", "ocsf")]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()

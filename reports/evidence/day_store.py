@@ -96,6 +96,38 @@ class DayStore:
             )
             return {key: ClosedDay.read(text) for key, text in _whole(rows)}
 
+    def closed(self, place: str) -> dict[tuple[Layout, date], tuple[str, ClosedDay]]:
+        """The days of a place that were closed, with their keys, by layout and day."""
+        return {(each.layout, each.day): (key, each) for key, each in self.every_day(place).items()}
+
+    def every_day(self, place: str | None = None) -> dict[str, ClosedDay]:
+        """The days of a place, or of all, that were closed, by their keys."""
+        if not (self.folder / "days.sqlite").exists():
+            return {}
+        with self._database() as database:
+            rows = database.execute(
+                "select key, closed, sha256 from days where place = coalesce(?, place)", [place]
+            )
+            return {key: ClosedDay.read(text) for key, text in _whole(rows)}
+
+    def forget(self, places: Mapping[str, str]) -> None:
+        """Remove days, whose places are given by their keys, and the indexes of these places."""
+        files = [file for key, each in self.every_day().items() if key in places for file in each.files]
+        for place in set(places.values()):
+            made = self._index(place)
+            files += made[1] if made else ()
+        with self._database() as database:
+            database.executemany("delete from days where key = ?", [(key,) for key in places])
+            database.executemany(
+                "delete from indexes where place = ?", [(each,) for each in set(places.values())]
+            )
+        self._remove(files)
+
+    def places(self) -> dict[str, str]:
+        """The places of all days that were closed, by the keys of the days."""
+        with self._database() as database:
+            return dict(database.execute("select key, place from days").fetchall())
+
     def index(self, place: str) -> str | None:
         """What was last kept as the index of a place."""
         found = self._index(place)

@@ -236,7 +236,8 @@ def holding(root: Path, located: Sequence[ListedObject], name: str, detection: s
 def _tied(rows: Sequence[Row], place: Callable[[str, str], str]) -> InvalidEvidence:
     first = next(row for row in rows if row["standing"] != "tied")
     other = next(row for row in rows if row["standing"] == "tied")
-    column = next(name for name in first if name not in ("object", "standing") and first[name] != other[name])
+    besides = ("object", "standing", "delivered_day")
+    column = next(name for name in first if name not in besides and first[name] != other[name])
     told = (f"{shown(str(row[column]))} in {row['object']}" for row in (first, other))
     instant = f"{first['revised_at'].isoformat(timespec='milliseconds')}Z"
     places = {

@@ -92,6 +92,20 @@ def touching(
     return {day: [by_number[number] for number in sorted(of)] for day, of in index.days.items()}
 
 
+def known(
+    store: DayStore, place: str, rules: str, objects: Sequence[EvidenceObject]
+) -> dict[date, list[EvidenceObject]]:
+    """The objects that touch each day as far as they are in the index; none is read."""
+    kept = store.index(place)
+    index = IdIndex.read(kept) if kept else IdIndex(rules, {}, {}, {})
+    identities = {_identity(o): o for o in objects}
+    index = index.without(index.numbers.keys() - identities.keys())
+    if index.rules != rules:
+        return {}
+    by_number = {number: identities[identity] for identity, number in index.numbers.items()}
+    return {day: [by_number[number] for number in sorted(of)] for day, of in index.days.items()}
+
+
 def _identity(o: EvidenceObject) -> Identity:
     return o.name, o.sha256, o.size
 

@@ -1,0 +1,126 @@
+"""`exhibit days` and `exhibit close`."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from reports.cli.terminal import Verbs, add_quiet, instant, say, say_json
+from reports.core.errors import InvalidRequest, Unavailable
+from reports.core.progress import Steps
+
+if TYPE_CHECKING:
+    from reports.evidence.days import Day
+
+FORGET = "forget"
+_PLACE = "what holds detections/ or ext/: a folder, or s3://BUCKET/PREFIX/"
+
+
+def add(verbs: Verbs) -> None:
+    days = verbs.add_parser(
+        "days",
+        help="list the days of evidence, or forget an account",
+        description="List the days of evidence: closed (counted, and unchanged since), changed (since then), open (not "
+        "closed yet) and missing (without evidence). Or forget an account: remove what is kept of every day that holds "
+        "it.",
+    )
+    days.add_argument(
+        "act", metavar=FORGET, nargs="?", choices=(FORGET,), help="remove what is kept of an account's days"
+    )
+    days.add_argument("account", metavar="ACCOUNT", nargs="?", help="the id of that account")
+    days.add_argument("--evidence", metavar="PLACE", help=_PLACE)
+    days.add_argument("--json", action="store_true", help="print the days as JSON")
+    days.set_defaults(run=run)
+    close = verbs.add_parser(
+        "close",
+        help="count days ahead, so that briefings are quick",
+        description="Count every day up to a window's end that has changed or is not closed, and keep what it adds up "
+        "to. Briefings come to the same figures without it.",
+    )
+    close.add_argument("--evidence", metavar="PLACE", required=True, help=_PLACE)
+    close.add_argument("--window", metavar="W", required=True, help="as for exhibit publish")
+    close.add_argument("--as-of", metavar="INSTANT", help="the time of the request (default: now)")
+    add_quiet(close)
+    close.set_defaults(run=run_close)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.act == FORGET:
+        return _forget(options)
+    if options.evidence is None:
+        raise InvalidRequest("exhibit days needs --evidence: name a folder, or s3://BUCKET/PREFIX/")
+    from reports.evidence.days import states
+    from reports.evidence_access import days_of
+
+    with _kept(), days_of(options.evidence, ahead=True) as days:
+        found = states(days)
+    if options.json:
+        say_json({"evidence": options.evidence, "days": [_data(day) for day in found]}, readable=True)
+    else:
+        _say(found)
+    return 0
+
+
+def run_close(options: argparse.Namespace) -> int:
+    from reports.core.window import resolve
+    from reports.evidence.days import close
+    from reports.evidence_access import days_of
+
+    as_of = instant("--as-of", options.as_of)
+    window = resolve(options.window, as_of)
+    with _kept(), days_of(options.evidence, ahead=True) as days, Steps(options.quiet) as steps:
+        closed = close(days, window, as_of, steps)
+        place = days.source.store.cells
+    say(f"closed: {closed:,} days up to {window.last}, kept in {place}")
+    return 0
+
+
+def _forget(options: argparse.Namespace) -> int:
+    if options.account is None or options.evidence is not None or options.json:
+        raise InvalidRequest("exhibit days forget takes one account id, and nothing else")
+    from reports.evidence.cache_folder import cache
+    from reports.evidence.day_store import DayStore
+    from reports.evidence.days import forget
+
+    with _kept(), cache() as folder:
+        days, copies = forget(DayStore(folder), options.account)
+    say(f"removed: what was kept of {days:,} days, and {copies:,} copies of objects in S3")
+    say(
+        "What evidence still holds of the account comes back when its days are closed again, or its objects are read."
+    )
+    return 0
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Tell what is wrong with what is kept."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Unavailable(f"the list of closed days cannot be used ({error}): run it again") from None
+
+
+def _data(day: Day) -> dict[str, object]:
+    return {**asdict(day), "day": str(day.day)}
+
+
+def _say(days: Sequence[Day]) -> None:
+    for each in days:
+        told = f"{each.day}  {each.layout or '':4}  {each.state:7}"
+        if each.objects:
+            told += f"  {each.objects:,} {'object' if each.objects == 1 else 'objects'}, {each.size:,} bytes"
+        if each.exchanges is not None:
+            told += f"; {each.detections:,} detections, {each.exchanges:,} exchanges count"
+        say(told.rstrip())
+    say(
+        ", ".join(
+            f"{number:,} {state}" for state, number in sorted(Counter(each.state for each in days).items())
+        )
+    )

@@ -1,0 +1,151 @@
+"""The days of evidence: which are closed, closing them ahead, and forgetting an account.
+
+What is kept of days is private, and may be removed at any time (`day_store`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Literal
+
+import duckdb
+
+from reports.core.errors import InvalidEvidence
+from reports.core.labels import normalized
+from reports.core.progress import Progress
+from reports.core.window import Window
+from reports.evidence import id_index, questions, relations
+from reports.evidence.closed_days import ClosedDays, key_of, rules
+from reports.evidence.columns import Layout
+from reports.evidence.day_store import ClosedDay, DayStore
+from reports.evidence.engine_duckdb import MEMORY_LIMIT
+from reports.evidence.questions import Inquiry
+from reports.evidence.source import EvidenceObject, ListedObject
+from reports.evidence.spill import spill_folder
+
+State = Literal["closed", "changed", "open", "missing"]
+"""Closed while its objects are unchanged; changed since; not closed yet; without evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of a layout (None: of neither), and the objects that touch it: how many, and their bytes.
+
+    `detections` and `exchanges` are what counts of a closed day.
+    """
+
+    day: date
+    layout: Layout | None
+    state: State
+    objects: int = 0
+    size: int = 0
+    detections: int | None = None
+    exchanges: int | None = None
+
+
+def states(days: ClosedDays) -> tuple[Day, ...]:
+    """The state of each day from the first to the last that has evidence, of which next to nothing is read.
+
+    In OCSF, an object whose ids are not indexed yet changes the day of its partition. Raises what listing raises,
+    `OSError` and `sqlite3.Error`.
+    """
+    listed = {o.name: o for o in days.source.list()}
+    known = days.source.known(listed.values())
+    store, place = days.source.store, days.source.place
+    kept = store.closed(place)
+    found = [
+        _state(layout, day, objects, known, kept.get((layout, day)))
+        for layout, by_day in _touching(store, place, listed, known).items()
+        for day, objects in by_day.items()
+    ]
+    there = {each.day for each in found}
+    missing = [Day(day, None, "missing") for day in Window(min(there), max(there)).days if day not in there]
+    return tuple(sorted([*found, *missing], key=lambda each: (each.day, each.layout or "")))
+
+
+def close(days: ClosedDays, window: Window, as_of: datetime, progress: Progress) -> int:
+    """Close every day up to the end of a window; returns how many there are.
+
+    Raises `InvalidEvidence` if the evidence cannot be counted, and what listing raises, `OSError` and `sqlite3.Error`.
+    """
+    listed = days.source.list()
+    inquiry, since = Inquiry(window, as_of), min(o.day for o in listed)
+    newest = max((o.day for o in listed if o.layout == "ocsf"), default=window.last)
+    tallies = replace(inquiry.tallies(newest), listed=frozenset(o.name for o in listed))
+    asked = [tallies, questions.history(tallies, since)] if since < window.first else [tallies]
+    closed = 0
+    for question in asked:
+        try:
+            closed += days.close(question, lambda done, total: progress("close", done, total))
+        except (InvalidEvidence, duckdb.Error):
+            days.engine.ask(question, lambda *_: None)  # which tells what is wrong
+            raise
+    return closed
+
+
+def forget(store: DayStore, account: str) -> tuple[int, int]:
+    """Remove what is kept of each day that holds an account, with the index of its ids, and all copies of objects.
+
+    Returns how many days and copies were removed. Raises `OSError` and `sqlite3.Error`.
+    """
+    places, label = store.places(), normalized(account)
+    holding = {key: places[key] for key, each in store.every_day().items() if _holds(store, each, label)}
+    store.forget(holding)
+    copies = [each for each in store.folder.iterdir() if _is_copy(each.name)]
+    for each in copies:
+        shutil.rmtree(each)
+    return len(holding), len(copies)
+
+
+def _touching(
+    store: DayStore, place: str, listed: Mapping[str, ListedObject], known: Mapping[str, EvidenceObject]
+) -> dict[Layout, dict[date, list[ListedObject]]]:
+    found: dict[Layout, dict[date, list[ListedObject]]] = {
+        "flat": defaultdict(list),
+        "ocsf": defaultdict(list),
+    }
+    indexed = id_index.known(
+        store, place, rules(), [o for o in known.values() if listed[o.name].layout == "ocsf"]
+    )
+    for day, objects in indexed.items():
+        found["ocsf"][day] += [listed[o.name] for o in objects]
+    in_index = {o.name for objects in indexed.values() for o in objects}
+    for o in listed.values():
+        if o.name not in in_index:
+            found[o.layout][o.day].append(o)
+    return found
+
+
+def _state(
+    layout: Layout,
+    day: date,
+    objects: Sequence[ListedObject],
+    known: Mapping[str, EvidenceObject],
+    kept: tuple[str, ClosedDay] | None,
+) -> Day:
+    told = Day(day, layout, "changed" if kept else "open", len(objects), sum(o.size for o in objects))
+    pinned = [known[o.name] for o in objects if o.name in known]
+    if kept is None or len(pinned) < len(objects) or key_of(day, layout, pinned) != kept[0]:
+        return told
+    sums = kept[1].sums.values()
+    detections, exchanges = (sum(each[column] for each in sums) for column in (0, 1))
+    return replace(told, state="closed", detections=detections, exchanges=exchanges)
+
+
+def _holds(store: DayStore, closed: ClosedDay, account: str) -> bool:
+    """Whether the cells of a day hold an account; so does one whose cells cannot be read."""
+    cells = store.cells.absolute()
+    try:
+        with spill_folder() as spill, relations.connection(cells, spill, MEMORY_LIMIT) as con:
+            file = relations.of_cells([cells / closed.files[0]])
+            return con.execute(f"from {file} where account_id = ? limit 1", [account]).fetchone() is not None
+    except duckdb.Error:
+        return True
+
+
+def _is_copy(name: str) -> bool:
+    return len(name) == 64 and not set(name) - set("0123456789abcdef")
