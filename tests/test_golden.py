@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
+from importlib.resources import files
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator, FormatChecker
 
 from reports.cli import main
 from reports.signing.keys import LocalAuthority
@@ -91,6 +94,33 @@ def verdicts(
 def test_conforms(verdicts: dict[tuple[str, str], Verdict], name: str, flavour: str) -> None:
     """A signed briefing conforms to PDF/A-3a and to PDF/UA-1."""
     assert verdicts[name, flavour].broken == ()
+
+
+@pytest.mark.parametrize("file", ["briefing", "evidence"])
+@pytest.mark.parametrize("name", [*SCENARIOS, "lawmaker letter", "regulator letter"])
+def test_schemas(
+    golden: dict[str, Published], sample_briefings: dict[str, Published], name: str, file: str
+) -> None:
+    """The attached JSON has the form that its schema tells; with one more key anywhere it has not."""
+    schema = json.loads((files("reports") / f"schemas/{file}.schema.json").read_text())
+    valid = Draft202012Validator(schema, format_checker=FormatChecker())
+    found = json.loads((golden | sample_briefings)[name].files[f"{file}.json"])
+    assert [f"{e.json_path}: {e.message}" for e in valid.iter_errors(found)] == []
+    for told in list(_objects(found)):
+        told["another"] = None
+        assert not valid.is_valid(found), sorted(told)
+        del told["another"]
+
+
+def _objects(found: Any) -> Iterator[dict[str, Any]]:
+    """Objects within JSON, of each list the first and the last; not the rows of figures, whose keys vary."""
+    if isinstance(found, dict):
+        yield found
+        for each in (each for key, each in list(found.items()) if key != "row"):
+            yield from _objects(each)
+    elif isinstance(found, list):
+        for each in found[:1] + found[1:][-1:]:
+            yield from _objects(each)
 
 
 @pytest.mark.parametrize("name", SAMPLE)
