@@ -940,7 +940,7 @@ def parquet_labels(chance: random.Random) -> Piece:
         put(victim, column.path, "raw-bytes")
         files[marked] = written(
             {marked: objects[marked]}, layout, {}, compression="none", write_statistics=False
-        )[marked].replace(b"raw-bytes", b"raw\xff\xfetes")
+        )[marked].replace(b"raw-bytes", b"raw\xff\xfeytes")
     return Piece("Parquet, labels", f"{column.name} {text[:20]!r}", "parquet", files)
 
 
