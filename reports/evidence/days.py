@@ -108,14 +108,13 @@ def _touching(
         "flat": defaultdict(list),
         "ocsf": defaultdict(list),
     }
-    indexed = id_index.known(
-        store, place, rules(), [o for o in known.values() if listed[o.name].layout == "ocsf"]
-    )
+    ocsf = [o for o in known.values() if listed[o.name].layout == "ocsf"]
+    indexed, others = id_index.known(store, place, rules(), ocsf)
     for day, objects in indexed.items():
         found["ocsf"][day] += [listed[o.name] for o in objects]
-    in_index = {o.name for objects in indexed.values() for o in objects}
+    read = {o.name for o in ocsf} - {o.name for o in others}
     for o in listed.values():
-        if o.name not in in_index:
+        if o.name not in read:
             found[o.layout][o.day].append(o)
     return found
 

@@ -74,34 +74,37 @@ def touching(
 
     `rules` tell how ids are read. Raises what `read` raises, `OSError`, `sqlite3.Error` and `duckdb.Error`.
     """
-    none = IdIndex(rules, {}, {}, {})
-    kept = store.index(place)
-    known = IdIndex.read(kept) if kept else none
-    if known.rules != rules:
-        known = none
     identities = {_identity(o): o for o in objects}
-    index = known.without(known.numbers.keys() - identities.keys())
+    kept = _kept(store, place, rules)
+    index = kept.without(kept.numbers.keys() - identities.keys())
     if identities.keys() - index.numbers.keys():
         if not store.are_whole(index.files):
-            index = none
+            index = IdIndex(rules, {}, {}, {})
         new = [o for identity, o in identities.items() if identity not in index.numbers]
         index = _extended(store, index, new, read)
-    if index is not known:
+    if index is not kept:
         store.keep_index(place, index.text, list(index.files))
-    by_number = {index.numbers[identity]: o for identity, o in identities.items()}
-    return {day: [by_number[number] for number in sorted(of)] for day, of in index.days.items()}
+    return _days(index, identities)
 
 
 def known(
     store: DayStore, place: str, rules: str, objects: Sequence[EvidenceObject]
-) -> dict[date, list[EvidenceObject]]:
-    """The objects that touch each day as far as they are in the index; none is read."""
-    kept = store.index(place)
-    index = IdIndex.read(kept) if kept else IdIndex(rules, {}, {}, {})
+) -> tuple[dict[date, list[EvidenceObject]], list[EvidenceObject]]:
+    """The objects that touch each day as far as they are in the index, and those that are not. None is read."""
     identities = {_identity(o): o for o in objects}
-    index = index.without(index.numbers.keys() - identities.keys())
-    if index.rules != rules:
-        return {}
+    kept = _kept(store, place, rules)
+    index = kept.without(kept.numbers.keys() - identities.keys())
+    return _days(index, identities), [o for key, o in identities.items() if key not in index.numbers]
+
+
+def _kept(store: DayStore, place: str, rules: str) -> IdIndex:
+    """The index that was last kept; an empty one if its rules were others."""
+    text = store.index(place)
+    index = IdIndex.read(text) if text else None
+    return index if index and index.rules == rules else IdIndex(rules, {}, {}, {})
+
+
+def _days(index: IdIndex, identities: Mapping[Identity, EvidenceObject]) -> dict[date, list[EvidenceObject]]:
     by_number = {number: identities[identity] for identity, number in index.numbers.items()}
     return {day: [by_number[number] for number in sorted(of)] for day, of in index.days.items()}
 
@@ -142,5 +145,6 @@ def _pairs(
         )
         return con.execute(
             f"select day, number from {new} union "
-            "select one.day, other.number from shared as one join shared as other using (id)"
+            "select day, number from (select distinct id, day from shared) "
+            "join (select distinct id, number from shared) using (id)"
         ).fetchall()

@@ -87,6 +87,19 @@ def test_a_late_revision_in_ocsf_changes_days(archive: Archive) -> None:
     assert archive.states()["03 ocsf"] == "closed"
 
 
+def test_an_object_without_findings_leaves_no_day_open(archive: Archive) -> None:
+    """Other classes of OCSF lie in the same folders."""
+    deliver(archive.place, {ocsf(FIRST, ".jsonl"): [detection(FIRST, detection_id="o")]})
+    other = archive.place / ocsf(FIRST + timedelta(9), ".jsonl")
+    other.parent.mkdir()
+    other.write_text('{"class_uid": 2001}\n')
+    assert archive.states()["10 ocsf"] == "open"
+    assert archive.close() == 0
+    archive.captured.readouterr()
+    assert set(archive.states().values()) == {"closed", "missing"}
+    assert "10 ocsf" not in archive.states()
+
+
 def test_days_are_told_in_words(archive: Archive) -> None:
     archive.close("--quiet")
     archive.captured.readouterr()
