@@ -38,6 +38,7 @@ from tests.contracts.query_engine import *  # noqa: F403
 from tests.contracts.query_engine import (
     EARLIEST,
     HISTORY,
+    NEWEST,
     QUESTIONS,
     SUFFIXES,
     TALLIES,
@@ -586,7 +587,8 @@ print("done")
 
 
 def test_a_run_that_is_killed_leaves_nothing_wrong(desk: Desk) -> None:
-    """At whatever moment: the next runs answer the same, and need no help."""
+    """At whatever moment, in either layout: the next runs answer the same, and need no help."""
+    _deliver_findings(desk)
     command = [sys.executable, "-c", KILLED, str(desk.evidence), str(desk.kept)]
     answers = [read(desk, question) for question in QUESTIONS]
     start = time.monotonic()
@@ -603,7 +605,16 @@ def test_a_run_that_is_killed_leaves_nothing_wrong(desk: Desk) -> None:
         assert desk.done == []
 
 
+def _deliver_findings(desk: Desk) -> None:
+    """Findings of OCSF beside what is there, one of them revised in a later partition."""
+    revised = detection(EARLIEST, detection_id=f"o {EARLIEST}", revised_at=datetime(2026, 5, 4))
+    days = [EARLIEST, *WINDOW.days]
+    findings = {ocsf(day): [detection(day, detection_id=f"o {day}")] for day in days}
+    deliver(desk.evidence, {**findings, ocsf(NEWEST): [revised]})
+
+
 def test_two_runs_close_the_same_days_at_once(desk: Desk) -> None:
+    _deliver_findings(desk)
     answers = [read(desk, question) for question in QUESTIONS]
 
     def run(_: int) -> list[Answer]:
