@@ -45,7 +45,7 @@ quick: .venv/dev .venv/libraries ## run the tests that need no server and no oth
 	@$(VENV_PYTHON) -m pytest --quick --numprocesses auto
 
 test: .venv/dev .venv/libraries .venv/tools .venv/linters ## run the tests, with branch coverage
-	@$(VENV_PYTHON) -m pytest -rsfE --cov --numprocesses auto --dist loadgroup
+	@$(VENV_PYTHON) -m pytest -rsfE --cov --numprocesses auto --dist loadfile
 
 lint: .venv/dev ## check style and formatting
 	@.venv/bin/ruff check

@@ -25,7 +25,7 @@ from tests.contracts.query_engine import (  # noqa: F401
 )
 from tests.support.trino import Stack, stack
 
-pytestmark = [pytest.mark.xdist_group("trino"), pytest.mark.usefixtures("slow")]
+pytestmark = pytest.mark.usefixtures("slow")
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,6 @@ def port(served: Serving) -> int:
     return int(served.lines["Trino"].rpartition(":")[2].partition("/")[0])
 
 
-@pytest.mark.xdist_group("trino")
 def test_from_a_request_to_a_pdf(served: Serving, tmp_path: Path) -> None:
     """What Trino counts over the tables is published, and DuckDB makes the same briefing again from the evidence."""
     request = json.loads(served.call("POST", "/briefings", WANTED)[2])["id"]
@@ -64,7 +63,6 @@ def test_from_a_request_to_a_pdf(served: Serving, tmp_path: Path) -> None:
     assert main(["verify", str(pdf), f"--trust={root}", *made_of]) == 0
 
 
-@pytest.mark.xdist_group("trino")
 def test_answers_have_the_form_of_athena(served: Serving) -> None:
     """Types, texts and errors are Athena's; the tables can be read by their names, and not written to."""
     executor = TrinoAthena(connecting(port(served), "exhibit"))
@@ -94,7 +92,6 @@ def test_answers_have_the_form_of_athena(served: Serving) -> None:
         }
 
 
-@pytest.mark.xdist_group("trino")
 def test_trino_stops_with_the_rehearsal(served: Serving) -> None:
     """A signal ends both, with status 0, and nothing has complained."""
     there = port(served)
