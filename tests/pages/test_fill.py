@@ -31,6 +31,7 @@ from reports.core.settings import Issuer, Law, Registry, parse
 from reports.core.window import AUDIENCES, Audience, Window
 from reports.evidence.collect import collect
 from reports.evidence.questions import Answer, Inquiry
+from reports.evidence.source import EvidenceObject
 from reports.pages import fill as filling
 from reports.pages import page_data, template_meter, typeset
 from reports.pages.assets import TEMPLATES, Resources
@@ -148,7 +149,13 @@ def test_whatever_is_let_through_is_plain(
     briefings: Mapping[Audience, Briefing], monkeypatch: pytest.MonkeyPatch, audience: Audience
 ) -> None:
     """From all that templates are given, to a fixed point: plain values, and nothing to call but macros."""
-    made_again = replace(briefings[audience], same_figures_as=SameFigures(1, "0.7.0"))
+    evidence = briefings[audience].evidence
+    earlier = EvidenceObject("detections/event_day=2026-03-01/part.jsonl", "0" * 64, 1)
+    made_again = replace(
+        briefings[audience],
+        same_figures_as=SameFigures(1, "0.7.0"),
+        evidence=replace(evidence, objects=(earlier, *evidence.objects)),
+    )
     (environment, of_chart), (_, context) = contexts(made_again, monkeypatch)
     module = environment.get_template("macros.html").make_module(dict(context))
     loop = LoopContext(context["briefing"].fields["parts"], environment.undefined, None)
