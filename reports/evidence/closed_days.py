@@ -263,7 +263,7 @@ class ClosedDays:
 def _check_reach(question: Question, listed: Listed, closed: Sequence[ClosedDay]) -> None:
     """Raise where partitions before the first that a question reads have rows of its days, or outrank such rows."""
     first = question.delivered.first
-    if any(each.reach and each.reach < first for each in closed):
+    if any(each.reach and each.reach.first < first <= each.reach.last for each in closed):
         raise _CellsDoNotTellError
     before = any(o.layout == "ocsf" and o.day < first for o in listed.values())
     if before and question.about.first - first < AHEAD:

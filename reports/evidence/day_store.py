@@ -18,6 +18,7 @@ from dataclasses import asdict, astuple, dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from reports.core.window import Window
 from reports.evidence import cache_folder
 from reports.evidence.columns import Layout
 from reports.evidence.source import EvidenceObject
@@ -43,7 +44,7 @@ class ClosedDay:
     as_of: datetime
     files: tuple[str, ...]
     sums: Sums
-    reach: date | None = None
+    reach: Window | None = None
 
     @classmethod
     def read(cls, text: str) -> ClosedDay:
@@ -55,7 +56,7 @@ class ClosedDay:
             datetime.fromisoformat(found["as_of"]),
             tuple(found["files"]),
             {campaign: (detections, exchanges) for campaign, detections, exchanges in found["sums"]},
-            date.fromisoformat(found["reach"]) if found["reach"] else None,
+            Window(*map(date.fromisoformat, found["reach"].values())) if found["reach"] else None,
         )
 
     @property

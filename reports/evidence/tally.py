@@ -12,6 +12,7 @@ import duckdb
 
 from reports.core.errors import InvalidEvidence
 from reports.core.labels import HEADINGS, LABELS, illegible, normalized
+from reports.core.window import Window
 from reports.evidence import questions, transpile
 from reports.evidence.columns import Layout
 from reports.evidence.convert import listed, quoted
@@ -42,9 +43,11 @@ IDENTITY = "(hash(revised_within, origin, detection_id) >> 32)::uinteger"
 SUMS = ("detections", "exchanges", "output_tokens")
 
 _REACHES = """
-    select of.event_day, min(latest.delivered_day)
+    select of.event_day, min(latest.delivered_day), max(of.delivered_day)
     from latest join latest as of on of.origin = latest.origin and of.detection_id = latest.detection_id
-    where latest.standing in ('tallied', 'excluded') and latest.delivered_day < of.delivered_day
+    where
+        latest.standing in ('tallied', 'excluded') and latest.revised_at > of.revised_at
+        and latest.delivered_day < of.delivered_day
     group by 1
 """
 
@@ -56,12 +59,13 @@ Sums = Mapping[str | None, tuple[int, int]]
 class DayCells:
     """The cells of a day as Parquet files, one a grouping set, and what they add up to.
 
-    `reach` is the earliest partition with a revision that outranks a row of the day in a later partition.
+    `reach` goes from the earliest partition with a revision that outranks a row of the day in a later one, to the
+    latest of such rows.
     """
 
     files: Sequence[Path]
     sums: Sums
-    reach: date | None = None
+    reach: Window | None = None
 
 
 class Irregular(Exception):
@@ -178,7 +182,7 @@ class Tally:
         self.normalized = normalized
         self.cells = transpile.grouping_sets(f"{question.name}.cells.sql", within=within)
         self.made: set[str] = set()
-        self.reaches: dict[date, date] = {}
+        self.reaches: dict[date, Window] = {}
 
     def add(self, layout: Layout, relation: str) -> None:
         """Add the cells of a layout's raw relation."""
@@ -292,7 +296,7 @@ class Tally:
         )
         self.con.execute("drop table aside")
         self.made.remove("aside")
-        self.reaches.update(self.con.execute(_REACHES).fetchall())
+        self.reaches |= {day: Window(*of) for day, *of in self.con.execute(_REACHES).fetchall()}
         self._add_cells()
 
     def _make_latest(self, detections: str, *, ranked: bool) -> None:

@@ -279,6 +279,14 @@ def test_a_newer_revision_in_an_older_partition_is_read_as_it_is_asked(ocsf_desk
     assert deeds(ocsf_desk, [history]) == []
 
 
+def test_what_older_days_reach_is_no_matter(ocsf_desk: Desk) -> None:
+    """Nor is a finding that is delivered again, later and the same: the days of a window stay closed."""
+    again, newer = on(MAY[0]), on(MAY[0], of=MAY[1])
+    deliver(ocsf_desk.evidence, {ocsf(LATE): [again], ocsf(MAY[0], part=1): [newer]})
+    done = deeds(ocsf_desk, of_ocsf())
+    assert done == [f"indexed {MAY[0]}, {LATE}", f"closed {MAY[0]}, {MAY[1]}"]
+
+
 def test_a_tie_between_partitions_is_told_as_without_closing(ocsf_desk: Desk) -> None:
     """Also on a day that the question is not about, whose days are closed otherwise."""
     tie = on(MAY[7], revised_at=on(MAY[7]).revised_at, exchange_count=2)
