@@ -161,14 +161,14 @@ def days_of(place: str, *, ahead: bool) -> Iterator[ClosedDays]:
         from reports.evidence.engine_duckdb import DuckDBEngine  # noqa: PLC0415 -- loads DuckDB
 
         folder = FolderEvidence(Path(place))
-        with _kept() as kept:
+        with cache(lasting=True) if ahead else _kept() as kept:
             yield _closing(DuckDBEngine(folder), folder, kept, ahead)
         return
     from reports.evidence.cache import CachedEngine, CachedEvidence  # noqa: PLC0415 -- loads botocore
     from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
 
     source = S3Evidence(client("s3"), *in_s3("--evidence", place))
-    with cache() as copies:
+    with cache(lasting=ahead) as copies:
         cached = CachedEvidence(source, copies)
         yield _closing(CachedEngine(cached), cached, copies, ahead)
 
@@ -180,7 +180,7 @@ def _closing(engine: ClosingEngine, source: Place, kept: Path, ahead: bool) -> C
 
     store = DayStore(kept)
     with suppress(OSError, sqlite3.Error):
-        ahead = ahead or bool(store.every_day(source.place))
+        ahead = ahead or store.has_days(source.place)
     return ClosedDays(engine, Remembering(source, store, 0 if ahead else MUCH))
 
 

@@ -89,7 +89,7 @@ def _forget(options: argparse.Namespace) -> int:
     from reports.evidence.day_store import DayStore
     from reports.evidence.days import forget
 
-    with _kept(), cache() as folder:
+    with _kept(), cache(lasting=True) as folder:
         days, copies = forget(DayStore(folder), options.account)
     say(f"removed: what was kept of {days:,} days, and {copies:,} copies of objects in S3")
     say(

@@ -20,12 +20,16 @@ LEFT = 86_400  # seconds after which the folder of a run that was killed is remo
 
 
 @contextmanager
-def cache() -> Iterator[Path]:
+def cache(*, lasting: bool = False) -> Iterator[Path]:
     """The user's folder for copies, by the XDG Base Directory Specification; a temporary one where there is no home.
 
-    Raises `InvalidSettings` for one that others may read.
+    Raises `InvalidSettings` for one that others may read, and where there is no home for what shall be `lasting`.
     """
     base = user_folder("XDG_CACHE_HOME", ".cache")
+    if base is None and lasting:
+        raise InvalidSettings(
+            "there is no home folder to keep days in: set XDG_CACHE_HOME to a folder of your own"
+        )
     if base is None:
         with tempfile.TemporaryDirectory(prefix="exhibit-") as temporary:
             yield Path(temporary)

@@ -106,9 +106,7 @@ def _collected(
     progress: Callable[[str, int, int], None],
 ) -> Evidence:
     window, since = inquiry.window, min(o.day for o in listed)
-    newest = max((o.day for o in listed if o.layout == "ocsf"), default=window.last)
-    question = replace(inquiry.tallies(newest), listed=frozenset(o.name for o in listed))
-    before = questions.history(question, since) if since < window.first else None
+    question, before = inquiry.questions(listed)
     with ThreadPoolExecutor(3) as beside:
         pinned = beside.submit(source.pin, filter(inquiry.reads, listed))
         apart = beside.submit(_check_layouts, questions.overlap(question, since), engine, listed)

@@ -101,6 +101,15 @@ class DayStore:
         """The days of a place that were closed, with their keys, by layout and day."""
         return {(each.layout, each.day): (key, each) for key, each in self.every_day(place).items()}
 
+    def has_days(self, place: str) -> bool:
+        """Whether days of a place were closed."""
+        if not (self.folder / "days.sqlite").exists():
+            return False
+        with self._database() as database:
+            return (
+                database.execute("select 1 from days where place = ? limit 1", [place]).fetchone() is not None
+            )
+
     def every_day(self, place: str | None = None) -> dict[str, ClosedDay]:
         """The days of a place, or of all, that were closed, by their keys."""
         if not (self.folder / "days.sqlite").exists():

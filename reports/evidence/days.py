@@ -14,11 +14,11 @@ from typing import Literal
 
 import duckdb
 
-from reports.core.errors import InvalidEvidence
+from reports.core.errors import InvalidEvidence, Unavailable
 from reports.core.labels import normalized
 from reports.core.progress import Progress
 from reports.core.window import Window
-from reports.evidence import id_index, questions, relations
+from reports.evidence import id_index, relations
 from reports.evidence.closed_days import ClosedDays, key_of, rules
 from reports.evidence.columns import Layout
 from reports.evidence.day_store import ClosedDay, DayStore
@@ -70,20 +70,18 @@ def states(days: ClosedDays) -> tuple[Day, ...]:
 def close(days: ClosedDays, window: Window, as_of: datetime, progress: Progress) -> int:
     """Close every day up to the end of a window; returns how many there are.
 
-    Raises `InvalidEvidence` if the evidence cannot be counted, and what listing raises, `OSError` and `sqlite3.Error`.
+    Raises `InvalidEvidence` if the evidence cannot be counted, `Unavailable` if that cannot be kept, and what listing
+    raises, `OSError` and `sqlite3.Error`.
     """
-    listed = days.source.list()
-    inquiry, since = Inquiry(window, as_of), min(o.day for o in listed)
-    newest = max((o.day for o in listed if o.layout == "ocsf"), default=window.last)
-    tallies = replace(inquiry.tallies(newest), listed=frozenset(o.name for o in listed))
-    asked = [tallies, questions.history(tallies, since)] if since < window.first else [tallies]
     closed = 0
-    for question in asked:
+    for question in filter(None, Inquiry(window, as_of).questions(days.source.list())):
         try:
             closed += days.close(question, lambda done, total: progress("close", done, total))
-        except (InvalidEvidence, duckdb.Error):
-            days.engine.ask(question, lambda *_: None)  # which tells what is wrong
-            raise
+        except (InvalidEvidence, duckdb.Error) as error:
+            days.engine.ask(question, lambda *_: None)  # which tells what is wrong with the evidence
+            raise Unavailable(
+                f"days cannot be closed ({error}): briefings read their evidence each time"
+            ) from None
     return closed
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
@@ -148,6 +148,13 @@ class Inquiry:
         first = self.window.first - min(AHEAD, self.window.first - date.min)
         delivered = Window(first, max(newest, self.window.last))
         return Question("tallies", delivered, self.window, self.as_of, last=(str(self.each_account).lower(),))
+
+    def questions(self, listed: Sequence[ListedObject]) -> tuple[Question, Question | None]:
+        """The tallies of listed objects, and the history if there are any before the window."""
+        newest = max((o.day for o in listed if o.layout == "ocsf"), default=self.window.last)
+        tallies = replace(self.tallies(newest), listed=frozenset(o.name for o in listed))
+        since = min(o.day for o in listed)
+        return tallies, history(tallies, since) if since < self.window.first else None
 
 
 def history(of: Question, earliest: date) -> Question:
