@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from reports.cli.terminal import Verbs, add_quiet, instant, say, say_json
+from reports.cli.terminal import HOLDS_EVIDENCE, Verbs, add_quiet, instant, say, say_json
 from reports.core.errors import InvalidRequest, Unavailable
 from reports.core.progress import Steps
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from reports.evidence.days import Day
 
 FORGET = "forget"
-_PLACE = "what holds detections/ or ext/: a folder, or s3://BUCKET/PREFIX/"
 
 
 def add(verbs: Verbs) -> None:
@@ -35,7 +34,7 @@ def add(verbs: Verbs) -> None:
         "act", metavar=FORGET, nargs="?", choices=(FORGET,), help="remove what is kept of an account's days"
     )
     days.add_argument("account", metavar="ACCOUNT", nargs="?", help="the id of that account")
-    days.add_argument("--evidence", metavar="PLACE", help=_PLACE)
+    days.add_argument("--evidence", metavar="PLACE", help=HOLDS_EVIDENCE)
     days.add_argument("--json", action="store_true", help="print the days as JSON")
     days.set_defaults(run=run)
     close = verbs.add_parser(
@@ -44,7 +43,7 @@ def add(verbs: Verbs) -> None:
         description="Count every day up to a window's end that has changed or is not closed, and keep what it adds up "
         "to. Briefings come to the same figures without it.",
     )
-    close.add_argument("--evidence", metavar="PLACE", required=True, help=_PLACE)
+    close.add_argument("--evidence", metavar="PLACE", required=True, help=HOLDS_EVIDENCE)
     close.add_argument("--window", metavar="W", required=True, help="as for exhibit publish")
     close.add_argument("--as-of", metavar="INSTANT", help="the time of the request (default: now)")
     add_quiet(close)
@@ -78,7 +77,7 @@ def run_close(options: argparse.Namespace) -> int:
     with _kept(), days_of(options.evidence, ahead=True) as days, Steps(options.quiet) as steps:
         closed = close(days, window, as_of, steps)
         place = days.source.store.cells
-    say(f"closed: {closed:,} days up to {window.last}, kept in {place}")
+    say(f"closed: {_many(closed, 'day')} up to {window.last}, kept in {place}")
     return 0
 
 
@@ -91,7 +90,9 @@ def _forget(options: argparse.Namespace) -> int:
 
     with _kept(), cache(lasting=True) as folder:
         days, copies = forget(DayStore(folder), options.account)
-    say(f"removed: what was kept of {days:,} days, and {copies:,} copies of objects in S3")
+    say(
+        f"removed: what was kept of {_many(days, 'day')}, and {_many(copies, 'copy', 'copies')} of objects in S3"
+    )
     say(
         "What evidence still holds of the account comes back when its days are closed again, or its objects are read."
     )
@@ -107,6 +108,10 @@ def _kept() -> Iterator[None]:
         raise Unavailable(f"the list of closed days cannot be used ({error}): run it again") from None
 
 
+def _many(number: int, one: str, several: str = "") -> str:
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def _data(day: Day) -> dict[str, object]:
     return {**asdict(day), "day": str(day.day)}
 
@@ -115,9 +120,11 @@ def _say(days: Sequence[Day]) -> None:
     for each in days:
         told = f"{each.day}  {each.layout or '':4}  {each.state:7}"
         if each.objects:
-            told += f"  {each.objects:,} {'object' if each.objects == 1 else 'objects'}, {each.size:,} bytes"
+            told += f"  {_many(each.objects, 'object')}, {_many(each.size, 'byte')}"
         if each.exchanges is not None:
-            told += f"; {each.detections:,} detections, {each.exchanges:,} exchanges count"
+            told += (
+                f"; counted: {_many(each.detections or 0, 'detection')}, {_many(each.exchanges, 'exchange')}"
+            )
         say(told.rstrip())
     say(
         ", ".join(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from reports.cli.terminal import (
+    HOLDS_EVIDENCE,
     Verbs,
     add_quiet,
     add_trust,
@@ -54,7 +55,7 @@ def add(verbs: Verbs) -> None:
         "--evidence",
         metavar="PLACE",
         required=True,
-        help="what holds detections/ or ext/: a folder, or s3://BUCKET/PREFIX/",
+        help=HOLDS_EVIDENCE,
     )
     needed(
         "--engine",

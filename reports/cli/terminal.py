@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Verbs: TypeAlias = "argparse._SubParsersAction[Any]"
 """To which a verb adds its parser."""
 
+HOLDS_EVIDENCE = "what holds detections/ or ext/: a folder, or s3://BUCKET/PREFIX/"
+"""The help of an option that names evidence."""
 LONGEST_NAME = 255  # bytes, as on every file system of Linux and macOS
 
 _STATUS = """\

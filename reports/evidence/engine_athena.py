@@ -84,17 +84,15 @@ class _Execution:
         reason = aws_errors.without_account(self.reason or self.error.get("ErrorMessage", "")).rstrip(". ")
         ended = f"question {question.name}: query {self.id} {self.state.lower()}"
         said = f"{ended} ({reason or 'no reason given'})"
-        named = _EVIDENCE.search(reason) or BROKEN.search(
-            reason
-        )  # the rest of the reason may contain a row's values
+        broken = BROKEN.search(reason)
+        named = broken or _EVIDENCE.search(reason)  # the rest of the reason may contain a row's values
         ended = f"{ended} ({named[0]})" if named else ended
         if self.state == "CANCELLED":
             if _LIMIT.search(reason):
                 return InvalidSettings(f"{said}: raise the workgroup's limit, or {_READ_LESS[question.name]}")
             return Unavailable(f"{said}: run again", f"{ended}: run again")
         category = self.error.get("ErrorCategory")
-        passing = self.error.get("Retryable") or category == SYSTEM
-        if passing and not BROKEN.search(reason):
+        if not broken and (self.error.get("Retryable") or category == SYSTEM):
             return Unavailable(f"{said}: run again", f"{ended}: run again")
         if named:
             return InvalidEvidence(f"{said}: {by_row(question)}", f"{ended}: {by_row(question)}")

@@ -15,7 +15,6 @@ It runs the same SQL files as Athena, transpiled. Five shortcuts change how the 
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -215,16 +214,11 @@ def _batches(located: Sequence[ListedObject]) -> Iterator[list[ListedObject]]:
     ocsf = [o for o in located if o.layout == "ocsf"]
     if ocsf:
         yield ocsf
-    batch: list[ListedObject] = []
-    flat = sorted((o for o in located if o.layout == "flat"), key=lambda o: o.day)
-    for _, of_day in itertools.groupby(flat, lambda o: o.day):
-        day = list(of_day)
-        if batch and sum(o.size for o in batch + day) > BATCH_BYTES:
-            yield batch
-            batch = []
-        batch += day
-    if batch:
-        yield batch
+    flat: dict[date, list[ListedObject]] = {}
+    for o in located:
+        if o.layout == "flat":
+            flat.setdefault(o.day, []).append(o)
+    yield from (objects for _, objects in _of_days(flat))
 
 
 def _of_days(touching: Touching) -> Iterator[tuple[list[date], list[ListedObject]]]:
@@ -234,13 +228,17 @@ def _of_days(touching: Touching) -> Iterator[tuple[list[date], list[ListedObject
     """
     days: list[date] = []
     objects: dict[ListedObject, None] = {}
+    size = 0
     for day, touches in sorted(touching.items()):
-        more = objects | dict.fromkeys(touches)
         most = BATCH_BYTES * (SHARED if touches[0].layout == "ocsf" else 1)
-        if days and sum(o.size for o in more) > most:
+        more = sum(o.size for o in touches if o not in objects)
+        if days and size + more > most:
             yield days, list(objects)
-            days, more = [], dict.fromkeys(touches)
-        days, objects = [*days, day], more
+            days, objects, size = [], {}, 0
+            more = sum(o.size for o in touches)
+        days.append(day)
+        objects |= dict.fromkeys(touches)
+        size += more
     if days:
         yield days, list(objects)
 

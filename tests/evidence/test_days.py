@@ -106,7 +106,9 @@ def test_days_are_told_in_words(archive: Archive) -> None:
     size = (archive.place / flat(FIRST)).stat().st_size
     assert main(["days", "--evidence", str(archive.place)]) == 0
     lines = archive.captured.readouterr().out.splitlines()
-    assert lines[0] == f"2026-05-01  flat  closed   1 object, {size:,} bytes; 1 detections, 2 exchanges count"
+    assert (
+        lines[0] == f"2026-05-01  flat  closed   1 object, {size:,} bytes; counted: 1 detection, 2 exchanges"
+    )
     assert lines[1:2] + lines[-1:] == ["2026-05-02        missing", "3 closed, 1 missing"]
 
 
@@ -128,7 +130,7 @@ def test_an_account_is_forgotten(archive: Archive, tmp_path: Path) -> None:
     (copy / "content").touch()
     assert main(["days", "forget", " a-3 "]) == 0
     assert archive.captured.readouterr().out.splitlines() == [
-        "removed: what was kept of 1 days, and 1 copies of objects in S3",
+        "removed: what was kept of 1 day, and 1 copy of objects in S3",
         "What evidence still holds of the account comes back when its days are closed again, or its objects are read.",
     ]
     assert not copy.exists()
@@ -147,6 +149,21 @@ def test_an_account_in_cells_that_are_damaged_is_forgotten(archive: Archive, tmp
     assert main(["days", "forget", "a-3"]) == 0
     assert "removed: what was kept of 3 days" in archive.captured.readouterr().out
     assert not list((tmp_path / "cache/exhibit/cells").iterdir())
+
+
+def test_days_are_not_closed_where_they_would_not_be_kept(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a folder that others can read, or without a home; publishing needs neither."""
+    (tmp_path / "cache/exhibit").mkdir(parents=True, mode=0o755)
+    (tmp_path / "cache/exhibit").chmod(0o755)
+    assert archive.close("--quiet") == 2
+    assert "others can read it" in archive.captured.readouterr().err
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "relative")
+    for verb in (["close", "--window", WINDOW, "--evidence"], ["days", "--evidence"]):
+        assert main([*verb, str(archive.place)]) == 2
+        assert "no home folder to keep days in: set XDG_CACHE_HOME" in archive.captured.readouterr().err
 
 
 @pytest.mark.parametrize(
