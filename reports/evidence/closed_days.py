@@ -74,11 +74,8 @@ class Remembering(SourceOver[Place]):
             return self._remembered(wanted)
 
     def known(self, objects: Iterable[ListedObject]) -> dict[str, EvidenceObject]:
-        """Those of some objects whose digests are remembered, or cannot be yet, by their names."""
-        wanted = list(objects)
-        found = {o.name: o for o in self.store.digests(map(self._state, wanted)).values()}
-        rest = self.source.pin(o for o in wanted if o.name not in found and not self.lasting(o))
-        return {**found, **{o.name: o for o in rest}}
+        """Those of some objects whose digests are remembered, by their names."""
+        return {o.name: o for o in self.store.digests(map(self._state, objects)).values()}
 
     def _state(self, o: ListedObject) -> str:
         return json.dumps([self.place, o.name, o.size, o.state])

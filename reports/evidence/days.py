@@ -48,15 +48,21 @@ class Day:
 
 
 def states(days: ClosedDays) -> tuple[Day, ...]:
-    """The state of each day from the first to the last that has evidence, of which next to nothing is read.
+    """The state of each day from the first to the last that has evidence.
+
+    Objects are digested anew only if they were counted, and have been written to since, or shortly before.
 
     In OCSF, an object whose ids are not indexed yet changes the day of its partition. Raises what listing raises,
     `OSError` and `sqlite3.Error`.
     """
     listed = {o.name: o for o in days.source.list()}
-    known = days.source.known(listed.values())
     store, place = days.source.store, days.source.place
-    kept = store.closed(place)
+    kept, known = store.closed(place), days.source.known(listed.values())
+    read = id_index.names(store, place, rules())
+    rest = [
+        o for o in listed.values() if o.name not in known and ((o.layout, o.day) in kept or o.name in read)
+    ]
+    known |= {o.name: o for o in days.source.pin(rest)}
     found = [
         _state(layout, day, objects, known, kept.get((layout, day)))
         for layout, by_day in _touching(store, place, listed, known).items()

@@ -97,6 +97,11 @@ def known(
     return _days(index, identities), [o for key, o in identities.items() if key not in index.numbers]
 
 
+def names(store: DayStore, place: str, rules: str) -> frozenset[str]:
+    """The names of the objects in the index."""
+    return frozenset(name for name, _, _ in _kept(store, place, rules).numbers)
+
+
 def _kept(store: DayStore, place: str, rules: str) -> IdIndex:
     """The index that was last kept; an empty one if its rules were others."""
     text = store.index(place)

@@ -1,6 +1,7 @@
 """The days of evidence: their states, closing them ahead, and forgetting an account."""
 
 import json
+import time
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from importlib.resources import files
@@ -62,6 +63,19 @@ def test_days_are_closed_ahead(archive: Archive) -> None:
     assert archive.states()["03 flat"] == "closed"
     assert archive.close() == 0
     archive.captured.readouterr()
+    assert set(archive.states().values()) == {"closed", "missing"}
+
+
+@pytest.mark.parametrize("later", [0, 3])
+def test_what_was_written_just_before_it_was_closed_is_closed(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, later: int
+) -> None:
+    """Though its digest could not be remembered then; and it is known whenever one looks."""
+    deliver(archive.place, {ocsf(FIRST): [detection(FIRST, detection_id="o")]})
+    assert archive.close("--quiet") == 0
+    archive.captured.readouterr()
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + later)
     assert set(archive.states().values()) == {"closed", "missing"}
 
 
