@@ -1,7 +1,12 @@
-"""A real Trino for tests, over S3 and tables of their own."""
+"""A real Trino for tests, over S3 and tables of their own.
+
+`python -m tests.support.trino` is the S3: it says its address, and ends with its standard input.
+"""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,21 +93,45 @@ def stack(memory: int = trino.MEMORY) -> Iterator[Stack]:
     """Start S3 and Trino, or skip the test; a query has `memory`, in MB."""
     if not trino.installed(INSTALLED):
         pytest.skip("needs Trino: make .venv/trino")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=url,
-        region_name=trino.REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 -- moto asks for none
-    )
-    try:
+    with _s3_process() as url:
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name=trino.REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 -- moto asks for none
+        )
         s3.create_bucket(Bucket=_METASTORE)
         endpoint = trino.Endpoint(url, "test", "test")
         with trino.running(INSTALLED, endpoint, f"s3://{_METASTORE}/", memory) as running:
             yield Stack(url, s3, running.port)
-    finally:
-        server.stop()
+
+
+@contextmanager
+def _s3_process() -> Iterator[str]:
+    """The address of an S3 in a process of its own, so that its thousands of threads are not the tests'."""
+    command = [sys.executable, "-m", "tests.support.trino"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+
+
+def main() -> None:
+    """Answer as S3 until standard input ends."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    print(f"http://{host}:{port}", flush=True)
+    sys.stdin.read()
+    server.stop()
+
+
+if __name__ == "__main__":
+    main()
