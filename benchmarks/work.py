@@ -44,7 +44,8 @@ def tallies(evidence: str, window: str, kept: str = "") -> None:
     engine: questions.QueryEngine = DuckDBEngine(folder)
     if kept:
         Path(kept).mkdir(mode=0o700, exist_ok=True)
-        engine = ClosedDays(DuckDBEngine(folder), Remembering(folder, DayStore(Path(kept))))
+        reading = DuckDBEngine(folder)
+        engine = ClosedDays(reading, Remembering(folder, DayStore(Path(kept))), reading)
     start = time.perf_counter()
     engine.ask(questions.Inquiry(asked, AS_OF).tallies(asked.last), lambda done, total: None)
     print(time.perf_counter() - start)

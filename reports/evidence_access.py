@@ -29,7 +29,8 @@ from reports.verification.reproduce import Inputs
 
 if TYPE_CHECKING:
     from reports.evidence.cache import CachedEngine
-    from reports.evidence.closed_days import ClosedDays, ClosingEngine
+    from reports.evidence.closed_days import ClosedDays
+    from reports.evidence.engine_duckdb import DuckDBEngine
     from reports.evidence.engine_trino import TrinoEngine
     from reports.evidence.source_s3 import S3Evidence
 
@@ -173,7 +174,7 @@ def days_of(place: str, *, ahead: bool) -> Iterator[ClosedDays]:
         yield _closing(CachedEngine(cached), cached, copies, ahead)
 
 
-def _closing(engine: ClosingEngine, source: Place, kept: Path, ahead: bool) -> ClosedDays:
+def _closing(engine: DuckDBEngine | CachedEngine, source: Place, kept: Path, ahead: bool) -> ClosedDays:
     """An engine that keeps in a folder what need not be learnt again."""
     from reports.evidence.closed_days import MUCH, ClosedDays, Remembering  # noqa: PLC0415 -- loads DuckDB
     from reports.evidence.day_store import DayStore  # noqa: PLC0415
@@ -181,7 +182,7 @@ def _closing(engine: ClosingEngine, source: Place, kept: Path, ahead: bool) -> C
     store = DayStore(kept)
     with suppress(OSError, sqlite3.Error):
         ahead = ahead or store.has_days(source.place)
-    return ClosedDays(engine, Remembering(source, store, 0 if ahead else MUCH))
+    return ClosedDays(engine, Remembering(source, store, 0 if ahead else MUCH), engine)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from reports.core.errors import CheckFailed, Unavailable
 from reports.core.progress import Progress
 from reports.core.verdict import Verdict
 from reports.core.window import Audience, resolve
-from reports.evidence.questions import Inquiry, QueryEngine
+from reports.evidence.questions import Answer, Inquiry, QueryEngine
 from reports.evidence.source import EvidenceSource
 from reports.pages.assets import Resources
 from reports.preload import preloading
@@ -238,4 +238,15 @@ def receipt_of(content: Content, rendered: Rendered, signed: bytes, verdicts: Se
         printed_as_codes=rendered.printed_as_codes,
         not_yet_counted=briefing.evidence.uncounted,
         same_figures_as=content.data.get("same_figures_as"),
+        answered=tuple(map(_answered, briefing.evidence.answers)),
     )
+
+
+def _answered(answer: Answer) -> dict[str, int | str | None]:
+    return {
+        "question": answer.question,
+        "engine": answer.engine,
+        "engine_version": answer.engine_version,
+        "execution_id": answer.execution_id,
+        "bytes_scanned": answer.bytes_scanned,
+    }

@@ -281,7 +281,7 @@ def test_a_release_that_is_not_known(
 
 
 def newer_form(data: dict[str, Any]) -> None:
-    data["predicateType"] = "urn:exhibit:evidence:v2"
+    data["predicateType"] = "urn:exhibit:evidence:v3"
 
 
 def newer_record(data: dict[str, Any]) -> None:
@@ -295,7 +295,7 @@ def newer_record(data: dict[str, Any]) -> None:
         (
             newer_form,
             "could not be checked",
-            "evidence.json has the predicate type urn:exhibit:evidence:v2, and Exhibit ",
+            "evidence.json has the predicate type urn:exhibit:evidence:v3, and Exhibit ",
         ),
         (newer_record, "valid", "it was written by Exhibit 100.0, and this is Exhibit "),
     ],

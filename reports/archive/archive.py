@@ -52,8 +52,9 @@ class Receipt:
     `unsigned` are the first bytes of the document, before its signature. `request` is the id of the request that it was
     published for, where requests have ids. `printed_as_codes` are the characters that no font had, or that would hide
     or reorder others, such as `U+1F600`; `not_yet_counted` are the evidence objects that came while the others were
-    counted; `same_figures_as` is the edition before, with the release that made it, if nothing else differs. JSON omits
-    these keys if there are none.
+    counted; `same_figures_as` is the edition before, with the release that made it, if nothing else differs; `answered`
+    tells of each question which engine answered it, in which execution if the engine gives it an id, and how many bytes
+    it scanned if it says so. JSON omits these keys if there are none.
     """
 
     report_number: str
@@ -74,6 +75,7 @@ class Receipt:
     printed_as_codes: tuple[str, ...] = ()
     not_yet_counted: tuple[str, ...] = ()
     same_figures_as: dict[str, int | str] | None = None
+    answered: tuple[dict[str, int | str | None], ...] = ()
 
     @property
     def name(self) -> str:
@@ -93,7 +95,7 @@ class Receipt:
     def json(self) -> str:
         """The receipt as it is stored and printed."""
         found = asdict(self)
-        for key in ("printed_as_codes", "not_yet_counted", "same_figures_as"):
+        for key in ("printed_as_codes", "not_yet_counted", "same_figures_as", "answered"):
             if not found[key]:
                 del found[key]
         return publication_log.as_stored(found).decode()

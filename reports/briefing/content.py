@@ -26,7 +26,7 @@ from reports.evidence.questions import Answer
 from reports.evidence.source import EvidenceObject, locate
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "urn:exhibit:evidence:v1"
+PREDICATE_TYPE = "urn:exhibit:evidence:v2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +110,9 @@ def _said(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lasting(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """A statement without which run of a question gave the answer, what it cost, and the time of the request.
-
-    That time is the first parameter of a question.
-    """
-    predicate, passing = statement["predicate"], ("executionId", "bytesScanned")
-    questions = [
-        {name: value for name, value in asked.items() if name not in passing}
-        | {"parameters": asked["parameters"][1:]}
-        for asked in predicate["questions"]
-    ]
+    """A statement without the time of the request, which is the first parameter of a question."""
+    predicate = statement["predicate"]
+    questions = [asked | {"parameters": asked["parameters"][1:]} for asked in predicate["questions"]]
     return {**statement, "predicate": {**predicate, "questions": questions}}
 
 
@@ -408,10 +401,6 @@ def _asked(answer: Answer) -> dict[str, Any]:
         "sql": answer.sql,
         "sqlSha256": answer.sql_sha256,
         "parameters": list(answer.parameters),
-        "engine": answer.engine,
-        "engineVersion": answer.engine_version,
-        "executionId": answer.execution_id,
-        **({} if answer.bytes_scanned is None else {"bytesScanned": answer.bytes_scanned}),
         "rows": len(answer.rows),
         "resultSha256": answer.result_sha256,
     }

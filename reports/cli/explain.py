@@ -73,7 +73,9 @@ def _figure(chain: Chain) -> dict[str, Any]:
     return {
         **chain.figure.model_dump(exclude={"question"}),
         "source": chain.figure.question,
-        "questions": [asked.model_dump(by_alias=True, exclude={"sql"}) for asked in chain.asked],
+        "questions": [
+            asked.model_dump(by_alias=True, exclude={"sql"}, exclude_unset=True) for asked in chain.asked
+        ],
         "settings": chain.file.model_dump() if chain.file else None,
         "days": {"from": str(chain.days.first), "to": str(chain.days.last)} if chain.days else None,
         "objects": [_object(each) for each in chain.objects],
@@ -95,10 +97,11 @@ def _lines(chain: Chain) -> Iterator[str]:
         found = "nothing" if chain.again is None else _number(chain.again)
         yield f"again       {found}: {'equal' if chain.equal else 'not equal'}"
     for asked in chain.asked:
-        run_as = asked.execution_id or "no execution id"
         yield f"question    {asked.name}, SQL with SHA-256 {asked.sql_sha256}"
         yield f"            parameters {', '.join(asked.parameters)}"
-        yield f"            answered by {asked.engine} {asked.engine_version}, {run_as}"
+        if asked.engine:
+            run_as = asked.execution_id or "no execution id"
+            yield f"            answered by {asked.engine} {asked.engine_version}, {run_as}"
     if not chain.asked:
         yield f"source      {ELSEWHERE.get(figure.question, figure.question)}"
     if chain.file:

@@ -45,8 +45,8 @@ class _CellsDoNotTellError(Exception):
     """The question has to be answered from the evidence."""
 
 
-class ClosingEngine(QueryEngine, Locating, Protocol):
-    """An engine that makes the cells of days."""
+class Closing(Protocol):
+    """What makes the cells of days."""
 
     def close(self, question: Question, touching: Touching, keep: Keep, progress: Done) -> None:
         """Make the cells of days of one layout, which a question is about, and have them kept."""
@@ -98,12 +98,15 @@ class Remembering(SourceOver[Place]):
 class ClosedDays:
     """Answers questions from the cells of days, and closes the days that are not closed yet.
 
+    The engine answers what cells do not tell; without `closing`, that is every question about a day that is not closed.
+
     A day is closed while the objects that touch it are what they were: in the flat layout those of its partition, in
     OCSF those too that revise its rows, or that its rows revise.
     """
 
-    engine: ClosingEngine
+    engine: QueryEngine
     source: Remembering
+    closing: Closing | None
     _adding: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def ask(self, question: Question, progress: Done) -> Answer:
@@ -123,10 +126,16 @@ class ClosedDays:
         statement = questions.statement(question.name, *sorted({o.layout for o in located}))
         return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
 
-    def close(self, question: Question, progress: Done) -> int:
-        """Close the days that a question is about; returns how many there are. Raises as the engine and the store."""
+    def close(
+        self, question: Question, progress: Done, ready: Callable[[Sequence[ListedObject]], bool] = bool
+    ) -> int:
+        """Close the days that a question is about, if the objects that touch them are `ready`.
+
+        Returns how many are closed now. Raises as the engine and the store.
+        """
         with self._adding:
-            closed = self._closed(question, {o.name: o for o in self.source.list()}, question.about, progress)
+            listed = {o.name: o for o in self.source.list()}
+            closed = self._closed(question, listed, question.about, progress, ready)
         return sum(each.day in question.about for each in closed)
 
     def stop(self, executions: Iterable[str]) -> None:
@@ -134,7 +143,9 @@ class ClosedDays:
         self.engine.stop(executions)
 
     def holding(self, name: str, detection: str) -> str:
-        """As the engine."""
+        """As the engine; raises `TypeError` for one that does not read the objects itself."""
+        if not isinstance(self.engine, Locating):
+            raise TypeError("the engine does not tell which rows contain an id")
         return self.engine.holding(name, detection)
 
     def _rows(self, question: Question, listed: Listed, progress: Done) -> tuple[Row, ...]:
@@ -160,11 +171,16 @@ class ClosedDays:
             return tally.rows()
 
     def _closed(
-        self, question: Question, listed: Listed, added: Window, progress: Done
+        self,
+        question: Question,
+        listed: Listed,
+        added: Window,
+        progress: Done,
+        ready: Callable[[Sequence[ListedObject]], bool] = bool,
     ) -> Sequence[ClosedDay]:
         """The days of a question's objects in their order, all closed; the cells of those in `added` are there.
 
-        In OCSF these are all days, for an engine refuses rows of any.
+        In OCSF these are all days, for an engine refuses rows of any. Those whose objects are not `ready` are left out.
         """
         closed: list[ClosedDay] = []
         for layout, touching in self._touching(question, listed).items():
@@ -178,7 +194,8 @@ class ClosedDays:
                 if each.as_of <= question.as_of
                 and (day not in added or store.are_whole(_used(question, each)))
             }
-            missing = {day: [listed[o.name] for o in touching[day]] for day in touching if day not in current}
+            wanted = {day: [listed[o.name] for o in touching[day]] for day in touching if day not in current}
+            missing = {day: objects for day, objects in wanted.items() if ready(objects)}
             if missing:
                 current |= self._close(question, layout, missing, keys, progress)
             closed += current.values()
@@ -221,7 +238,7 @@ class ClosedDays:
             self._check_unchanged(objects)
             keep(file)
 
-        self.engine.index(objects, numbers, keep_unchanged)
+        self._made().index(objects, numbers, keep_unchanged)
 
     def _check_unchanged(self, objects: Iterable[ListedObject]) -> None:
         """Raise `Changed` if one of some objects was written to since it was listed."""
@@ -233,7 +250,7 @@ class ClosedDays:
     ) -> dict[date, ClosedDay]:
         """Close days of a layout; raises `Changed` if an object was written to since it was listed."""
         closed: dict[date, ClosedDay] = {}
-        store, place = self.source.store, self.source.place
+        closing, store, place = self._made(), self.source.store, self.source.place
 
         def keep(days: Mapping[date, DayCells]) -> None:
             self._check_unchanged(o for day in days for o in touching[day])
@@ -253,8 +270,13 @@ class ClosedDays:
         names = frozenset(o.name for o in objects)
         asked = Question("tallies", delivered, about, question.as_of, last=("false",), listed=names)
         store.remove_left()
-        self.engine.close(asked, touching, keep, progress)
+        closing.close(asked, touching, keep, progress)
         return closed
+
+    def _made(self) -> Closing:
+        if self.closing is None:
+            raise _CellsDoNotTellError
+        return self.closing
 
 
 def _check_reach(question: Question, listed: Listed, closed: Sequence[ClosedDay]) -> None:

@@ -86,7 +86,8 @@ class Tables:
                 of_layout = [o for o in located if o.layout == layout]
                 shown = _shown(question, tables.objects(layout, format_), of_layout, run)
                 self._check_shown(layout, of_layout, shown, rows)
-        sql = tables.statement(question.name, format_, *sorted({o.layout for o in located or listed}))
+        layouts = sorted({o.layout for o in located or listed})
+        sql = tables.statement(question.name, format_, *layouts)
         answered = run(question.name, sql, question.parameters, located)
         for standing in REFUSED:
             if refused := [row for row in answered.rows if row.get("standing") == standing]:
@@ -95,7 +96,7 @@ class Tables:
         progress(1, 1)
         return Answer(
             question.name,
-            sql,
+            questions.statement(question.name, *layouts),
             question.parameters,
             engine,
             answered.engine_version,

@@ -65,19 +65,6 @@ def statement(name: str, format_: Format, *layouts: Layout) -> str:
     return questions.statement(name, *layouts).replace("with ", f"with {raw},\n", 1)
 
 
-def same_question(name: str, one: str, other: str) -> bool:
-    """Whether two statements ask a question of the same layouts, be it over raw relations or over tables."""
-    layouts: tuple[tuple[Layout, ...], ...] = (("flat",), ("ocsf",), ("flat", "ocsf"))
-    return any({one, other} <= _forms(name, of) for of in layouts)
-
-
-@cache
-def _forms(name: str, layouts: tuple[Layout, ...]) -> frozenset[str]:
-    """A question as each engine asks it."""
-    over_tables = (statement(name, format_, *layouts) for format_ in FORMATS)
-    return frozenset({questions.statement(name, *layouts), *over_tables})
-
-
 def objects(layout: Layout, format_: Format) -> str:
     """The statement that tells which objects of some days a table shows: how many rows each has, and odd names in them.
 

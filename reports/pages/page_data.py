@@ -95,7 +95,7 @@ TOLD: Mapping[type, tuple[str, str]] = {
     Evidence: ("evidence", "settling_days since objects answers gaps"),
     EarlierMonth: ("month of evidence", "first objects root"),
     EvidenceObject: ("evidence object", "name sha256 size version"),
-    Answer: ("answer", "question engine engine_version execution_id sql_sha256 result_sha256"),
+    Answer: ("answer", "question sql_sha256 result_sha256"),
     CampaignProfile: (
         "entry",
         "campaign_id name objective attribution techniques methods actions response published law definitions "
@@ -209,6 +209,11 @@ def _briefing(briefing: Briefing, issuer: Record) -> Record:
     )
 
 
+def _answer(answer: Answer) -> Record:
+    """An answer; the engine is not told, as pages are the same whatever engine answers. Earlier templates print it."""
+    return _record(answer, engine="see the receipt", engine_version="", execution_id=None)
+
+
 def _window(window: Window, **more: Any) -> Record:
     told = {"first": window.first, "last": window.last, "days": window.days}
     return Record("window", _frozen(told | more))
@@ -230,6 +235,7 @@ _NAMES = {kind: (called, tuple(names.split())) for kind, (called, names) in TOLD
 _MAKE: Mapping[type, Callable[[Any], Any]] = {
     **dict.fromkeys((*SCALARS, Quantity, Record), _same),
     **dict.fromkeys(TOLD, _record),
+    Answer: _answer,
     **dict.fromkeys((tuple, list), _tuple),
     **dict.fromkeys((dict, MappingProxyType), _mapping),
 }

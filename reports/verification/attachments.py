@@ -24,6 +24,7 @@ from reports.pdf.grammar import NotPlainError, embedded_files
 from reports.pdf.pages import TooMuchError, read_pages
 from reports.pdf.syntax import WrittenOtherwiseError
 
+READ = ("urn:exhibit:evidence:v1", PREDICATE_TYPE)
 REQUIRED = ("briefing.json", "evidence.json", "campaigns.csv", "days.csv")
 HEADINGS = ("by_day", "by_capability", "by_detector", "by_network", "by_country")
 
@@ -89,12 +90,12 @@ def check(files: Mapping[str, bytes]) -> Contents:
 
 def _check_form(statement: Mapping[str, Any]) -> None:
     kind = statement["predicateType"]
-    if statement["_type"] == STATEMENT_TYPE and kind == PREDICATE_TYPE:
+    if statement["_type"] == STATEMENT_TYPE and kind in READ:
         return
     if statement["_type"] == STATEMENT_TYPE and re.fullmatch(r"urn:exhibit:evidence:v[1-9][0-9]{0,3}", kind):
         raise Unreadable(
-            f"evidence.json has the predicate type {kind}, and Exhibit {__version__} reads {PREDICATE_TYPE}: "
-            "check it with the release that made it, or a later one"
+            f"evidence.json has the predicate type {kind}, and Exhibit {__version__} reads none after "
+            f"{PREDICATE_TYPE}: check it with the release that made it, or a later one"
         )
     raise InconsistentError("evidence.json is not a statement about evidence")
 

@@ -109,15 +109,15 @@ class Days(_Model):
 
 
 class Asked(_Model):
-    """A question as it was asked and answered."""
+    """A question as it was asked and answered; the first version of `evidence.json` says by which engine, too."""
 
     name: str
     sql: str
     sql_sha256: str
     parameters: tuple[str, ...]
-    engine: str
-    engine_version: str
-    execution_id: str | None
+    engine: str | None = None
+    engine_version: str | None = None
+    execution_id: str | None = None
     bytes_scanned: int | None = None
     result_sha256: str
 

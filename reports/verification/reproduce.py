@@ -29,14 +29,13 @@ from reports.core.errors import CheckFailed, Unavailable
 from reports.core.json_diff import ABSENT, Difference, differences
 from reports.core.progress import Progress
 from reports.core.verdict import Verdict
-from reports.evidence.questions import Answer, QueryEngine, Question
+from reports.evidence.questions import QueryEngine
 from reports.evidence.source import EvidenceObject, EvidenceSource, ListedObject
-from reports.evidence.tables import same_question
 from reports.pages.assets import Resources
 from reports.pages.typeset import typeset
 from reports.pdf.pages import read_pages
 from reports.verification.evidence_comparison import Holding
-from reports.verification.record import THIS, Asked, Printed, Record, unlike
+from reports.verification.record import THIS, Printed, Record, unlike
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +157,9 @@ def _again(record: Record, means: Inputs, progress: Progress) -> Recomputed:
     settings = marked(settings, predicate.marking)
     _check_settings(record, settings, means.resources)
     source = _AsRecorded(means.source, record.objects)
-    engine = _AskedAgain(means.engine, {asked.name: asked for asked in predicate.questions})
     briefing = prepare(
         record.inquiry,
-        engine,
+        means.engine,
         source,
         settings=settings,
         edition=_edition(record),
@@ -197,34 +195,6 @@ class _AsRecorded:
 
     def text(self, name: str) -> str | None:
         return self.source.text(name)
-
-
-@dataclass(frozen=True, slots=True)
-class _AskedAgain:
-    """An engine whose answers carry what is recorded of the run: it need not repeat.
-
-    That is the engine, the execution and its cost, and how the engine reads the evidence, as long as the question that
-    it asks is the same.
-    """
-
-    engine: QueryEngine
-    asked: Mapping[str, Asked]
-
-    def ask(self, question: Question, progress: Any) -> Answer:
-        answer, before = self.engine.ask(question, progress), self.asked.get(question.name)
-        if before is None:
-            return answer
-        return replace(
-            answer,
-            sql=before.sql if same_question(question.name, answer.sql, before.sql) else answer.sql,
-            engine=before.engine,
-            engine_version=before.engine_version,
-            execution_id=before.execution_id,
-            bytes_scanned=before.bytes_scanned,
-        )
-
-    def stop(self, executions: Iterable[str]) -> None:
-        self.engine.stop(executions)
 
 
 def _check_settings(record: Record, settings: Settings, resources: Resources) -> None:

@@ -93,7 +93,7 @@ class Desk:
         folder = FolderEvidence(self.evidence)
         engine = Counting(folder)
         try:
-            return ClosedDays(engine, Remembering(folder, DayStore(self.kept), self.much)).ask(
+            return ClosedDays(engine, Remembering(folder, DayStore(self.kept), self.much), engine).ask(
                 question, lambda *_: None
             )
         finally:
@@ -123,7 +123,8 @@ def open_engine(tmp_path_factory: pytest.TempPathFactory) -> OpenEngine:
 
     def open_(folder: Path) -> ClosedDays:
         found = FolderEvidence(folder)
-        return Twice(Counting(found), Remembering(found, DayStore(tmp_path_factory.mktemp("kept")), 0))
+        engine, store = Counting(found), DayStore(tmp_path_factory.mktemp("kept"))
+        return Twice(engine, Remembering(found, store, 0), engine)
 
     return open_
 
@@ -574,7 +575,9 @@ def test_days_in_s3_are_fetched_once(desk: Desk, bucket: str, tmp_path: Path) ->
     s3.meta.events.register("before-call.s3.GetObject", lambda **_: fetched.append("object"))
     (tmp_path / "copies").mkdir(mode=0o700)
     cached = CachedEvidence(S3Evidence(s3, bucket), tmp_path / "copies")
-    engine = ClosedDays(CachedEngine(cached), Remembering(cached, DayStore(desk.kept), 0))
+    engine = ClosedDays(
+        CachedEngine(cached), Remembering(cached, DayStore(desk.kept), 0), CachedEngine(cached)
+    )
     answers = [engine.ask(question, lambda *_: None) for question in QUESTIONS]
     assert [answer.rows for answer in answers] == [read(desk, question).rows for question in QUESTIONS]
     for copies in (tmp_path / "copies").iterdir():

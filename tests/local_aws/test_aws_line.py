@@ -90,7 +90,7 @@ def publish(house: PublishingParts, signing: Signing) -> Receipt:
 def test_the_same_briefing_as_on_a_laptop(
     house: PublishingParts, signing: Signing, service: athena.AthenaService, golden: dict[str, Published]
 ) -> None:
-    """What a briefing says is the same wherever it is made; its record names the executions and the versions."""
+    """What a briefing says is the same wherever it is made; its receipt names the executions."""
     receipt = publish(house, signing)
     pdf = house.store.get(receipt.document.name)
     assert pdf
@@ -98,10 +98,14 @@ def test_the_same_briefing_as_on_a_laptop(
     files, local = attached(pdf), json.loads(golden[SCENARIO].files["evidence.json"])
     assert files["briefing.json"] == golden[SCENARIO].files["briefing.json"]
     record = json.loads(files["evidence.json"])
-    asked = record["predicate"]["questions"]
-    assert {q["executionId"] for q in asked} < set(service.executions)  # the others say what the tables show
-    assert all(q["bytesScanned"] for q in asked)
-    assert [q["resultSha256"] for q in asked] == [q["resultSha256"] for q in local["predicate"]["questions"]]
+    answered = receipt.answered
+    assert [each["question"] for each in answered] == ["tallies", "history"]
+    assert {each["engine"] for each in answered} == {"athena"}
+    assert {q["execution_id"] for q in answered} < set(
+        service.executions
+    )  # the others say what the tables show
+    assert all(q["bytes_scanned"] for q in answered)
+    assert record["predicate"]["questions"] == local["predicate"]["questions"]
     assert [o["digest"] for o in record["subject"]] == [o["digest"] for o in local["subject"]]
     assert all(o["annotations"]["version"] for o in record["subject"])
 

@@ -128,7 +128,6 @@ def _not_figures(briefing: Briefing) -> list[str]:
         r"Receipt F\d+",
         r"Page \d+ of \d+",
         r"(\. ){3,}\d+",  # the contents list
-        *(re.escape(f"{a.engine} {a.engine_version}") for a in evidence.answers),
     ]
 
 

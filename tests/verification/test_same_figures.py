@@ -121,7 +121,7 @@ OTHER: Mapping[str, tuple[Change, Change]] = {
     "a figure": (figure, unchanged),
     "a figure that is not printed": (one_figure_less, unchanged),
     "a value": (lambda data: data["campaigns"][0].update(techniques=["T"]), unchanged),
-    "form": (unchanged, lambda data: data.update(predicateType="urn:exhibit:evidence:v2")),
+    "form": (unchanged, lambda data: data.update(predicateType="urn:exhibit:evidence:v3")),
     "what cannot be read": (lambda data: data.update(as_of="now"), unchanged),
 }
 
