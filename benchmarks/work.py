@@ -35,7 +35,7 @@ def tallies(evidence: str, window: str, kept: str = "") -> None:
     """All tallies of a window, exact, with revisions and duplicates resolved; from the days that are `kept`, if any."""
     from reports.core.window import resolve  # noqa: PLC0415
     from reports.evidence import questions  # noqa: PLC0415
-    from reports.evidence.closed_days import ClosedDays, Remembering  # noqa: PLC0415
+    from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering  # noqa: PLC0415
     from reports.evidence.day_store import DayStore  # noqa: PLC0415
     from reports.evidence.engine_duckdb import DuckDBEngine  # noqa: PLC0415
     from reports.evidence.source import FolderEvidence  # noqa: PLC0415
@@ -45,7 +45,7 @@ def tallies(evidence: str, window: str, kept: str = "") -> None:
     if kept:
         Path(kept).mkdir(mode=0o700, exist_ok=True)
         reading = DuckDBEngine(folder)
-        engine = ClosedDays(reading, Remembering(folder, DayStore(Path(kept))), reading)
+        engine = ClosedDays(reading, DayCloser(Remembering(folder, DayStore(Path(kept))), reading))
     start = time.perf_counter()
     engine.ask(questions.Inquiry(asked, AS_OF).tallies(asked.last), lambda done, total: None)
     print(time.perf_counter() - start)

@@ -176,13 +176,13 @@ def days_of(place: str, *, ahead: bool) -> Iterator[ClosedDays]:
 
 def _closing(engine: DuckDBEngine | CachedEngine, source: Place, kept: Path, ahead: bool) -> ClosedDays:
     """An engine that keeps in a folder what need not be learnt again."""
-    from reports.evidence.closed_days import MUCH, ClosedDays, Remembering  # noqa: PLC0415 -- loads DuckDB
+    from reports.evidence.closed_days import MUCH, ClosedDays, DayCloser, Remembering  # noqa: PLC0415 -- loads DuckDB
     from reports.evidence.day_store import DayStore  # noqa: PLC0415
 
     store = DayStore(kept)
     with suppress(OSError, sqlite3.Error):
         ahead = ahead or store.has_days(source.place)
-    return ClosedDays(engine, Remembering(source, store, 0 if ahead else MUCH), engine)
+    return ClosedDays(engine, DayCloser(Remembering(source, store, 0 if ahead else MUCH), engine))
 
 
 @contextmanager

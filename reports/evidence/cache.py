@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from urllib.parse import quote, unquote
 
 from reports.core.progress import Done
 from reports.evidence.cache_folder import OWN, RUN, digest_of, remove_left
-from reports.evidence.engine_duckdb import DuckDBEngine, Keep, Touching
+from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine, Keep, Touching, of_days
 from reports.evidence.questions import Answer, Question
 from reports.evidence.source import EvidenceObject, ListedObject, SourceOver
 from reports.evidence.source_s3 import AT_ONCE, S3Evidence
@@ -126,3 +127,48 @@ class CachedEngine:
         listed = self.source.list()
         with self.source.copies(listed, (o for o in listed if o.name == name)) as copies:
             return DuckDBEngine(copies).holding(name, detection)
+
+
+@dataclass(frozen=True, slots=True)
+class PassingCopies:
+    """Makes cells with DuckDB, over copies of objects of S3 that are kept for as long as a batch of days takes.
+
+    It raises `CannotClose` if these are more than `most` bytes.
+    """
+
+    source: S3Evidence
+    most: float = math.inf
+
+    def close(self, question: Question, touching: Touching, keep: Keep, progress: Done) -> None:
+        """As `DuckDBEngine.close`."""
+        batches = list(of_days(touching))
+        self._check_size([o for _, objects in batches for o in objects])
+        for done, (days, objects) in enumerate(batches):
+            progress(done, len(batches))
+            with self._copied(objects) as engine:
+                engine.close(question, {day: touching[day] for day in days}, keep, lambda *_: None)
+        progress(len(batches), len(batches))
+
+    def index(
+        self, located: Sequence[ListedObject], numbers: Sequence[int], keep: Callable[[Path], None]
+    ) -> None:
+        """As `DuckDBEngine.index`."""
+        with self._copied(located) as engine:
+            engine.index(located, numbers, keep)
+
+    @contextmanager
+    def _copied(self, objects: Sequence[ListedObject]) -> Iterator[DuckDBEngine]:
+        self._check_size(objects)
+        with tempfile.TemporaryDirectory(prefix="exhibit-") as folder:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                list(pool.map(lambda each: self._copy(each, Path(folder, each.name)), objects))
+            yield DuckDBEngine(Copies(Path(folder), objects))
+
+    def _copy(self, located: ListedObject, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("xb") as file:
+            self.source.download(located, file)
+
+    def _check_size(self, objects: Sequence[ListedObject]) -> None:
+        if sum(o.size for o in objects) > self.most:
+            raise CannotClose("too much would have to be copied")

@@ -28,7 +28,7 @@ from reports.core.window import Window
 from reports.evidence import id_index, questions, relations, transpile
 from reports.evidence.columns import Layout
 from reports.evidence.day_store import ClosedDay, DayStore
-from reports.evidence.engine_duckdb import BATCH_BYTES, MEMORY_LIMIT, Keep, Touching
+from reports.evidence.engine_duckdb import BATCH_BYTES, MEMORY_LIMIT, CannotClose, Keep, Touching
 from reports.evidence.questions import AHEAD, Answer, Locating, QueryEngine, Question, Row
 from reports.evidence.source import EvidenceObject, ListedObject, Place, SourceOver, is_utf8_path
 from reports.evidence.spill import spill_folder
@@ -37,12 +37,12 @@ from reports.evidence.tally import DayCells, Dictionaries, Sums, Tally
 CLOSED = ("tallies", "history")
 Listed = Mapping[str, ListedObject]
 """Objects by their names."""
+Ready = Callable[[Sequence[ListedObject]], bool]
+"""Whether a day can be closed that some objects touch."""
+AT_A_TIME = 1000
+"""Objects that are digested before their digests are kept."""
 MUCH = BATCH_BYTES
 """Bytes from which on it is quicker to keep than to read again."""
-
-
-class _CellsDoNotTellError(Exception):
-    """The question has to be answered from the evidence."""
 
 
 class Closing(Protocol):
@@ -87,115 +87,66 @@ class Remembering(SourceOver[Place]):
         except (OSError, sqlite3.Error):
             return self.source.pin(wanted)
         lasting = {o.name for o in wanted if self.lasting(o)}
-        rest = self.source.pin(o for o in wanted if states[o.name] not in known)
-        found = {o.name: o for o in (*known.values(), *rest)}
-        with suppress(OSError, sqlite3.Error):
-            self.store.remember({states[o.name]: o for o in rest if o.name in lasting})
+        found = {o.name: o for o in known.values()}
+        rest = [o for o in wanted if states[o.name] not in known]
+        for first in range(0, len(rest), AT_A_TIME):
+            pinned = self.source.pin(rest[first : first + AT_A_TIME])
+            found |= {o.name: o for o in pinned}
+            with suppress(OSError, sqlite3.Error):
+                self.store.remember({states[o.name]: o for o in pinned if o.name in lasting})
         return tuple(found[o.name] for o in wanted)
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedDays:
-    """Answers questions from the cells of days, and closes the days that are not closed yet.
-
-    The engine answers what cells do not tell; without `closing`, that is every question about a day that is not closed.
+class DayCloser:
+    """Closes days of evidence; without `closing`, which makes their cells, those that are closed are all there are.
 
     A day is closed while the objects that touch it are what they were: in the flat layout those of its partition, in
     OCSF those too that revise its rows, or that its rows revise.
     """
 
-    engine: QueryEngine
     source: Remembering
     closing: Closing | None
-    _adding: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
-    def ask(self, question: Question, progress: Done) -> Answer:
-        """As the engine; raises what it raises."""
-        if question.name not in CLOSED or not is_utf8_path(self.source.store.cells):
-            return self.engine.ask(question, progress)
-        listed = {o.name: o for o in self.source.list()}
-        located = [o for o in listed.values() if question.reads(o)]
-        if sum(o.size for o in located) <= self.source.much:
-            return self.engine.ask(question, progress)
-        try:
-            with self._adding:
-                rows = self._rows(question, listed, progress)
-        except (InvalidEvidence, _CellsDoNotTellError, OSError, duckdb.Error, sqlite3.Error):
-            return self.engine.ask(question, progress)
-        questions.within_64_bits(rows)
-        statement = questions.statement(question.name, *sorted({o.layout for o in located}))
-        return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
-
-    def close(
-        self, question: Question, progress: Done, ready: Callable[[Sequence[ListedObject]], bool] = bool
-    ) -> int:
+    def ahead(self, question: Question, progress: Done, ready: Ready = bool) -> int:
         """Close the days that a question is about, if the objects that touch them are `ready`.
 
-        Returns how many are closed now. Raises as the engine and the store.
+        Returns how many are closed now. Raises what `closing` and the store raise.
         """
-        with self._adding:
-            listed = {o.name: o for o in self.source.list()}
-            closed = self._closed(question, listed, question.about, progress, ready)
+        listed = {o.name: o for o in self.source.list()}
+        closed = self.closed(question, listed, question.about, progress, ahead=ready)
         return sum(each.day in question.about for each in closed)
 
-    def stop(self, executions: Iterable[str]) -> None:
-        """As the engine."""
-        self.engine.stop(executions)
-
-    def holding(self, name: str, detection: str) -> str:
-        """As the engine; raises `TypeError` for one that does not read the objects itself."""
-        if not isinstance(self.engine, Locating):
-            raise TypeError("the engine does not tell which rows contain an id")
-        return self.engine.holding(name, detection)
-
-    def _rows(self, question: Question, listed: Listed, progress: Done) -> tuple[Row, ...]:
-        """The rows of an answer; raises what the engine, DuckDB and the store raise."""
-        added = question.about if question.name == "tallies" else _preceding(question)
-        closed = self._closed(question, listed, added, progress)
-        _check_reach(question, listed, closed)
-        days = [each for each in closed if each.day in added]
-        if question.name == "tallies" and not days:
-            raise _CellsDoNotTellError
-        before = _together(
-            each.sums for each in closed if each.day in question.about and each.day not in added
-        )
-        cells = self.source.store.cells
-        with spill_folder() as spill, relations.connection(cells.absolute(), spill, MEMORY_LIMIT) as con:
-            con.execute(f"create type standing as enum {transpile.STANDINGS}")
-            written = [
-                _parquet(cells, files) for files in zip(*(_used(question, day) for day in days), strict=True)
-            ]
-            parts = written if question.name == "tallies" else [_history(con, written, added, before)]
-            tally = Tally(con, question, Dictionaries.of_cells(con, parts), normalized=True)
-            tally.take(parts)
-            return tally.rows()
-
-    def _closed(
+    def closed(
         self,
         question: Question,
         listed: Listed,
         added: Window,
         progress: Done,
-        ready: Callable[[Sequence[ListedObject]], bool] = bool,
+        *,
+        ahead: Ready | None = None,
     ) -> Sequence[ClosedDay]:
         """The days of a question's objects in their order, all closed; the cells of those in `added` are there.
 
-        In OCSF these are all days, for an engine refuses rows of any. Those whose objects are not `ready` are left out.
+        In OCSF these are all days, for an engine refuses rows of any. If they are closed `ahead`, their cells are where
+        they are kept, and days that are not ready are left out.
         """
         closed: list[ClosedDay] = []
         for layout, touching in self._touching(question, listed).items():
             keys = {day: key_of(day, layout, objects) for day, objects in touching.items()}
             store = self.source.store
+            there = store.are_kept if ahead else store.are_whole
             kept = store.days(keys.values())
             found = {day: kept[key] for day, key in keys.items() if key in kept}
             current = {
                 day: each
                 for day, each in found.items()
                 if each.as_of <= question.as_of
-                and (day not in added or store.are_whole(_used(question, each)))
+                and (day not in added or there(each.files if ahead else _used(question, each)))
             }
-            wanted = {day: [listed[o.name] for o in touching[day]] for day in touching if day not in current}
-            missing = {day: objects for day, objects in wanted.items() if ready(objects)}
+            missing = {day: [listed[o.name] for o in touching[day]] for day in touching if day not in current}
+            if ahead:
+                missing = {day: objects for day, objects in missing.items() if ahead(objects)}
             if missing:
                 current |= self._close(question, layout, missing, keys, progress)
             closed += current.values()
@@ -238,7 +189,7 @@ class ClosedDays:
             self._check_unchanged(objects)
             keep(file)
 
-        self._made().index(objects, numbers, keep_unchanged)
+        self._cells().index(objects, numbers, keep_unchanged)
 
     def _check_unchanged(self, objects: Iterable[ListedObject]) -> None:
         """Raise `Changed` if one of some objects was written to since it was listed."""
@@ -250,7 +201,7 @@ class ClosedDays:
     ) -> dict[date, ClosedDay]:
         """Close days of a layout; raises `Changed` if an object was written to since it was listed."""
         closed: dict[date, ClosedDay] = {}
-        closing, store, place = self._made(), self.source.store, self.source.place
+        closing, store, place = self._cells(), self.source.store, self.source.place
 
         def keep(days: Mapping[date, DayCells]) -> None:
             self._check_unchanged(o for day in days for o in touching[day])
@@ -273,20 +224,83 @@ class ClosedDays:
         closing.close(asked, touching, keep, progress)
         return closed
 
-    def _made(self) -> Closing:
+    def _cells(self) -> Closing:
         if self.closing is None:
-            raise _CellsDoNotTellError
+            raise CannotClose
         return self.closing
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedDays:
+    """Answers questions from the cells of days, and has days closed that are not; the engine answers all others."""
+
+    engine: QueryEngine
+    closer: DayCloser
+    _adding: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    @property
+    def source(self) -> Remembering:
+        """The evidence."""
+        return self.closer.source
+
+    def ask(self, question: Question, progress: Done) -> Answer:
+        """As the engine; raises what it raises."""
+        if question.name not in CLOSED or not is_utf8_path(self.source.store.cells):
+            return self.engine.ask(question, progress)
+        listed = {o.name: o for o in self.source.list()}
+        located = [o for o in listed.values() if question.reads(o)]
+        if sum(o.size for o in located) <= self.source.much:
+            return self.engine.ask(question, progress)
+        try:
+            with self._adding:
+                rows = self._rows(question, listed, progress)
+        except (InvalidEvidence, CannotClose, OSError, duckdb.Error, sqlite3.Error):
+            return self.engine.ask(question, progress)
+        questions.within_64_bits(rows)
+        statement = questions.statement(question.name, *sorted({o.layout for o in located}))
+        return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
+
+    def stop(self, executions: Iterable[str]) -> None:
+        """As the engine."""
+        self.engine.stop(executions)
+
+    def holding(self, name: str, detection: str) -> str:
+        """As the engine; raises `TypeError` for one that does not read the objects itself."""
+        if not isinstance(self.engine, Locating):
+            raise TypeError("the engine does not tell which rows contain an id")
+        return self.engine.holding(name, detection)
+
+    def _rows(self, question: Question, listed: Listed, progress: Done) -> tuple[Row, ...]:
+        """The rows of an answer; raises what the engine, DuckDB and the store raise."""
+        added = question.about if question.name == "tallies" else _preceding(question)
+        closed = self.closer.closed(question, listed, added, progress)
+        _check_reach(question, listed, closed)
+        days = [each for each in closed if each.day in added]
+        if question.name == "tallies" and not days:
+            raise CannotClose
+        before = _together(
+            each.sums for each in closed if each.day in question.about and each.day not in added
+        )
+        cells = self.source.store.cells
+        with spill_folder() as spill, relations.connection(cells.absolute(), spill, MEMORY_LIMIT) as con:
+            con.execute(f"create type standing as enum {transpile.STANDINGS}")
+            written = [
+                _parquet(cells, files) for files in zip(*(_used(question, day) for day in days), strict=True)
+            ]
+            parts = written if question.name == "tallies" else [_history(con, written, added, before)]
+            tally = Tally(con, question, Dictionaries.of_cells(con, parts), normalized=True)
+            tally.take(parts)
+            return tally.rows()
 
 
 def _check_reach(question: Question, listed: Listed, closed: Sequence[ClosedDay]) -> None:
     """Raise where partitions before the first that a question reads have rows of its days, or outrank such rows."""
     first = question.delivered.first
     if any(each.reach and each.reach.first < first <= each.reach.last for each in closed):
-        raise _CellsDoNotTellError
+        raise CannotClose
     before = any(o.layout == "ocsf" and o.day < first for o in listed.values())
     if before and question.about.first - first < AHEAD:
-        raise _CellsDoNotTellError
+        raise CannotClose
 
 
 def _used(question: Question, day: ClosedDay) -> Sequence[str]:

@@ -24,6 +24,7 @@ from reports.evidence.columns import Layout
 from reports.evidence.source import EvidenceObject
 from reports.evidence.tally import Sums
 
+LIST = "days.sqlite"
 WAIT = 10.0  # seconds that another process may take to write
 _TABLES = (
     "create table if not exists digests (state text primary key, pinned text, sha256 text)",
@@ -103,7 +104,7 @@ class DayStore:
 
     def has_days(self, place: str) -> bool:
         """Whether days of a place were closed."""
-        if not (self.folder / "days.sqlite").exists():
+        if not (self.folder / LIST).exists():
             return False
         with self._database() as database:
             return (
@@ -112,7 +113,7 @@ class DayStore:
 
     def every_day(self, place: str | None = None) -> dict[str, ClosedDay]:
         """The days of a place, or of all, that were closed, by their keys."""
-        if not (self.folder / "days.sqlite").exists():
+        if not (self.folder / LIST).exists():
             return {}
         with self._database() as database:
             rows = database.execute(
@@ -173,6 +174,10 @@ class DayStore:
         """Whether files of cells hold what was written."""
         return all(map(self._is_whole, files))
 
+    def are_kept(self, files: Iterable[str]) -> bool:
+        """Whether files of cells need not be made again: here, if they are whole."""
+        return self.are_whole(files)
+
     def _is_whole(self, digest: str) -> bool:
         try:
             return cache_folder.digest_of(self.file(digest)) == digest
@@ -222,13 +227,19 @@ class DayStore:
         """Remove those of some files that no day and no index has."""
         unused = set(files)
         if unused:
-            with self._database() as database:
-                for _, text in _whole(database.execute("select key, closed, sha256 from days")):
-                    unused.difference_update(ClosedDay.read(text).files)
-                for _, made in _whole(database.execute("select place, made, sha256 from indexes")):
-                    unused.difference_update(json.loads(made)[1])
+            unused -= self.used()
         for digest in unused:
             self.file(digest).unlink(missing_ok=True)
+
+    def used(self) -> set[str]:
+        """The files that days and indexes have."""
+        found: set[str] = set()
+        with self._database() as database:
+            for _, text in _whole(database.execute("select key, closed, sha256 from days")):
+                found.update(ClosedDay.read(text).files)
+            for _, made in _whole(database.execute("select place, made, sha256 from indexes")):
+                found.update(json.loads(made)[1])
+        return found
 
     def _replaced(self, database: sqlite3.Connection, key: str, place: str, closed: ClosedDay) -> list[str]:
         """Keep a day; returns the files that were kept of it before."""
@@ -244,7 +255,7 @@ class DayStore:
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
         """The database, whose changes are kept together or not at all; one that is damaged is removed."""
-        file = self.folder / "days.sqlite"
+        file = self.folder / LIST
         database = sqlite3.connect(file, timeout=WAIT)
         try:
             with database:

@@ -82,7 +82,7 @@ def close(days: ClosedDays, window: Window, as_of: datetime, progress: Progress)
     closed = 0
     for question in filter(None, Inquiry(window, as_of).questions(days.source.list())):
         try:
-            closed += days.close(question, lambda done, total: progress("close", done, total))
+            closed += days.closer.ahead(question, lambda done, total: progress("close", done, total))
         except (InvalidEvidence, duckdb.Error) as error:
             days.engine.ask(question, lambda *_: None)  # which tells what is wrong with the evidence
             raise Unavailable(

@@ -45,6 +45,10 @@ Touching = Mapping[date, Sequence[ListedObject]]
 """The objects that hold a row of a day, or a revision of an id that has one."""
 
 
+class CannotClose(Exception):
+    """Days cannot be closed here and now: their questions have to be answered from the evidence."""
+
+
 class Held(Protocol):
     """Objects as files below a folder, under their names."""
 
@@ -137,7 +141,7 @@ class DuckDBEngine:
     def _close(
         self, question: Question, touching: Touching, keep: Keep, progress: Done, *, normalized: bool
     ) -> None:
-        batches = list(_of_days(touching))
+        batches = list(of_days(touching))
         every = list(dict.fromkeys(o for _, objects in batches for o in objects))
         with self._tally(question, every, normalized=normalized, within="event_day") as (tally, relation):
             folder = relations.spill_of(tally.con)
@@ -218,10 +222,10 @@ def _batches(located: Sequence[ListedObject]) -> Iterator[list[ListedObject]]:
     for o in located:
         if o.layout == "flat":
             flat.setdefault(o.day, []).append(o)
-    yield from (objects for _, objects in _of_days(flat))
+    yield from (objects for _, objects in of_days(flat))
 
 
-def _of_days(touching: Touching) -> Iterator[tuple[list[date], list[ListedObject]]]:
+def of_days(touching: Touching) -> Iterator[tuple[list[date], list[ListedObject]]]:
     """Days, gathered while the objects that touch them are small enough, and these objects.
 
     Days of OCSF share objects: the more of them are gathered, the less is read twice.

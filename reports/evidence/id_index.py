@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from reports.evidence import relations
 from reports.evidence.day_store import DayStore
-from reports.evidence.engine_duckdb import MEMORY_LIMIT
+from reports.evidence.engine_duckdb import BATCH_BYTES, MEMORY_LIMIT, SHARED
 from reports.evidence.source import EvidenceObject
 from reports.evidence.spill import spill_folder
 
@@ -80,9 +80,11 @@ def touching(
     if identities.keys() - index.numbers.keys():
         if not store.are_whole(index.files):
             index = IdIndex(rules, {}, {}, {})
-        new = [o for identity, o in identities.items() if identity not in index.numbers]
-        index = _extended(store, index, new, read)
-    if index is not kept:
+        unread = [o for identity, o in identities.items() if identity not in index.numbers]
+        for new in _batches(unread):
+            index = _extended(store, index, new, read)
+            store.keep_index(place, index.text, list(index.files))
+    elif index is not kept:
         store.keep_index(place, index.text, list(index.files))
     return _days(index, identities)
 
@@ -112,6 +114,18 @@ def _kept(store: DayStore, place: str, rules: str) -> IdIndex:
 def _days(index: IdIndex, identities: Mapping[Identity, EvidenceObject]) -> dict[date, list[EvidenceObject]]:
     by_number = {number: identities[identity] for identity, number in index.numbers.items()}
     return {day: [by_number[number] for number in sorted(of)] for day, of in index.days.items()}
+
+
+def _batches(objects: Iterable[EvidenceObject]) -> Iterator[list[EvidenceObject]]:
+    """Objects, gathered up to the size that is read at once."""
+    batch: list[EvidenceObject] = []
+    for o in objects:
+        if batch and sum(each.size for each in batch) + o.size > BATCH_BYTES * SHARED:
+            yield batch
+            batch = []
+        batch.append(o)
+    if batch:
+        yield batch
 
 
 def _identity(o: EvidenceObject) -> Identity:

@@ -72,6 +72,11 @@ class S3Evidence:
         *_, version = located.state.split(" ")
         return located.name not in self._recent or version not in ("None", "null")
 
+    @staticmethod
+    def written(located: ListedObject) -> datetime:
+        """When a listed object was written (aware, in whole seconds)."""
+        return datetime.fromisoformat(located.state.split(" ")[1])
+
     def tops(self) -> tuple[str, ...]:
         """The names directly below the prefix, in order; those of folders end in `/`."""
         with self._translated():

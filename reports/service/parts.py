@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3  # type: ignore[import-untyped]
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from reports.evidence.shared_days import SharedDays
+    from reports.evidence.source_s3 import S3Evidence
     from reports.service.schedules import Schedules
     from reports.signing.timestamp import Timestamper
 
@@ -57,6 +60,7 @@ class Environment:
     evidence_bucket: str
     settings_bucket: str
     uploads_bucket: str
+    cells_bucket: str
     workgroup: str
     database: str
     signing_key: str
@@ -199,6 +203,21 @@ class Deployed:
             return schedules.read(content.decode())
         except UnicodeDecodeError:
             raise InvalidSettings(f"{schedules.FILE} is not UTF-8 text: save it as UTF-8") from None
+
+    def evidence(self, deadline: Callable[[], float]) -> S3Evidence:
+        """The evidence; `deadline` gives the seconds that are left for reading it."""
+        from reports.evidence.source_s3 import S3Evidence
+
+        place = self.environment.evidence_bucket, self.environment.evidence_prefix
+        return S3Evidence(self.client("s3"), *place, deadline=deadline)
+
+    def days(self, folder: Path) -> SharedDays:
+        """The days that were closed, as of now, with a folder for what is fetched of them."""
+        from reports.evidence.shared_days import SharedDays
+
+        store = SharedDays(folder, self.client("s3"), self.environment.cells_bucket)
+        store.pull()
+        return store
 
     def chain(self) -> tuple[x509.Certificate, ...]:
         """The certificates of the signing key, as `exhibit keys install` has put them there."""

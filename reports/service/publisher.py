@@ -7,6 +7,7 @@ Imports are within functions so that a delivery that only ends a request does no
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from reports.service.requests import StoredRequest
 if TYPE_CHECKING:
     from reports.archive.archive import Receipt
     from reports.core.progress import Progress
+    from reports.evidence.closed_days import ClosedDays
     from reports.evidence.engine_athena import AthenaEngine
     from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question
     from reports.evidence.source_s3 import S3Evidence
@@ -39,8 +41,8 @@ class AthenaPress:
 
     Settings are read anew for each briefing, so that an operator's change needs no deployment.
 
-    Permissions: those of `AthenaEngine`, `S3Evidence`, `S3Store`, `KmsKey` and `pseudonym_key`; `s3:ListBucket` on the
-    bucket of the settings and `s3:GetObject` on its objects.
+    Permissions: those of `AthenaEngine`, `S3Evidence`, `SharedDays`, `S3Store`, `KmsKey` and `pseudonym_key`;
+    `s3:ListBucket` on the bucket of the settings and `s3:GetObject` on its objects.
     """
 
     parts: Deployed
@@ -119,11 +121,7 @@ class AthenaPress:
         return Inquiry(window, request.instant, days, request.audience == "regulator")
 
     def _source(self) -> S3Evidence:
-        from reports.evidence.source_s3 import S3Evidence
-
-        environment = self.parts.environment
-        place = environment.evidence_bucket, environment.evidence_prefix
-        return S3Evidence(self.parts.client("s3"), *place, deadline=self.deadline)
+        return self.parts.evidence(self.deadline)
 
     def _engine(self, request: StoredRequest, source: S3Evidence) -> AthenaEngine:
         from reports.evidence.engine_athena import AthenaEngine
@@ -146,17 +144,34 @@ class AthenaPress:
 
         source = self._source()
         engine = self._asking = self._engine(request, source)
+        days = self._days(engine, source, folder / "days")
         resources = self._resources(folder)
         settings = marked(read_settings(source, resources), None)
         return PublishingParts(
-            engine=_Counted(engine, self),
-            source=source,
+            engine=_Counted(days or engine, self),
+            source=days.source if days else source,
             settings=settings,
             resources=resources,
             store=self.parts.briefings,
             pseudonym_key=self._pseudonym_key(),
             page_size=request.page_size,
             settling_days=self.parts.environment.settling_days,
+        )
+
+    def _days(self, engine: AthenaEngine, source: S3Evidence, folder: Path) -> ClosedDays | None:
+        """What answers from days that were closed, and closes the few that are not; None if none was closed."""
+        from reports.evidence.cache import PassingCopies
+        from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
+
+        folder.mkdir(mode=0o700)
+        store = self.parts.days(folder)
+        try:
+            if not store.has_days(source.place):
+                return None
+        except sqlite3.Error:  # what was kept is damaged
+            return None
+        return ClosedDays(
+            engine, DayCloser(Remembering(source, store, 0), PassingCopies(source, MOST_COPIED))
         )
 
     def _resources(self, folder: Path) -> Resources:

@@ -16,6 +16,7 @@ from tests.support.system import System
 SET = {
     "EXHIBIT_ARCHIVE_BUCKET": "archive",
     "EXHIBIT_BUS": "bus",
+    "EXHIBIT_CELLS_BUCKET": "cells",
     "EXHIBIT_DATABASE": "exhibit",
     "EXHIBIT_EVIDENCE_BUCKET": "evidence",
     "EXHIBIT_EVIDENCE_PREFIX": "",

@@ -1,16 +1,17 @@
 """The flows, with moto's IAM enforcement on: each function under the role that the template gives it."""
 
 import json
-from typing import Any
+from datetime import timedelta
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from functions import announce, api, publish, renewal, schedule, verification, watch
-from reports.core.errors import ExhibitError
+from functions import announce, api, close, publish, renewal, schedule, verification, watch
+from reports.core.errors import Changed, ExhibitError
 from reports.local_aws.deploy import deploy
 from reports.local_aws.gateway import Answer, Call, Gateway, Routed, routing
-from reports.service import requests
+from reports.service import closing, requests
 from tests.support.athena import AthenaService, DuckDBAthena, over_folder
 from tests.support.aws import client
 from tests.support.pki import Network
@@ -21,6 +22,7 @@ from tests.support.system import SCOPES
 FUNCTIONS = {
     "announce": announce,
     "api": api,
+    "close": close,
     "publish": publish,
     "renewal": renewal,
     "schedule": schedule,
@@ -139,6 +141,11 @@ def refused(worker: Worker) -> None:
     assert client("sqs").receive_message(QueueUrl=queue(worker.stack, "DeadEvents"))["Messages"]
 
 
+def beaten(*_: Any) -> NoReturn:
+    """Another process has closed days at the same time."""
+    raise Changed("another process has closed days meanwhile: run again")
+
+
 def test_each_function_under_its_role(
     working: dict[str, Worker], athena: AthenaService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +174,12 @@ def test_each_function_under_its_role(
     for _ in range(2):  # the second time, the record of the first is read
         assert working["renewal"].invoke({})["StampDaysLeft"] > 0
     given_up(working, athena)
+    monkeypatch.setattr(closing, "STILL", timedelta(days=-1))
+    for _ in range(2):  # the second time, what the first kept is read
+        assert working["close"].invoke({})["closed"] > 0
+    client("sqs").purge_queue(QueueUrl=queue(working["api"].stack, "RequestsQueue"))
+    asked(working["api"], "three")
+    assert working["publish"].take()
     unsettled(working["verification"], pdf)
     for name in ("schedule", "announce", "watch"):
         refused(working[name])
@@ -175,8 +188,12 @@ def test_each_function_under_its_role(
     )
     with pytest.warns(UserWarning, match="No application metrics"):  # it ends before it has counted
         refused(working["renewal"])
+    monkeypatch.setattr(close, "close_days", beaten)
+    with pytest.warns(UserWarning, match="No application metrics"):
+        refused(working["close"])
     unused = {name: worker.unused() for name, worker in working.items()}
-    assert {name for _, name in unused.pop("publish")} == {"arn:aws:s3:::evidence/ext/*"}  # the other layout
+    for name in ("close", "publish"):
+        assert {place for _, place in unused.pop(name)} == {"arn:aws:s3:::evidence/ext/*"}  # the other layout
     # Which the API reads only to tell whether a write of its own got through whose answer was lost
     quotas = ("s3:GetObject", "arn:aws:s3:::exhibit-uploads-123456789012-eu-west-1/quotas/*")
     assert set().union(*unused.values()) == {quotas}

@@ -247,6 +247,7 @@ def test_ticks_say_their_time() -> None:
     """Each tick carries the time that it was due, and one that is not taken goes to a queue of its own."""
     ticks = {tick.logical: tick.properties for tick in STACK.of_type("AWS::Scheduler::Schedule")}
     assert {name: tick["ScheduleExpression"] for name, tick in ticks.items()} == {
+        "CloseTick": "rate(1 hour)",
         "HourlyTick": "rate(1 hour)",
         "RenewalTick": "rate(1 day)",
         "WatchTick": "rate(15 minutes)",
@@ -413,7 +414,7 @@ def test_actions_and_resources_are_named(function: Function) -> None:
 def test_each_function_has_a_role_of_its_own() -> None:
     """No two functions share a role."""
     roles = [STACK.resources[function.logical].properties["Role"] for function in FUNCTIONS]
-    assert len(set(roles)) == len(roles) == 7
+    assert len(set(roles)) == len(roles) == 8
 
 
 def test_only_the_worker_signs() -> None:

@@ -26,6 +26,7 @@ RESULTS = frozenset(
     {"s3:AbortMultipartUpload", "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts"}
 )
 READ_SETTINGS = frozenset({"s3:GetObject", "s3:ListBucket", "kms:Decrypt"})
+READ_CELLS = frozenset({"s3:GetObject", "s3:ListBucket", "kms:Decrypt"})
 READ_UPLOAD = frozenset({"s3:GetObject", "s3:ListBucket", "kms:Decrypt"})
 PRESIGN_UPLOAD = frozenset({"s3:PutObject", "kms:Decrypt", "kms:GenerateDataKey"})
 READ_ARCHIVE = frozenset({"s3:GetObject", "s3:ListBucket", "kms:Decrypt"})
@@ -37,6 +38,7 @@ ADAPTERS: Mapping[str, str] = MappingProxyType(
         "athena": "evidence/engine_athena.py",
         "evidence": "evidence/source_s3.py",
         "store": "archive/store_s3.py",
+        "days": "evidence/shared_days.py",
         "key": "signing/keys_kms.py",
     }
 )
@@ -45,12 +47,13 @@ NEEDS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = MappingProxyType(
     {
         "publish": (
             ("athena", "evidence", "store", "key"),
-            QUEUE | RESULTS | READ_SETTINGS,
+            QUEUE | RESULTS | READ_SETTINGS | READ_CELLS,
         ),
         "schedule": (("store",), UNTAKEN | READ_SETTINGS),
         "api": (("store",), PRESIGN_UPLOAD),
         "verification": ((), READ_UPLOAD | READ_SETTINGS),
         "announce": ((), READ_ARCHIVE | EVENT | NOTICE | UNTAKEN),
+        "close": (("evidence", "days"), UNTAKEN),
         "watch": (("store",), READ_SETTINGS | UNTAKEN),
         "renewal": (("store",), READ_SETTINGS | UNTAKEN),
     }

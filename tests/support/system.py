@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from functions import announce, api, publish, renewal, schedule, verification, watch
+from functions import announce, api, close, publish, renewal, schedule, verification, watch
 from reports.evidence import source_s3
 from reports.local_aws.gateway import Answer, Call, Context, Gateway, Routed, routing
 from reports.service.parts import Deployed, Environment
@@ -22,7 +22,7 @@ from tests.support.pki import NOW, Network
 from tests.support.publishing import GOLDEN
 from tests.support.tools import PATIENCE
 
-FUNCTIONS = (announce, api, publish, renewal, schedule, verification, watch)
+FUNCTIONS = (announce, api, close, publish, renewal, schedule, verification, watch)
 EVIDENCE = GOLDEN / "quiet"
 WINDOW = "2026-05-01/2026-05-07"
 SCOPES = "briefings:read briefings:request"
@@ -146,6 +146,7 @@ def variables(network: Network) -> dict[str, str]:
         "EXHIBIT_SETTINGS_BUCKET": _bucket(versioned=True),
         "EXHIBIT_SETTINGS_PREFIX": "set/",
         "EXHIBIT_UPLOADS_BUCKET": _bucket(versioned=False),
+        "EXHIBIT_CELLS_BUCKET": _bucket(versioned=False),
         "EXHIBIT_WORKGROUP": "exhibit",
         "EXHIBIT_DATABASE": "exhibit",
         "EXHIBIT_SIGNING_KEY": signing["KeyMetadata"]["KeyId"],

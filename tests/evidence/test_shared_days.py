@@ -1,0 +1,244 @@
+"""Days in a bucket: one closes them, others add them up, and nobody believes what is damaged."""
+
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from reports.core.errors import Changed
+from reports.evidence.cache import PassingCopies
+from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
+from reports.evidence.day_store import LIST
+from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine
+from reports.evidence.questions import Answer, Question
+from reports.evidence.shared_days import CELLS, SharedDays
+from reports.evidence.source import FolderEvidence
+from reports.evidence.source_s3 import S3Evidence
+from tests.contracts.query_engine import (
+    EARLIEST,
+    NEWEST,
+    QUESTIONS,
+    TALLIES,
+    WINDOW,
+    detection,
+    flat,
+    ocsf,
+)
+from tests.support.aws import client, s3_client
+from tests.support.evidence_files import Objects, deliver
+
+pytestmark = pytest.mark.usefixtures("slow", "aws")
+DAYS = [EARLIEST, *WINDOW.days]
+
+
+@dataclass
+class Office:
+    """Evidence in a folder and in a bucket, and a bucket for its days."""
+
+    folder: Path
+    evidence: str
+    cells: str
+    fetched: list[str] = field(default_factory=list)
+
+    def deliver(self, objects: Objects) -> None:
+        deliver(self.folder, objects)
+        for name in objects:
+            s3_client().upload_file(str(self.folder / name), self.evidence, name)
+
+    def store(self) -> SharedDays:
+        """As a new process has it."""
+        s3 = client("s3")
+        s3.meta.events.register(
+            "provide-client-params.s3.GetObject", lambda params, **_: self.fetched.append(params["Key"])
+        )
+        place = self.folder.parent / uuid4().hex
+        place.mkdir()
+        found = SharedDays(place, s3, self.cells)
+        found.pull()
+        return found
+
+    @property
+    def source(self) -> S3Evidence:
+        return S3Evidence(client("s3"), self.evidence)
+
+    def close(self, *asked: Question) -> int:
+        """Close days as the function does, in a process of its own."""
+        store = self.store()
+        closer = DayCloser(Remembering(self.source, store, 0), PassingCopies(self.source))
+        closed = sum(closer.ahead(question, lambda *_: None) for question in asked or QUESTIONS)
+        store.push()
+        return closed
+
+    def ask(self, question: Question = TALLIES, most: float | None = None) -> Answer | None:
+        """The answer of closed days, in a process of its own; None if they do not tell."""
+        copies = None if most is None else PassingCopies(self.source, most)
+        closer = DayCloser(Remembering(self.source, self.store(), 0), copies)
+        return ClosedDays(Silent(), closer).ask(question, lambda *_: None)  # type: ignore[arg-type]
+
+    def read(self, question: Question = TALLIES) -> Answer:
+        """The answer of the evidence."""
+        return DuckDBEngine(FolderEvidence(self.folder)).ask(question, lambda *_: None)
+
+    def kept(self) -> list[str]:
+        """The keys of the bucket of days."""
+        return [each["Key"] for each in s3_client().list_objects_v2(Bucket=self.cells).get("Contents", ())]
+
+    def put(self, key: str, content: bytes) -> None:
+        s3_client().put_object(Bucket=self.cells, Key=key, Body=content)
+
+
+class Silent:
+    """An engine that answers nothing."""
+
+    def ask(self, question: Question, progress: object) -> None:
+        return None
+
+
+def _bucket() -> str:
+    name = f"b-{uuid4()}"
+    s3_client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return name
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    found = Office(tmp_path / "evidence", _bucket(), _bucket())
+    revised = detection(EARLIEST, detection_id=f"o {EARLIEST}", revised_at=datetime(2026, 5, 4))
+    findings = {ocsf(day): [detection(day, detection_id=f"o {day}")] for day in DAYS}
+    found.deliver(
+        {
+            **{flat(day): [detection(day), detection(day, detection_id="other")] for day in DAYS},
+            **findings,
+            ocsf(NEWEST): [revised],
+        }
+    )
+    return found
+
+
+def test_days_are_closed_by_one_and_added_up_by_another(office: Office) -> None:
+    """The answers are the evidence's, and none of it is opened."""
+    assert office.ask() is None
+    assert office.close() > len(DAYS)
+    office.fetched.clear()
+    assert [office.ask(question) for question in QUESTIONS] == [
+        office.read(question) for question in QUESTIONS
+    ]
+    assert {key for key in office.fetched if not key.startswith(CELLS)} == {LIST}
+
+
+def test_nothing_is_put_where_nothing_changed(office: Office) -> None:
+    """A second closing reads no cells and writes nothing."""
+    office.close()
+    before = s3_client().list_objects_v2(Bucket=office.cells)["Contents"]
+    office.fetched.clear()
+    office.close()
+    assert office.fetched == [LIST]
+    assert s3_client().list_objects_v2(Bucket=office.cells)["Contents"] == before
+
+
+def test_a_late_revision_reopens_its_days(office: Office) -> None:
+    """Until they are closed again, closed days do not tell; or the few are closed where they are needed."""
+    office.close()
+    office.deliver(
+        {
+            ocsf(NEWEST, part=1): [
+                detection(EARLIEST, detection_id=f"o {DAYS[1]}", revised_at=datetime(2026, 5, 5))
+            ]
+        }
+    )
+    expected = [office.read(question) for question in QUESTIONS]
+    assert office.ask() is None
+    assert office.ask(most=1) is None
+    assert [office.ask(question, most=10**6) for question in QUESTIONS] == expected
+    assert office.ask() is None  # who adds up writes nothing
+    office.close()
+    assert [office.ask(question) for question in QUESTIONS] == expected
+
+
+@pytest.mark.parametrize("damage", ["cut", "exchanged", "gone"])
+def test_damaged_cells_are_not_believed(office: Office, damage: str) -> None:
+    """They count as absent; where they are gone, they are made again."""
+    office.close()
+    one, other, *_ = (key for key in office.kept() if key.startswith(CELLS))
+    contents = [s3_client().get_object(Bucket=office.cells, Key=key)["Body"].read() for key in (one, other)]
+    for key in (key for key in office.kept() if key.startswith(CELLS)):
+        if damage == "gone":
+            s3_client().delete_object(Bucket=office.cells, Key=key)
+        else:
+            office.put(key, contents[0][:-1] if damage == "cut" else contents[key == one])
+    assert office.ask() is None
+    assert office.ask(most=10**6) == office.read()
+    if damage == "gone":
+        office.close()
+        assert office.ask() == office.read()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a list", b"SQLite format 3\0 but no more"])
+def test_a_damaged_list_is_not_believed(office: Office, content: bytes) -> None:
+    office.close()
+    office.put(LIST, content)
+    assert office.ask() is None
+    store = office.store()
+    try:
+        store.has_days(office.source.place)
+    except sqlite3.Error:
+        pass
+    else:
+        assert not store.used()
+
+
+def test_a_row_that_was_changed_counts_as_absent(office: Office, tmp_path: Path) -> None:
+    """Each row of the list has a digest, with its key."""
+    office.close()
+    place = tmp_path / LIST
+    s3_client().download_file(office.cells, LIST, str(place))
+    with closing(sqlite3.connect(place)) as database, database:
+        database.execute("update days set closed = replace(closed, '\"sums\"', '\"sums\" ')")
+    office.put(LIST, place.read_bytes())
+    assert office.ask() is None
+
+
+def test_two_who_close_at_once(office: Office) -> None:
+    """The second one's list is refused; nothing is lost, and the next goes on."""
+    first, second = office.store(), office.store()
+    for store in (first, second):
+        closer = DayCloser(Remembering(office.source, store, 0), PassingCopies(office.source))
+        closer.ahead(TALLIES, lambda *_: None)
+    first.push()
+    with pytest.raises(Changed, match="another process has closed days meanwhile: run again"):
+        second.push()
+    assert office.ask() == office.read()
+    office.close()
+    assert [office.ask(question) for question in QUESTIONS] == [
+        office.read(question) for question in QUESTIONS
+    ]
+
+
+def test_only_ready_days_are_closed(office: Office) -> None:
+    """The others stay open: nothing of them is kept."""
+    store = office.store()
+    closer = DayCloser(Remembering(office.source, store, 0), PassingCopies(office.source))
+    last = WINDOW.last
+    closed = closer.ahead(TALLIES, lambda *_: None, lambda objects: all(o.day < last for o in objects))
+    assert 0 < closed < len(WINDOW.days) * 2
+    assert not any(each.day == last for each in store.every_day().values() if each.layout == "flat")
+
+
+def test_copies_are_gone_afterwards(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a batch of days are removed before the next."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "copies"))
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", None)
+    office.close()
+    assert os.listdir(tmp_path / "copies") == []
+
+
+def test_too_much_is_not_copied(office: Office) -> None:
+    objects = office.source.list()
+    with pytest.raises(CannotClose, match="too much"):
+        PassingCopies(office.source, 1).index(objects, range(len(objects)), lambda _: None)
