@@ -70,6 +70,7 @@ TESTED_BY: Mapping[str, str] = {
     "pages/test_render.py": "pages.fonts",
     "pages/test_typeset.py": "pages.countries pages.lettering",
     "service/test_api.py": "functions.api functions.problems functions.verification",
+    "service/test_closing.py": "functions.close",
     "service/test_functions.py": "functions.announce functions.publish functions.schedule functions.watch",
     "service/test_parts.py": "service.publisher",
     "service/test_renewals.py": "functions.renewal",
