@@ -212,14 +212,17 @@ def test_archive_keeps() -> None:
     assert create_only["Condition"]["Null"] == {"s3:if-none-match": True}
 
 
-@pytest.mark.parametrize(
-    "logical", ["ArchiveBucket", "SettingsBucket", "SigningKey", "PseudonymKey", "DataKey"]
-)
-def test_what_cannot_be_made_again_is_kept(logical: str) -> None:
-    """Neither deleting the stack nor replacing a resource takes away what cannot be made again."""
-    block = TEMPLATE.read_text("utf-8").split(f"\n  {logical}:\n")[1].split("\n    Properties:")[0]
-    assert "DeletionPolicy: Retain" in block
-    assert "UpdateReplacePolicy: Retain" in block
+def test_what_cannot_be_made_again_is_kept() -> None:
+    """Neither deleting the stack nor replacing a resource takes it away; only a first deployment that fails does."""
+    policies = ("DeletionPolicy", "UpdateReplacePolicy")
+    kept = {
+        logical: tuple(body.get(policy) for policy in policies)
+        for logical, body in STACK.document["Resources"].items()
+        if any(policy in body for policy in policies)
+    }
+    assert set(kept.values()) == {("RetainExceptOnCreate", "Retain")}
+    keys = {key.logical for key in STACK.of_type("AWS::KMS::Key")}
+    assert kept.keys() == {"ArchiveBucket", "SettingsBucket", "AccessLogsBucket"} | keys
 
 
 def test_new_requests_reach_the_worker() -> None:
@@ -236,11 +239,28 @@ def test_new_requests_reach_the_worker() -> None:
 
 
 def test_a_delivery_outlasts_its_worker() -> None:
-    """A message stays hidden six times as long as its worker may take, and fails as often as the worker is told."""
+    """A message stays hidden six times as long as the function that takes it may run, whichever queue it is in."""
+    queues = {queue.arn: queue.properties for queue in STACK.of_type("AWS::SQS::Queue")}
+    times = {
+        event["Properties"]["Queue"]: function.timeout
+        for function in FUNCTIONS
+        for event in STACK.resources[function.logical].properties.get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    assert STACK.resources["RequestsQueue"].arn in times
+    assert [arn for arn, seconds in times.items() if queues[arn]["VisibilityTimeout"] < 6 * seconds] == []
+
+
+def test_a_request_fails_when_its_worker_gives_up() -> None:
+    """The queue gives a message up after as many deliveries as the worker is told, and keeps it apart."""
     queue, worker = STACK.resources["RequestsQueue"].properties, STACK.functions["publish"]
-    assert queue["VisibilityTimeout"] >= 6 * worker.timeout
     assert queue["RedrivePolicy"]["maxReceiveCount"] == worker.environment["EXHIBIT_MAX_RECEIVES"]
     assert queue["RedrivePolicy"]["deadLetterTargetArn"] == STACK.resources["DeadRequests"].arn
+
+
+def test_the_worker_has_all_the_time_there_is() -> None:
+    """A function may run for 15 minutes at most: the worker, which waits for queries, may."""
+    assert STACK.functions["publish"].timeout == 900
 
 
 def test_ticks_say_their_time() -> None:
