@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server import werkzeug_app
 
 from reports.core.errors import Unavailable
 from reports.local_aws.athena import AthenaService, Refused
@@ -46,6 +46,12 @@ def _session(key: Key) -> Any:
     return boto3.Session(key.id, key.secret, region_name=REGION)
 
 
+def _application() -> Any:
+    # The pages that may read an answer are those that the bucket's own rules name, as on AWS
+    werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined] # it imports the name
+    return werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
+
+
 @dataclass
 class Account:
     """The account as a WSGI application."""
@@ -53,7 +59,7 @@ class Account:
     authority: LocalAuthority
     athena: AthenaService | None = None
     key: Key = field(default_factory=Key)
-    _moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
+    _moto: Any = field(default_factory=_application)
     _one: threading.RLock = field(default_factory=threading.RLock)
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
@@ -97,11 +103,16 @@ class Account:
 
 
 def _foreign(environ: Mapping[str, Any]) -> str | None:
-    """What says that a call comes from a page of another site, which a browser would send here all the same."""
+    """What says that a call comes from a page of another site, which a browser would send here all the same.
+
+    A page that the API has led to a link is not named; whoever has the link may read.
+    """
     if urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname not in OWN:
         return "Host"
     origin = environ.get("HTTP_ORIGIN")
-    return "Origin" if origin is not None and urlsplit(origin).hostname not in OWN else None
+    if origin is None or (origin == "null" and environ["REQUEST_METHOD"] == "GET"):
+        return None
+    return None if urlsplit(origin).hostname in OWN else "Origin"
 
 
 def _error(code: str, message: str) -> bytes:

@@ -73,6 +73,7 @@ class Environment:
     bus: str
     evidence_prefix: str = ""
     settings_prefix: str = ""
+    scope_prefix: str = ""
     caller_quota: int = MOST
 
     @classmethod

@@ -105,7 +105,12 @@ def run(tool: Path, *arguments: str | Path, home: Path) -> subprocess.CompletedP
     """Run a linter that `make template` sets up, apart from this user's settings; skip where it is not set up."""
     if not tool.exists():
         pytest.skip(f"{tool.name} is not set up: make template")
-    environment = {"HOME": str(home), "PATH": os.defpath, "SAM_CLI_TELEMETRY": "0"}
+    environment = {
+        "HOME": str(home),
+        "PATH": os.defpath,
+        "SAM_CLI_TELEMETRY": "0",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
     return subprocess.run(
         [tool, *arguments],
         cwd=ROOT,
@@ -161,10 +166,15 @@ def test_conditions_choose() -> None:
          "EvidenceKeyArn": key, "EvidenceFormat": "json"}
     )  # fmt: skip
     assert "AlarmsEmail" not in STACK.resources
-    assert "CorsConfiguration" not in STACK.resources["Api"].properties
+    cors = ("Api", "ArchiveBucket", "UploadsBucket")
+    assert [name for name in cors if "CorsConfiguration" in STACK.resources[name].properties] == []
     assert other.resources["AlarmsEmail"].properties["Endpoint"] == "a@example.org"
-    origins = other.resources["Api"].properties["CorsConfiguration"]["AllowOrigins"]
-    assert origins == ["https://x.example", "https://y.example"]
+    api, archive, uploads = (other.resources[name].properties["CorsConfiguration"] for name in cors)
+    pages = ["https://x.example", "https://y.example"]
+    assert api["AllowOrigins"] == pages
+    # Led on by the API, a browser no longer names the page
+    assert [(r["AllowedOrigins"], r["AllowedMethods"]) for r in archive["CorsRules"]] == [(["*"], ["GET"])]
+    assert [(r["AllowedOrigins"], r["AllowedMethods"]) for r in uploads["CorsRules"]] == [(pages, ["POST"])]
     assert key in {r for s in other.functions["publish"].statements for r in s["Resource"]}
     assert "RegexSerDe" in str(other.resources["FlatTable"].properties)
 
@@ -331,10 +341,41 @@ def test_alarms_have_their_metrics() -> None:
 
 def test_a_caller_needs_a_scope() -> None:
     """Every route of the API asks for a token with a scope; requesting has one of its own."""
-    routes = {route.key: route.scopes for function in FUNCTIONS for route in function.routes}
+    routes = {r.key: r.scopes for function in FUNCTIONS for r in function.routes if not r.open}
     assert routes.pop("POST /briefings") == ("briefings:request",)
     assert set(routes.values()) == {("briefings:read", "briefings:read:lawmaker", "briefings:read:regulator")}
     assert routes.keys() >= {"GET /briefings", "GET /openapi.json", "POST /verifications", "$default"}
+
+
+SAM = """
+import json, sys
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.transform import transform
+
+template = yaml_parse(open(sys.argv[1]).read())
+for resource in template["Resources"].values():
+    if resource["Type"] == "AWS::Serverless::Function":
+        resource["Properties"]["ImageUri"] = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/exhibit:1"
+made = transform(template, {}, type("Policies", (), {"load": lambda self: {}})())
+(api,) = [each for each in made["Resources"].values() if each["Type"] == "AWS::ApiGatewayV2::Api"]
+print(json.dumps(api["Properties"]["Body"]))
+"""
+
+
+@pytest.mark.usefixtures("slow")
+def test_sam_opens_one_route(tmp_path: Path) -> None:
+    """Of the API that SAM makes, only what a browser asks before a call needs no token; all else has its scopes."""
+    python = ROOT / ".cache/sam/bin/python"
+    made = json.loads(run(python, "-c", SAM, TEMPLATE, home=tmp_path).stdout)
+    told = {
+        f"{method} {path}": operation.get("security")
+        for path, methods in made["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert told.pop("options /{proxy+}") is None
+    assert len(told) == sum(not route.open for function in FUNCTIONS for route in function.routes)
+    assert [route for route, security in told.items() if not security or not security[0].get("Jwt")] == []
+    assert "HasCors" in str(made["x-amazon-apigateway-cors"])
 
 
 def test_callers_are_known_and_limited() -> None:
