@@ -21,6 +21,8 @@ import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server import werkzeug_app
+from moto.s3.models import s3_backends
+from moto.s3.utils import cors_matches_origin
 
 from reports.core.errors import Unavailable
 from reports.local_aws.athena import AthenaService, Refused
@@ -85,7 +87,10 @@ class Account:
     def _answer(self, environ: dict[str, Any], start_response: Start) -> list[bytes]:
         try:
             with self._one:
-                return list(self._moto(environ, start_response))
+                readable = _readable(environ)
+                return list(
+                    self._moto(environ, lambda status, found: start_response(status, found + readable))
+                )
         except Unavailable as error:  # the folder took nothing, so nothing is there
             print(json.dumps({"level": "ERROR", "message": str(error)}), file=sys.stderr, flush=True)
             start_response("500 Internal Server Error", [("Content-Type", "application/xml")])
@@ -113,6 +118,17 @@ def _foreign(environ: Mapping[str, Any]) -> str | None:
     if origin is None or (origin == "null" and environ["REQUEST_METHOD"] == "GET"):
         return None
     return None if urlsplit(origin).hostname in OWN else "Origin"
+
+
+def _readable(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What lets a page read the answer to its form by a bucket's rules; moto says it of other calls alone."""
+    origin = environ.get("HTTP_ORIGIN")
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(environ["PATH_INFO"].strip("/"))
+    if environ["REQUEST_METHOD"] != "POST" or origin is None or bucket is None:
+        return []
+    rules = [rule for rule in bucket.cors if "POST" in rule.allowed_methods]
+    known = any(cors_matches_origin(origin, rule.allowed_origins) for rule in rules)
+    return [("Access-Control-Allow-Origin", origin)] if known else []
 
 
 def _error(code: str, message: str) -> bytes:
