@@ -19,7 +19,7 @@ from reports.evidence.columns import COLUMNS
 from reports.evidence.source import locate
 from reports.local_aws.template import TEMPLATE, Function, Resource, Stack
 from reports.service.parts import Environment
-from tests.support.permissions import ADAPTERS, LOGS, NEEDS, TRACES, documented
+from tests.support.permissions import ADAPTERS, LOGS, NEEDS, REGISTERED, TRACES, documented
 from tests.support.tools import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -462,13 +462,24 @@ def test_each_function_may_do_what_it_needs_and_no_more(function: Function) -> N
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.module)
 def test_actions_and_resources_are_named(function: Function) -> None:
-    """No action has a wildcard, and only X-Ray, which has no resources to name, is granted on all."""
+    """No action has a wildcard, and only actions that have no resources to name are granted on all."""
     for statement in function.statements:
         assert not [action for action in statement["Action"] if "*" in action], statement["Sid"]
-        everywhere = "*" in statement["Resource"]
-        assert everywhere == all(action.startswith("xray:") for action in statement["Action"]), statement[
-            "Sid"
-        ]
+        nameless = {*statement["Action"]} <= TRACES | REGISTERED
+        assert ("*" in statement["Resource"]) == nameless, statement["Sid"]
+
+
+def test_who_queries_may_read_through_lake_formation() -> None:
+    """Only the functions that query may, and they see the database that Athena looks at besides that of the query."""
+    querying = {f.module for f in FUNCTIONS if "athena:StartQueryExecution" in actions(f)}
+    assert {f.module for f in FUNCTIONS if actions(f) & REGISTERED} == querying == {"publish"}
+    databases = {
+        r
+        for s in STACK.functions["publish"].statements
+        if "glue:GetDatabase" in s["Action"]
+        for r in s["Resource"]
+    }
+    assert f"arn:aws:glue:{STACK.region}:{STACK.account}:database/default" in databases
 
 
 def test_each_function_has_a_role_of_its_own() -> None:
