@@ -327,7 +327,7 @@ def test_alarms_have_their_metrics() -> None:
     asked = {
         alarm.properties["MetricName"]
         for alarm in STACK.of_type("AWS::CloudWatch::Alarm")
-        if alarm.properties["Namespace"]
+        if alarm.properties.get("Namespace")
         == STACK.functions["watch"].environment["POWERTOOLS_METRICS_NAMESPACE"]
     }
     code = "".join(
@@ -337,6 +337,22 @@ def test_alarms_have_their_metrics() -> None:
     )
     assert asked
     assert not (ROOT / "functions").exists() or {name for name in asked if f'"{name}"' not in code} == set()
+
+
+def test_each_function_is_watched() -> None:
+    """Errors of each function have an alarm of their own, which names it; throttles of all have one together."""
+    alarms = [alarm.properties for alarm in STACK.of_type("AWS::CloudWatch::Alarm")]
+    errors = {each["AlarmName"] for each in alarms if each.get("MetricName") == "Errors"}
+    assert errors == {f"exhibit-{function.module}-errors" for function in FUNCTIONS}
+    (throttles,) = (each["Metrics"] for each in alarms if "Metrics" in each)
+    (total,) = (each for each in throttles if "Expression" in each)
+    metrics = [each["MetricStat"]["Metric"] for each in throttles if each is not total]
+    assert (total["Expression"], {each["MetricName"] for each in metrics}) == (
+        "SUM(METRICS())",
+        {"Throttles"},
+    )
+    counted = {dimension["Value"] for each in metrics for dimension in each["Dimensions"]}
+    assert counted == {function.name for function in FUNCTIONS}
 
 
 def test_a_caller_needs_a_scope() -> None:
