@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -602,6 +603,90 @@ def test_alarms_are_told() -> None:
         STACK.resources["AlarmsTopic"].arn
     }
     assert [a.name for a in alarms if f"`{a.name.removeprefix('exhibit-')}`" not in text] == []
+
+
+LONGEST_STACK = 26  # characters of the stack's name, as docs/aws.md says
+LONGEST_REGION = "ap-southeast-7"
+# Characters of a name, as AWS's pages on quotas and its API references have them
+MOST = {
+    "AWS::Athena::WorkGroup": 128,
+    "AWS::CloudWatch::Alarm": 255,
+    "AWS::CloudWatch::Dashboard": 255,
+    "AWS::Events::EventBus": 256,
+    "AWS::Events::Rule": 64,
+    "AWS::KMS::Alias": 256,
+    "AWS::Logs::LogGroup": 512,
+    "AWS::S3::Bucket": 63,
+    "AWS::SNS::Topic": 256,
+    "AWS::SQS::Queue": 80,
+    "AWS::Scheduler::Schedule": 64,
+    "AWS::Serverless::Function": 64,
+}
+
+
+def too_long(length: int) -> set[str]:
+    """The types of the resources that have too long a name in a stack whose own name has so many characters."""
+    stack = Stack(PARAMETERS, name="s" * length, region=LONGEST_REGION)
+    return {r.type for type_, most in MOST.items() for r in stack.of_type(type_) if len(r.name) > most}
+
+
+def test_names_fit() -> None:
+    """With the longest name that the documentation allows the stack, every name is short enough; with one more not."""
+    assert too_long(LONGEST_STACK) == set()
+    assert too_long(LONGEST_STACK + 1) == {"AWS::S3::Bucket"}
+    assert f"at most {LONGEST_STACK} characters" in (ROOT / "docs" / "aws.md").read_text("utf-8")
+    named = {
+        r.type for r in STACK.resources.values() if r.name.startswith("exhibit-") or "/exhibit-" in r.name
+    }
+    made_up_by_aws = {"AWS::IAM::Role", "AWS::Serverless::HttpApi"}
+    policies = {type_ for type_ in named if type_.endswith(("Policy", "Permission", "Subscription"))}
+    assert named - made_up_by_aws - policies <= MOST.keys()
+
+
+def test_policies_of_roles_fit() -> None:
+    """IAM takes 10,240 characters of policies in a role, not counting white space."""
+    for role in STACK.of_type("AWS::IAM::Role"):
+        texts = [
+            json.dumps(each["PolicyDocument"], separators=(",", ":")) for each in role.properties["Policies"]
+        ]
+        assert sum(map(len, texts)) < 10_240
+
+
+def test_the_settings_of_sam_name_no_account() -> None:
+    """samconfig.toml holds what is the same for everybody: no region, no profile, no value of a parameter."""
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text("utf-8"))
+    deploy = settings["default"]["deploy"]["parameters"]
+    assert settings["default"]["global"] == {"parameters": {"stack_name": STACK.name}}
+    assert (
+        deploy.keys() & {"region", "profile", "parameter_overrides", "image_repositories", "s3_bucket"}
+        == set()
+    )
+    assert (deploy["resolve_image_repos"], deploy["resolve_s3"]) == (True, True)
+
+
+def test_the_policies_for_another_account() -> None:
+    """What the documentation has the owner of evidence allow is what the role that reads it may do there."""
+    text = (ROOT / "docs" / "aws.md").read_text("utf-8").split("## Evidence in another account")[1]
+    bucket, key = (json.loads(block) for block in re.findall(r"```json\n(.+?)```", text, re.DOTALL)[:2])
+    place = f"arn:aws:s3:::{PARAMETERS['EvidenceBucket']}"
+    granted = {
+        (action, resource.removeprefix(place).removeprefix("/"))
+        for statement in STACK.functions["publish"].statements
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+        if resource.startswith(place)
+    }
+    told = {
+        (action, re.sub(r"^arn:aws:s3:::EVIDENCE-BUCKET(/EVIDENCE-PREFIX/)?", "", resource))
+        for statement in bucket["Statement"]
+        for action in statement["Action"]
+        for resource in (
+            [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]
+        )
+    }
+    assert granted <= told
+    assert {action for action, _ in told} == {action for action, _ in granted}
+    assert (key["Action"], key["Effect"]) == ("kms:Decrypt", "Allow")
 
 
 def test_a_password_is_not_echoed() -> None:
