@@ -388,24 +388,41 @@ def upload() -> Response[str]:
 )
 def describe(known: Known = None) -> Response[str]:
     """Return this description."""
-    return shown(description(), {"Cache-Control": "private, max-age=3600"}, known)
+    prefix = deployed().environment.scope_prefix
+    return shown(description(prefix), {"Cache-Control": "private, max-age=3600"}, known)
 
 
 @cache
-def description() -> Mapping[str, Any]:
-    """The OpenAPI 3.1 description of the whole API, including the calls that `functions.verification` answers."""
+def description(prefix: str = "") -> Mapping[str, Any]:
+    """The OpenAPI 3.1 description of the whole API, including the calls that `functions.verification` answers.
+
+    `prefix` is what the issuer of tokens puts before the name of each scope.
+    """
     from functions import verification  # noqa: PLC0415 -- a function of its own, which others need only to tell of it
 
-    whole = Api(logger, router, {}).app
+    whole = Api(logger, router, {}, lambda: prefix).app
     whole.include_router(verification.router)
     text = whole.get_openapi_json_schema(
         title="Exhibit",
         version=__version__,
         description="Request, follow, fetch and check signed briefings on model-distillation campaigns.",
-        security_schemes=_SCHEMES,
+        security_schemes=_schemes(prefix),
     )
     found: dict[str, Any] = json.loads(text)
+    for operation in (each for path in found["paths"].values() for each in path.values()):
+        operation["security"] = [
+            {"token": [f"{prefix}{scope}" for scope in choice["token"]]} for choice in operation["security"]
+        ]
     return found
+
+
+def _schemes(prefix: str) -> Any:
+    read, request = f"{prefix}{READ}", f"{prefix}{REQUEST}"
+    told = (
+        f"A token with the scope {read}; for the briefings of one audience, {read}:lawmaker or {read}:regulator; "
+        f"to request briefings, {request}"
+    )
+    return {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": told}}
 
 
 def _entry(name: RequestId, state: State) -> dict[str, Any]:
@@ -470,16 +487,7 @@ def _led(name: str) -> Response[str]:
     return Response(HTTPStatus.SEE_OTHER.value, None, "", headers=headers)
 
 
-_SCHEMES: Any = {
-    "token": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": f"A token with the scope {READ}; for the briefings of one audience, {READ}:lawmaker or "
-        f"{READ}:regulator; to request briefings, {REQUEST}",
-    }
-}
-_api = Api(logger, router, BODIES)
+_api = Api(logger, router, BODIES, lambda: deployed().environment.scope_prefix)
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:

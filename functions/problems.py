@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -88,10 +88,19 @@ class Api:
     the whole path. Powertools alone would take `post` for `POST`, and a line break after a path for its end.
     """
 
-    def __init__(self, logger: Logger, router: APIGatewayHttpRouter, bodies: Mapping[str, Body]) -> None:
-        """Take the routes, each with its scopes (`security`), and the bodies by `operation_id`; others take none."""
+    def __init__(
+        self,
+        logger: Logger,
+        router: APIGatewayHttpRouter,
+        bodies: Mapping[str, Body],
+        prefix: Callable[[], str],
+    ) -> None:
+        """Take the routes, each with its scopes (`security`), and the bodies by `operation_id`; others take none.
+
+        `prefix` gives what the issuer of tokens puts before the name of each scope.
+        """
         self.app = APIGatewayHttpResolver(enable_validation=True)
-        self.logger = logger
+        self.logger, self.prefix = logger, prefix
         self.app.include_router(router)
         # Powertools has no public list of its routes
         routes = [*self.app._static_routes, *self.app._dynamic_routes]
@@ -109,11 +118,18 @@ class Api:
         self.app.exception_handler(Exception)(self._failed)
 
     def answer(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Answer an event of an HTTP API, payload format 2.0."""
+        """Answer an event of an HTTP API, payload format 2.0.
+
+        What a browser asks before a call, without a token, has no other answer than that of the gateway, which adds
+        whose pages may call.
+        """
         asked = event["requestContext"]["http"]
+        if asked["method"] == "OPTIONS":
+            return {"statusCode": HTTPStatus.NO_CONTENT.value, "headers": {}, "body": ""}
         with self.logger.append_context_keys(call=event["requestContext"].get("requestId")):
             try:
                 rule = self._rule(asked["method"], event["rawPath"])
+                event = _with_own_scopes(event, self.prefix())
                 _check_scope(event, rule.scopes)
                 answer = self.app.resolve({**event, **_checked(event, rule.body)}, context)
             except Refused as refused:
@@ -235,6 +251,13 @@ def held(event: Mapping[str, Any]) -> frozenset[str]:
     """The scopes of a caller's token."""
     told = claims(event)
     return frozenset(re.split(r"[\s,\[\]]+", str(told.get("scope") or told.get("scp") or "")))
+
+
+def _with_own_scopes(event: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The event of a call whose token has the scopes by Exhibit's own names; those without the prefix are left out."""
+    own = " ".join(scope.removeprefix(prefix) for scope in held(event) if scope.startswith(prefix))
+    authorizer = {"jwt": {"claims": {**claims(event), "scope": own, "scp": ""}}}
+    return {**event, "requestContext": {**event["requestContext"], "authorizer": authorizer}}
 
 
 def audiences(event: Mapping[str, Any]) -> frozenset[Audience]:

@@ -146,7 +146,7 @@ def _is_id(text: str) -> bool:
     return len(text) == 32 and set(text) <= set("0123456789abcdef")
 
 
-_api = Api(logger, router, BODIES)
+_api = Api(logger, router, BODIES, lambda: deployed().environment.scope_prefix)
 
 
 @tracer.capture_lambda_handler(capture_response=False)

@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from reports.core.errors import InvalidSettings
 from reports.service import schedules
-from reports.service.parts import Deployed, deployed
+from reports.service.parts import CHAIN, Deployed, deployed
 
 GRACE = timedelta(hours=3)  # for publishing a due briefing, including failed tries
 
@@ -38,22 +38,24 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, float
     waiting = [parts.asked(each.name.id) for each in listed if each.state in ("requested", "working")]
     published = [each.name for each in listed if each.state == "published"]
     age = max([0.0, *((now - since).total_seconds() for since in waiting if since)])
-    days = _days_left(parts, now)
+    certificate = _certificate(parts, now, bool(published))
     metrics.add_metric("OldestRequestAge", MetricUnit.Seconds, age)
-    metrics.add_metric("CertificateDaysLeft", MetricUnit.Count, days)
+    for name, days in certificate.items():
+        metrics.add_metric(name, MetricUnit.Count, days)
     due = schedules.due(parts.schedules(), now, parts.environment.settling_days)
     late = schedules.overdue(due, published, now, GRACE)
     for request in late:
         logger.warning("overdue", request=request.id, requested_by=request.requested_by)
     metrics.add_metric("OverdueSchedules", MetricUnit.Count, len(late))
-    return {"OldestRequestAge": age, "CertificateDaysLeft": days, "OverdueSchedules": len(late)}
+    return {"OldestRequestAge": age, **certificate, "OverdueSchedules": len(late)}
 
 
-def _days_left(parts: Deployed, now: datetime) -> float:
-    """Days until the signing certificate expires; 0 if there is no certificate."""
+def _certificate(parts: Deployed, now: datetime, published: bool) -> dict[str, float]:
+    """Days until the signing certificate expires, 0 if it is gone; nothing before the first one is there."""
     try:
         leaf = parts.chain()[0]
     except InvalidSettings as error:
         logger.warning(str(error))
-        return 0.0
-    return max(0.0, (leaf.not_valid_after_utc - now) / timedelta(days=1))
+        is_new = not published and parts.settings.get(CHAIN) is None
+        return {} if is_new else {"CertificateDaysLeft": 0.0}
+    return {"CertificateDaysLeft": max(0.0, (leaf.not_valid_after_utc - now) / timedelta(days=1))}

@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 import pytest
+from botocore import xform_name
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
@@ -31,12 +32,14 @@ from reports import __version__, cli
 from reports.cli import main
 from reports.cli.publish import PASSPHRASE
 from reports.core.errors import ExhibitError
+from reports.local_aws.template import Stack
 from reports.signing.keys import LocalAuthority, LocalKey
 from reports.signing.timestamp import LocalTimestamper
 from reports.verification.attachments import attached
 from tests.support.aws import REGION, account, client, s3_client
 from tests.support.pki import NOW, certify, new_key, usage
 from tests.support.publishing import ROOT, Published
+from tests.support.stack import PARAMETERS
 from tests.support.tools import needs
 from tests.test_docs import PAGES
 
@@ -81,6 +84,10 @@ RUN_BY = {
     ("docs/command-line.md", "Without a checkout"): "test_the_wheel_alone",
     ("docs/laptop.md", "Settings and evidence"): "tests.local_aws.test_serve.test_readme_session",
     ("docs/aws.md", "Steps"): "test_sam_knows_the_options",
+    ("docs/aws.md", "A trial"): "test_sam_knows_the_options",
+    ("docs/aws.md", "Removing everything"): "test_sam_knows_the_options",
+    ("docs/aws.md", "Lake Formation"): "test_what_takes_an_account_is_parsed",
+    ("docs/aws.md", "Tokens of Amazon Cognito"): "test_what_takes_an_account_is_parsed",
 }
 
 
@@ -367,15 +374,38 @@ def _issued(request: Path) -> bytes:
     return issued.public_bytes(Encoding.PEM) + ca.public_bytes(Encoding.PEM)
 
 
+def commands(example: Example) -> list[str]:
+    """The commands of an example, each on one line."""
+    return re.sub(r" \\\n *", " ", example.lines).splitlines()
+
+
 @pytest.mark.parametrize(
-    "line", [line for each in EVERY if AWS.search(each.lines) for line in each.lines.splitlines()]
+    "line", [line for each in EVERY if AWS.search(each.lines) for line in commands(each)]
 )
 def test_what_takes_an_account_is_parsed(line: str) -> None:
     """A line that takes an AWS account is one command of a program that is known, and exhibit's has its options."""
     program, *words = shlex.split(re.sub(r" > \S+$", "", line))
-    assert program in {"exhibit", "aws", "sam", "."}
-    if program == "exhibit":
+    assert Path(program).name in {"exhibit", "aws", "curl", "pip", "python3", "sam", ""}
+    if program == "exhibit" and words != ["--version"]:
         cli._parser().parse_args(words)
+    if program == "aws":
+        _check_aws(*words)
+
+
+def _check_aws(service: str, command: str, *words: str) -> None:
+    """A call of the AWS CLI has the parameters of the service's own call, and JSON has its members."""
+    if service == "s3" or command in {"tail", "wait"}:  # these are the CLI's own
+        return
+    made = client(service.removesuffix("api"))
+    (name,) = (each for each in made.meta.method_to_api_mapping if each == command.replace("-", "_"))
+    model = made.meta.service_model.operation_model(made.meta.method_to_api_mapping[name])
+    members = {xform_name(each, "-"): shape for each, shape in model.input_shape.members.items()}
+    for option, value in pairwise((*words, "")):
+        if option.startswith("--") and option not in {"--query", "--output", "--max-items"}:
+            own = option[2:].removeprefix("notification-")  # as the CLI calls the endpoint of a subscription
+            assert own in members, option
+            if value.startswith("{"):
+                assert set(json.loads(value)) <= set(members[own].members), value
 
 
 SAM = ROOT / ".cache/sam/bin/sam"
@@ -383,10 +413,12 @@ SAM = ROOT / ".cache/sam/bin/sam"
 
 @pytest.mark.skipif(not SAM.exists(), reason="needs the SAM CLI: make template sets it up")
 def test_sam_knows_the_options() -> None:
-    """The SAM CLI has the commands of the page about AWS, with their options."""
-    (example,) = (each for each in of("docs/aws.md", aws=True) if each.lines.startswith("sam "))
-    for line in example.lines.splitlines():
-        _, command, *words = shlex.split(line)
+    """The SAM CLI has the commands of the page about AWS, with their options; parameters are the template's."""
+    lines = [shlex.split(line) for each in of("docs/aws.md", aws=True) for line in commands(each)]
+    calls = [words for program, *words in lines if Path(program).name == "sam"]
+    assert {command for command, *_ in calls} == {"build", "deploy", "delete"}
+    declared = Stack(PARAMETERS).document["Parameters"]
+    for command, *words in calls:
         shown = subprocess.run(
             [SAM, command, "--help"],
             env={**os.environ, "SAM_CLI_TELEMETRY": "0", "COLUMNS": "200"},
@@ -396,6 +428,10 @@ def test_sam_knows_the_options() -> None:
         )
         for option in (word for word in words if word.startswith("--")):
             assert re.search(rf"{option}\b", shown.stdout), option
+        chosen = {word.partition("=")[0] for word in words if "=" in word}
+        needed = {name for name, spec in declared.items() if "Default" not in spec}
+        assert chosen <= {*declared}
+        assert not chosen or needed <= chosen
 
 
 def test_commands_in_sentences_exist() -> None:

@@ -20,7 +20,9 @@ from urllib.parse import urlsplit
 import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server import werkzeug_app
+from moto.s3.models import s3_backends
+from moto.s3.utils import cors_matches_origin
 
 from reports.core.errors import Unavailable
 from reports.local_aws.athena import AthenaService, Refused
@@ -46,6 +48,12 @@ def _session(key: Key) -> Any:
     return boto3.Session(key.id, key.secret, region_name=REGION)
 
 
+def _application() -> Any:
+    # The pages that may read an answer are those that the bucket's own rules name, as on AWS
+    werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined] # it imports the name
+    return werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
+
+
 @dataclass
 class Account:
     """The account as a WSGI application."""
@@ -53,7 +61,7 @@ class Account:
     authority: LocalAuthority
     athena: AthenaService | None = None
     key: Key = field(default_factory=Key)
-    _moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
+    _moto: Any = field(default_factory=_application)
     _one: threading.RLock = field(default_factory=threading.RLock)
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
@@ -79,7 +87,10 @@ class Account:
     def _answer(self, environ: dict[str, Any], start_response: Start) -> list[bytes]:
         try:
             with self._one:
-                return list(self._moto(environ, start_response))
+                readable = _readable(environ)
+                return list(
+                    self._moto(environ, lambda status, found: start_response(status, found + readable))
+                )
         except Unavailable as error:  # the folder took nothing, so nothing is there
             print(json.dumps({"level": "ERROR", "message": str(error)}), file=sys.stderr, flush=True)
             start_response("500 Internal Server Error", [("Content-Type", "application/xml")])
@@ -97,11 +108,27 @@ class Account:
 
 
 def _foreign(environ: Mapping[str, Any]) -> str | None:
-    """What says that a call comes from a page of another site, which a browser would send here all the same."""
+    """What says that a call comes from a page of another site, which a browser would send here all the same.
+
+    A page that the API has led to a link is not named; whoever has the link may read.
+    """
     if urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname not in OWN:
         return "Host"
     origin = environ.get("HTTP_ORIGIN")
-    return "Origin" if origin is not None and urlsplit(origin).hostname not in OWN else None
+    if origin is None or (origin == "null" and environ["REQUEST_METHOD"] == "GET"):
+        return None
+    return None if urlsplit(origin).hostname in OWN else "Origin"
+
+
+def _readable(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What lets a page read the answer to its form by a bucket's rules; moto says it of other calls alone."""
+    origin = environ.get("HTTP_ORIGIN")
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(environ["PATH_INFO"].strip("/"))
+    if environ["REQUEST_METHOD"] != "POST" or origin is None or bucket is None:
+        return []
+    rules = [rule for rule in bucket.cors if "POST" in rule.allowed_methods]
+    known = any(cors_matches_origin(origin, rule.allowed_origins) for rule in rules)
+    return [("Access-Control-Allow-Origin", origin)] if known else []
 
 
 def _error(code: str, message: str) -> bytes:

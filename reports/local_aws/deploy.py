@@ -97,6 +97,9 @@ def _buckets(s3: Any, stack: Stack) -> None:
         )
         if versions := bucket.properties.get("VersioningConfiguration"):
             s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration=versions)
+        if cors := bucket.properties.get("CorsConfiguration"):
+            rules = [_cors_rule(rule) for rule in cors["CorsRules"]]
+            s3.put_bucket_cors(Bucket=bucket.name, CORSConfiguration={"CORSRules": rules})
         if lock := bucket.properties.get("ObjectLockConfiguration"):
             retention = lock["Rule"]["DefaultRetention"]
             rule = {"DefaultRetention": {**retention, "Days": int(retention["Days"])}}
@@ -104,6 +107,11 @@ def _buckets(s3: Any, stack: Stack) -> None:
                 Bucket=bucket.name,
                 ObjectLockConfiguration={"ObjectLockEnabled": lock["ObjectLockEnabled"], "Rule": rule},
             )
+
+
+def _cors_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule of a bucket's `CorsConfiguration` in the words of S3's own interface."""
+    return {"MaxAgeSeconds" if name == "MaxAge" else name: value for name, value in rule.items()}
 
 
 def _queues(sqs: Any, stack: Stack) -> None:

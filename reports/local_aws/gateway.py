@@ -7,9 +7,10 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
+from itertools import chain, zip_longest
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -73,18 +74,70 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """Where a call goes: the key of its route, the scopes of which its token needs one, and the function."""
+    """Where a call goes: the key of its route, the scopes of which its token needs one, and the function.
+
+    A route that is `open` asks for no token.
+    """
 
     key: str
     scopes: Sequence[str]
     handler: Handler
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """What an HTTP API tells browsers of the pages that may call it, as `CorsConfiguration` has it."""
+
+    origins: Sequence[str]
+    methods: Sequence[str]
+    headers: Sequence[str]
+    exposed: Sequence[str]
+    seconds: int
+
+    @classmethod
+    def read(cls, configuration: Mapping[str, Any] | None) -> Cors | None:
+        """Read a `CorsConfiguration`, or None where there is none."""
+        if configuration is None:
+            return None
+        return cls(
+            configuration["AllowOrigins"],
+            configuration["AllowMethods"],
+            configuration["AllowHeaders"],
+            configuration["ExposeHeaders"],
+            configuration["MaxAge"],
+        )
+
+    def preflight(self, call: Call) -> Answer | None:
+        """The answer to what a browser asks before a call, or None to anything else."""
+        if call.method != "OPTIONS" or not {"origin", "access-control-request-method"} <= {*call.headers}:
+            return None
+        allowed = {
+            "access-control-allow-methods": ",".join(self.methods),
+            "access-control-allow-headers": ",".join(self.headers),
+            "access-control-max-age": str(self.seconds),
+        }
+        known = call.headers["origin"] in self.origins
+        return Answer(HTTPStatus.NO_CONTENT, {**self._origin(call), **(allowed if known else {})}, b"")
+
+    def added(self, call: Call, answer: Answer) -> Answer:
+        """A function's answer, with what a browser needs to let a page read it."""
+        exposed = {"access-control-expose-headers": ",".join(self.exposed)} if self._origin(call) else {}
+        return replace(answer, headers={**answer.headers, **self._origin(call), **exposed})
+
+    def _origin(self, call: Call) -> dict[str, str]:
+        origin = call.headers.get("origin")
+        return {"access-control-allow-origin": origin} if origin in self.origins and origin else {}
 
 
 def routing(routes: Sequence[Routed]) -> Callable[[Call], Routed]:
-    """The rule by which an HTTP API chooses: a whole path before one with parameters, and `$default` for the rest."""
+    """The rule by which an HTTP API chooses: a whole path before one with parameters, and `$default` for the rest.
+
+    A parameter that takes the rest of a path (`{proxy+}`) comes after the others.
+    """
     (default,) = (routed for routed in routes if routed.key == DEFAULT)
     others = [(routed, _pattern(routed.key)) for routed in routes if routed is not default]
-    others.sort(key=lambda each: "{" in each[0].key)
+    others.sort(key=lambda each: ("+}" in each[0].key, "{" in each[0].key))
 
     def route(call: Call) -> Routed:
         asked = f"{call.method} {call.path}"
@@ -94,12 +147,15 @@ def routing(routes: Sequence[Routed]) -> Callable[[Call], Routed]:
 
 
 def _pattern(key: str) -> re.Pattern[str]:
-    return re.compile("[^/]+".join(map(re.escape, re.split(r"\{\w+\}", key))))
+    parts = re.split(r"(\{\w+\+?\})", key)
+    forms = (".+" if part.endswith("+}") else "[^/]+" for part in parts[1::2])
+    return re.compile("".join(chain(*zip_longest(map(re.escape, parts[::2]), forms, fillvalue=""))))
 
 
 def event(call: Call, routed: Routed, claims: Mapping[str, Any]) -> dict[str, Any]:
     """The event of a call by a caller whose token says `claims`; a body that is not text is in base64."""
     now = datetime.now(UTC)
+    authorized = {"claims": dict(claims), "scopes": list(routed.scopes) or None}
     text = not call.body or bool(_TEXT.match(call.headers.get("content-type", "text/plain")))
     made: dict[str, Any] = {
         "version": "2.0",
@@ -110,7 +166,7 @@ def event(call: Call, routed: Routed, claims: Mapping[str, Any]) -> dict[str, An
         "requestContext": {
             "accountId": "000000000000",
             "apiId": "local",
-            "authorizer": {"jwt": {"claims": dict(claims), "scopes": list(routed.scopes) or None}},
+            **({} if routed.open else {"authorizer": {"jwt": authorized}}),
             "domainName": "localhost",
             "http": {
                 "method": call.method,
@@ -154,26 +210,32 @@ def _parameters(query: str) -> dict[str, str]:
 class Gateway:
     """The gateway before the functions: `route` tells where a call goes, `authorize` gives the claims of a caller.
 
-    An instance is a WSGI application.
+    As on AWS, the route of what a browser asks before a call decides whether it needs a token. An instance is a WSGI
+    application.
     """
 
     route: Callable[[Call], Routed]
     authorize: Authorize
+    cors: Cors | None = None
     seconds: float = 29.0
 
     def answer(self, call: Call) -> Answer:
         """Answer a call as an HTTP API does."""
         if len(call.body) > MOST_SENT:
             return _said(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        claims, routed = self.authorize(call.headers), self.route(call)
+        routed = self.route(call)
+        claims = {} if routed.open else self.authorize(call.headers)
         if claims is None:
             return _said(HTTPStatus.UNAUTHORIZED)
         if routed.scopes and not set(routed.scopes) & set(str(claims.get("scope", "")).split()):
             return _said(HTTPStatus.FORBIDDEN)
+        if self.cors and (asked := self.cors.preflight(call)):
+            return asked
         try:
-            return answer(routed.handler(event(call, routed, claims), Context.lasting(self.seconds)))
+            found = answer(routed.handler(event(call, routed, claims), Context.lasting(self.seconds)))
         except FunctionFailed:
             return _said(HTTPStatus.INTERNAL_SERVER_ERROR)
+        return self.cors.added(call, found) if self.cors else found
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer as a WSGI application."""

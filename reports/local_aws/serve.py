@@ -33,7 +33,7 @@ from reports.local_aws import trino
 from reports.local_aws.account import ACCOUNT, REGION, TIMESTAMP, Account, client
 from reports.local_aws.athena import AthenaService, DuckDBAthena, Executor
 from reports.local_aws.deploy import Client, arn, connect, deploy
-from reports.local_aws.gateway import Gateway, Routed, routing
+from reports.local_aws.gateway import Cors, Gateway, Routed, routing
 from reports.local_aws.kept import KeptKeys, KeptStore, keep
 from reports.local_aws.listening import HOST, address, listening, serving
 from reports.local_aws.mirror import Mirror
@@ -131,11 +131,12 @@ def served(choices: Choices, tell: Callable[[str], None]) -> Iterator[Served]:
         )
         tokens = Tokens(ISSUER, AUDIENCE)
         routes = [
-            Routed(route.key, route.scopes, functions.handler(name))
+            Routed(route.key, route.scopes, functions.handler(name), route.open)
             for name, function in stack.functions.items()
             for route in function.routes
         ]
-        parts.enter_context(serving(api, Gateway(routing(routes), tokens.authorize)))
+        cors = Cors.read(stack.resources["Api"].properties.get("CorsConfiguration"))
+        parts.enter_context(serving(api, Gateway(routing(routes), tokens.authorize, cors)))
         issued = tokens.issue(SUBJECT, BOTH), tokens.issue(SUBJECT, READ)
         found = Served(address(api), address(aws), account.key, *issued, tables)
         write_session(folder, _session(found))

@@ -57,10 +57,11 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route of the API: `key` is its method and path, or `$default`."""
+    """A route of the API: `key` is its method and path, or `$default`; one that is `open` asks for no token."""
 
     key: str
     scopes: tuple[str, ...]
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,9 @@ def _routes(function: Resource) -> Iterator[Route]:
         if event["Type"] == "HttpApi":
             own = event["Properties"]
             key = f"{own['Method']} {own['Path']}" if "Path" in own else "$default"
-            yield Route(key, tuple(own["Auth"]["AuthorizationScopes"]))
+            # SAM gives the default authorizer to every method but this one
+            is_open = "Auth" not in own and own.get("Method") == "OPTIONS"
+            yield Route(key, () if is_open else tuple(own["Auth"]["AuthorizationScopes"]), is_open)
 
 
 def _listed(value: Any) -> list[Any]:

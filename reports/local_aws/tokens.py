@@ -1,7 +1,8 @@
 """Tokens: a local issuer, and the checks of an HTTP API's JWT authorizer.
 
 The issuer's key is made anew each time and is known to this process alone; on AWS, the gateway fetches it from the
-issuer. Everything else is checked as there: the signature (RS256), `iss`, `aud`, `exp`, `nbf` and `iat`.
+issuer. Everything else is checked as there: the signature (RS256), `iss`, `aud` (`client_id` where there is none),
+`exp`, `nbf` and `iat`.
 """
 
 from __future__ import annotations
@@ -47,10 +48,13 @@ class Tokens:
         token = rest.strip() if kind.lower() == "bearer" else kind
         try:
             claims = jwt.decode(token, self.key, algorithms=[ALGORITHM]).claims
+            # Cognito's access tokens name the client for which they are in place of an audience
+            name = "aud" if "aud" in claims else "client_id"
+            audience: dict[str, Any] = {name: {"essential": True, "value": self.audience}}
             jwt.JWTClaimsRegistry(
                 iss={"essential": True, "value": self.issuer},
-                aud={"essential": True, "value": self.audience},
                 exp={"essential": True},
+                **audience,
             ).validate(claims)
         except (JoseError, ValueError):
             return None

@@ -50,6 +50,11 @@ MOST_UPLOADED = MOST_BYTES
 
 _RETRIES: Mapping[str, Any] = {"mode": "standard", "total_max_attempts": 4}
 _CONFIG: Mapping[str, Any] = {"retries": _RETRIES, "connect_timeout": 5, "read_timeout": 30}
+# Otherwise boto3 signs links for the global endpoint, which other regions redirect from, or do not answer at.
+_S3: Mapping[str, Any] = {
+    "signature_version": "s3v4",
+    "s3": {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Environment:
     bus: str
     evidence_prefix: str = ""
     settings_prefix: str = ""
+    scope_prefix: str = ""
     caller_quota: int = MOST
 
     @classmethod
@@ -147,8 +153,8 @@ class Deployed:
     def client(self, service: str) -> Any:
         """The client of an AWS service: it tries again what was throttled or failed, up to four times in all."""
         if service not in self._clients:
-            signature = {"signature_version": "s3v4"} if service == "s3" else {}
-            self._clients[service] = boto3.client(service, config=Config(**_CONFIG, **signature))
+            own = _S3 if service == "s3" else {}
+            self._clients[service] = boto3.client(service, config=Config(**_CONFIG, **own))
         return self._clients[service]
 
     @cached_property

@@ -18,7 +18,7 @@ from reports.core.errors import InvalidEvidence, InvalidRequest, InvalidSettings
 from reports.local_aws.account import Account
 from reports.local_aws.athena import AthenaService, DuckDBAthena
 from reports.local_aws.deploy import connect, deploy
-from reports.local_aws.gateway import Call, FunctionFailed, Gateway, Routed, routing
+from reports.local_aws.gateway import Answer, Call, Cors, FunctionFailed, Gateway, Routed, routing
 from reports.local_aws.listening import address, listening
 from reports.local_aws.mirror import Mirror
 from reports.local_aws.sandbox import Sandbox, Sandboxes
@@ -80,6 +80,22 @@ def test_claims_that_are_refused(changed: dict[str, Any]) -> None:
     assert TOKENS.authorize(bearer(jwt.encode({"alg": "RS256"}, made, TOKENS.key))) is None
 
 
+@pytest.mark.parametrize(
+    ("named", "known"),
+    [
+        ({"client_id": "exhibit"}, True),
+        ({"client_id": "other"}, False),
+        ({"client_id": "exhibit", "aud": "other"}, False),
+        ({}, False),
+    ],
+)
+def test_a_client_in_place_of_an_audience(named: dict[str, str], known: bool) -> None:
+    """An access token of Cognito names the client for which it is; it counts where there is no audience."""
+    own = {name: value for name, value in claims().items() if name != "aud"}
+    token = jwt.encode({"alg": "RS256"}, {**own, **named}, TOKENS.key)
+    assert (TOKENS.authorize(bearer(token)) is not None) == known
+
+
 @pytest.mark.parametrize("token", ["", "x", "x.y.z", "é.é.é"])
 def test_what_is_no_token(token: str) -> None:
     """What is no token is refused, and so is one that another key has signed, or none has."""
@@ -105,11 +121,16 @@ def routes(*keys: str) -> list[Routed]:
         ("GET /b/1/c", "GET /b/{id}/c"),
         ("GET /b/1/d", "$default"),
         ("GET /bx", "$default"),
+        ("OPTIONS /b", "OPTIONS /{proxy+}"),
+        ("OPTIONS /b/1/c", "OPTIONS /{proxy+}"),
+        ("OPTIONS /", "$default"),
+        ("OPTIONS /own", "OPTIONS /own"),
     ],
 )
 def test_routes(call: str, key: str) -> None:
     """A call goes to the route of its method and path, to one with parameters after one without, or to $default."""
-    route = routing(routes("GET /b/{id}", "$default", "GET /b", "GET /b/own", "GET /b/{id}/c"))
+    whole = ("OPTIONS /{proxy+}", "OPTIONS /own")
+    route = routing(routes("GET /b/{id}", "$default", "GET /b", "GET /b/own", "GET /b/{id}/c", *whole))
     method, path = call.split()
     assert route(Call(method, path)).key == key
 
@@ -122,6 +143,37 @@ def test_gateway_wants_a_scope(scope: str | None, status: int) -> None:
     route = routing([Routed("$default", ("read", "write"), lambda *_: {"statusCode": 200})])
     gateway = Gateway(route, lambda _: None if scope is None else {"scope": scope})
     assert gateway.answer(Call("GET", "/")).status == status
+
+
+CORS = Cors(["https://page.example"], ["GET", "POST"], ["authorization"], ["etag"], 600)
+ASKED = {"origin": "https://page.example", "access-control-request-method": "GET"}
+
+
+def preflight(*, open: bool, cors: Cors | None = CORS, **headers: str) -> Answer:
+    """What a gateway answers to what a browser asks before a call, whose route needs a token or does not."""
+    route = routing([Routed("$default", (), lambda *_: {"statusCode": 418}, open)])
+    return Gateway(route, lambda _: None, cors).answer(Call("OPTIONS", "/b", headers={**ASKED, **headers}))
+
+
+def test_a_browser_is_told_what_it_may_do() -> None:
+    """The gateway answers a preflight itself, for the pages it knows, if the route of the call needs no token."""
+    told = preflight(open=True)
+    assert (told.status, told.headers["access-control-allow-origin"]) == (204, "https://page.example")
+    assert told.headers["access-control-allow-headers"] == "authorization"
+    assert preflight(open=False).status == 401
+    assert preflight(open=True, cors=None).status == 418
+    other = preflight(open=True, origin="https://other.example")
+    assert (other.status, [*other.headers]) == (204, [])
+
+
+@pytest.mark.parametrize(
+    ("origin", "seen"), [("https://page.example", True), ("https://other.example", False)]
+)
+def test_a_page_may_read_an_answer(origin: str, seen: bool) -> None:
+    """The answer to a call says that the page may read it, if its origin is one of the API's."""
+    route = routing([Routed("$default", (), lambda *_: {"statusCode": 200})])
+    found = Gateway(route, lambda _: {}, CORS).answer(Call("GET", "/b", headers={"origin": origin}))
+    assert ("access-control-allow-origin" in found.headers, found.status) == (seen, 200)
 
 
 def test_gateway_answers_for_a_function_that_fails() -> None:
@@ -248,7 +300,8 @@ def test_no_state_is_left() -> None:
         ({"HTTP_HOST": "127.0.0.1.example"}, "403 Forbidden"),
         ({"HTTP_HOST": ""}, "403 Forbidden"),
         ({"HTTP_ORIGIN": "https://site.example"}, "403 Forbidden"),
-        ({"HTTP_ORIGIN": "null"}, "403 Forbidden"),
+        ({"HTTP_ORIGIN": "null"}, "200 OK"),  # a page that the API has led to a link
+        ({"HTTP_ORIGIN": "null", "REQUEST_METHOD": "POST"}, "403 Forbidden"),
     ],
 )
 def test_the_account_answers_this_machine(headers: dict[str, str], status: str) -> None:
@@ -314,7 +367,7 @@ def test_the_archive_is_as_the_template_has_it(account: Stack) -> None:
     assert told["Filter"]["Key"]["FilterRules"] == [{"Name": "prefix", "Value": "requests/"}]
     queue = client("sqs").get_queue_url(QueueName="exhibit-requests")["QueueUrl"]
     attributes = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
-    assert attributes["VisibilityTimeout"] == "3600"
+    assert attributes["VisibilityTimeout"] == "5400"
     assert '"maxReceiveCount": 8' in attributes["RedrivePolicy"]
 
 

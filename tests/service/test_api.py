@@ -467,7 +467,7 @@ def test_fuzzed(system: System) -> None:
     """Whatever is sent, sound or not: no server error, every answer as described, and each operation done as well."""
     known = Known.to(system)
     sound, unsound = (
-        fuzz(system, mode, known, 25) for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+        fuzz(system, mode, known, 40) for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     )
     assert {operation for operation, _ in sound} == set(SOUND)
     assert set(SOUND.items()) <= set(sound)

@@ -7,8 +7,10 @@ with a route too many would pass it on.
 import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import product
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -61,15 +63,21 @@ REACHED = {200, 503}
 Ask = Callable[[Call, str], int]
 
 
-@pytest.fixture(autouse=True)
-def unavailable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+class Reached:
     """A system of which every handler says, once it is reached, that it does not answer."""
 
-    def fail() -> NoReturn:
-        raise Unavailable("reached")
+    def __init__(self, prefix: str = "") -> None:
+        self.environment = SimpleNamespace(scope_prefix=prefix)
 
+    def __getattr__(self, name: str) -> NoReturn:
+        raise Unavailable(name)
+
+
+@pytest.fixture(autouse=True)
+def unavailable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No call is served, and nothing is written."""
     for function in (api, verification):
-        monkeypatch.setattr(function, "deployed", fail)
+        monkeypatch.setattr(function, "deployed", Reached)
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
@@ -110,16 +118,16 @@ def call(method: str, path: str) -> Call:
     return Call(method, path, headers={"content-type": kind}, body=body)
 
 
-def routes() -> list[Routed]:
+def routes(prefix: str = "") -> list[Routed]:
     return [
-        Routed(route.key, route.scopes, FUNCTIONS[name])
-        for name, function in Stack(PARAMETERS).functions.items()
+        Routed(route.key, route.scopes, FUNCTIONS[name], route.open)
+        for name, function in Stack({**PARAMETERS, "ScopePrefix": prefix}).functions.items()
         for route in function.routes
     ]
 
 
-def through_the_gateway() -> Ask:
-    route = routing(routes())
+def through_the_gateway(prefix: str = "") -> Ask:
+    route = routing(routes(prefix))
 
     def ask(asked: Call, scope: str) -> int:
         return Gateway(route, lambda _: {"sub": "one", "scope": scope}).answer(asked).status
@@ -162,6 +170,8 @@ def test_no_call_exceeds_its_token(way: str) -> None:
                 frozenset[str](),
             )
             status = ask(call(method, spelling), scope)
+            if method == "OPTIONS" and status == 204:  # what browsers ask before a call says nothing
+                continue
             if status not in STOPPED and scope not in exact:
                 beyond.append((own, method, spelling, scope, status))
     assert beyond == []
@@ -176,10 +186,52 @@ def test_each_scope_of_a_route_serves(method: str, path: str) -> None:
         assert ask(call(method, path.replace("{id}", own)), f"openid {scope}") in REACHED
 
 
+PREFIX = "https://exhibit.example/"  # the identifier of a resource server of Cognito, and a slash
+
+
+@pytest.mark.parametrize(
+    ("scope", "reached"),
+    [
+        (f"{PREFIX}briefings:read", True),
+        (f"openid {PREFIX}briefings:read:lawmaker", True),
+        (f"{PREFIX}briefings:request", False),
+        ("briefings:read", False),
+        (f"{PREFIX}{PREFIX}briefings:read", False),
+        ("https://other.example/briefings:read", False),
+    ],
+)
+def test_scopes_as_an_issuer_names_them(monkeypatch: pytest.MonkeyPatch, scope: str, reached: bool) -> None:
+    """With a prefix, gateway and function take the scopes that have it, and no others; so does each alone."""
+    for function in (api, verification):
+        monkeypatch.setattr(function, "deployed", lambda: Reached(PREFIX))
+    asked = call("GET", f"/briefings/{ID}")
+    for ask in (through_the_gateway(PREFIX), passed_on("api", "$default")):
+        assert ask(asked, scope) == (503 if reached else 403)
+
+
+def test_scopes_are_described_as_the_issuer_names_them() -> None:
+    """The description names the scopes that a token needs here."""
+    told = json.loads(json.dumps(api.description(PREFIX)))
+    (request,) = told["paths"]["/briefings"]["post"]["security"]
+    assert request == {"token": [f"{PREFIX}briefings:request"]}
+    assert f"{PREFIX}briefings:read:lawmaker" in told["components"]["securitySchemes"]["token"]["description"]
+
+
+def test_a_browser_asks_without_a_token() -> None:
+    """What a browser asks before a call reaches no handler, on any path, and needs no token; the call itself does."""
+    gateway = Gateway(routing(routes()), lambda _: None)
+    for _, path in operations():
+        asked = call("OPTIONS", path.replace("{id}", ID))
+        assert gateway.answer(asked).status == 204
+        assert gateway.answer(replace(asked, method="GET")).status == 401
+
+
 def test_the_gateway_needs_what_the_functions_need() -> None:
     """The template's routes have the scopes of the description; `$default` needs one of those for reading."""
     told = {routed.key: frozenset(routed.scopes) for routed in routes()}
     default = told.pop("$default")
+    assert told.pop("OPTIONS /{proxy+}") == frozenset()
+    assert [routed.key for routed in routes() if routed.open] == ["OPTIONS /{proxy+}"]
     assert told == {f"{method} {path}": needed for (method, path), needed in operations().items()}
     assert default == operations()["GET", "/briefings"]
 
@@ -194,4 +246,4 @@ def test_a_route_without_a_scope_is_refused() -> None:
     router: Any = APIGatewayHttpRouter()
     router.get("/open")(lambda: {})
     with pytest.raises(ValueError, match="no scope"):
-        Api(Logger(), router, {})
+        Api(Logger(), router, {}, str)

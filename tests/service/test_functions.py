@@ -457,9 +457,18 @@ def test_made_up_for(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_watch_before_there_is_anything(bare: System) -> None:
-    """A new deployment has no certificate, and so no day left; nothing else is late."""
-    found = watch.handler({}, CONTEXT)
-    assert found == {"OldestRequestAge": 0, "CertificateDaysLeft": 0, "OverdueSchedules": 0}
+    """A new deployment, whose first certificate is yet to come, has nothing that an alarm looks at; nothing is late."""
+    assert watch.handler({}, CONTEXT) == {"OldestRequestAge": 0, "OverdueSchedules": 0}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_watch_where_the_certificate_is_gone(bare: System, is_there: bool) -> None:
+    """A certificate that cannot be read, or is gone after a briefing was published, has no day left."""
+    if is_there:
+        bare.settle("chain.pem", "no certificate")
+    else:
+        bare.parts.requests.publish(bare.requested(), {})
+    assert watch.handler({}, CONTEXT)["CertificateDaysLeft"] == 0
 
 
 def test_another_addressee_is_another_document(system: System) -> None:

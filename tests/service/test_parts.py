@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -110,6 +111,38 @@ def test_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parts.client("s3") is parts.client("s3")
     assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", 4)
     assert (config.connect_timeout, config.read_timeout) == (5, 30)
+
+
+REGIONS = ("us-east-1", "eu-west-1", "af-south-1", "ap-east-1", "eu-central-2", "us-gov-west-1")
+
+
+def linked(monkeypatch: pytest.MonkeyPatch, region: str, endpoint: str = "") -> tuple[str, str]:
+    """The URLs of a link and of a form for an upload, as a function in a region makes them."""
+    variables = {"DEFAULT_REGION": region, "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}
+    for name, value in {**variables, **({"ENDPOINT_URL": endpoint} if endpoint else {})}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    parts = Deployed(Environment.read(SET))
+    return parts.link("EX-1.pdf"), parts.upload("one", "0" * 32)["url"]
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("region", REGIONS)
+def test_links_lead_to_the_region(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    """Links and uploads go to the bucket in its own region, also where the global endpoint would not answer."""
+    link, form = linked(monkeypatch, region)
+    query = dict(parse_qsl(urlsplit(link).query))
+    assert urlsplit(link).netloc == f"archive.s3.{region}.amazonaws.com"
+    assert form == f"https://uploads.s3.{region}.amazonaws.com/"
+    assert query["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
+    assert f"/{region}/s3/aws4_request" in query["X-Amz-Credential"]
+
+
+@pytest.mark.usefixtures("slow")
+def test_links_lead_to_the_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the account has an address of its own, the bucket is in the path: no name leads to such a host."""
+    link, form = linked(monkeypatch, "eu-west-1", "http://127.0.0.1:9")
+    assert link.startswith("http://127.0.0.1:9/archive/briefings/EX-1.pdf?")
+    assert form == "http://127.0.0.1:9/uploads"
 
 
 def press_of(system: System) -> AthenaPress:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from reports.evidence.columns import COLUMNS
 from reports.evidence.source import locate
 from reports.local_aws.template import TEMPLATE, Function, Resource, Stack
 from reports.service.parts import Environment
-from tests.support.permissions import ADAPTERS, LOGS, NEEDS, TRACES, documented
+from tests.support.permissions import ADAPTERS, LOGS, NEEDS, REGISTERED, TRACES, documented
 from tests.support.tools import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +106,12 @@ def run(tool: Path, *arguments: str | Path, home: Path) -> subprocess.CompletedP
     """Run a linter that `make template` sets up, apart from this user's settings; skip where it is not set up."""
     if not tool.exists():
         pytest.skip(f"{tool.name} is not set up: make template")
-    environment = {"HOME": str(home), "PATH": os.defpath, "SAM_CLI_TELEMETRY": "0"}
+    environment = {
+        "HOME": str(home),
+        "PATH": os.defpath,
+        "SAM_CLI_TELEMETRY": "0",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
     return subprocess.run(
         [tool, *arguments],
         cwd=ROOT,
@@ -161,10 +167,15 @@ def test_conditions_choose() -> None:
          "EvidenceKeyArn": key, "EvidenceFormat": "json"}
     )  # fmt: skip
     assert "AlarmsEmail" not in STACK.resources
-    assert "CorsConfiguration" not in STACK.resources["Api"].properties
+    cors = ("Api", "ArchiveBucket", "UploadsBucket")
+    assert [name for name in cors if "CorsConfiguration" in STACK.resources[name].properties] == []
     assert other.resources["AlarmsEmail"].properties["Endpoint"] == "a@example.org"
-    origins = other.resources["Api"].properties["CorsConfiguration"]["AllowOrigins"]
-    assert origins == ["https://x.example", "https://y.example"]
+    api, archive, uploads = (other.resources[name].properties["CorsConfiguration"] for name in cors)
+    pages = ["https://x.example", "https://y.example"]
+    assert api["AllowOrigins"] == pages
+    # Led on by the API, a browser no longer names the page
+    assert [(r["AllowedOrigins"], r["AllowedMethods"]) for r in archive["CorsRules"]] == [(["*"], ["GET"])]
+    assert [(r["AllowedOrigins"], r["AllowedMethods"]) for r in uploads["CorsRules"]] == [(pages, ["POST"])]
     assert key in {r for s in other.functions["publish"].statements for r in s["Resource"]}
     assert "RegexSerDe" in str(other.resources["FlatTable"].properties)
 
@@ -212,14 +223,17 @@ def test_archive_keeps() -> None:
     assert create_only["Condition"]["Null"] == {"s3:if-none-match": True}
 
 
-@pytest.mark.parametrize(
-    "logical", ["ArchiveBucket", "SettingsBucket", "SigningKey", "PseudonymKey", "DataKey"]
-)
-def test_what_cannot_be_made_again_is_kept(logical: str) -> None:
-    """Neither deleting the stack nor replacing a resource takes away what cannot be made again."""
-    block = TEMPLATE.read_text("utf-8").split(f"\n  {logical}:\n")[1].split("\n    Properties:")[0]
-    assert "DeletionPolicy: Retain" in block
-    assert "UpdateReplacePolicy: Retain" in block
+def test_what_cannot_be_made_again_is_kept() -> None:
+    """Neither deleting the stack nor replacing a resource takes it away; only a first deployment that fails does."""
+    policies = ("DeletionPolicy", "UpdateReplacePolicy")
+    kept = {
+        logical: tuple(body.get(policy) for policy in policies)
+        for logical, body in STACK.document["Resources"].items()
+        if any(policy in body for policy in policies)
+    }
+    assert set(kept.values()) == {("RetainExceptOnCreate", "Retain")}
+    keys = {key.logical for key in STACK.of_type("AWS::KMS::Key")}
+    assert kept.keys() == {"ArchiveBucket", "SettingsBucket", "AccessLogsBucket"} | keys
 
 
 def test_new_requests_reach_the_worker() -> None:
@@ -236,11 +250,28 @@ def test_new_requests_reach_the_worker() -> None:
 
 
 def test_a_delivery_outlasts_its_worker() -> None:
-    """A message stays hidden six times as long as its worker may take, and fails as often as the worker is told."""
+    """A message stays hidden six times as long as the function that takes it may run, whichever queue it is in."""
+    queues = {queue.arn: queue.properties for queue in STACK.of_type("AWS::SQS::Queue")}
+    times = {
+        event["Properties"]["Queue"]: function.timeout
+        for function in FUNCTIONS
+        for event in STACK.resources[function.logical].properties.get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    assert STACK.resources["RequestsQueue"].arn in times
+    assert [arn for arn, seconds in times.items() if queues[arn]["VisibilityTimeout"] < 6 * seconds] == []
+
+
+def test_a_request_fails_when_its_worker_gives_up() -> None:
+    """The queue gives a message up after as many deliveries as the worker is told, and keeps it apart."""
     queue, worker = STACK.resources["RequestsQueue"].properties, STACK.functions["publish"]
-    assert queue["VisibilityTimeout"] >= 6 * worker.timeout
     assert queue["RedrivePolicy"]["maxReceiveCount"] == worker.environment["EXHIBIT_MAX_RECEIVES"]
     assert queue["RedrivePolicy"]["deadLetterTargetArn"] == STACK.resources["DeadRequests"].arn
+
+
+def test_the_worker_has_all_the_time_there_is() -> None:
+    """A function may run for 15 minutes at most: the worker, which waits for queries, may."""
+    assert STACK.functions["publish"].timeout == 900
 
 
 def test_ticks_say_their_time() -> None:
@@ -298,7 +329,7 @@ def test_alarms_have_their_metrics() -> None:
     asked = {
         alarm.properties["MetricName"]
         for alarm in STACK.of_type("AWS::CloudWatch::Alarm")
-        if alarm.properties["Namespace"]
+        if alarm.properties.get("Namespace")
         == STACK.functions["watch"].environment["POWERTOOLS_METRICS_NAMESPACE"]
     }
     code = "".join(
@@ -310,12 +341,59 @@ def test_alarms_have_their_metrics() -> None:
     assert not (ROOT / "functions").exists() or {name for name in asked if f'"{name}"' not in code} == set()
 
 
+def test_each_function_is_watched() -> None:
+    """Errors of each function have an alarm of their own, which names it; throttles of all have one together."""
+    alarms = [alarm.properties for alarm in STACK.of_type("AWS::CloudWatch::Alarm")]
+    errors = {each["AlarmName"] for each in alarms if each.get("MetricName") == "Errors"}
+    assert errors == {f"exhibit-{function.module}-errors" for function in FUNCTIONS}
+    (throttles,) = (each["Metrics"] for each in alarms if "Metrics" in each)
+    (total,) = (each for each in throttles if "Expression" in each)
+    metrics = [each["MetricStat"]["Metric"] for each in throttles if each is not total]
+    assert (total["Expression"], {each["MetricName"] for each in metrics}) == (
+        "SUM(METRICS())",
+        {"Throttles"},
+    )
+    counted = {dimension["Value"] for each in metrics for dimension in each["Dimensions"]}
+    assert counted == {function.name for function in FUNCTIONS}
+
+
 def test_a_caller_needs_a_scope() -> None:
     """Every route of the API asks for a token with a scope; requesting has one of its own."""
-    routes = {route.key: route.scopes for function in FUNCTIONS for route in function.routes}
+    routes = {r.key: r.scopes for function in FUNCTIONS for r in function.routes if not r.open}
     assert routes.pop("POST /briefings") == ("briefings:request",)
     assert set(routes.values()) == {("briefings:read", "briefings:read:lawmaker", "briefings:read:regulator")}
     assert routes.keys() >= {"GET /briefings", "GET /openapi.json", "POST /verifications", "$default"}
+
+
+SAM = """
+import json, sys
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.transform import transform
+
+template = yaml_parse(open(sys.argv[1]).read())
+for resource in template["Resources"].values():
+    if resource["Type"] == "AWS::Serverless::Function":
+        resource["Properties"]["ImageUri"] = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/exhibit:1"
+made = transform(template, {}, type("Policies", (), {"load": lambda self: {}})())
+(api,) = [each for each in made["Resources"].values() if each["Type"] == "AWS::ApiGatewayV2::Api"]
+print(json.dumps(api["Properties"]["Body"]))
+"""
+
+
+@pytest.mark.usefixtures("slow")
+def test_sam_opens_one_route(tmp_path: Path) -> None:
+    """Of the API that SAM makes, only what a browser asks before a call needs no token; all else has its scopes."""
+    python = ROOT / ".cache/sam/bin/python"
+    made = json.loads(run(python, "-c", SAM, TEMPLATE, home=tmp_path).stdout)
+    told = {
+        f"{method} {path}": operation.get("security")
+        for path, methods in made["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert told.pop("options /{proxy+}") is None
+    assert len(told) == sum(not route.open for function in FUNCTIONS for route in function.routes)
+    assert [route for route, security in told.items() if not security or not security[0].get("Jwt")] == []
+    assert "HasCors" in str(made["x-amazon-apigateway-cors"])
 
 
 def test_callers_are_known_and_limited() -> None:
@@ -402,13 +480,24 @@ def test_each_function_may_do_what_it_needs_and_no_more(function: Function) -> N
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.module)
 def test_actions_and_resources_are_named(function: Function) -> None:
-    """No action has a wildcard, and only X-Ray, which has no resources to name, is granted on all."""
+    """No action has a wildcard, and only actions that have no resources to name are granted on all."""
     for statement in function.statements:
         assert not [action for action in statement["Action"] if "*" in action], statement["Sid"]
-        everywhere = "*" in statement["Resource"]
-        assert everywhere == all(action.startswith("xray:") for action in statement["Action"]), statement[
-            "Sid"
-        ]
+        nameless = {*statement["Action"]} <= TRACES | REGISTERED
+        assert ("*" in statement["Resource"]) == nameless, statement["Sid"]
+
+
+def test_who_queries_may_read_through_lake_formation() -> None:
+    """Only the functions that query may, and they see the database that Athena looks at besides that of the query."""
+    querying = {f.module for f in FUNCTIONS if "athena:StartQueryExecution" in actions(f)}
+    assert {f.module for f in FUNCTIONS if actions(f) & REGISTERED} == querying == {"publish"}
+    databases = {
+        r
+        for s in STACK.functions["publish"].statements
+        if "glue:GetDatabase" in s["Action"]
+        for r in s["Resource"]
+    }
+    assert f"arn:aws:glue:{STACK.region}:{STACK.account}:database/default" in databases
 
 
 def test_each_function_has_a_role_of_its_own() -> None:
@@ -515,6 +604,90 @@ def test_alarms_are_told() -> None:
         STACK.resources["AlarmsTopic"].arn
     }
     assert [a.name for a in alarms if f"`{a.name.removeprefix('exhibit-')}`" not in text] == []
+
+
+LONGEST_STACK = 26  # characters of the stack's name, as docs/aws.md says
+LONGEST_REGION = "ap-southeast-7"
+# Characters of a name, as AWS's pages on quotas and its API references have them
+MOST = {
+    "AWS::Athena::WorkGroup": 128,
+    "AWS::CloudWatch::Alarm": 255,
+    "AWS::CloudWatch::Dashboard": 255,
+    "AWS::Events::EventBus": 256,
+    "AWS::Events::Rule": 64,
+    "AWS::KMS::Alias": 256,
+    "AWS::Logs::LogGroup": 512,
+    "AWS::S3::Bucket": 63,
+    "AWS::SNS::Topic": 256,
+    "AWS::SQS::Queue": 80,
+    "AWS::Scheduler::Schedule": 64,
+    "AWS::Serverless::Function": 64,
+}
+
+
+def too_long(length: int) -> set[str]:
+    """The types of the resources that have too long a name in a stack whose own name has so many characters."""
+    stack = Stack(PARAMETERS, name="s" * length, region=LONGEST_REGION)
+    return {r.type for type_, most in MOST.items() for r in stack.of_type(type_) if len(r.name) > most}
+
+
+def test_names_fit() -> None:
+    """With the longest name that the documentation allows the stack, every name is short enough; with one more not."""
+    assert too_long(LONGEST_STACK) == set()
+    assert too_long(LONGEST_STACK + 1) == {"AWS::S3::Bucket"}
+    assert f"at most {LONGEST_STACK} characters" in (ROOT / "docs" / "aws.md").read_text("utf-8")
+    named = {
+        r.type for r in STACK.resources.values() if r.name.startswith("exhibit-") or "/exhibit-" in r.name
+    }
+    made_up_by_aws = {"AWS::IAM::Role", "AWS::Serverless::HttpApi"}
+    policies = {type_ for type_ in named if type_.endswith(("Policy", "Permission", "Subscription"))}
+    assert named - made_up_by_aws - policies <= MOST.keys()
+
+
+def test_policies_of_roles_fit() -> None:
+    """IAM takes 10,240 characters of policies in a role, not counting white space."""
+    for role in STACK.of_type("AWS::IAM::Role"):
+        texts = [
+            json.dumps(each["PolicyDocument"], separators=(",", ":")) for each in role.properties["Policies"]
+        ]
+        assert sum(map(len, texts)) < 10_240
+
+
+def test_the_settings_of_sam_name_no_account() -> None:
+    """samconfig.toml holds what is the same for everybody: no region, no profile, no value of a parameter."""
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text("utf-8"))
+    deploy = settings["default"]["deploy"]["parameters"]
+    assert settings["default"]["global"] == {"parameters": {"stack_name": STACK.name}}
+    assert (
+        deploy.keys() & {"region", "profile", "parameter_overrides", "image_repositories", "s3_bucket"}
+        == set()
+    )
+    assert (deploy["resolve_image_repos"], deploy["resolve_s3"]) == (True, True)
+
+
+def test_the_policies_for_another_account() -> None:
+    """What the documentation has the owner of evidence allow is what the role that reads it may do there."""
+    text = (ROOT / "docs" / "aws.md").read_text("utf-8").split("## Evidence in another account")[1]
+    bucket, key = (json.loads(block) for block in re.findall(r"```json\n(.+?)```", text, re.DOTALL)[:2])
+    place = f"arn:aws:s3:::{PARAMETERS['EvidenceBucket']}"
+    granted = {
+        (action, resource.removeprefix(place).removeprefix("/"))
+        for statement in STACK.functions["publish"].statements
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+        if resource.startswith(place)
+    }
+    told = {
+        (action, re.sub(r"^arn:aws:s3:::EVIDENCE-BUCKET(/EVIDENCE-PREFIX/)?", "", resource))
+        for statement in bucket["Statement"]
+        for action in statement["Action"]
+        for resource in (
+            [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]
+        )
+    }
+    assert granted <= told
+    assert {action for action, _ in told} == {action for action, _ in granted}
+    assert (key["Action"], key["Effect"]) == ("kms:Decrypt", "Allow")
 
 
 def test_a_password_is_not_echoed() -> None:

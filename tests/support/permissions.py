@@ -25,6 +25,8 @@ UNTAKEN = frozenset({"sqs:SendMessage"})  # Lambda puts events that failed into 
 RESULTS = frozenset(
     {"s3:AbortMultipartUpload", "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts"}
 )
+# Athena asks Lake Formation in the name of who queries, if the evidence is registered there
+REGISTERED = frozenset({"lakeformation:GetDataAccess"})
 READ_SETTINGS = frozenset({"s3:GetObject", "s3:ListBucket", "kms:Decrypt"})
 READ_CELLS = frozenset({"s3:GetObject", "s3:ListBucket", "kms:Decrypt"})
 READ_UPLOAD = frozenset({"s3:GetObject", "s3:ListBucket", "kms:Decrypt"})
@@ -47,7 +49,7 @@ NEEDS: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = MappingProxyType(
     {
         "publish": (
             ("athena", "evidence", "store", "key"),
-            QUEUE | RESULTS | READ_SETTINGS | READ_CELLS,
+            QUEUE | RESULTS | REGISTERED | READ_CELLS | READ_SETTINGS,
         ),
         "schedule": (("store",), UNTAKEN | READ_SETTINGS),
         "api": (("store",), PRESIGN_UPLOAD),

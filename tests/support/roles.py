@@ -25,7 +25,7 @@ from reports.service.parts import Deployed, Environment
 from tests.support import athena
 from tests.support.athena import AthenaService, Refused
 from tests.support.aws import REGION, client
-from tests.support.permissions import LOGS, TRACES
+from tests.support.permissions import LOGS, REGISTERED, TRACES
 from tests.support.tools import PATIENCE
 
 SERVICES = ("s3", "kms", "sqs", "sns", "events", "glue", "athena")
@@ -54,13 +54,14 @@ class Worker:
         return made
 
     def unused(self) -> set[tuple[str, str]]:
-        """What the role grants and was not taken, as actions and resources; Lambda itself writes logs and traces."""
+        """What the role grants and was not taken, as actions and resources; Lambda itself writes logs and traces,
+        and no evidence here is registered with Lake Formation."""
         granted = {
             (action, resource)
             for statement in map(_known, self.function.statements)
             for action in statement["Action"]
             for resource in statement["Resource"]
-            if action not in LOGS | TRACES
+            if action not in LOGS | TRACES | REGISTERED
         }
         return {each for each in granted if not self._took(*each)}
 

@@ -1,6 +1,6 @@
 """`exhibit serve` as a process of its own, as a user runs it; but a function may take as long as the machine is busy.
 
-`python -m tests.support.serving serve …` is that process.
+`python -m tests.support.serving ORIGINS serve …` is that process; pages of these origins may call it.
 """
 
 import json
@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from tests.support.publishing import ROOT
 from tests.support.tools import PATIENCE
 
-COMMAND = (sys.executable, "-m", "tests.support.serving", "serve", "--port", "0")
+PROCESS = (sys.executable, "-m", "tests.support.serving")
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Staying(
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str | Path) -> Iterator[Serving]:
+def serving(folder: Path, *arguments: str | Path, origins: str = "") -> Iterator[Serving]:
     """Run it with the state in `folder`/state, from when it is ready until the block ends."""
     state, log = folder / "state", folder / "log"
     with log.open("a") as errors:
         process = subprocess.Popen(
-            [*COMMAND, "--state", state, *arguments],
+            [*PROCESS, origins, "serve", "--port", "0", "--state", state, *arguments],
             cwd=ROOT,
             text=True,
             stdout=subprocess.PIPE,
@@ -100,6 +100,8 @@ def _main() -> NoReturn:
     serve.Sandboxes = lambda functions, *how: Sandboxes(  # type: ignore[assignment,attr-defined] # in its place
         {name: replace(each, timeout=int(PATIENCE)) for name, each in functions.items()}, *how
     )
+    chosen, origins = serve._parameters, sys.argv.pop(1)
+    serve._parameters = lambda aws: {**chosen(aws), "CorsOrigins": origins}
     program()
 
 
