@@ -61,8 +61,8 @@ TESTED_BY: Mapping[str, str] = {
     "evidence/test_engine_duckdb.py": "evidence.questions evidence.relations evidence.tally evidence.transpile",
     "test_pipeline.py": "briefing.prepare preload",
     "local_aws/test_on_trino.py": "local_aws.athena_trino",
-    "local_aws/test_rehearsal.py": "local_aws.account local_aws.athena local_aws.deploy local_aws.gateway"
-    " local_aws.listening local_aws.mirror local_aws.sandbox local_aws.state local_aws.template local_aws.tokens"
+    "local_aws/test_rehearsal.py": "local_aws.account local_aws.athena local_aws.deploy local_aws.description"
+    " local_aws.gateway local_aws.listening local_aws.mirror local_aws.sandbox local_aws.state local_aws.template local_aws.tokens"
     " local_aws.triggers",
     "local_aws/test_signed_calls.py": "local_aws.signature",
     "pages/test_fill.py": "pages.page_data pages.read_settings pages.template_grammar pages.template_language"
