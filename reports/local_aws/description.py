@@ -53,11 +53,12 @@ def make_api(gateway: Any, stack: Stack) -> dict[str, dict[str, str]]:
 
 def make_functions(client: Client, stack: Stack) -> None:
     """Make the functions, as Lambda tells of them, and their roles."""
+    iam, functions = client("iam"), client("lambda")
     for role in stack.of_type("AWS::IAM::Role"):
         trusted = json.dumps(role.properties["AssumeRolePolicyDocument"])
-        client("iam").create_role(RoleName=role.name, AssumeRolePolicyDocument=trusted)
+        iam.create_role(RoleName=role.name, AssumeRolePolicyDocument=trusted)
     for function in stack.functions.values():
-        client("lambda").create_function(
+        functions.create_function(
             FunctionName=function.name,
             Role=stack.resources[function.logical].properties["Role"],
             PackageType="Image",
