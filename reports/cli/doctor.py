@@ -12,9 +12,10 @@ from reports.cli.terminal import WITH_STATUS, Verbs, add_quiet, plain, say, say_
 from reports.core.progress import Steps
 
 if TYPE_CHECKING:
-    from reports.doctor.findings import Report
+    from reports.doctor.findings import Outcome, Report
 
-WIDTH = 22
+NAME, OUTCOME = 19, 22  # widths of columns
+OUTCOMES: tuple[Outcome, ...] = ("good", "warning", "wrong", "could not be checked")
 
 
 def add(verbs: Verbs) -> None:
@@ -67,13 +68,9 @@ def _say(report: Report) -> None:
     """Print a line for each check that is good, and two for each finding: what is wrong, and what to do."""
     for each in report.checks:
         if not each.findings:
-            say(f"{'good':{WIDTH}}{each.claim}")
+            say(f"{each.check + ':':{NAME}}{each.outcome:{OUTCOME}}{each.claim}")
         for finding in each.findings:
-            say(plain(f"{finding.outcome:{WIDTH}}{finding.what}"))
-            say(plain(f"{'':{WIDTH}}→ {finding.remedy}"))
-    counted = [
-        f"{number} {outcome}"
-        for outcome in ("good", "warning", "wrong", "could not be checked")
-        if (number := report.count(outcome))
-    ]
+            say(plain(f"{each.check + ':':{NAME}}{finding.outcome:{OUTCOME}}{finding.what}"))
+            say(plain(f"{'':{NAME}}→ {finding.remedy}"))
+    counted = [f"{number} {outcome}" for outcome in OUTCOMES if (number := report.count(outcome))]
     say(f"stack {report.stack} in {report.region}: {', '.join(counted)}")

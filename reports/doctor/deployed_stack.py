@@ -58,7 +58,7 @@ class DeployedStack:
             except ClientError as error:
                 if aws_errors.code(error) == "ValidationError":
                     raise InvalidRequest(
-                        f"there is no stack {name} in {region}: correct --stack, or set AWS_REGION"
+                        f"there is no stack {name} in {region}: correct --stack, or set AWS_DEFAULT_REGION"
                     ) from None
                 raise
             pages = client.get_paginator("list_stack_resources").paginate(StackName=name)

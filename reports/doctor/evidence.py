@@ -124,13 +124,13 @@ def _days_outside(
         first = early[0].day
         drifted = stack.parameters["EvidenceSince"] <= str(first)
         yield wrong(
-            f"The table {layout} begins on {since}, and {_some(early)} before it, since {first}.",
+            f"The table {layout} begins on {since}, but {_some(early)} older.",
             again if drifted else f"Deploy the stack with EvidenceSince={first}.",
         )
     late = [each for each in objects if each.day > stack.now.date()]
     if late:
         yield wrong(
-            f"The table {layout} ends today, and {_some(late)} after it.",
+            f"The table {layout} ends today, but {_some(late)} of a later day.",
             "Move the objects to the partitions of their days.",
         )
 
@@ -237,9 +237,13 @@ def scan_limit(stack: DeployedStack) -> Iterator[Finding]:
         sizes[each.layout, each.day] += each.size
     ((_, day), size) = sizes.most_common(1)[0]
     if limit is not None and size > limit:
+        wanted, name = int(stack.parameters["ScanLimitBytes"]), stack.resources["Workgroup"]
         yield wrong(
             f"A query may scan {limit:,} bytes, and the evidence of {day} alone has {size:,}.",
-            f"Deploy the stack with a ScanLimitBytes of {size:,} times the days of the longest window.",
+            f"Run: aws athena update-work-group --work-group {name} --configuration-updates "
+            f"BytesScannedCutoffPerQuery={wanted}"
+            if wanted >= size
+            else f"Deploy the stack with a ScanLimitBytes of at least {size:,} times the days of the longest window.",
         )
 
 

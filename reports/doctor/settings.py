@@ -57,11 +57,13 @@ def days_delivered(stack: DeployedStack) -> Iterator[Finding]:
     last = stack.now.date() - timedelta(2)  # yesterday's may still be on its way
     recent = [last - timedelta(back) for back in range(RECENT)]
     open_ = sorted(day for day in recent if day not in days and day >= min(days))
-    if open_:
+    check = "Check what delivers the evidence, unless nothing was detected then: briefings name such days as gaps."
+    if len(open_) == RECENT:
+        yield warning(f"The last {RECENT} days have no evidence: the newest is of {max(days)}.", check)
+    elif open_:
         first = [str(day) for day in open_[:SHOWN]]
         more = [f"{len(open_) - SHOWN} more"] if len(open_) > SHOWN else []
         told = phrase([*first, *more])
         yield warning(
-            f"Of the last {RECENT} days, {told} {'have' if open_[1:] else 'has'} no evidence.",
-            "Check what delivers the evidence, unless nothing was detected then: briefings name such days as gaps.",
+            f"Of the last {RECENT} days, {told} {'have' if open_[1:] else 'has'} no evidence.", check
         )

@@ -1,9 +1,11 @@
 """`exhibit doctor`: a healthy stack passes, each fault is found by its own check, and nothing is changed."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -19,11 +21,14 @@ from moto.s3.models import s3_backends
 from reports.cli import main
 from reports.core.errors import InvalidRequest, Unavailable
 from reports.doctor import examine as examination
+from reports.doctor.deployed_stack import DeployedStack
+from reports.doctor.evidence import scan_limit
 from reports.doctor.examine import CHECKS, examine
 from reports.doctor.findings import Report
 from reports.local_aws.listening import address, listening
 from tests.support.aws import REGION, client, s3_client
 from tests.support.doctor import DAYS, DISCOVERY, SIZE, TODAY, Clinic, Issuer
+from tests.support.permissions import REPORTS
 from tests.support.pki import NOW
 
 JSON_SERDE = {
@@ -31,6 +36,7 @@ JSON_SERDE = {
     "Parameters": {"input.regex": "(?s)(.*)"},
 }
 HOUR = timedelta(hours=1)
+ACTIONS = re.compile(r"`([a-z0-9]+:[A-Z]\w+)`")
 READS = ("Get", "List", "Describe", "Head", "BatchGet")
 
 
@@ -72,10 +78,10 @@ def test_as_text(clinic: Clinic) -> None:
     clinic.remove("trust.pem")
     assert main(["doctor", "--stack", "exhibit", "--quiet"]) == 1
     *lines, last = clinic.captured.readouterr().out.splitlines()
-    (at,) = (at for at, line in enumerate(lines) if line.startswith("wrong "))
+    (at,) = (at for at, line in enumerate(lines) if line.split()[:2] == ["trust:", "wrong"])
     assert "trust.pem" in lines[at]
     assert lines[at + 1].strip().startswith("→ Put the root certificates")
-    assert [line for line in lines if not line.startswith("good ")] == lines[at : at + 2]
+    assert [line for line in lines if line.split()[1] != "good"] == lines[at : at + 2]
     assert last == f"stack exhibit in {REGION}: {len(CHECKS)} good, 1 wrong"
 
 
@@ -149,8 +155,7 @@ def test_days_before_the_table(clinic: Clinic) -> None:
     clinic.deliver("detections/event_day=2024-12-31/part.parquet")
     what, remedy = clinic.only("partitions")
     assert what == (
-        "The table flat begins on 2025-01-01, and detections/event_day=2024-12-31/part.parquet is before it, since "
-        "2024-12-31."
+        "The table flat begins on 2025-01-01, but detections/event_day=2024-12-31/part.parquet is older."
     )
     assert remedy == "Deploy the stack with EvidenceSince=2024-12-31."
 
@@ -319,7 +324,21 @@ def test_scan_limit_below_a_day(clinic: Clinic) -> None:
     configure(clinic, BytesScannedCutoffPerQuery=2 * SIZE - 1)
     what, remedy = clinic.only("scan-limit")
     assert what == f"A query may scan 1,999 bytes, and the evidence of {TODAY} alone has 2,000."
-    assert remedy.startswith("Deploy the stack with a ScanLimitBytes of 2,000 times")
+    assert remedy == (
+        "Run: aws athena update-work-group --work-group exhibit --configuration-updates "
+        f"BytesScannedCutoffPerQuery={clinic.stack.reference('ScanLimitBytes')}"
+    )
+
+
+def test_scan_limit_of_the_stack(clinic: Clinic) -> None:
+    """Where the stack's own parameter is too low for a day, the stack is to be deployed with a higher one."""
+    configure(clinic, BytesScannedCutoffPerQuery=10)
+    opened = DeployedStack.open("exhibit", now())
+    low = replace(opened, parameters={**opened.parameters, "ScanLimitBytes": "10"})
+    (finding,) = scan_limit(low)
+    assert finding.remedy == (
+        "Deploy the stack with a ScanLimitBytes of at least 1,000 times the days of the longest window."
+    )
 
 
 # ---- What signs
@@ -549,6 +568,18 @@ def test_days_without_evidence(clinic: Clinic) -> None:
     assert clinic.said()[0] == 0
 
 
+def test_no_new_evidence(clinic: Clinic) -> None:
+    """Where the last days have none at all, the newest day is told."""
+    last = TODAY - timedelta(DAYS - 1)
+    for back in range(DAYS - 1):
+        name = f"detections/event_day={TODAY - timedelta(back)}/part.parquet"
+        s3_client().delete_object(Bucket="evidence", Key=name)
+    place = f"region={REGION}/accountId={clinic.stack.account}/eventDay={TODAY:%Y%m%d}"
+    s3_client().delete_object(Bucket="evidence", Key=f"ext/detections/{place}/part.parquet")
+    what, _ = clinic.only("days", "warning")
+    assert what == f"The last 30 days have no evidence: the newest is of {last}."
+
+
 # ---- The clock, and AWS as a whole
 
 
@@ -632,3 +663,24 @@ def test_a_check_hides_no_other(clinic: Clinic, monkeypatch: pytest.MonkeyPatch)
     found = {each.check: each.outcome for each in report.checks if each.findings}
     assert found == {"workgroup": "wrong", "trust": "wrong", "signing-key": "could not be checked"}
     assert report.exit_status == 1
+
+
+def test_permissions_are_documented() -> None:
+    """The documentation names the permissions that the checks state, and no other."""
+    files = [*(REPORTS / "doctor").glob("*.py"), REPORTS / "evidence" / "source_s3.py"]
+    stated = {
+        action
+        for file in files
+        for paragraph in re.findall(r"[Pp]ermissions: (.+?)(?:\n\n|\"{3})", file.read_text("utf-8"), re.S)
+        for action in ACTIONS.findall(paragraph)
+    }
+    text = (REPORTS.parent / "docs" / "operations.md").read_text("utf-8")
+    (listed,) = re.findall(r"```text\n(apigateway:.+?)```", text, re.S)
+    assert listed.split() == sorted(stated)
+
+
+def test_checks_are_documented() -> None:
+    """The documentation has a row for each check, in their order."""
+    text = (REPORTS.parent / "docs" / "operations.md").read_text("utf-8")
+    (table,) = re.findall(r"\| check \|.+?\n\n", text, re.S)
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.M) == ["clock", *(check.name for check in CHECKS)]
