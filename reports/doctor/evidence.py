@@ -42,6 +42,8 @@ def listable(stack: DeployedStack) -> Iterator[Finding]:
 def same_region(stack: DeployedStack) -> Iterator[Finding]:
     """Whether the bucket of the evidence is in the stack's region.
 
+    Athena would read it elsewhere, too, for a price (Athena User Guide, "Query across regions").
+
     Permissions: `s3:ListBucket` on the bucket of the evidence.
     """
     bucket = stack.parameters["EvidenceBucket"]
@@ -57,7 +59,8 @@ def same_region(stack: DeployedStack) -> Iterator[Finding]:
     region = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
     if region and region != stack.region:
         yield wrong(
-            f"The evidence ({bucket}) is in {region}, and the stack is in {stack.region}.",
+            f"The evidence ({bucket}) is in {region}, and the stack is in {stack.region}: every read of it crosses "
+            "regions, and is charged as data transfer.",
             f"Deploy the stack in {region}, or replicate the evidence to a bucket in {stack.region} (S3 Replication) "
             "and name that one as EvidenceBucket.",
         )
