@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Literal
 
 from reports.core.errors import ExhibitError
-from reports.signing.tsa_url import without_passwords
 
 Outcome = Literal["good", "warning", "wrong", "could not be checked"]
 # The worst of several counts
@@ -70,7 +69,7 @@ def warning(what: str, remedy: str) -> Finding:
 
 def of_error(outcome: Outcome, error: ExhibitError) -> Finding:
     """An error as a finding: its message ends with what to do, after the last colon."""
-    what, colon, remedy = without_passwords(str(error)).rpartition(": ")
+    what, colon, remedy = str(error).rpartition(": ")
     if not colon:
         what, remedy = remedy, "see what it says, and run this again"
     return Finding(outcome, what, _sentence(remedy))
