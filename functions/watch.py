@@ -20,8 +20,6 @@ from reports.core.errors import InvalidSettings
 from reports.service import schedules
 from reports.service.parts import CHAIN, Deployed, deployed
 
-GRACE = timedelta(hours=3)  # for publishing a due briefing, including failed tries
-
 logger = Logger()
 metrics = Metrics(namespace="Exhibit")
 tracer = Tracer(patch_modules=("botocore",))
@@ -43,7 +41,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, float
     for name, days in certificate.items():
         metrics.add_metric(name, MetricUnit.Count, days)
     due = schedules.due(parts.schedules(), now, parts.environment.settling_days)
-    late = schedules.overdue(due, published, now, GRACE)
+    late = schedules.overdue(due, published, now, schedules.GRACE)
     for request in late:
         logger.warning("overdue", request=request.id, requested_by=request.requested_by)
     metrics.add_metric("OverdueSchedules", MetricUnit.Count, len(late))

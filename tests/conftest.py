@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from reports.core import progress
 from tests.support.aws import aws, bucket
+from tests.support.doctor import clinic, issuer
 from tests.support.pki import authority, network, signed, unsigned
 from tests.support.privileges import unprivileged
 from tests.support.publishing import golden, sample_briefings
@@ -25,8 +26,10 @@ __all__ = [
     "aws",
     "bare",
     "bucket",
+    "clinic",
     "environment",
     "golden",
+    "issuer",
     "network",
     "sample",
     "sample_briefings",

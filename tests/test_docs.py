@@ -215,7 +215,7 @@ def test_make_targets_exist() -> None:
     "verb",
     [
         *("", "sample", "publish", "verify", "renew", "explain", "compare", "prove", "verify-proof", "serve"),
-        "completion",
+        *("completion", "doctor"),
         *("register", "register verify"),
         *("keys", "keys csr", "keys self-signed", "keys install"),
     ],

@@ -34,9 +34,10 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "local": {*LINE, "pipeline", "evidence_access"},
     "evidence_access": LINE,
     "service": {*ROOTS, "service"},
+    "doctor": {*ROOTS, "service", "doctor"},
     "functions": {*LINE, "renew", "service", "functions"},
     "local_aws": {*ROOTS, "service", "sample", "local_aws"},
-    "cli": {*ROOTS, "service", "sample", "local_aws", "cli"},
+    "cli": {*ROOTS, "service", "doctor", "sample", "local_aws", "cli"},
     "__main__": {"cli"},
 }
 """What each room, or module beside the rooms, may import; the package itself, with the version, is everybody's."""
@@ -52,6 +53,8 @@ TESTED_BY: Mapping[str, str] = {
     " core.progress local",
     "cli/test_cli_tables.py": "cli.tables",
     "core/test_aws_errors.py": "core.aws_clients",
+    "doctor/test_examine.py": "cli.doctor doctor.api doctor.archive doctor.clock doctor.deployed_stack doctor.evidence"
+    " doctor.findings doctor.settings doctor.signing",
     "evidence/test_cache.py": "core.user_folders evidence.cache_folder",
     "core/test_settings.py": "briefing.settings core.yaml_text",
     "archive/test_heads.py": "core.log_head",
@@ -61,9 +64,9 @@ TESTED_BY: Mapping[str, str] = {
     "evidence/test_engine_duckdb.py": "evidence.questions evidence.relations evidence.tally evidence.transpile",
     "test_pipeline.py": "briefing.prepare preload",
     "local_aws/test_on_trino.py": "local_aws.athena_trino",
-    "local_aws/test_rehearsal.py": "local_aws.account local_aws.athena local_aws.deploy local_aws.gateway"
-    " local_aws.listening local_aws.mirror local_aws.sandbox local_aws.state local_aws.template local_aws.tokens"
-    " local_aws.triggers",
+    "local_aws/test_rehearsal.py": "local_aws.account local_aws.athena local_aws.deploy local_aws.description"
+    " local_aws.gateway local_aws.listening local_aws.mirror local_aws.sandbox local_aws.state local_aws.template"
+    " local_aws.tokens local_aws.triggers",
     "local_aws/test_signed_calls.py": "local_aws.signature",
     "pages/test_fill.py": "pages.page_data pages.read_settings pages.template_grammar pages.template_language"
     " pages.template_meter",

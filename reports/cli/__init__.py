@@ -24,6 +24,7 @@ from reports.cli import (
     compare,
     completion,
     days,
+    doctor,
     explain,
     keys,
     prove,
@@ -54,6 +55,7 @@ VERBS = (
     keys,
     tables,
     days,
+    doctor,
     serve,
 )
 

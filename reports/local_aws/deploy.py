@@ -1,8 +1,8 @@
 """The resources of `template.yaml`, made in an account under the names that a stack gives them.
 
-Made is what the functions and their triggers use: keys, buckets, queues, topics, the bus and its rules, tables. Where a
-rule calls a function, which moto cannot, a queue stands in the place of that call (`CALLED`); what is told on the bus
-and the topic arrives in another (`TOLD`).
+Made is what the functions and their triggers use: keys, buckets, queues, topics, the bus and its rules, tables; and
+what AWS tells of the rest (`reports.local_aws.description`). Where a rule calls a function, which moto cannot, a queue
+stands in the place of that call (`CALLED`); what is told on the bus and the topic arrives in another (`TOLD`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reports.local_aws import description
 from reports.local_aws.template import Resource, Stack
 
 CALLED, TOLD = "calls", "told"
@@ -19,7 +20,9 @@ Client = Callable[[str], Any]
 
 def deploy(client: Client, parameters: Mapping[str, str]) -> Stack:
     """Make the resources and the evidence bucket; `client` gives the client of a service. Returns the stack."""
-    stack = Stack(parameters, made=_keys(client("kms"), Stack(parameters)))
+    thought = Stack(parameters)
+    made = {**_keys(client("kms"), thought), **description.make_api(client("apigatewayv2"), thought)}
+    stack = Stack(parameters, made=made)
     _buckets(client("s3"), stack)
     _queues(client("sqs"), stack)
     for topic in stack.of_type("AWS::SNS::Topic"):
@@ -27,11 +30,13 @@ def deploy(client: Client, parameters: Mapping[str, str]) -> Stack:
     for bus in stack.of_type("AWS::Events::EventBus"):
         client("events").create_event_bus(Name=bus.name)
     for group in stack.of_type("AWS::Athena::WorkGroup"):
-        client("athena").create_work_group(Name=group.name)
+        client("athena").create_work_group(Name=group.name, Configuration=_workgroup(group))
     for database in stack.of_type("AWS::Glue::Database"):
         client("glue").create_database(DatabaseInput=database.properties["DatabaseInput"])
     for table in stack.of_type("AWS::Glue::Table"):
         client("glue").create_table(**{n: table.properties[n] for n in ("DatabaseName", "TableInput")})
+    description.make_functions(client, stack)
+    description.describe(client("cloudformation"), stack)
     return stack
 
 
@@ -112,6 +117,16 @@ def _buckets(s3: Any, stack: Stack) -> None:
 def _cors_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     """A rule of a bucket's `CorsConfiguration` in the words of S3's own interface."""
     return {"MaxAgeSeconds" if name == "MaxAge" else name: value for name, value in rule.items()}
+
+
+def _workgroup(group: Resource) -> dict[str, Any]:
+    """A workgroup's settings in the words of Athena's own interface: numbers are numbers."""
+    wanted = group.properties["WorkGroupConfiguration"]
+    names = ("EnforceWorkGroupConfiguration", "PublishCloudWatchMetricsEnabled", "EngineVersion")
+    limit = int(wanted["BytesScannedCutoffPerQuery"])
+    place = {"OutputLocation": wanted["ResultConfiguration"]["OutputLocation"]}
+    kept = {name: wanted[name] for name in names}
+    return {**kept, "BytesScannedCutoffPerQuery": limit, "ResultConfiguration": place}
 
 
 def _queues(sqs: Any, stack: Stack) -> None:

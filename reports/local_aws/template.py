@@ -130,6 +130,10 @@ class Stack:
         """The resources of a type, such as `AWS::S3::Bucket`, in the template's order."""
         return tuple(resource for resource in self.resources.values() if resource.type == type_)
 
+    def reference(self, logical: str) -> str:
+        """What `Ref` gives of a resource, which is its physical id."""
+        return str(self._reference(logical))
+
     @cached_property
     def document(self) -> Mapping[str, Any]:
         """The template as it stands, its intrinsic functions unresolved."""

@@ -34,6 +34,7 @@ FILE = "schedules.yaml"
 EARLIEST = date(2000, 1, 1)
 LATEST = date(9000, 1, 1)
 MOST_DAYS = 366
+GRACE = timedelta(hours=3)  # for publishing a due briefing, including failed tries
 
 
 def _hour(value: object) -> object:

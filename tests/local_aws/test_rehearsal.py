@@ -356,6 +356,27 @@ def test_resources_have_the_names_of_the_template(account: Stack) -> None:
     )
 
 
+def test_aws_tells_of_the_stack(account: Stack) -> None:
+    """CloudFormation tells of its parameters, of what it made and of no secret; Lambda and API Gateway of the rest."""
+    cloudformation, gateway = client("cloudformation"), client("apigatewayv2")
+    (told,) = cloudformation.describe_stacks(StackName="exhibit")["Stacks"]
+    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in told["Parameters"]}
+    assert (parameters["EvidenceBucket"], parameters["TimestampUrls"]) == ("evidence", "****")
+    assert parameters.keys() == account.document["Parameters"].keys()
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in told["Outputs"]}
+    assert outputs == dict(account.outputs)
+    listed = cloudformation.list_stack_resources(StackName="exhibit")["StackResourceSummaries"]
+    made = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in listed}
+    configured = client("lambda").get_function_configuration(FunctionName=made["Publish"])
+    assert configured["Environment"]["Variables"] == dict(account.functions["publish"].environment)
+    (used,) = {each["AuthorizerId"] for each in gateway.get_routes(ApiId=made["Api"])["Items"]}
+    jwt = gateway.get_authorizer(ApiId=made["Api"], AuthorizerId=used)["JwtConfiguration"]
+    assert jwt == {"Audience": ["exhibit"], "Issuer": "https://issuer.example"}
+    workgroup = client("athena").get_work_group(WorkGroup=made["Workgroup"])["WorkGroup"]["Configuration"]
+    assert workgroup["EnforceWorkGroupConfiguration"] is True
+    assert workgroup["BytesScannedCutoffPerQuery"] == int(parameters["ScanLimitBytes"])
+
+
 def test_the_archive_is_as_the_template_has_it(account: Stack) -> None:
     """The archive keeps versions, locks what is in it, and tells the queue of requests alone."""
     s3, archive = s3_client(), account.resources["ArchiveBucket"].name
