@@ -84,6 +84,7 @@ class DeployedStack:
                 evidence_bucket=self.parameters["EvidenceBucket"],
                 settings_bucket=self.resources["SettingsBucket"],
                 uploads_bucket=self.resources.get("UploadsBucket", ""),
+                cells_bucket=self.resources.get("CellsBucket", ""),
                 workgroup=self.resources["Workgroup"],
                 database=self.resources["Database"],
                 signing_key=self.resources["SigningKey"],

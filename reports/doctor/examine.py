@@ -42,6 +42,7 @@ CHECKS = (
     Check("audience", "The API accepts tokens of the stack's issuer and audience.", api.audience_right),
     Check("schedules", "The schedules can be read.", settings.schedules_parse),
     Check("published", "Every scheduled briefing that is due was published.", settings.published),
+    Check("closed-days", "Each day of evidence that is over was closed.", settings.days_closed),
     Check("days", f"Each of the last {settings.RECENT} days has evidence.", settings.days_delivered),
 )
 

@@ -1,17 +1,24 @@
-"""The settings that operators keep in the bucket of the settings, and what is published by them."""
+"""The settings that operators keep in the bucket of the settings, and what is closed and published by them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+import math
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from reports.core.errors import InvalidSettings
 from reports.doctor.deployed_stack import DeployedStack
 from reports.doctor.findings import Finding, of_error, phrase, warning, wrong
+from reports.evidence.columns import Layout
 from reports.service import schedules
 
 RECENT = 30  # days
 SHOWN = 3
+LATE = timedelta(hours=3)  # a day is closed within two hours of the last write
 
 
 def schedules_parse(stack: DeployedStack) -> Iterator[Finding]:
@@ -45,6 +52,28 @@ def published(stack: DeployedStack) -> Iterator[Finding]:
             f"Scheduled briefings are due and not published: {phrase([*first, *more])}.",
             f"Read the outcomes of the requests below outcomes/ in {stack.resources['ArchiveBucket']} and the log of "
             f"{stack.resources['Publish']}, correct what they name, and request the briefings again.",
+        )
+
+
+def days_closed(stack: DeployedStack) -> Iterator[Finding]:
+    """Whether each day that is over, and whose objects have not been written to lately, was closed.
+
+    What is not closed is read for each briefing, so this only warns.
+
+    Permissions: `s3:ListBucket` and `s3:GetObject` on the bucket of cells, `kms:Decrypt` on the stack's key for data.
+    """
+    source = stack.parts.evidence(lambda: math.inf)
+    before, today = stack.now - LATE, stack.now.date()
+    over = {(o.layout, o.day) for o in stack.objects() if o.day < today and source.written(o) < before}
+    closed: Mapping[tuple[Layout, date], object] = {}
+    with TemporaryDirectory(prefix="exhibit-") as folder, suppress(sqlite3.Error):
+        closed = stack.parts.days(Path(folder)).closed(source.place)
+    if left := sorted({day for layout, day in over - closed.keys()}):
+        function = stack.resources.get("Close", "close")
+        told = str(left[0]) if len(left) == 1 else f"{len(left)} days from {left[0]} to {left[-1]}"
+        yield warning(
+            f"Not closed, so that each briefing reads them again: {told}.",
+            f"Read the log of {function}, which says what stopped it; a new stack closes older days hour by hour.",
         )
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -21,10 +22,12 @@ from moto.s3.models import s3_backends
 from reports.cli import main
 from reports.core.errors import InvalidRequest, Unavailable
 from reports.doctor import examine as examination
+from reports.doctor import settings
 from reports.doctor.deployed_stack import DeployedStack
 from reports.doctor.evidence import scan_limit
 from reports.doctor.examine import CHECKS, examine
 from reports.doctor.findings import Report
+from reports.evidence.day_store import ClosedDay
 from reports.local_aws.listening import address, listening
 from tests.support.aws import REGION, client, s3_client
 from tests.support.doctor import DAYS, DISCOVERY, SIZE, TODAY, Clinic, Issuer
@@ -211,12 +214,33 @@ def test_evidence_in_another_region(clinic: Clinic) -> None:
     assert remedy.startswith("Deploy the stack in us-west-2, or replicate")
 
 
+def test_days_that_were_not_closed(clinic: Clinic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Days that are over, and were not closed hours after the last write, are found; today is not one of them."""
+    monkeypatch.setattr(settings, "LATE", timedelta(days=-1))
+    what, remedy = clinic.only("closed-days", "warning")
+    first, last = TODAY - timedelta(DAYS - 1), TODAY - timedelta(1)
+    assert what == (
+        f"Not closed, so that each briefing reads them again: {DAYS - 1} days from {first} to {last}."
+    )
+    assert remedy.startswith("Read the log of exhibit-close, which says what stopped it")
+    stack = DeployedStack.open("exhibit", now())
+    store, source = stack.parts.days(tmp_path), stack.parts.evidence(lambda: 9.0)
+    days = [(o.layout, o.day) for o in source.list()]
+    store.close(source.place, {f"{day}": ClosedDay(day[1], day[0], now(), (), {}) for day in days[1:]})
+    store.push()
+    assert clinic.only("closed-days", "warning")[0].endswith(f"again: {first}.")
+    store.pull()
+    store.close(source.place, {"first": ClosedDay(days[0][1], days[0][0], now(), (), {})})
+    store.push()
+    assert clinic.findings() == {}
+
+
 def test_an_object_that_is_in_no_partition(clinic: Clinic) -> None:
     """Evidence that cannot be listed is one fault, and what depends on the list could not be checked."""
     clinic.deliver("detections/part.parquet")
     found = clinic.findings()
     assert {check for check, findings in found.items() if findings[0][0] == "wrong"} == {"evidence"}
-    assert found.keys() == {"evidence", "table-format", "partitions", "scan-limit", "days"}
+    assert found.keys() == {"evidence", "table-format", "partitions", "scan-limit", "closed-days", "days"}
     assert found["evidence"][0][1] == "detections/part.parquet: is not in a partition"
 
 
