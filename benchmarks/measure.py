@@ -23,7 +23,11 @@ def measure(work: str, *arguments: object) -> Run:
 
     Work whose own start-up is not of interest prints its seconds as the last line, which then count instead.
     """
-    command = [sys.executable, "-m", "benchmarks.work", work, *map(str, arguments)]
+    return run([sys.executable, "-m", "benchmarks.work", work, *map(str, arguments)])
+
+
+def run(command: list[str]) -> Run:
+    """Run a command, which may print its seconds itself."""
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603
         printed = process.stdout.read() if process.stdout else ""

@@ -73,12 +73,22 @@ def digests(evidence: str) -> None:
 
 
 def publish(evidence: str, window: str, out: str, keys: str, audience: str = "lawmaker") -> None:
-    """A briefing, from the command line's point of view."""
+    """A briefing, from the command line's point of view, where nothing is closed yet."""
+    os.environ["XDG_CACHE_HOME"] = f"{out}.cache"
+    _publish(evidence, window, out, keys, audience)
+
+
+def publish_closed(evidence: str, window: str, out: str, keys: str, kept: str) -> None:
+    """A regulator's briefing with the days that are `kept`, which are closed if they are not yet."""
+    os.environ["XDG_CACHE_HOME"] = kept
+    _publish(evidence, window, out, keys, "regulator")
+
+
+def _publish(evidence: str, window: str, out: str, keys: str, audience: str) -> None:
     from reports.cli import program  # noqa: PLC0415
 
     arguments = ["--evidence", evidence, "--window", window, "--out", out, "--keys", keys]
     arguments += ["--marking", "TLP:CLEAR"]
-    os.environ["XDG_CACHE_HOME"] = f"{out}.cache"  # nothing is closed yet
     sys.argv[1:] = ["publish", "--audience", audience, "--as-of", "2026-06-20T12:00:00Z", *arguments]
     sys.stdout = sys.stderr
     program()
@@ -160,7 +170,20 @@ def scanned(evidence: str, layout: Layout, name: str) -> None:
 
 WORK: dict[str, Callable[..., None]] = {
     work.__name__: work
-    for work in (scan, tallies, sha256sum, digests, publish, html, bare, rendering, libraries, api, scanned)
+    for work in (
+        scan,
+        tallies,
+        sha256sum,
+        digests,
+        publish,
+        publish_closed,
+        html,
+        bare,
+        rendering,
+        libraries,
+        api,
+        scanned,
+    )
 }
 
 if __name__ == "__main__":

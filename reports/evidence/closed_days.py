@@ -39,7 +39,7 @@ Listed = Mapping[str, ListedObject]
 """Objects by their names."""
 Ready = Callable[[Sequence[ListedObject]], bool]
 """Whether a day can be closed that some objects touch."""
-AT_A_TIME = 1000
+AT_A_TIME = 100
 """Objects that are digested before their digests are kept."""
 MUCH = BATCH_BYTES
 """Bytes from which on it is quicker to keep than to read again."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reports.service.parts import Deployed
 
 MOST_COPIED = 200_000_000  # bytes of evidence, which fit in a function's temporary folder
+MOST_CLOSED = 2_000_000_000  # bytes of evidence of days that are not closed yet
 LEAST_TIME = 60.0  # seconds for copying and querying
 
 
@@ -171,7 +172,7 @@ class AthenaPress:
         except sqlite3.Error:  # what was kept is damaged
             return None
         return ClosedDays(
-            engine, DayCloser(Remembering(source, store, 0), PassingCopies(source, MOST_COPIED))
+            engine, DayCloser(Remembering(source, store, 0), PassingCopies(source, MOST_CLOSED))
         )
 
     def _resources(self, folder: Path) -> Resources:
