@@ -23,10 +23,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from reports.cli import main
-from reports.core.errors import InvalidEvidence
+from reports.core.errors import InvalidEvidence, Unavailable
 from reports.core.progress import Done
 from reports.core.window import Window
-from reports.evidence import closed_days, day_store, questions, source
+from reports.evidence import closed_days, day_store, id_index, questions, source
 from reports.evidence.cache import CachedEngine, CachedEvidence
 from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
 from reports.evidence.day_store import DayStore
@@ -245,6 +245,17 @@ def test_a_revision_reopens_the_days_of_all_revisions_of_its_id(ocsf_desk: Desk,
         ocsf_desk.evidence, {ocsf(LATE, part=1): [on(MAY[5], of=MAY[1], revised_at=datetime(2026, 6, 4))]}
     )
     assert deeds(ocsf_desk, of_ocsf()) == [f"indexed {LATE}", f"closed {MAY[1]}, {MAY[4]}, {MAY[5]}"]
+
+
+def test_much_of_ocsf_is_indexed_in_parts(ocsf_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is indexed later is found in what was indexed before."""
+    shutil.rmtree(ocsf_desk.kept)
+    ocsf_desk.kept.mkdir(mode=0o700)
+    monkeypatch.setattr(id_index, "BATCH_BYTES", 0)
+    deliver(ocsf_desk.evidence, {ocsf(LATE): [on(MAY[4], of=MAY[1])]})
+    *indexed, closed = deeds(ocsf_desk, of_ocsf())
+    assert indexed == [f"indexed {day}" for day in (*MAY[:9], LATE)]
+    assert closed.startswith(f"closed {MAY[0]}, {MAY[1]}")
 
 
 def test_an_object_that_goes_reopens_its_days(ocsf_desk: Desk) -> None:
@@ -546,6 +557,28 @@ def test_a_digest_that_is_damaged_or_exchanged_is_not_believed(
     with sqlite3.connect(desk.kept / "days.sqlite") as database:
         database.execute(damage)
     assert pinned(desk) == expected
+
+
+def test_digests_are_remembered_as_they_are_made(
+    desk: Desk, digested: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a run that is stopped are not made again."""
+    monkeypatch.setattr(source, "UNSETTLED", -1)
+    monkeypatch.setattr(closed_days, "AT_A_TIME", 2)
+    pin = FolderEvidence._pin
+
+    def stopping(source: FolderEvidence, name: str) -> EvidenceObject:
+        if len(digested) >= 2:
+            raise Unavailable("time is up")
+        return pin(source, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderEvidence, "_pin", stopping)
+        with pytest.raises(Unavailable):
+            pinned(desk)
+    assert len(digested) == 2
+    pinned(desk)
+    assert sorted(digested) == [o.name for o in FolderEvidence(desk.evidence).list()]
 
 
 def test_what_may_be_written_to_unnoticed_is_digested_again(desk: Desk, digested: list[str]) -> None:
