@@ -120,7 +120,8 @@ def test_nobody_is_told_to_install_a_package_by_its_name() -> None:
     for room in ("reports", "functions", "templates"):
         texts += [file for file in (ROOT / room).rglob("*") if file.suffix in {".py", ".html", ".yaml"}]
     advice = re.compile(
-        r"(pip|pipx|uv|uvx|poetry) (install|add|run) (?!'?\./exhibit_briefings-\S*\.whl\b)"
+        r"(pip|pipx|uv|uvx|poetry) (install|add|run) "
+        r"(?!'?\./exhibit_briefings-\S*\.whl\b|--require-hashes --no-deps --requirement requirements-|--no-deps \.\n)"
         r"|install exhibit|exhibit(-briefings)?(==|\[)"
     )
     assert [file for file in texts if advice.search(file.read_text())] == []

@@ -40,6 +40,6 @@ def test_what_is_copied_is_let_in() -> None:
 def test_it_is_what_the_template_builds() -> None:
     """Every function of the template is built from this file, and the image's own command is one of them."""
     text = TEMPLATE.read_text("utf-8")
-    assert text.count("Dockerfile: Dockerfile") == text.count("Type: AWS::Serverless::Function") == 7
+    assert text.count("Dockerfile: Dockerfile") == text.count("Type: AWS::Serverless::Function") == 8
     (command,) = re.findall(r'^CMD \["(.+)"\]$', DOCKERFILE, re.MULTILINE)
     assert f"Command: [{command}]" in text
