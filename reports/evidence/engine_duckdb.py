@@ -15,6 +15,7 @@ It runs the same SQL files as Athena, transpiled. Five shortcuts change how the 
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -144,15 +145,14 @@ class DuckDBEngine:
         batches = list(of_days(touching))
         every = list(dict.fromkeys(o for _, objects in batches for o in objects))
         with self._tally(question, every, normalized=normalized, within="event_day") as (tally, relation):
-            folder = relations.spill_of(tally.con)
+            folder = relations.spill_of(tally.con) / "cells"
             for done, (days, objects) in enumerate(batches):
                 progress(done, len(batches))
                 tally.add(objects[0].layout, relation(objects))
                 tally.check(days)
-                cells = tally.write(days, folder)
-                keep(cells)
-                for file in (file for day in cells.values() for file in day.files):
-                    file.unlink()
+                folder.mkdir()
+                keep(tally.write(days, folder))
+                shutil.rmtree(folder)
                 tally.forget()
             progress(len(batches), len(batches))
 

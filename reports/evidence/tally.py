@@ -215,9 +215,11 @@ class Tally:
 
     def write(self, days: Iterable[date], folder: Path) -> dict[date, DayCells]:
         """Write the cells of days to new files in a folder, with texts, and sums as 64 bits."""
-        sums = self._sums()
+        sums, wanted = self._sums(), list(days)
+        sets = [self._write(n, wanted, folder / str(n)) for n in range(len(self.cells))]
         return {
-            day: DayCells(self._write(day, folder), sums.get(day, {}), self.reaches.get(day)) for day in days
+            day: DayCells([files[day] for files in sets], sums.get(day, {}), self.reaches.get(day))
+            for day in wanted
         }
 
     def _sums(self) -> dict[date, dict[str | None, tuple[int, int]]]:
@@ -232,20 +234,27 @@ class Tally:
             found[day][campaign] = both[0], both[1]
         return found
 
-    def _write(self, day: date, folder: Path) -> list[Path]:
-        files = [folder / f"{day}-{n}.parquet" for n in range(len(self.cells))]
-        for n, file in enumerate(files):
-            relation = f"cells{n}"
-            columns = _columns(self.con, f"from {relation}")
-            spelt = self.dictionaries.spelt(
-                f"select * from {relation} where event_day = {_day(day)}", columns
-            )
-            whole = "".join(f", {name}::bigint as {name}" for name in SUMS if name in columns)
+    def _write(self, n: int, days: Sequence[date], folder: Path) -> dict[date, Path]:
+        """Write a grouping set, a file a day; a day that takes several, or that has no rows, is written by itself."""
+        columns = _columns(self.con, f"from cells{n}")
+        whole = "".join(f", {name}::bigint as {name}" for name in SUMS if name in columns)
+
+        def copy(days: Sequence[date], to: Path, more: str = "") -> None:
+            among = f"select * from cells{n} where event_day in ({', '.join(map(_day, days))})"
+            spelt = self.dictionaries.spelt(among, columns)
             self.con.execute(
                 f"copy (select * replace (standing::varchar as standing{whole}) from ({spelt})) "
-                f"to {quoted(str(file))} (format parquet, compression zstd)"
+                f"to {quoted(str(to))} (format parquet, compression zstd{more})"
             )
-        return files
+
+        copy(days, folder, ", partition_by (event_day), write_partition_columns true")
+        found: dict[date, Path] = {}
+        for day in days:
+            files = sorted((folder / f"event_day={day}").glob("*"))
+            found[day] = files[0] if len(files) == 1 else folder / f"{day}.parquet"
+            if len(files) != 1:
+                copy([day], found[day])
+        return found
 
     def take(self, relations: Sequence[str]) -> None:
         """Take cells that were written, one relation a grouping set."""

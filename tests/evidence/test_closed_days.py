@@ -667,6 +667,18 @@ def test_two_runs_close_the_same_days_at_once(desk: Desk) -> None:
     assert desk.done == []
 
 
+@pytest.mark.parametrize("found", [[], ["one", "other"]])
+def test_a_day_that_is_not_in_one_file_is_written_by_itself(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, found: list[str]
+) -> None:
+    """DuckDB writes no file of a day without rows in a set, and several of one with many."""
+    answers = [read(desk, question) for question in QUESTIONS]
+    monkeypatch.setattr(Path, "glob", lambda self, _: iter([self / name for name in found]))
+    assert [desk.ask(question) for question in QUESTIONS] == answers
+    assert [desk.ask(question) for question in QUESTIONS] == answers
+    assert desk.done == []
+
+
 def test_a_full_disk_costs_time_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where cells cannot be kept, the engine answers."""
 
