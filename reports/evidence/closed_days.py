@@ -309,8 +309,8 @@ def _used(question: Question, day: ClosedDay) -> Sequence[str]:
 
 
 def _preceding(question: Question) -> Window:
-    """The days before a window whose accounts are counted; all of those are in the history of it."""
-    return Window(date.fromisoformat(question.leading[0]), question.about.last)
+    """The days of a history whose accounts are counted; activity before its first day is in none of its figures."""
+    return Window(max(date.fromisoformat(question.leading[0]), question.about.first), question.about.last)
 
 
 def key_of(day: date, layout: Layout, objects: Iterable[EvidenceObject]) -> str:

@@ -11,11 +11,12 @@ from uuid import uuid4
 import pytest
 
 from reports.core.errors import Changed
+from reports.core.window import Window
 from reports.evidence.cache import PassingCopies
 from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
 from reports.evidence.day_store import LIST
 from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine
-from reports.evidence.questions import Answer, Question
+from reports.evidence.questions import Answer, Inquiry, Question
 from reports.evidence.shared_days import CELLS, SharedDays
 from reports.evidence.source import FolderEvidence
 from reports.evidence.source_s3 import S3Evidence
@@ -31,6 +32,7 @@ from tests.contracts.query_engine import (
 )
 from tests.support.aws import client, s3_client
 from tests.support.evidence_files import Objects, deliver
+from tests.support.fakes import AS_OF
 
 pytestmark = pytest.mark.usefixtures("slow", "aws")
 DAYS = [EARLIEST, *WINDOW.days]
@@ -158,6 +160,26 @@ def test_a_late_revision_reopens_its_days(office: Office) -> None:
     assert office.ask() is None  # who adds up writes nothing
     office.close()
     assert [office.ask(question) for question in QUESTIONS] == expected
+
+
+def test_activity_before_the_first_partition(office: Office) -> None:
+    """It is in no history, as in the engine's; what lies on the first partition's day is."""
+    window = Window(EARLIEST + timedelta(2), WINDOW.last)
+    assert window.preceding.first < EARLIEST - timedelta(1)
+    early = {
+        ocsf(NEWEST, part=2): [
+            detection(EARLIEST - timedelta(1), detection_id="before", exchange_count=100),
+            detection(EARLIEST, detection_id="first", exchange_count=10),
+        ]
+    }
+    office.deliver(early)
+    asked = [question for question in Inquiry(window, AS_OF).questions(office.source.list()) if question]
+    office.close(*asked)
+    answers = [office.ask(question) for question in asked]
+    assert answers == [office.read(question) for question in asked]
+    (_, history) = answers
+    assert history
+    assert max(row["exchanges"] for row in history.rows) in range(10, 100)
 
 
 @pytest.mark.parametrize("damage", ["cut", "exchanged", "gone"])
