@@ -40,7 +40,7 @@ Listed = Mapping[str, ListedObject]
 Ready = Callable[[Sequence[ListedObject]], bool]
 """Whether a day can be closed that some objects touch."""
 AT_A_TIME = 100
-"""Objects that are digested before their digests are kept."""
+"""Objects that are digested before their digests are kept for the first time."""
 MUCH = BATCH_BYTES
 """Bytes from which on it is quicker to keep than to read again."""
 
@@ -86,14 +86,19 @@ class Remembering(SourceOver[Place]):
             known = self.store.digests(states.values())
         except (OSError, sqlite3.Error):
             return self.source.pin(wanted)
-        lasting = {o.name for o in wanted if self.lasting(o)}
         found = {o.name: o for o in known.values()}
         rest = [o for o in wanted if states[o.name] not in known]
-        for first in range(0, len(rest), AT_A_TIME):
-            pinned = self.source.pin(rest[first : first + AT_A_TIME])
+        most = AT_A_TIME
+        while rest:
+            pinned = self.source.pin(rest[:most])
             found |= {o.name: o for o in pinned}
+            # What was written to since it was listed may be put back, and then has the state that was listed
+            lasting = {
+                o.name for o in self.source.list() if states.get(o.name) == self._state(o) and self.lasting(o)
+            }
             with suppress(OSError, sqlite3.Error):
                 self.store.remember({states[o.name]: o for o in pinned if o.name in lasting})
+            rest, most = rest[most:], most * 2  # so that not much is listed often
         return tuple(found[o.name] for o in wanted)
 
 

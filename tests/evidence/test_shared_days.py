@@ -214,6 +214,40 @@ def test_a_damaged_list_is_not_believed(office: Office, content: bytes) -> None:
         assert not store.used()
 
 
+def test_a_list_that_is_damaged_within_is_made_again(office: Office) -> None:
+    """However much of it is still in order: days are closed anew, and added up again."""
+    office.close()
+    expected = office.read()
+    content = bytearray(s3_client().get_object(Bucket=office.cells, Key=LIST)["Body"].read())
+    page = int.from_bytes(content[16:18], "big")
+    last = (len(content) // page - 1) * page
+    for damaged in (content[:last], content[:last] + b"\xff" * page):
+        office.put(LIST, bytes(damaged))
+        assert office.ask() is None
+        office.close()
+        assert office.ask() == expected
+
+
+def test_a_delivery_that_is_taken_back(office: Office) -> None:
+    """What an object was, while another was in its place, is not what it is remembered as."""
+    s3_client().put_bucket_versioning(Bucket=office.evidence, VersioningConfiguration={"Status": "Enabled"})
+    name = flat(WINDOW.first)
+    office.deliver({name: [detection(WINDOW.first)]})
+    expected = office.read()
+    store = office.store()
+    evidence = Remembering(office.source, store, 0)
+    listed = evidence.list()
+    office.deliver({name: [detection(WINDOW.first, exchange_count=5)]})
+    evidence.pin(listed)
+    store.push()
+    office.close()
+    assert office.ask() == office.read()
+    versions = s3_client().list_object_versions(Bucket=office.evidence, Prefix=name)["Versions"]
+    (newest,) = (each for each in versions if each["IsLatest"])
+    s3_client().delete_object(Bucket=office.evidence, Key=name, VersionId=newest["VersionId"])
+    assert office.ask(most=10**6) == expected
+
+
 def test_a_row_that_was_changed_counts_as_absent(office: Office, tmp_path: Path) -> None:
     """Each row of the list has a digest, with its key."""
     office.close()
