@@ -22,7 +22,7 @@ from typing import Protocol
 import duckdb
 
 from reports import __version__
-from reports.core.errors import Changed, InvalidEvidence
+from reports.core.errors import Changed, ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
 from reports.core.progress import Done
 from reports.core.window import Window
 from reports.evidence import id_index, questions, relations, transpile
@@ -43,6 +43,10 @@ AT_A_TIME = 100
 """Objects that are digested before their digests are kept for the first time."""
 MUCH = BATCH_BYTES
 """Bytes from which on it is quicker to keep than to read again."""
+
+
+def _unheard(_: ExhibitError) -> None:
+    """Tell nobody."""
 
 
 class Closing(Protocol):
@@ -237,10 +241,14 @@ class DayCloser:
 
 @dataclass(frozen=True, slots=True)
 class ClosedDays:
-    """Answers questions from the cells of days, and has days closed that are not; the engine answers all others."""
+    """Answers questions from the cells of days, and has days closed that are not; the engine answers all others.
+
+    `tell` is told what a service answered on which this failed, so that the engine had to answer.
+    """
 
     engine: QueryEngine
     closer: DayCloser
+    tell: Callable[[ExhibitError], None] = _unheard
     _adding: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @property
@@ -260,6 +268,9 @@ class ClosedDays:
             with self._adding:
                 rows = self._rows(question, listed, progress)
         except (InvalidEvidence, CannotClose, OSError, duckdb.Error, sqlite3.Error):
+            return self.engine.ask(question, progress)
+        except (InvalidSettings, Unavailable) as error:
+            self.tell(error)
             return self.engine.ask(question, progress)
         questions.within_64_bits(rows)
         statement = questions.statement(question.name, *sorted({o.layout for o in located}))
