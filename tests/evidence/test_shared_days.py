@@ -298,3 +298,18 @@ def test_too_much_is_not_copied(office: Office) -> None:
     objects = office.source.list()
     with pytest.raises(CannotClose, match="too much"):
         PassingCopies(office.source, 1).index(objects, range(len(objects)), lambda _: None)
+
+
+def test_indexes_are_not_made_of_too_much(office: Office) -> None:
+    """However small the batches are in which objects are read: all of them count."""
+    first, *others = (o for o in office.source.list() if o.layout == "ocsf")
+    whole = sum(o.size for o in (first, *others))
+    kept: list[Path] = []
+    for most in (whole, whole - 1):
+        copies = PassingCopies(office.source, most)
+        copies.index([first], [1], kept.append)
+        if most == whole:
+            copies.index(others, range(2, 2 + len(others)), kept.append)
+    with pytest.raises(CannotClose, match="too much"):
+        copies.index(others, range(2, 2 + len(others)), kept.append)
+    assert len(kept) == 3
