@@ -77,6 +77,12 @@ def _published(parts: Deployed, id_: str, record: Mapping[str, Any], context: La
             return False
         finally:
             steps.end()
+            if press.without_days:
+                logger.warning(
+                    "closed days could not be used",
+                    error=press.without_days.public,
+                    kind=type(press.without_days).__name__,
+                )
             metrics.add_metric("BytesScanned", MetricUnit.Bytes, press.scanned)
             metrics.flush_metrics()
         return _ended(parts, record, ended.outcome.state, ended.outcome.error, ended.now)

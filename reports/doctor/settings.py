@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from datetime import date, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reports.core.errors import InvalidSettings
+from reports.core.errors import InvalidSettings, Unavailable
 from reports.doctor.deployed_stack import DeployedStack
 from reports.doctor.findings import Finding, of_error, phrase, warning, wrong
-from reports.evidence.columns import Layout
+from reports.evidence import days
+from reports.evidence.closed_days import Remembering
 from reports.service import schedules
 
 RECENT = 30  # days
@@ -56,7 +56,7 @@ def published(stack: DeployedStack) -> Iterator[Finding]:
 
 
 def days_closed(stack: DeployedStack) -> Iterator[Finding]:
-    """Whether each day that is over, and whose objects have not been written to lately, was closed.
+    """Whether each day that is over, and whose objects have not been written to lately, is closed as it is now.
 
     What is not closed is read for each briefing, so this only warns.
 
@@ -64,11 +64,15 @@ def days_closed(stack: DeployedStack) -> Iterator[Finding]:
     """
     source = stack.parts.evidence(lambda: math.inf)
     before, today = stack.now - LATE, stack.now.date()
-    over = {(o.layout, o.day) for o in stack.objects() if o.day < today and source.written(o) < before}
-    closed: Mapping[tuple[Layout, date], object] = {}
-    with TemporaryDirectory(prefix="exhibit-") as folder, suppress(sqlite3.Error):
-        closed = stack.parts.days(Path(folder)).closed(source.place)
-    if left := sorted({day for layout, day in over - closed.keys()}):
+    with TemporaryDirectory(prefix="exhibit-") as folder:
+        evidence = Remembering(source, stack.parts.days(Path(folder)))
+        try:
+            found = days.unclosed(evidence, lambda objects: all(source.written(o) < before for o in objects))
+        except sqlite3.Error as error:
+            raise Unavailable(
+                f"the list of closed days cannot be read ({error}): make room for it, or run again"
+            ) from None
+    if left := [day for day in found if day < today]:
         function = stack.resources.get("Close", "close")
         told = str(left[0]) if len(left) == 1 else f"{len(left)} days from {left[0]} to {left[-1]}"
         yield warning(
@@ -82,13 +86,13 @@ def days_delivered(stack: DeployedStack) -> Iterator[Finding]:
 
     A day without detections has none either, so this only warns.
     """
-    days = {each.day for each in stack.objects()}
+    delivered = {each.day for each in stack.objects()}
     last = stack.now.date() - timedelta(2)  # yesterday's may still be on its way
     recent = [last - timedelta(back) for back in range(RECENT)]
-    open_ = sorted(day for day in recent if day not in days and day >= min(days))
+    open_ = sorted(day for day in recent if day not in delivered and day >= min(delivered))
     check = "Check what delivers the evidence, unless nothing was detected then: briefings name such days as gaps."
     if len(open_) == RECENT:
-        yield warning(f"The last {RECENT} days have no evidence: the newest is of {max(days)}.", check)
+        yield warning(f"The last {RECENT} days have no evidence: the newest is of {max(delivered)}.", check)
     elif open_:
         first = [str(day) for day in open_[:SHOWN]]
         more = [f"{len(open_) - SHOWN} more"] if len(open_) > SHOWN else []

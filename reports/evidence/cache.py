@@ -133,11 +133,12 @@ class CachedEngine:
 class PassingCopies:
     """Makes cells with DuckDB, over copies of objects of S3 that are kept for as long as a batch of days takes.
 
-    It raises `CannotClose` if these are more than `most` bytes.
+    It raises `CannotClose` if the days that are asked for, or all indexes, would need copies of more than `most` bytes.
     """
 
     source: S3Evidence
     most: float = math.inf
+    _indexed: list[ListedObject] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def close(self, question: Question, touching: Touching, keep: Keep, progress: Done) -> None:
         """As `DuckDBEngine.close`."""
@@ -153,12 +154,13 @@ class PassingCopies:
         self, located: Sequence[ListedObject], numbers: Sequence[int], keep: Callable[[Path], None]
     ) -> None:
         """As `DuckDBEngine.index`."""
+        self._check_size([*self._indexed, *located])
+        self._indexed.extend(located)
         with self._copied(located) as engine:
             engine.index(located, numbers, keep)
 
     @contextmanager
     def _copied(self, objects: Sequence[ListedObject]) -> Iterator[DuckDBEngine]:
-        self._check_size(objects)
         with tempfile.TemporaryDirectory(prefix="exhibit-") as folder:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 list(pool.map(lambda each: self._copy(each, Path(folder, each.name)), objects))

@@ -22,7 +22,7 @@ from typing import Protocol
 import duckdb
 
 from reports import __version__
-from reports.core.errors import Changed, InvalidEvidence
+from reports.core.errors import Changed, ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
 from reports.core.progress import Done
 from reports.core.window import Window
 from reports.evidence import id_index, questions, relations, transpile
@@ -40,9 +40,13 @@ Listed = Mapping[str, ListedObject]
 Ready = Callable[[Sequence[ListedObject]], bool]
 """Whether a day can be closed that some objects touch."""
 AT_A_TIME = 100
-"""Objects that are digested before their digests are kept."""
+"""Objects that are digested before their digests are kept for the first time."""
 MUCH = BATCH_BYTES
 """Bytes from which on it is quicker to keep than to read again."""
+
+
+def _unheard(_: ExhibitError) -> None:
+    """Tell nobody."""
 
 
 class Closing(Protocol):
@@ -86,14 +90,19 @@ class Remembering(SourceOver[Place]):
             known = self.store.digests(states.values())
         except (OSError, sqlite3.Error):
             return self.source.pin(wanted)
-        lasting = {o.name for o in wanted if self.lasting(o)}
         found = {o.name: o for o in known.values()}
         rest = [o for o in wanted if states[o.name] not in known]
-        for first in range(0, len(rest), AT_A_TIME):
-            pinned = self.source.pin(rest[first : first + AT_A_TIME])
+        most = AT_A_TIME
+        while rest:
+            pinned = self.source.pin(rest[:most])
             found |= {o.name: o for o in pinned}
+            # What was written to since it was listed may be put back, and then has the state that was listed
+            lasting = {
+                o.name for o in self.source.list() if states.get(o.name) == self._state(o) and self.lasting(o)
+            }
             with suppress(OSError, sqlite3.Error):
                 self.store.remember({states[o.name]: o for o in pinned if o.name in lasting})
+            rest, most = rest[most:], most * 2  # so that not much is listed often
         return tuple(found[o.name] for o in wanted)
 
 
@@ -232,10 +241,14 @@ class DayCloser:
 
 @dataclass(frozen=True, slots=True)
 class ClosedDays:
-    """Answers questions from the cells of days, and has days closed that are not; the engine answers all others."""
+    """Answers questions from the cells of days, and has days closed that are not; the engine answers all others.
+
+    `tell` is told what a service answered on which this failed, so that the engine had to answer.
+    """
 
     engine: QueryEngine
     closer: DayCloser
+    tell: Callable[[ExhibitError], None] = _unheard
     _adding: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @property
@@ -255,6 +268,9 @@ class ClosedDays:
             with self._adding:
                 rows = self._rows(question, listed, progress)
         except (InvalidEvidence, CannotClose, OSError, duckdb.Error, sqlite3.Error):
+            return self.engine.ask(question, progress)
+        except (InvalidSettings, Unavailable) as error:
+            self.tell(error)
             return self.engine.ask(question, progress)
         questions.within_64_bits(rows)
         statement = questions.statement(question.name, *sorted({o.layout for o in located}))
@@ -309,8 +325,8 @@ def _used(question: Question, day: ClosedDay) -> Sequence[str]:
 
 
 def _preceding(question: Question) -> Window:
-    """The days before a window whose accounts are counted; all of those are in the history of it."""
-    return Window(date.fromisoformat(question.leading[0]), question.about.last)
+    """The days of a history whose accounts are counted; activity before its first day is in none of its figures."""
+    return Window(max(date.fromisoformat(question.leading[0]), question.about.first), question.about.last)
 
 
 def key_of(day: date, layout: Layout, objects: Iterable[EvidenceObject]) -> str:

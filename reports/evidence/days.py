@@ -19,7 +19,7 @@ from reports.core.labels import normalized
 from reports.core.progress import Progress
 from reports.core.window import Window
 from reports.evidence import id_index, relations
-from reports.evidence.closed_days import ClosedDays, key_of, rules
+from reports.evidence.closed_days import ClosedDays, Ready, Remembering, key_of, rules
 from reports.evidence.columns import Layout
 from reports.evidence.day_store import ClosedDay, DayStore
 from reports.evidence.engine_duckdb import MEMORY_LIMIT
@@ -71,6 +71,22 @@ def states(days: ClosedDays) -> tuple[Day, ...]:
     there = {each.day for each in found}
     missing = [Day(day, None, "missing") for day in Window(min(there), max(there)).days if day not in there]
     return tuple(sorted([*found, *missing], key=lambda each: (each.day, each.layout or "")))
+
+
+def unclosed(evidence: Remembering, ready: Ready) -> tuple[date, ...]:
+    """The days that are open or changed, if the objects that touch them are `ready`.
+
+    No object is digested: one whose digest is not remembered has changed. Raises as `states` does.
+    """
+    listed, store, place = {o.name: o for o in evidence.list()}, evidence.store, evidence.place
+    kept, known = store.closed(place), evidence.known(listed.values())
+    found = {
+        day
+        for layout, by_day in _touching(store, place, listed, known).items()
+        for day, objects in by_day.items()
+        if ready(objects) and _state(layout, day, objects, known, kept.get((layout, day))).state != "closed"
+    }
+    return tuple(sorted(found))
 
 
 def close(days: ClosedDays, window: Window, as_of: datetime, progress: Progress) -> int:

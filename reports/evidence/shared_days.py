@@ -6,6 +6,7 @@ list has a digest a row, a file is checked when it is fetched, and what is missi
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -41,11 +42,24 @@ class SharedDays(DayStore):
     _there: list[frozenset[str]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def pull(self) -> None:
-        """Fetch the list of days, if there is one. Raises `Unavailable` and `InvalidSettings` as S3 answers."""
+        """Fetch the list of days, if there is one; one that is damaged is as good as none.
+
+        Raises `Unavailable` and `InvalidSettings` as S3 answers.
+        """
+        place = self.folder / LIST
         with aws_errors.translated(f"bucket {self.bucket}"):
-            tag = self._get(LIST, self.folder / LIST)
+            tag = self._get(LIST, place)
         if tag:
-            self._pulled.update(tag=tag, digest=digest_of(self.folder / LIST))
+            self._pulled.update(tag=tag, digest=digest_of(place))
+            if not self._is_sound():
+                place.unlink(missing_ok=True)
+
+    def _is_sound(self) -> bool:
+        try:
+            with self._database() as database:
+                return bool(database.execute("pragma integrity_check(1)").fetchone() == ("ok",))
+        except sqlite3.Error:
+            return False
 
     def are_whole(self, files: Iterable[str]) -> bool:
         """As `DayStore.are_whole`, of files that are here or in the bucket."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from reports.core.errors import Changed, ExhibitError, InvalidEvidence, Unavailable
+from reports.core import errors
+from reports.core.errors import Changed, ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
 from reports.core.window import Window
 from reports.evidence.cache import PassingCopies
 from reports.evidence.closed_days import DayCloser, Remembering
@@ -37,7 +39,8 @@ def close_days(parts: Deployed, now: datetime, deadline: Callable[[], float]) ->
     """Close the days before today, those whose objects have not been written to for an hour, while there is time.
 
     `deadline` gives the seconds that are left. What was closed is kept, whatever stops the rest: the next call goes on.
-    Raises `Changed` if another process closed days meanwhile, and what S3 gives rise to.
+    Raises `Changed` if another process closed days meanwhile, what S3 gives rise to, and `Unavailable` where there is
+    no room.
 
     Permissions: those of `S3Evidence`, and of `SharedDays` with `push`.
     """
@@ -52,8 +55,20 @@ def close_days(parts: Deployed, now: datetime, deadline: Callable[[], float]) ->
         except duckdb.Error as error:
             told = "DuckDB cannot count the evidence"
             stopped = Unavailable(f"{told}: {error}", told)
+        except InvalidSettings:
+            store.push()
+            raise
+        except (OSError, sqlite3.Error) as error:
+            store.push()
+            raise _of_disk(error) from None
         store.push()
         return Closed(run.days, stopped)
+
+
+def _of_disk(error: OSError | sqlite3.Error) -> ExhibitError:
+    if isinstance(error, OSError):
+        return errors.of_system(error)
+    return Unavailable(f"the list of days cannot be written to ({error}): run again")
 
 
 @dataclass(slots=True)

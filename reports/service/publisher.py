@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings
+from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
 from reports.service.requests import StoredRequest
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ LEAST_TIME = 60.0  # seconds for copying and querying
 class AthenaPress:
     """Makes briefings with Athena, S3 and KMS. `scanned` counts the bytes that its queries have read.
 
+    `without_days` is why Athena answered what the closed days could not, if a service refused or failed.
+
     `deadline` gives the seconds that are left for waiting on queries.
 
     Settings are read anew for each briefing, so that an operator's change needs no deployment.
@@ -50,6 +52,7 @@ class AthenaPress:
     deadline: Callable[[], float]
     progress: Progress
     scanned: int = field(default=0, init=False)
+    without_days: ExhibitError | None = field(default=None, init=False)
     _asking: AthenaEngine | None = field(default=None, init=False)
 
     def publish(self, request: StoredRequest) -> Receipt:
@@ -160,20 +163,25 @@ class AthenaPress:
         )
 
     def _days(self, engine: AthenaEngine, source: S3Evidence, folder: Path) -> ClosedDays | None:
-        """What answers from days that were closed, and closes the few that are not; None if none was closed."""
+        """What answers from days that were closed, and closes the few that are not; None if none can be had."""
         from reports.evidence.cache import PassingCopies
         from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
 
         folder.mkdir(mode=0o700)
-        store = self.parts.days(folder)
         try:
+            store = self.parts.days(folder)
             if not store.has_days(source.place):
                 return None
-        except sqlite3.Error:  # what was kept is damaged
+        except (InvalidSettings, Unavailable) as error:
+            self._tell(error)
             return None
-        return ClosedDays(
-            engine, DayCloser(Remembering(source, store, 0), PassingCopies(source, MOST_CLOSED))
-        )
+        except (OSError, sqlite3.Error):  # there is no room, or what was kept is damaged
+            return None
+        closer = DayCloser(Remembering(source, store, 0), PassingCopies(source, MOST_CLOSED))
+        return ClosedDays(engine, closer, self._tell)
+
+    def _tell(self, error: ExhibitError) -> None:
+        self.without_days = error
 
     def _resources(self, folder: Path) -> Resources:
         """Exhibit's templates, and before them those of the settings, copied into a folder."""

@@ -27,7 +27,10 @@ from reports.doctor.deployed_stack import DeployedStack
 from reports.doctor.evidence import scan_limit
 from reports.doctor.examine import CHECKS, examine
 from reports.doctor.findings import Report
+from reports.evidence import source_s3
+from reports.evidence.closed_days import Remembering, key_of, rules
 from reports.evidence.day_store import ClosedDay
+from reports.evidence.id_index import IdIndex
 from reports.local_aws.listening import address, listening
 from tests.support.aws import REGION, client, s3_client
 from tests.support.doctor import DAYS, DISCOVERY, SIZE, TODAY, Clinic, Issuer
@@ -217,6 +220,9 @@ def test_evidence_in_another_region(clinic: Clinic) -> None:
 def test_days_that_were_not_closed(clinic: Clinic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Days that are over, and were not closed hours after the last write, are found; today is not one of them."""
     monkeypatch.setattr(settings, "LATE", timedelta(days=-1))
+    monkeypatch.setattr(
+        source_s3, "UNSETTLED", timedelta(days=-1)
+    )  # a quick machine lists as a slow one does
     what, remedy = clinic.only("closed-days", "warning")
     first, last = TODAY - timedelta(DAYS - 1), TODAY - timedelta(1)
     assert what == (
@@ -224,13 +230,51 @@ def test_days_that_were_not_closed(clinic: Clinic, monkeypatch: pytest.MonkeyPat
     )
     assert remedy.startswith("Read the log of exhibit-close, which says what stopped it")
     stack = DeployedStack.open("exhibit", now())
-    store, source = stack.parts.days(tmp_path), stack.parts.evidence(lambda: 9.0)
-    days = [(o.layout, o.day) for o in source.list()]
-    store.close(source.place, {f"{day}": ClosedDay(day[1], day[0], now(), (), {}) for day in days[1:]})
+    store = stack.parts.days(tmp_path)
+    evidence = Remembering(stack.parts.evidence(lambda: 9.0), store, 0)
+    flat = [o for o in evidence.list() if o.layout == "flat"]
+    keys = {
+        o.day: key_of(o.day, "flat", [pinned]) for o, pinned in zip(flat, evidence.pin(flat), strict=True)
+    }
+    closed = {keys[day]: ClosedDay(day, "flat", now(), (), {}) for day in keys}
+    store.close(evidence.place, {key: each for key, each in closed.items() if each.day != first})
     store.push()
     assert clinic.only("closed-days", "warning")[0].endswith(f"again: {first}.")
     store.pull()
-    store.close(source.place, {"first": ClosedDay(days[0][1], days[0][0], now(), (), {})})
+    store.close(evidence.place, closed)
+    store.push()
+    assert clinic.findings() == {}
+    clinic.deliver(flat[5].name, bytes(SIZE - 1))
+    assert clinic.only("closed-days", "warning")[0].endswith(f"again: {flat[5].day}.")
+
+
+def test_a_partition_whose_rows_are_all_of_other_days(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is no day that could be closed: those of its rows are."""
+    late, day = TODAY - timedelta(5), TODAY - timedelta(6)
+    place = f"region={REGION}/accountId={clinic.stack.account}/eventDay={late:%Y%m%d}"
+    clinic.deliver(f"ext/detections/{place}/part.parquet")
+    monkeypatch.setattr(settings, "LATE", timedelta(days=-1))
+    monkeypatch.setattr(
+        source_s3, "UNSETTLED", timedelta(days=-1)
+    )  # a quick machine lists as a slow one does
+    stack = DeployedStack.open("exhibit", now())
+    store = stack.parts.days(tmp_path)
+    evidence = Remembering(stack.parts.evidence(lambda: 9.0), store, 0)
+    listed = evidence.list()
+    pinned = {o.name: p for o, p in zip(listed, evidence.pin(listed), strict=True)}
+    (revising,) = (pinned[o.name] for o in listed if (o.layout, o.day) == ("ocsf", late))
+    for o in listed:
+        if o.layout == "flat":
+            key = key_of(o.day, "flat", [pinned[o.name]])
+            store.close(evidence.place, {key: ClosedDay(o.day, "flat", now(), (), {})})
+    numbers = {(revising.name, revising.sha256, revising.size): 1}
+    store.keep_index(evidence.place, IdIndex(rules(), numbers, {}, {day: frozenset({1})}).text, [])
+    store.push()
+    assert clinic.only("closed-days", "warning")[0].endswith(f"again: {day}.")
+    store.pull()
+    store.close(evidence.place, {key_of(day, "ocsf", [revising]): ClosedDay(day, "ocsf", now(), (), {})})
     store.push()
     assert clinic.findings() == {}
 

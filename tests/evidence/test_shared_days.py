@@ -4,18 +4,19 @@ import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from reports.core.errors import Changed
+from reports.core.window import Window
 from reports.evidence.cache import PassingCopies
 from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
 from reports.evidence.day_store import LIST
 from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine
-from reports.evidence.questions import Answer, Question
+from reports.evidence.questions import Answer, Inquiry, Question
 from reports.evidence.shared_days import CELLS, SharedDays
 from reports.evidence.source import FolderEvidence
 from reports.evidence.source_s3 import S3Evidence
@@ -31,6 +32,7 @@ from tests.contracts.query_engine import (
 )
 from tests.support.aws import client, s3_client
 from tests.support.evidence_files import Objects, deliver
+from tests.support.fakes import AS_OF
 
 pytestmark = pytest.mark.usefixtures("slow", "aws")
 DAYS = [EARLIEST, *WINDOW.days]
@@ -160,6 +162,26 @@ def test_a_late_revision_reopens_its_days(office: Office) -> None:
     assert [office.ask(question) for question in QUESTIONS] == expected
 
 
+def test_activity_before_the_first_partition(office: Office) -> None:
+    """It is in no history, as in the engine's; what lies on the first partition's day is."""
+    window = Window(EARLIEST + timedelta(2), WINDOW.last)
+    assert window.preceding.first < EARLIEST - timedelta(1)
+    early = {
+        ocsf(NEWEST, part=2): [
+            detection(EARLIEST - timedelta(1), detection_id="before", exchange_count=100),
+            detection(EARLIEST, detection_id="first", exchange_count=10),
+        ]
+    }
+    office.deliver(early)
+    asked = [question for question in Inquiry(window, AS_OF).questions(office.source.list()) if question]
+    office.close(*asked)
+    answers = [office.ask(question) for question in asked]
+    assert answers == [office.read(question) for question in asked]
+    (_, history) = answers
+    assert history
+    assert max(row["exchanges"] for row in history.rows) in range(10, 100)
+
+
 @pytest.mark.parametrize("damage", ["cut", "exchanged", "gone"])
 def test_damaged_cells_are_not_believed(office: Office, damage: str) -> None:
     """They count as absent; where they are gone, they are made again."""
@@ -190,6 +212,40 @@ def test_a_damaged_list_is_not_believed(office: Office, content: bytes) -> None:
         pass
     else:
         assert not store.used()
+
+
+def test_a_list_that_is_damaged_within_is_made_again(office: Office) -> None:
+    """However much of it is still in order: days are closed anew, and added up again."""
+    office.close()
+    expected = office.read()
+    content = bytearray(s3_client().get_object(Bucket=office.cells, Key=LIST)["Body"].read())
+    page = int.from_bytes(content[16:18], "big")
+    last = (len(content) // page - 1) * page
+    for damaged in (content[:last], content[:last] + b"\xff" * page):
+        office.put(LIST, bytes(damaged))
+        assert office.ask() is None
+        office.close()
+        assert office.ask() == expected
+
+
+def test_a_delivery_that_is_taken_back(office: Office) -> None:
+    """What an object was, while another was in its place, is not what it is remembered as."""
+    s3_client().put_bucket_versioning(Bucket=office.evidence, VersioningConfiguration={"Status": "Enabled"})
+    name = flat(WINDOW.first)
+    office.deliver({name: [detection(WINDOW.first)]})
+    expected = office.read()
+    store = office.store()
+    evidence = Remembering(office.source, store, 0)
+    listed = evidence.list()
+    office.deliver({name: [detection(WINDOW.first, exchange_count=5)]})
+    evidence.pin(listed)
+    store.push()
+    office.close()
+    assert office.ask() == office.read()
+    versions = s3_client().list_object_versions(Bucket=office.evidence, Prefix=name)["Versions"]
+    (newest,) = (each for each in versions if each["IsLatest"])
+    s3_client().delete_object(Bucket=office.evidence, Key=name, VersionId=newest["VersionId"])
+    assert office.ask(most=10**6) == expected
 
 
 def test_a_row_that_was_changed_counts_as_absent(office: Office, tmp_path: Path) -> None:
@@ -242,3 +298,18 @@ def test_too_much_is_not_copied(office: Office) -> None:
     objects = office.source.list()
     with pytest.raises(CannotClose, match="too much"):
         PassingCopies(office.source, 1).index(objects, range(len(objects)), lambda _: None)
+
+
+def test_indexes_are_not_made_of_too_much(office: Office) -> None:
+    """However small the batches are in which objects are read: all of them count."""
+    first, *others = (o for o in office.source.list() if o.layout == "ocsf")
+    whole = sum(o.size for o in (first, *others))
+    kept: list[Path] = []
+    for most in (whole, whole - 1):
+        copies = PassingCopies(office.source, most)
+        copies.index([first], [1], kept.append)
+        if most == whole:
+            copies.index(others, range(2, 2 + len(others)), kept.append)
+    with pytest.raises(CannotClose, match="too much"):
+        copies.index(others, range(2, 2 + len(others)), kept.append)
+    assert len(kept) == 3

@@ -1,19 +1,27 @@
 """Days that the deployed system closes: briefings add them up, and say the same."""
 
+import errno
+import io
 import json
 import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import EndpointConnectionError
+from urllib3.exceptions import ProtocolError
 
 from functions import close
-from reports.core.errors import Changed, InvalidEvidence, Unavailable
+from reports.core.errors import Changed, ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
 from reports.evidence.cache import PassingCopies
-from reports.evidence.day_store import DayStore
-from reports.evidence.shared_days import SharedDays
+from reports.evidence.day_store import LIST, DayStore
+from reports.evidence.shared_days import CELLS, SharedDays
 from reports.local_aws.gateway import Context
 from reports.service import closing
 from reports.service.closing import close_days
@@ -64,18 +72,87 @@ def put(system: System, folder: Path, name: str, rows: list[Detection]) -> None:
     system.parts.client("s3").put_object(Bucket=bucket, Key=f"results/{name}", Body=content)
 
 
-def test_closed_days_say_the_same_and_scan_nothing(system: System) -> None:
+def test_closed_days_say_the_same_and_scan_nothing(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures, statements and digests of answers are Athena's; no query runs, and none of its bytes is paid for."""
     by_athena, files = published(system)
     assert {each["engine"] for each in by_athena["answered"]} == {"athena"}
-    found = close_days(system.parts, LATER, no_end)
-    assert (found.days > 0, found.stopped) == (True, None)
+    assert _closed(system, datetime.now(UTC) - timedelta(minutes=1), -timedelta(days=1)) > 0
+    monkeypatch.setattr(PassingCopies, "close", lambda *_: (_ for _ in ()).throw(AssertionError))
     asked = len(system.athena.executions)
     added_up, again = published(system)
     assert [each["engine"] for each in added_up["answered"]] == ["duckdb"] * len(by_athena["answered"])
     assert len(system.athena.executions) == asked
     assert (figures(again), answers(again)) == (figures(files), answers(files))
     assert [each["figures"] for each in (by_athena, added_up)] == [added_up["figures"]] * 2
+
+
+UNUSED = "closed days could not be used"
+REFUSALS = {
+    "denied": (403, "AccessDenied", "InvalidSettings"),
+    "missing": (404, "NoSuchBucket", "InvalidSettings"),
+    "overloaded": (503, "SlowDown", "Unavailable"),
+}
+
+
+@pytest.mark.parametrize(
+    ("how", "part"),
+    [
+        ("denied", LIST),
+        ("denied", CELLS),
+        ("missing", LIST),
+        ("overloaded", CELLS),
+        ("unreachable", LIST),
+        ("cut off", CELLS),
+    ],
+)
+def test_the_bucket_of_days_is_not_needed(
+    system: System, how: str, part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What S3 refuses there, or fails on, Athena answers; the log says so. Once it works, days are added up again."""
+    assert _closed(system, datetime.now(UTC) - timedelta(minutes=1), -timedelta(days=1)) > 0
+    with refusing(system, how, part):
+        by_athena, files = published(system)
+    assert {each["engine"] for each in by_athena["answered"]} == {"athena"}
+    (said,) = [vars(each) for each in caplog.records if each.getMessage() == UNUSED]
+    assert said["kind"] == REFUSALS.get(how, (0, "", "Unavailable"))[2]
+    assert system.parts.environment.cells_bucket in said["error"]
+    caplog.clear()
+    added_up, again = published(system)
+    assert {each["engine"] for each in added_up["answered"]} == {"duckdb"}
+    assert UNUSED not in caplog.messages
+    assert answers(again) == answers(files)
+
+
+@contextmanager
+def refusing(system: System, how: str, part: str) -> Iterator[None]:
+    """Have S3 not give what lies in the bucket of days below a part."""
+    events = system.parts.client("s3").meta.events
+    place = f"{system.parts.environment.cells_bucket}/{part}"
+
+    def answer(request: Any, **_: Any) -> AWSResponse | None:
+        if place not in request.url.replace(".s3.eu-west-1.amazonaws.com", ""):
+            return None
+        if how == "unreachable":
+            raise EndpointConnectionError(endpoint_url=request.url)
+        if how == "cut off":
+            return AWSResponse(request.url, 200, {"content-length": "9", "etag": '"x"'}, CutOff())
+        status, code, _kind = REFUSALS[how]
+        raw = io.BytesIO(f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())
+        raw.stream = lambda **_: iter(raw.read, b"")  # type: ignore[attr-defined]
+        return AWSResponse(request.url, status, {}, raw)
+
+    events.register("before-send.s3", answer)
+    try:
+        yield
+    finally:
+        events.unregister("before-send.s3", answer)
+
+
+class CutOff:
+    """The body of an answer whose connection ends."""
+
+    def read(self, *_: Any, **__: Any) -> bytes:
+        raise ProtocolError("Connection broken", ConnectionResetError())
 
 
 def test_a_day_is_left_open_while_it_is_written_to(system: System) -> None:
@@ -131,6 +208,40 @@ def test_evidence_that_cannot_be_counted(system: System, tmp_path: Path) -> None
     found = close_days(system.parts, LATER, no_end)
     assert isinstance(found.stopped, InvalidEvidence)
     assert "odd" not in found.stopped.public
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), Unavailable),
+        (sqlite3.OperationalError("database or disk is full"), Unavailable),
+        (InvalidSettings("bucket b: GetObject is denied"), InvalidSettings),
+    ],
+)
+def test_what_ends_the_function_loses_nothing(
+    system: System,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    raised: type[ExhibitError],
+) -> None:
+    """A full disk, or an object that may not be read, is an error of the function; what was closed before is kept."""
+    monkeypatch.setattr("reports.evidence.engine_duckdb.BATCH_BYTES", 1)
+    for day in DAYS:
+        put(system, tmp_path, flat(day), [detection(day)])
+    keep = DayStore.close
+
+    def once(store: DayStore, *closed: Any) -> None:
+        keep(store, *closed)
+        raise error
+
+    monkeypatch.setattr(DayStore, "close", once)
+    with pytest.raises(raised):
+        close_days(system.parts, LATER, no_end)
+    monkeypatch.setattr(DayStore, "close", keep)
+    with TemporaryDirectory() as folder:
+        assert len(system.parts.days(Path(folder)).every_day()) == 1
+    assert close_days(system.parts, LATER, no_end) == closing.Closed(1 + len(DAYS), None)
 
 
 def test_two_who_close_at_once(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,20 @@ def test_an_edition_with_the_figures_of_the_one_before_agrees() -> None:
     assert check(files)
 
 
+def test_the_first_version_of_the_evidence_agrees() -> None:
+    """Earlier releases say there by which engine each question was answered."""
+    files = dict(made("regulator"))
+    engine = {"engine": "duckdb", "engineVersion": "1.0", "executionId": None}
+
+    def earlier(data: dict[str, Any]) -> None:
+        data["predicateType"] = "urn:exhibit:evidence:v1"
+        for question in data["predicate"]["questions"]:
+            question.update(engine)
+
+    evidence(earlier)(files)
+    assert check(files)
+
+
 def test_a_further_attachment_is_let_be() -> None:
     """Attachments that are not known here may be added to the briefing."""
     assert check({**made("lawmaker"), "bundle.json": b"{}"}).told.startswith("5 attachments")
@@ -330,6 +344,14 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
     "another question": (
         evidence(put("predicate", "questions", 0, "sql", value="select 1")),
         "the digest of question tallies does not match",
+    ),
+    "an engine in the second version": (
+        evidence(put("predicate", "questions", 0, "engine", value="athena")),
+        "question tallies has other keys than its version",
+    ),
+    "no engine in the first version": (
+        evidence(put("predicateType", value="urn:exhibit:evidence:v1")),
+        "question tallies has other keys than its version",
     ),
     "another root": (
         evidence(put("predicate", "merkleRoot", value="00" * 32)),

@@ -99,10 +99,17 @@ def signed(
     return signed_anew(pages, authority, "briefing.json", said, {"evidence.json": as_json(data)})
 
 
+def with_engines(data: dict[str, Any]) -> None:
+    """The first version of the statement."""
+    data["predicateType"] = "urn:exhibit:evidence:v1"
+    for question in data["predicate"]["questions"]:
+        question.update(engine="other", engineVersion="1", executionId=None)
+
+
 SAME: Mapping[str, tuple[Change, Change, int]] = {
     "only the release": (unchanged, unchanged, 1),
     "templates": (unchanged, templates, 1),
-    "engine": (unchanged, lambda data: data["predicate"]["questions"][0].update(engine="other"), 1),
+    "engine": (unchanged, with_engines, 1),
     "what the chart shows": (of_a_chart, unchanged, 1),
     "a key that was added": (lambda data: data.pop("settling_days"), unchanged, 1),
     "edition": (edition_3, unchanged, 3),
