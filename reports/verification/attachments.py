@@ -26,6 +26,7 @@ from reports.pdf.syntax import WrittenOtherwiseError
 
 WITH_ENGINES = "urn:exhibit:evidence:v1"
 READ = (WITH_ENGINES, PREDICATE_TYPE)
+ASKED = frozenset({"name", "sql", "sqlSha256", "parameters", "rows", "resultSha256"})
 OF_ENGINES = frozenset({"engine", "engineVersion", "executionId"})
 REQUIRED = ("briefing.json", "evidence.json", "campaigns.csv", "days.csv")
 HEADINGS = ("by_day", "by_capability", "by_detector", "by_network", "by_country")
@@ -72,9 +73,9 @@ def check(files: Mapping[str, bytes]) -> Contents:
     3. `campaigns.csv` and `days.csv` say what `briefing.json` says.
     4. `accounts.csv` has a row for each account of each campaign, in order, they add up, and the root over the accounts
        is the one in `evidence.json`.
-    5. `evidence.json` is about the same window, each question's digest fits its text, its engine is there in the first
-       version and in no later one, the Merkle root is that over the objects, and what they contributed adds up to what
-       was delivered and to what counts.
+    5. `evidence.json` is about the same window, each question has the keys of its version and its digest fits its text,
+       the Merkle root is that over the objects, and what they contributed adds up to what was delivered and to what
+       counts.
     6. Each figure that was taken from the tallies has the value that is there.
     7. An edition that says to have the same figures as the one before it supersedes that one, and another release made
        it.
@@ -264,8 +265,9 @@ def _check_statement(statement: Mapping[str, Any], data: Mapping[str, Any]) -> N
             raise InconsistentError(
                 f"evidence.json: the digest of question {question['name']} does not match its text"
             )
-        told = OF_ENGINES & question.keys()
-        if told != (OF_ENGINES if statement["predicateType"] == WITH_ENGINES else set()):
+        first = statement["predicateType"] == WITH_ENGINES
+        keys = question.keys() - ({"bytesScanned"} if first else set())
+        if keys != (ASKED | OF_ENGINES if first else ASKED):
             raise InconsistentError(
                 f"evidence.json: question {question['name']} has other keys than its version gives it"
             )

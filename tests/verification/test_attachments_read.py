@@ -349,6 +349,14 @@ TAMPERED: Mapping[str, tuple[Callable[[Files], object], str]] = {
         evidence(put("predicate", "questions", 0, "engine", value="athena")),
         "question tallies has other keys than its version",
     ),
+    "bytes that were scanned in the second version": (
+        evidence(put("predicate", "questions", 0, "bytesScanned", value=7)),
+        "question tallies has other keys than its version",
+    ),
+    "a key that no version has": (
+        evidence(put("predicate", "questions", 0, "note", value="x")),
+        "question tallies has other keys than its version",
+    ),
     "no engine in the first version": (
         evidence(put("predicateType", value="urn:exhibit:evidence:v1")),
         "question tallies has other keys than its version",
