@@ -56,9 +56,10 @@ def polars(evidence: str) -> None:
 
     rows = pl.scan_parquet(f"{evidence}/detections/*/*.parquet", hive_partitioning=False)
     confidence = pl.col("confidence")
+    last = rows.group_by("detection_id").agg(pl.col("revised_at").max())
     latest = (
-        rows.sort("revised_at", descending=True)
-        .unique("detection_id", keep="first", maintain_order=False)
+        rows.join(last, on=["detection_id", "revised_at"], how="semi")
+        .unique("detection_id")
         .filter(pl.col("status") != "suppressed")
         .with_columns(
             day=pl.col("first_seen").dt.date(),
