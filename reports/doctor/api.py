@@ -40,7 +40,7 @@ def issuer_known(stack: DeployedStack) -> Iterator[Finding]:
             f"{place} did not answer ({reason}).", f"{correct}; or check the network of this machine."
         )
         return
-    except ValueError:
+    except (ValueError, RecursionError):
         yield wrong(f"{place} is not JSON.", f"{correct}.")
         return
     if not isinstance(document, dict) or "jwks_uri" not in document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from reports.core import aws_clients, aws_errors
 from reports.core.errors import ExhibitError, InvalidRequest, InvalidSettings
 from reports.evidence.source import ListedObject
 from reports.evidence.source_s3 import S3Evidence
-from reports.service.parts import Deployed, Environment
+from reports.service.parts import PREFIX, Deployed, Environment
 
 NEEDED = (
     "ArchiveBucket",
@@ -26,7 +27,7 @@ NEEDED = (
     "PublishRole",
     "Api",
 )
-LAMBDA_VARIABLE = "EXHIBIT_TIMESTAMP_URLS"
+LAMBDA_VARIABLE = f"{PREFIX}TIMESTAMP_URLS"
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,11 @@ class DeployedStack:
             )
         )
 
+    @cached_property
+    def source(self) -> S3Evidence:
+        """The evidence, for as long as reading it takes."""
+        return self.parts.evidence(lambda: math.inf)
+
     def timestamp_urls(self) -> Sequence[str]:
         """The authorities, which CloudFormation hides, from the environment of a function; raises `InvalidSettings`."""
         function = self.resources["Publish"]
@@ -127,9 +133,7 @@ class DeployedStack:
     @cached_property
     def _listed(self) -> Sequence[ListedObject] | ExhibitError:
         try:
-            environment = self.parts.environment
-            place = environment.evidence_bucket, environment.evidence_prefix
-            return S3Evidence(self.client("s3"), *place).list()
+            return self.source.list()
         except ExhibitError as error:
             return error
 

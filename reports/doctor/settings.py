@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
@@ -62,12 +61,13 @@ def days_closed(stack: DeployedStack) -> Iterator[Finding]:
 
     Permissions: `s3:ListBucket` and `s3:GetObject` on the bucket of cells, `kms:Decrypt` on the stack's key for data.
     """
-    source = stack.parts.evidence(lambda: math.inf)
-    before, today = stack.now - LATE, stack.now.date()
+    source, before, today = stack.source, stack.now - LATE, stack.now.date()
     with TemporaryDirectory(prefix="exhibit-") as folder:
         evidence = Remembering(source, stack.parts.days(Path(folder)))
         try:
-            found = days.unclosed(evidence, lambda objects: all(source.written(o) < before for o in objects))
+            found = days.unclosed(
+                evidence, stack.objects(), lambda touching: all(source.written(o) < before for o in touching)
+            )
         except sqlite3.Error as error:
             raise Unavailable(
                 f"the list of closed days cannot be read ({error}): make room for it, or run again"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal
@@ -63,30 +63,21 @@ def states(days: ClosedDays) -> tuple[Day, ...]:
         o for o in listed.values() if o.name not in known and ((o.layout, o.day) in kept or o.name in read)
     ]
     known |= {o.name: o for o in days.source.pin(rest)}
-    found = [
-        _state(layout, day, objects, known, kept.get((layout, day)))
-        for layout, by_day in _touching(store, place, listed, known).items()
-        for day, objects in by_day.items()
-    ]
+    found = [each for _, each in _found(days.source, listed, known, kept)]
     there = {each.day for each in found}
     missing = [Day(day, None, "missing") for day in Window(min(there), max(there)).days if day not in there]
     return tuple(sorted([*found, *missing], key=lambda each: (each.day, each.layout or "")))
 
 
-def unclosed(evidence: Remembering, ready: Ready) -> tuple[date, ...]:
-    """The days that are open or changed, if the objects that touch them are `ready`.
+def unclosed(evidence: Remembering, objects: Sequence[ListedObject], ready: Ready) -> tuple[date, ...]:
+    """The days of all listed objects that are open or changed, if the objects that touch them are `ready`.
 
-    No object is digested: one whose digest is not remembered has changed. Raises as `states` does.
+    No object is digested: one whose digest is not remembered has changed. Raises `OSError` and `sqlite3.Error`.
     """
-    listed, store, place = {o.name: o for o in evidence.list()}, evidence.store, evidence.place
-    kept, known = store.closed(place), evidence.known(listed.values())
-    found = {
-        day
-        for layout, by_day in _touching(store, place, listed, known).items()
-        for day, objects in by_day.items()
-        if ready(objects) and _state(layout, day, objects, known, kept.get((layout, day))).state != "closed"
-    }
-    return tuple(sorted(found))
+    found = _found(
+        evidence, {o.name: o for o in objects}, evidence.known(objects), evidence.store.closed(evidence.place)
+    )
+    return tuple(sorted({each.day for touching, each in found if ready(touching) and each.state != "closed"}))
 
 
 def close(days: ClosedDays, window: Window, as_of: datetime, progress: Progress) -> int:
@@ -119,6 +110,18 @@ def forget(store: DayStore, account: str) -> tuple[int, int]:
     for each in copies:
         shutil.rmtree(each)
     return len(holding), len(copies)
+
+
+def _found(
+    evidence: Remembering,
+    listed: Mapping[str, ListedObject],
+    known: Mapping[str, EvidenceObject],
+    kept: Mapping[tuple[Layout, date], tuple[str, ClosedDay]],
+) -> Iterator[tuple[Sequence[ListedObject], Day]]:
+    """The days of listed objects by layout, each with the objects that touch it."""
+    for layout, by_day in _touching(evidence.store, evidence.place, listed, known).items():
+        for day, objects in by_day.items():
+            yield objects, _state(layout, day, objects, known, kept.get((layout, day)))
 
 
 def _touching(

@@ -119,11 +119,13 @@ def _days(index: IdIndex, identities: Mapping[Identity, EvidenceObject]) -> dict
 def _batches(objects: Iterable[EvidenceObject]) -> Iterator[list[EvidenceObject]]:
     """Objects, gathered up to the size that is read at once."""
     batch: list[EvidenceObject] = []
+    size = 0
     for o in objects:
-        if batch and sum(each.size for each in batch) + o.size > BATCH_BYTES * SHARED:
+        if batch and size + o.size > BATCH_BYTES * SHARED:
             yield batch
-            batch = []
+            batch, size = [], 0
         batch.append(o)
+        size += o.size
     if batch:
         yield batch
 

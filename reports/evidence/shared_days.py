@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,10 @@ from reports.core import aws_errors
 from reports.core.errors import Changed
 from reports.evidence.cache_folder import digest_of
 from reports.evidence.day_store import LIST, DayStore
+from reports.evidence.source_s3 import AT_ONCE, CHANGED, CHUNK, MISSING
 
-AT_ONCE = 10
 CELLS = "cells/"
-MISSING = frozenset({"404", "NoSuchKey"})
-TAKEN = frozenset({"409", "412", "ConditionalRequestConflict", "PreconditionFailed"})
+TAKEN = CHANGED | MISSING | {"409", "ConditionalRequestConflict"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +114,7 @@ class SharedDays(DayStore):
                 return None
             raise
         with place.open("wb") as file:
-            for chunk in iter(partial(found["Body"].read, 2**20), b""):
-                file.write(chunk)
+            file.writelines(found["Body"].iter_chunks(CHUNK))
         return str(found["ETag"])
 
     def _put(self, key: str, place: Path, **condition: str) -> None:
@@ -131,6 +128,6 @@ class SharedDays(DayStore):
         try:
             self._put(LIST, place, **({"IfMatch": tag} if tag else {"IfNoneMatch": "*"}))
         except ClientError as error:
-            if aws_errors.code(error) in TAKEN | MISSING:
+            if aws_errors.code(error) in TAKEN:
                 raise Changed("another process has closed days meanwhile: run again") from None
             raise

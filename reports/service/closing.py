@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from reports.core import errors
-from reports.core.errors import Changed, ExhibitError, InvalidEvidence, InvalidSettings, Unavailable
+from reports.core.errors import Changed, ExhibitError, InvalidEvidence, Unavailable
 from reports.core.window import Window
 from reports.evidence.cache import PassingCopies
 from reports.evidence.closed_days import DayCloser, Remembering
@@ -55,13 +55,10 @@ def close_days(parts: Deployed, now: datetime, deadline: Callable[[], float]) ->
         except duckdb.Error as error:
             told = "DuckDB cannot count the evidence"
             stopped = Unavailable(f"{told}: {error}", told)
-        except InvalidSettings:
-            store.push()
-            raise
         except (OSError, sqlite3.Error) as error:
-            store.push()
             raise _of_disk(error) from None
-        store.push()
+        finally:
+            store.push()
         return Closed(run.days, stopped)
 
 
