@@ -553,6 +553,13 @@ def test_discovery_document_of_another(
     assert told in clinic.only("issuer")[0]
 
 
+@pytest.mark.parametrize("page", [b"<html>", b"[" * 100_000, b"\xff"])
+def test_discovery_document_that_is_no_json(clinic: Clinic, issuer: Issuer, page: bytes) -> None:
+    """Text, brackets without end, or bytes that are not UTF-8 are one fault, and no crash."""
+    issuer.pages = {DISCOVERY: page}
+    assert clinic.only("issuer")[0] == f"{issuer.url}{DISCOVERY} is not JSON."
+
+
 def test_issuer_that_does_not_answer(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     """An issuer that does not answer, here because nobody vouches for it, is found with the reason."""
     monkeypatch.delenv("SSL_CERT_FILE")

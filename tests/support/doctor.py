@@ -53,7 +53,7 @@ class Issuer:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Sequence[bytes]:
         page = self.pages.get(environ["PATH_INFO"])
         start_response("404 Not Found" if page is None else "200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(page).encode()]
+        return [page if isinstance(page, bytes) else json.dumps(page).encode()]
 
 
 @contextmanager
