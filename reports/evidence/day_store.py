@@ -26,7 +26,7 @@ from reports.evidence.tally import Sums
 
 LIST = "days.sqlite"
 WAIT = 10.0  # seconds that another process may take to write
-_TABLES = (
+TABLES = (
     "create table if not exists digests (state text primary key, pinned text, sha256 text)",
     "create table if not exists days (key text primary key, place text, day text, closed text, sha256 text)",
     "create table if not exists indexes (place text primary key, made text, sha256 text)",
@@ -259,7 +259,7 @@ class DayStore:
         database = sqlite3.connect(file, timeout=WAIT)
         try:
             with database:
-                for table in _TABLES:
+                for table in TABLES:
                     database.execute(table)
                 yield database
         except sqlite3.OperationalError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from reports.core import aws_errors
 from reports.core.errors import Changed
 from reports.evidence.cache_folder import digest_of
-from reports.evidence.day_store import LIST, DayStore
+from reports.evidence.day_store import LIST, TABLES, DayStore
 from reports.evidence.source_s3 import AT_ONCE, CHANGED, CHUNK, MISSING
 
 CELLS = "cells/"
@@ -55,7 +56,8 @@ class SharedDays(DayStore):
     def _is_sound(self) -> bool:
         try:
             with self._database() as database:
-                return bool(database.execute("pragma integrity_check(1)").fetchone() == ("ok",))
+                whole = database.execute("pragma integrity_check(1)").fetchone() == ("ok",)
+                return whole and _schema(database) == _own_schema()
         except sqlite3.Error:
             return False
 
@@ -131,3 +133,15 @@ class SharedDays(DayStore):
             if aws_errors.code(error) in TAKEN:
                 raise Changed("another process has closed days meanwhile: run again") from None
             raise
+
+
+def _schema(database: sqlite3.Connection) -> list[tuple[str, ...]]:
+    return database.execute("select type, name, sql from sqlite_master order by name").fetchall()
+
+
+def _own_schema() -> list[tuple[str, ...]]:
+    """That of a list that nothing was written to."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        for table in TABLES:
+            database.execute(table)
+        return _schema(database)

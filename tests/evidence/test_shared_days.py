@@ -248,6 +248,20 @@ def test_a_delivery_that_is_taken_back(office: Office) -> None:
     assert office.ask(most=10**6) == expected
 
 
+@pytest.mark.parametrize(
+    "sql",
+    ["create table days (key text)", "create table other (x)", "create view days as select 1 as key"],
+)
+def test_a_list_of_another_form_is_replaced(office: Office, tmp_path: Path, sql: str) -> None:
+    """A database that is sound, and whose tables are others, counts as absent."""
+    with closing(sqlite3.connect(tmp_path / LIST)) as database, database:
+        database.execute(sql)
+    office.put(LIST, (tmp_path / LIST).read_bytes())
+    assert office.ask() is None
+    office.close()
+    assert office.ask() == office.read()
+
+
 def test_a_row_that_was_changed_counts_as_absent(office: Office, tmp_path: Path) -> None:
     """Each row of the list has a digest, with its key."""
     office.close()
