@@ -164,7 +164,7 @@ or_stop = || { echo "$(1)" >&2; exit 1; }
 	@touch $@
 
 # A real Trino: its tests are skipped where Maven cannot fetch it.
-.venv/trino: .cache/trino/installed .venv/dev
+.venv/trino: .cache/trino/installed .venv/dev reports/local_aws/trino.py
 	@.ci/apt maven >/dev/null 2>&1 || true
 	@if $(VENV_PYTHON) -m reports.local_aws.trino .cache/trino; then touch $@; else echo "$(NO_TRINO)"; fi
 

@@ -152,6 +152,8 @@ def checkout(folder: Path) -> Path:
     for name in ("Makefile", "pyproject.toml", *(path.name for path in ROOT.glob("requirements*.txt"))):
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / ".ci", folder / ".ci")
+    (folder / "reports" / "local_aws").mkdir(parents=True)
+    (folder / "reports" / "local_aws" / "trino.py").touch()
     (folder / ".venv").mkdir()
     for name in ("bin", "lib", "pyvenv.cfg"):
         if (target := Path(sys.prefix) / name).exists():

