@@ -87,8 +87,21 @@ def _folder(of: Detection) -> str:
     return f"ext/{SOURCE}/region={REGION}/accountId={ACCOUNT}/eventDay={of.revised_at:%Y%m%d}/"
 
 
+SECTIONS = (
+    "Hive tables that a query makes",
+    "A table without partitions",
+    "Iceberg tables",
+    "Amazon Data Firehose, Parquet",
+    "Amazon Data Firehose, JSON",
+    "A Glue crawler's table",
+    "Amazon Security Lake",
+)
+"""The sections of the page whose statements are run."""
+
+
 def statements(section: str) -> tuple[str, ...]:
     """The statements in a section of the page about tables."""
+    assert section in SECTIONS
     text = PAGE.read_text("utf-8").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     return tuple(re.findall(r"^```sql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
 
@@ -102,30 +115,41 @@ class Place:
 
     def execute(self, sql: str, catalog: str = "hive") -> list[Any]:
         """The rows of a statement, in which the bucket of the page stands for this one."""
-        return self.stack.execute(sql.replace(_EXAMPLE, f"s3://{self.name}/"), self.name, catalog)
+        return self.stack.execute(self.here(sql), self.name, catalog)
+
+    def here(self, sql: str) -> str:
+        """A statement about the bucket of the page, about this one."""
+        return sql.replace(_EXAMPLE, f"s3://{self.name}/")
 
     def put(self, key: str, content: bytes) -> None:
         """Write an object."""
         self.stack.s3.put_object(Bucket=self.name, Key=key, Body=content)
 
-    def glue_table(self, ddl: str) -> None:
-        """Make a table in Glue as Athena makes it from a statement, with a partition for each folder of objects."""
-        table = glue_table(ddl.replace(_EXAMPLE, f"s3://{self.name}/"))
+    def glue_table(self, ddl: str, *one_partition: str) -> None:
+        """Make a table in Glue as Athena makes it from a statement, with a partition for each folder of objects.
+
+        If there is a statement that adds one of these partitions, it adds the same one.
+        """
+        table = glue_table(self.here(ddl))
         glue = self.stack.glue()
         glue.create_table(DatabaseName=self.name, TableInput=table)
-        storage, keys = table["StorageDescriptor"], table["PartitionKeys"]
-        for folder, values in self._partitions(storage["Location"], [key["Name"] for key in keys]):
+        storage, keys = table["StorageDescriptor"], [key["Name"] for key in table["PartitionKeys"]]
+        added = dict(self._partitions(storage["Location"], len(keys)))
+        for folder, values in added.items():
             partition = {"Values": values, "StorageDescriptor": {**storage, "Location": folder}}
             glue.create_partition(DatabaseName=self.name, TableName=table["Name"], PartitionInput=partition)
+        for statement in one_partition:
+            folder, named = glue_partition(self.here(statement), table["Name"])
+            assert [added[folder], keys] == [list(named.values()), list(named)]
 
-    def _partitions(self, location: str, keys: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-        """The folders below a location, and what each is of the keys of partitions."""
+    def _partitions(self, location: str, keys: int) -> Iterator[tuple[str, list[str]]]:
+        """The folders below a location, and the values of the keys of partitions that each has."""
         bucket = f"s3://{self.name}/"
         prefix = location.removeprefix(bucket)
         listed = self.stack.s3.list_objects_v2(Bucket=self.name, Prefix=prefix)["Contents"]
         for folder in sorted({each["Key"].removeprefix(prefix).rpartition("/")[0] for each in listed}):
             values = [step.rpartition("=")[2] for step in folder.split("/")]
-            yield f"{location}{folder}/", values if len(keys) == len(values) else ["/".join(values)]
+            yield f"{location}{folder}/", values if keys == len(values) else ["/".join(values)]
 
     def view_of_glue(self, sql: str) -> None:
         """Make a view in the catalog `hive` over tables of Glue: the catalog of Glue is only read."""
@@ -177,6 +201,13 @@ def glue_table(ddl: str) -> dict[str, Any]:
             "SerdeInfo": serde,
         },
     }
+
+
+def glue_partition(ddl: str, table: str) -> tuple[str, dict[str, str]]:
+    """The location and the keys of the partition that Athena adds by a statement of the form of the page's."""
+    found = re.fullmatch(rf"ALTER TABLE {table} ADD PARTITION \((.*)\)\nLOCATION '([^']+)'\n", ddl)
+    assert found, ddl
+    return found[2], dict(re.findall(r"(\w+) = '([^']+)'", found[1]))
 
 
 def _columns(text: str) -> list[dict[str, str]]:
@@ -251,7 +282,8 @@ def _flat(detections: Sequence[Detection]) -> bytes:
     return parquet([row(each) for each in detections], pa.schema([FLAT.field(name) for name in COLUMNS]))
 
 
-def _lines(detections: Sequence[Detection]) -> bytes:
+def lines(detections: Sequence[Detection]) -> bytes:
+    """JSON Lines of the flat layout."""
     rows = [{name: row(each)[name] for name in COLUMNS} for each in detections]
     return "".join(json.dumps(each, default=lambda t: t.isoformat() + "Z") + "\n" for each in rows).encode()
 
@@ -280,7 +312,8 @@ def _by_hour() -> Iterator[tuple[str, list[Detection]]]:
     yield from found.items()
 
 
-def _firehose_name(hour: str, suffix: str) -> str:
+def firehose_name(hour: str, suffix: str) -> str:
+    """The name of an object that Firehose writes for an hour (`2026/05/01/12`)."""
     stamp = f"{hour.replace('/', '-')}-07-31"
     return f"firehose/{hour}/detections-2-{stamp}-{uuid.uuid5(uuid.NAMESPACE_URL, hour)}{suffix}"
 
@@ -352,17 +385,17 @@ def _without_partitions(sql: str) -> str:
 
 def _firehose_parquet(where: Place) -> None:
     for hour, rows in _by_hour():
-        where.put(_firehose_name(hour, ".parquet"), _flat(rows))
-    table, _, view = statements("Amazon Data Firehose, Parquet")
-    where.glue_table(table)
+        where.put(firehose_name(hour, ".parquet"), _flat(rows))
+    table, partition, view = statements("Amazon Data Firehose, Parquet")
+    where.glue_table(table, partition)
     where.view_of_glue(view)
 
 
 def _firehose_json(where: Place) -> None:
     for hour, rows in _by_hour():
-        where.put(_firehose_name(hour, ".gz"), gzip.compress(_lines(rows)))
-    table, _, view = statements("Amazon Data Firehose, JSON")
-    where.glue_table(table)
+        where.put(firehose_name(hour, ".gz"), gzip.compress(lines(rows)))
+    table, partition, view = statements("Amazon Data Firehose, JSON")
+    where.glue_table(table, partition)
     where.view_of_glue(view)
 
 
