@@ -21,6 +21,7 @@ from reports.briefing.group import THRESHOLDS, Activity, Campaign, Tally
 from reports.briefing.settings import Settings
 from reports.core import merkle
 from reports.core.settings import Published
+from reports.core.window import Window
 from reports.evidence.collect import Contribution, Evidence
 from reports.evidence.questions import Answer
 from reports.evidence.source import EvidenceObject, locate
@@ -98,6 +99,8 @@ class EarlierMonth:
 
 
 def _month(subject: Mapping[str, Any]) -> date:
+    if days := subject["annotations"].get("days"):
+        return date.fromisoformat(days["from"]).replace(day=1)
     located = locate(subject["name"], subject["annotations"]["size"])
     assert located is not None  # noqa: S101 -- it was listed
     return located.day.replace(day=1)
@@ -125,7 +128,7 @@ def _data(briefing: Briefing) -> dict[str, Any]:
     """`briefing.json` without what its pages add: days as YYYY-MM-DD, instants RFC 3339 in UTC."""
     return {
         "audience": briefing.audience,
-        "window": {"from": str(briefing.window.first), "to": str(briefing.window.last)},
+        "window": _days(briefing.window),
         "report_number": briefing.number,
         "edition": briefing.edition,
         "supersedes": briefing.supersedes,
@@ -325,7 +328,8 @@ def _statement(briefing: Briefing) -> dict[str, Any]:
         "predicate": {
             "merkleRoot": evidence_root(listed),
             **_accounts(briefing.account_table),
-            "window": {"from": str(evidence.window.first), "to": str(evidence.window.last)},
+            **({"table": dict(evidence.table)} if evidence.table else {}),
+            "window": _days(evidence.window),
             "settlingDays": evidence.settling_days,
             "questions": [_asked(answer) for answer in evidence.answers],
             "settings": settings_digests(briefing.settings),
@@ -350,11 +354,16 @@ def _subjects(evidence: Evidence) -> list[dict[str, Any]]:
             "annotations": {
                 "size": o.size,
                 "version": o.version,
+                **({"days": _days(evidence.days[o.name])} if o.name in evidence.days else {}),
                 **_contributed(evidence.contributions.get(o.name)),
             },
         }
         for o in evidence.objects
     ]
+
+
+def _days(window: Window) -> dict[str, str]:
+    return {"from": str(window.first), "to": str(window.last)}
 
 
 def _contributed(contribution: Contribution | None) -> dict[str, Any]:
