@@ -21,7 +21,7 @@ suppress_warnings = ["misc.highlighting_failure"]
 PAGES = (
     (
         "Using Exhibit",
-        ("tour", "evidence", "engines", "settings", "command-line", "laptop", "api", "schedules"),
+        ("tour", "evidence", "tables", "engines", "settings", "command-line", "laptop", "api", "schedules"),
     ),
     ("Reading a briefing", ("checking", "inside-the-pdf")),
     ("Running it", ("aws", "operations", "costs", "upgrading", "templates")),

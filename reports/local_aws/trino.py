@@ -245,7 +245,11 @@ def _catalogs(aws: Endpoint, metastore: str | None) -> dict[str, dict[str, str]]
             "hive.non-managed-table-writes-enabled": "true"
         }  # in places of their own, as Athena's are
         catalogs["catalog/hive.properties"] = hive | by_ddl | elsewhere | {"hive.metastore": "file"}
-        iceberg = {"connector.name": "iceberg", "iceberg.catalog.type": "TESTING_FILE_METASTORE"}
+        iceberg = {
+            "connector.name": "iceberg",
+            "iceberg.catalog.type": "TESTING_FILE_METASTORE",
+            "iceberg.metadata-cache.enabled": "false",  # a coordinator that is its own worker keeps small objects, too
+        }
         catalogs["catalog/iceberg.properties"] = iceberg | by_ddl | storage
     return catalogs
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from trino.exceptions import TrinoExternalError
 
 from reports.core.errors import Unavailable
 from reports.local_aws import trino
@@ -98,3 +99,17 @@ def test_tables_of_hive_and_of_iceberg_are_made_by_ddl(running: Stack, tmp_path:
     assert running.execute(earlier, bucket, "iceberg") == [[1]]
     keys = [each["Key"] for each in running.s3.list_objects_v2(Bucket=bucket)["Contents"]]
     assert {key.partition("/")[0] for key in keys} == {"one", "other"}
+
+
+@pytest.mark.usefixtures("slow")
+def test_objects_are_read_anew(running: Stack, tmp_path: Path) -> None:
+    """An object of an Iceberg table that has just been read, and is gone now, is missed."""
+    bucket = running.delivered(tmp_path)
+    running.execute(f"create schema {bucket} with (location = 's3://{bucket}/schema/')")
+    running.execute(
+        f"create table kept with (location = 's3://{bucket}/t/') as select 1 as a", bucket, "iceberg"
+    )
+    ((_, path),) = running.execute('select a, "$path" from kept', bucket, "iceberg")
+    running.s3.delete_object(Bucket=bucket, Key=path.removeprefix(f"s3://{bucket}/"))
+    with pytest.raises(TrinoExternalError, match="ICEBERG_CANNOT_OPEN_SPLIT"):
+        running.execute("select a from kept", bucket, "iceberg")

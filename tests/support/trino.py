@@ -30,6 +30,11 @@ from tests.support.publishing import ROOT
 INSTALLED = ROOT / ".cache" / "trino"
 SINCE = date(2026, 4, 1)
 _METASTORE = "trino-metastore"
+_CREDENTIALS: Any = {  # moto asks for none
+    "region_name": trino.REGION,
+    "aws_access_key_id": "test",
+    "aws_secret_access_key": "test",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,10 @@ class Stack:
         cursor = self.connect(schema, catalog).cursor()
         cursor.execute(sql)
         return list(cursor.fetchall())
+
+    def glue(self) -> Any:
+        """A client of the Glue whose tables the catalog `awsdatacatalog` reads."""
+        return boto3.client("glue", endpoint_url=self.url, **_CREDENTIALS)
 
     def delivered(self, folder: Path) -> str:
         """The name of a new bucket that holds the files of a folder."""
@@ -94,13 +103,7 @@ def stack(memory: int = trino.MEMORY) -> Iterator[Stack]:
     if not trino.installed(INSTALLED):
         pytest.skip("needs Trino: make .venv/trino")
     with _s3_process() as url:
-        s3 = boto3.client(
-            "s3",
-            endpoint_url=url,
-            region_name=trino.REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 -- moto asks for none
-        )
+        s3 = boto3.client("s3", endpoint_url=url, **_CREDENTIALS)
         s3.create_bucket(Bucket=_METASTORE)
         endpoint = trino.Endpoint(url, "test", "test")
         with trino.running(INSTALLED, endpoint, f"s3://{_METASTORE}/", memory) as running:
