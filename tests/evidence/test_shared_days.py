@@ -3,17 +3,19 @@
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from botocore.model import OperationModel
 
 from reports.core.errors import Changed
 from reports.core.window import Window
 from reports.evidence.cache import PassingCopies
 from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
+from reports.evidence.collect import Evidence, collect
 from reports.evidence.day_store import LIST
 from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine
 from reports.evidence.questions import Answer, Inquiry, Question
@@ -327,3 +329,108 @@ def test_indexes_are_not_made_of_too_much(office: Office) -> None:
     with pytest.raises(CannotClose, match="too much"):
         copies.index(others, range(2, 2 + len(others)), kept.append)
     assert len(kept) == 3
+
+
+WEEK = timedelta(7)
+FIRST_WEEK = Window(date(2021, 6, 7), date(2021, 6, 13))
+WEEKS = 261
+
+
+@dataclass
+class Calls:
+    """What was asked of S3 while something was collected: the names of the calls, and the objects that were read."""
+
+    lists: int = 0
+    heads: int = 0
+    evidence: list[str] = field(default_factory=list)
+    cells: list[str] = field(default_factory=list)
+
+
+def week(number: int) -> Window:
+    """A week, the first one being number 1."""
+    start = FIRST_WEEK.first + (number - 1) * WEEK
+    return Window(start, start + timedelta(6))
+
+
+def collected(office: Office, number: int) -> tuple[Evidence, Calls]:
+    """A week's evidence as the deployed publisher collects it, and what it took; no engine helps."""
+    s3, calls = client("s3"), Calls()
+
+    def count(params: dict[str, str], model: OperationModel, **_: object) -> None:
+        if model.name == "ListObjectsV2":
+            calls.lists += 1
+            params["MaxKeys"] = PAGE  # type: ignore[assignment]
+        elif model.name == "HeadObject":
+            calls.heads += 1
+        elif params["Key"] != LIST:
+            (calls.evidence if params["Bucket"] == office.evidence else calls.cells).append(params["Key"])
+
+    s3.meta.events.register("provide-client-params.s3", count)
+    place = office.folder.parent / uuid4().hex
+    place.mkdir()
+    source, store = S3Evidence(s3, office.evidence), SharedDays(place, s3, office.cells)
+    store.pull()
+    closer = DayCloser(Remembering(source, store, 0), PassingCopies(source, 2e9))
+    days = ClosedDays(Silent(), closer)  # type: ignore[arg-type]
+    as_of = datetime(2026, 6, 20, tzinfo=UTC)
+    return collect(Inquiry(week(number), as_of), days, days.source, lambda *_: None), calls
+
+
+PAGE = 100
+"""Keys in a page of a listing here; S3's have 1,000."""
+
+
+def pages_of(objects: int) -> int:
+    """The calls that list evidence of one layout twice: each time what is on top, and pages."""
+    return 2 * (1 + -(-objects // PAGE))
+
+
+@pytest.fixture
+def years(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+    """Five years of evidence: all days of the first and the last two weeks, and a day of each week between."""
+    monkeypatch.setattr("reports.evidence.source_s3.UNSETTLED", timedelta(-1))
+    days = [day for number in (1, 2, WEEKS - 1, WEEKS) for day in week(number).days]
+    days += [week(number).first for number in range(3, WEEKS - 1)]
+    found = Office(tmp_path / "evidence", _bucket(), _bucket())
+    found.deliver({flat(day, ".jsonl"): [detection(day, detection_id=f"{day}")] for day in days})
+    found.close(*asked_in_full(found))
+    return found
+
+
+def asked_in_full(office: Office) -> list[Question]:
+    listed = office.source.list()
+    last = week(WEEKS + 1)
+    return [each for each in Inquiry(last, datetime(2026, 6, 20, tzinfo=UTC)).questions(listed) if each]
+
+
+def test_the_last_week_of_five_years_takes_what_the_second_took(years: Office) -> None:
+    """It reads the cells of its days and of the preceding week's, opens no object of evidence, and lists by pages."""
+    objects = len(years.source.list())
+    first, second, last = (collected(years, number) for number in (1, 2, WEEKS))
+    for evidence, calls in (first, second, last):
+        assert (calls.evidence, calls.heads) == ([], 0)
+        assert calls.lists == pages_of(objects)
+        assert len(calls.cells) == len(set(calls.cells))
+        assert evidence.tallies.rows
+    sets = len(first[1].cells) // 7
+    assert len(first[1].cells) == 7 * sets > 0
+    assert len(second[1].cells) == len(last[1].cells) == 7 * sets + 7
+    assert len(last[0].objects) == objects
+
+
+def test_a_late_object_costs_the_day_that_it_touches(years: Office) -> None:
+    """Five years later: the two objects of that day are read, and no other, until it is closed again."""
+    day = week(130).first
+    before, others = collected(years, WEEKS)
+    years.deliver({flat(day, ".jsonl", part=1): [detection(day, detection_id="late")]})
+    after, calls = collected(years, WEEKS)
+    late = {flat(day, ".jsonl"), flat(day, ".jsonl", part=1)}
+    assert set(calls.evidence) == late
+    assert calls.heads == 1
+    assert sorted(calls.cells) == sorted(others.cells)
+    assert (before.history, after.history) != (None, None)
+    assert before.history != after.history
+    years.close(*asked_in_full(years))
+    again, calls = collected(years, WEEKS)
+    assert (calls.evidence, calls.heads) == ([], 0)
+    assert replace(again, objects=()) == replace(after, objects=())
