@@ -37,12 +37,16 @@ from reports.evidence.tally import DayCells, Dictionaries, Sums, Tally
 CLOSED = ("tallies", "history")
 Listed = Mapping[str, ListedObject]
 """Objects by their names."""
-Ready = Callable[[Sequence[ListedObject]], bool]
+Ready = Callable[[date, Sequence[ListedObject]], bool]
 """Whether a day can be closed that some objects touch."""
 AT_A_TIME = 100
 """Objects that are digested before their digests are kept for the first time."""
 MUCH = BATCH_BYTES
 """Bytes from which on it is quicker to keep than to read again."""
+
+
+def _always(_: date, objects: Sequence[ListedObject]) -> bool:
+    return True
 
 
 def _unheard(_: ExhibitError) -> None:
@@ -131,7 +135,7 @@ class DayCloser:
     source: Remembering
     closing: Closing | None
 
-    def ahead(self, question: Question, progress: Done, ready: Ready = bool) -> int:
+    def ahead(self, question: Question, progress: Done, ready: Ready = _always) -> int:
         """Close the days that a question is about, if the objects that touch them are `ready`.
 
         Returns how many are closed now. Raises what `closing` and the store raise.
@@ -169,7 +173,7 @@ class DayCloser:
             }
             missing = {day: [listed[o.name] for o in touching[day]] for day in touching if day not in current}
             if ahead:
-                missing = {day: objects for day, objects in missing.items() if ahead(objects)}
+                missing = {day: objects for day, objects in missing.items() if ahead(day, objects)}
             if missing:
                 current |= self._close(question, layout, missing, keys, progress)
             closed += current.values()

@@ -1,5 +1,6 @@
 """Days in a bucket: one closes them, others add them up, and nobody believes what is damaged."""
 
+import json
 import os
 import sqlite3
 from contextlib import closing
@@ -13,10 +14,11 @@ from botocore.model import OperationModel
 
 from reports.core.errors import Changed
 from reports.core.window import Window
+from reports.evidence import id_index
 from reports.evidence.cache import PassingCopies
 from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
 from reports.evidence.collect import Evidence, collect
-from reports.evidence.day_store import LIST
+from reports.evidence.day_store import LIST, _sealed
 from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine
 from reports.evidence.questions import Answer, Inquiry, Question
 from reports.evidence.shared_days import CELLS, SharedDays
@@ -135,8 +137,9 @@ def test_days_are_closed_by_one_and_added_up_by_another(office: Office) -> None:
     assert {key for key in office.fetched if not key.startswith(CELLS)} == {LIST}
 
 
-def test_nothing_is_put_where_nothing_changed(office: Office) -> None:
+def test_nothing_is_put_where_nothing_changed(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second closing reads no cells and writes nothing."""
+    monkeypatch.setattr("reports.evidence.source_s3.UNSETTLED", timedelta(-1))
     office.close()
     before = s3_client().list_objects_v2(Bucket=office.cells)["Contents"]
     office.fetched.clear()
@@ -186,7 +189,7 @@ def test_activity_before_the_first_partition(office: Office) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "exchanged", "gone"])
 def test_damaged_cells_are_not_believed(office: Office, damage: str) -> None:
-    """They count as absent; where they are gone, they are made again."""
+    """They count as absent, and are made again by the next who closes; then nothing is looked at any more."""
     office.close()
     one, other, *_ = (key for key in office.kept() if key.startswith(CELLS))
     contents = [s3_client().get_object(Bucket=office.cells, Key=key)["Body"].read() for key in (one, other)]
@@ -197,9 +200,50 @@ def test_damaged_cells_are_not_believed(office: Office, damage: str) -> None:
             office.put(key, contents[0][:-1] if damage == "cut" else contents[key == one])
     assert office.ask() is None
     assert office.ask(most=10**6) == office.read()
-    if damage == "gone":
+    closed = office.close()
+    assert [office.ask(question) for question in QUESTIONS] == [
+        office.read(question) for question in QUESTIONS
+    ]
+    office.fetched.clear()
+    assert office.close() == closed
+    assert office.fetched == [LIST]
+
+
+def test_a_file_that_another_put_there_whole_is_not_made_again(office: Office) -> None:
+    """It is looked at once: then its new entity tag is known."""
+    office.close()
+    store = office.store()
+    files = {CELLS + file for day in store.every_day().values() for file in day.files}
+    with closing(sqlite3.connect(store.folder / LIST)) as database, database:
+        database.execute("delete from tags")
+    office.put(LIST, (store.folder / LIST).read_bytes())
+    for fetched in ({LIST, *files}, {LIST}):
+        office.fetched.clear()
         office.close()
-        assert office.ask() == office.read()
+        assert set(office.fetched) == fetched
+
+
+def test_rows_of_another_shape_count_as_absent(office: Office) -> None:
+    """Those that another release wrote: days are closed and found beside them."""
+    office.close()
+    store = office.store()
+    with closing(sqlite3.connect(store.folder / LIST)) as database, database:
+        for text in ('{"new": 1}', "[]", "7", '{"day": "2026-05-03", "files": 1}', "no JSON"):
+            database.execute(
+                "insert into days values (?, 'elsewhere', 'flat 1', ?, ?)", (text, text, _sealed(text, text))
+            )
+            made = json.dumps([text, ["f" * 64]]) if text.startswith("{") else text
+            database.execute("insert into indexes values (?, ?, ?)", (text, made, _sealed(text, made)))
+            database.execute("insert into digests values (?, ?, ?)", (text, text, _sealed(text, text)))
+            assert id_index.names(store, text, "rules") == frozenset()
+    assert "f" * 64 in store.used()
+    assert len(store.every_day()) == len(store.days(store.places()))
+    assert store.digests(["7", "[]"]) == {}
+    office.put(LIST, (store.folder / LIST).read_bytes())
+    assert office.ask() == office.read()
+    office.deliver({flat(WINDOW.first, part=7): [detection(WINDOW.first, detection_id="more")]})
+    office.close()
+    assert office.ask() == office.read()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a list", b"SQLite format 3\0 but no more"])
@@ -296,7 +340,7 @@ def test_only_ready_days_are_closed(office: Office) -> None:
     store = office.store()
     closer = DayCloser(Remembering(office.source, store, 0), PassingCopies(office.source))
     last = WINDOW.last
-    closed = closer.ahead(TALLIES, lambda *_: None, lambda objects: all(o.day < last for o in objects))
+    closed = closer.ahead(TALLIES, lambda *_: None, lambda _, objects: all(o.day < last for o in objects))
     assert 0 < closed < len(WINDOW.days) * 2
     assert not any(each.day == last for each in store.every_day().values() if each.layout == "flat")
 
