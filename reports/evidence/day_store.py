@@ -32,7 +32,7 @@ TABLES = (
     "create table if not exists digests (state text primary key, pinned text, sha256 text)",
     "create table if not exists days (key text primary key, place text, day text, closed text, sha256 text)",
     "create table if not exists indexes (place text primary key, made text, sha256 text)",
-    "create table if not exists tags (file text primary key, tag text, sha256 text)",
+    "create table if not exists tags (file text primary key, tag text) without rowid",
 )
 
 
@@ -126,6 +126,8 @@ class DayStore:
 
     def forget(self, places: Mapping[str, str]) -> None:
         """Remove days by their keys, the indexes of the places that are given with them, and files that none has."""
+        if not (self.folder / LIST).exists():
+            return
         with self._database() as database:
             database.executemany("delete from days where key = ?", [(key,) for key in places])
             database.executemany(
@@ -163,14 +165,13 @@ class DayStore:
     def tags(self) -> dict[str, str]:
         """The entity tags, where files of cells are kept, under which they are known to be whole, by their digests."""
         with self._database() as database:
-            return dict(_read(database.execute("select file, tag, sha256 from tags"), str))
+            return dict(database.execute("select file, tag from tags").fetchall())
 
     def keep_tags(self, tags: Mapping[str, str]) -> None:
         """Keep these entity tags, and no others."""
         with self._database() as database:
             database.execute("delete from tags")
-            rows = [(file, tag, _sealed(file, tag)) for file, tag in tags.items()]
-            database.executemany("insert into tags values (?, ?, ?)", rows)
+            database.executemany("insert into tags values (?, ?)", tags.items())
 
     @property
     def cells(self) -> Path:
