@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from reports.core.aws_clients import client
+from reports.core.aws_clients import REGIONAL, client
 from reports.core.errors import Changed, InvalidEvidence, InvalidRequest, InvalidSettings, Unavailable
 from reports.core.progress import Done
 from reports.evidence.cache_folder import cache
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from reports.evidence.engine_duckdb import DuckDBEngine
     from reports.evidence.engine_tables import Shown
     from reports.evidence.engine_trino import TrinoEngine
+    from reports.evidence.shared_days import SharedDays
     from reports.evidence.source_s3 import S3Evidence
     from reports.evidence.source_table import TableEvidence
 
@@ -272,6 +273,43 @@ def days_of(place: str, *, ahead: bool) -> Iterator[ClosedDays]:
     with cache(lasting=ahead) as copies:
         cached = CachedEvidence(source, copies)
         yield _closing(CachedEngine(cached), cached, copies, ahead)
+
+
+@contextmanager
+def shared_days(cells: str) -> Iterator[SharedDays]:
+    """The days that a stack has closed, in its bucket, with a temporary folder for what is fetched of them.
+
+    `cells` is `s3://BUCKET` or `s3://BUCKET/PREFIX`. The client is that of the bucket's region, as the functions have
+    it: it is part of what tells one place of evidence from others.
+    """
+    from reports.core.aws_errors import translated  # noqa: PLC0415 -- loads botocore
+    from reports.evidence.shared_days import SharedDays  # noqa: PLC0415
+
+    bucket, prefix = in_s3("--cells", cells)
+    with translated(f"bucket {bucket}"):
+        found = client("s3").head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
+    here = {"region_name": found["x-amz-bucket-region"]} if "x-amz-bucket-region" in found else {}
+    with temporary():
+        folder = TemporaryDirectory(prefix="exhibit-")
+    with folder:
+        store = SharedDays(Path(folder.name), client("s3", **REGIONAL, **here), bucket, prefix)
+        store.pull()
+        yield store
+
+
+@contextmanager
+def days_in(cells: str, place: str) -> Iterator[tuple[ClosedDays, SharedDays]]:
+    """Evidence in S3 whose days lie in a stack's bucket; what is closed is in that bucket once it is pushed."""
+    from reports.evidence.cache import CachedEngine, CachedEvidence, PassingCopies  # noqa: PLC0415 -- loads botocore
+    from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering  # noqa: PLC0415 -- loads DuckDB
+    from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
+
+    if not place.startswith("s3://"):
+        raise InvalidRequest("--cells needs evidence in S3: write --evidence s3://BUCKET/PREFIX/")
+    with shared_days(cells) as store:
+        source = S3Evidence(store.client, *in_s3("--evidence", place))
+        closer = DayCloser(Remembering(source, store, 0), PassingCopies(source))
+        yield ClosedDays(CachedEngine(CachedEvidence(source, store.folder)), closer), store
 
 
 def _closing(engine: DuckDBEngine | CachedEngine, source: Place, kept: Path, ahead: bool) -> ClosedDays:

@@ -6,8 +6,8 @@ Made once, before the pages: they, the attachments and the receipt all take it f
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -28,6 +28,7 @@ from reports.evidence.source import EvidenceObject, locate
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:exhibit:evidence:v2"
+_PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,11 @@ class Content:
     def earlier_evidence(self) -> tuple[EarlierMonth, ...]:
         """The other evidence objects, by month."""
         contributions = self.briefing.evidence.contributions
-        listed = [each for each in self.statement["subject"] if each["name"] not in contributions]
-        months = itertools.groupby(sorted(listed, key=_month), _month)
-        return tuple(EarlierMonth.of(month, list(subjects)) for month, subjects in months)
+        months: dict[date, list[Mapping[str, Any]]] = defaultdict(list)
+        for each in self.statement["subject"]:
+            if each["name"] not in contributions:
+                months[_month(each)].append(each)
+        return tuple(EarlierMonth.of(month, months[month]) for month in sorted(months))
 
     @property
     def evidence_root(self) -> str:
@@ -386,7 +389,7 @@ def evidence_root(listed: Iterable[Mapping[str, Any]]) -> str:
 
 def plain_json(data: Any) -> str:
     """JSON for digests: sorted keys, no spaces, no unnecessary escapes."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _PLAIN.encode(data)
 
 
 def settings_digests(settings: Settings) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
@@ -36,7 +36,7 @@ class Question:
     `delivered` bounds the partitions (updates land after the days that they are about), `about` the days of activity;
     `as_of` (aware) is the instant of the request, after which nothing can have been revised. `leading` are the values
     that `NAME.cells.sql` takes before the days, `last` those that `NAME.sql` takes; days are ISO dates. It is asked of
-    the objects with the names in `listed` alone, or of all that there are.
+    the objects with the names in `listed` alone, as they were listed, or of all that there are.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Question:
     as_of: datetime
     leading: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
-    listed: frozenset[str] | None = None
+    listed: Mapping[str, ListedObject] | None = field(default=None, hash=False)
 
     @property
     def of_latest(self) -> tuple[str, ...]:
@@ -157,7 +157,7 @@ class Inquiry:
     def questions(self, listed: Sequence[ListedObject]) -> tuple[Question, Question | None]:
         """The tallies of listed objects, and the history if there are any before the window."""
         newest = max((o.until or o.day for o in listed if o.layout == "ocsf"), default=self.window.last)
-        tallies = replace(self.tallies(newest), listed=frozenset(o.name for o in listed))
+        tallies = replace(self.tallies(newest), listed={o.name: o for o in listed})
         since = min(o.day for o in listed)
         return tallies, history(tallies, since) if since < self.window.first else None
 
