@@ -35,6 +35,8 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     stopped = found.stopped.public if found.stopped else None
     if found.stopped:
         logger.warning(stopped, kind=type(found.stopped).__name__)
+    if found.too_large:
+        logger.warning("days are too large to close", days=[str(day) for day in found.too_large])
     logger.info("closed", days=found.days)
     metrics.add_metric("DaysClosed", MetricUnit.Count, found.days)
     return {"closed": found.days, "stopped": stopped}

@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +14,31 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from reports.core.aws_clients import client
+from reports.core.aws_clients import REGIONAL, client
 from reports.core.errors import Changed, InvalidEvidence, InvalidRequest, InvalidSettings, Unavailable
 from reports.core.progress import Done
 from reports.evidence.cache_folder import cache
-from reports.evidence.questions import Answer, QueryEngine, Question, Unlisted
+from reports.evidence.questions import Answer, QueryEngine, Question, Row, Unlisted
 from reports.evidence.source import EvidenceSource, FolderEvidence, Place, in_s3
 from reports.evidence.spill import temporary
 from reports.pages.assets import Resources
 from reports.pages.read_settings import read_settings
-from reports.verification.evidence_comparison import held
+from reports.verification.evidence_comparison import NO_TABLE, held
 from reports.verification.record import Record
 from reports.verification.reproduce import Inputs
 
 if TYPE_CHECKING:
     from reports.evidence.cache import CachedEngine
     from reports.evidence.closed_days import ClosedDays
+    from reports.evidence.engine_athena import AthenaEngine
     from reports.evidence.engine_duckdb import DuckDBEngine
+    from reports.evidence.engine_tables import Shown
     from reports.evidence.engine_trino import TrinoEngine
+    from reports.evidence.shared_days import SharedDays
     from reports.evidence.source_s3 import S3Evidence
+    from reports.evidence.source_table import TableEvidence
+
+    Over = Callable[[Shown], AthenaEngine | TrinoEngine]
 
 PATIENCE = 1800.0  # seconds that Athena may take
 MOST_COPIED = 2**30  # bytes that are copied to tell a row
@@ -56,7 +62,8 @@ class InFolder:
 
     @contextmanager
     def means(self, record: Record) -> Iterator[Inputs]:
-        """Means that see the recorded objects alone."""
+        """Means that see the recorded objects alone; raises `Unavailable` for a table's, whose rows they are not."""
+        _check_no_table(record)
         yield _embedded(self.source.root, record, self)
 
 
@@ -70,7 +77,11 @@ class InBucket:
 
     @contextmanager
     def means(self, record: Record) -> Iterator[Inputs]:
-        """Means that see the recorded versions alone, even where others have taken their place."""
+        """Means that see the recorded versions alone, even where others have taken their place.
+
+        Raises `Unavailable` for those of a table.
+        """
+        _check_no_table(record)
         with ExitStack() as stack:
             with temporary():
                 folder = Path(stack.enter_context(TemporaryDirectory(prefix="exhibit-")))
@@ -92,14 +103,17 @@ class InAthena:
     @contextmanager
     def means(self, record: Record) -> Iterator[Inputs]:
         """Means that see all that is there; raises `Unavailable` if that is not what is recorded."""
+        _check_no_table(record)
         found = held(record, self.source).verdict
         if found.outcome != "valid":
             raise Unavailable(
                 f"Athena reads the current evidence, which differs from the recorded evidence: {found.detail}"
             )
-        with athena(self.client, self.workgroup, self.database, self.source) as engine:
+        from reports.evidence.engine_tables import Tables  # noqa: PLC0415 -- loads DuckDB
+
+        with _stopped(_athena(self.client, self.workgroup, self.database)) as over:
             yield Inputs(
-                engine,
+                over(Tables.over(self.source)),
                 self.source,
                 read_settings(self.source, self.resources),
                 self.resources,
@@ -107,34 +121,92 @@ class InAthena:
             )
 
 
-@contextmanager
-def athena(client: Any, workgroup: str, database: str, source: S3Evidence) -> Iterator[QueryEngine]:
-    """Athena, over the tables of a database; what still runs at the end is cancelled."""
+@dataclass(frozen=True, slots=True)
+class InTable:
+    """Evidence in a table or view of the issuer's own; `over` makes what reads it."""
+
+    source: TableEvidence
+    over: Over
+    resources: Resources
+    pseudonym_key: bytes | None
+
+    @contextmanager
+    def means(self, record: Record) -> Iterator[Inputs]:
+        """Means that see the recorded snapshot; raises `Unavailable` if the table is not the one that is recorded."""
+        recorded = record.statement.predicate.table
+        if recorded is None:
+            raise Unavailable(NO_TABLE)
+        source = self.source.as_recorded(recorded.name, recorded.snapshot, record.objects)
+        if source.table.recorded != recorded.model_dump():
+            raise Unavailable(
+                f"table {source.told} is not as it is recorded: its definition differs, or another engine gives it in "
+                "other words"
+            )
+        from reports.evidence.source_table import OwnTables  # noqa: PLC0415 -- loads botocore
+
+        settings = read_settings(source, self.resources)
+        with _stopped(self.over) as over:
+            engine = over(OwnTables(source))
+            yield Inputs(engine, source, settings, self.resources, self.pseudonym_key)
+
+
+def _check_no_table(record: Record) -> None:
+    if table := record.statement.predicate.table:
+        raise Unavailable(
+            f"its figures come from table {table.name!a}: give --engine and --table to ask it again"
+        )
+
+
+def _athena(client: Any, workgroup: str, database: str) -> Over:
+    """What makes engines over the tables of a database in Athena."""
     from reports.evidence.engine_athena import AthenaEngine  # noqa: PLC0415 -- loads botocore
-    from reports.evidence.engine_tables import Tables  # noqa: PLC0415
 
     end = time.monotonic() + PATIENCE
-    engine = AthenaEngine(
-        client,
-        workgroup,
-        database,
-        Tables.over(source),
-        token=uuid4().hex,
-        deadline=lambda: end - time.monotonic(),
-    )
-    try:
-        yield engine
-    finally:
-        engine.stop(tuple(engine.running))
+
+    def over(tables: Shown) -> AthenaEngine:
+        return AthenaEngine(
+            client,
+            workgroup,
+            database,
+            tables,
+            token=uuid4().hex,
+            deadline=lambda: end - time.monotonic(),
+        )
+
+    return over
 
 
 @contextmanager
-def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSource]]:
+def _stopped(over: Over) -> Iterator[Over]:
+    """The same, where what its engines still run at the end is cancelled."""
+    made: list[AthenaEngine | TrinoEngine] = []
+
+    def noted(tables: Shown) -> AthenaEngine | TrinoEngine:
+        made.append(over(tables))
+        return made[-1]
+
+    try:
+        yield noted
+    finally:
+        for engine in made:
+            engine.stop(tuple(engine.running))
+
+
+@contextmanager
+def opened(place: str, engine: str, table: str | None = None) -> Iterator[tuple[QueryEngine, EvidenceSource]]:
     """Evidence as `publish` is told it, and what answers the questions about it.
 
     `place` is a folder or `s3://BUCKET/PREFIX/`; `engine` is `duckdb`, `athena://WORKGROUP/DATABASE` or
-    `trino://USER@HOST:PORT/CATALOG/SCHEMA`. Raises `InvalidRequest` for what does not fit.
+    `trino://USER@HOST:PORT/CATALOG/SCHEMA`; `table` is a table or view of one's own there. Raises `InvalidRequest` for
+    what does not fit.
     """
+    if table is not None:
+        from reports.evidence.source_table import OwnTables  # noqa: PLC0415 -- loads botocore
+
+        own, made_by = in_table(place, engine, table)
+        with _stopped(made_by) as over:
+            yield over(OwnTables(own)), own
+        return
     if not place.startswith("s3://") and engine != "duckdb":
         raise InvalidRequest(f"--engine {engine} needs evidence in S3: write --evidence s3://BUCKET/PREFIX/")
     over_tables = _ATHENA.fullmatch(engine) or _TRINO.fullmatch(engine)
@@ -148,11 +220,40 @@ def opened(place: str, engine: str) -> Iterator[tuple[QueryEngine, EvidenceSourc
             yield days, days.source
         return
     from reports.evidence.cache import CachedEngine, CachedEvidence  # noqa: PLC0415 -- loads botocore
+    from reports.evidence.engine_tables import Tables  # noqa: PLC0415
     from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
 
     source = S3Evidence(client("s3"), *in_s3("--evidence", place))
-    with cache() as copies, _over(over_tables, source) as tables:
-        yield Explaining(tables, CachedEngine(CachedEvidence(source, copies))), source
+    with cache() as copies, _stopped(_over(over_tables)) as over:
+        yield Explaining(over(Tables.over(source)), CachedEngine(CachedEvidence(source, copies))), source
+
+
+def in_table(place: str, engine: str, name: str) -> tuple[TableEvidence, Over]:
+    """A table or view of one's own, and what makes an engine over it; raises as `opened` does."""
+    over_tables = _ATHENA.fullmatch(engine) or _TRINO.fullmatch(engine)
+    if over_tables is None or not place.startswith("s3://"):
+        raise InvalidRequest(
+            "--table needs what reads it, and the bucket of its objects: write --engine athena://WORKGROUP/DATABASE or "
+            "trino://USER@HOST:PORT/CATALOG/SCHEMA, and --evidence s3://BUCKET/PREFIX/"
+        )
+    from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415 -- loads botocore
+    from reports.evidence.source_table import NAME, OwnTables, TableEvidence  # noqa: PLC0415
+
+    if not NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"--table {name!r}: is not the name of a table in that database: small letters, digits and _, as "
+            "information_schema.tables has it"
+        )
+    files = S3Evidence(client("s3"), *in_s3("--evidence", place))
+    database = over_tables["schema"] if over_tables.re is _TRINO else over_tables[2]
+    over = _over(over_tables)
+
+    def select(what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]:
+        return reading.select(what, sql, parameters)
+
+    source = TableEvidence(files, database, name, select)
+    reading = over(OwnTables(source))
+    return source, over
 
 
 @contextmanager
@@ -172,6 +273,43 @@ def days_of(place: str, *, ahead: bool) -> Iterator[ClosedDays]:
     with cache(lasting=ahead) as copies:
         cached = CachedEvidence(source, copies)
         yield _closing(CachedEngine(cached), cached, copies, ahead)
+
+
+@contextmanager
+def shared_days(cells: str) -> Iterator[SharedDays]:
+    """The days that a stack has closed, in its bucket, with a temporary folder for what is fetched of them.
+
+    `cells` is `s3://BUCKET` or `s3://BUCKET/PREFIX`. The client is that of the bucket's region, as the functions have
+    it: it is part of what tells one place of evidence from others.
+    """
+    from reports.core.aws_errors import translated  # noqa: PLC0415 -- loads botocore
+    from reports.evidence.shared_days import SharedDays  # noqa: PLC0415
+
+    bucket, prefix = in_s3("--cells", cells)
+    with translated(f"bucket {bucket}"):
+        found = client("s3").head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
+    here = {"region_name": found["x-amz-bucket-region"]} if "x-amz-bucket-region" in found else {}
+    with temporary():
+        folder = TemporaryDirectory(prefix="exhibit-")
+    with folder:
+        store = SharedDays(Path(folder.name), client("s3", **REGIONAL, **here), bucket, prefix)
+        store.pull()
+        yield store
+
+
+@contextmanager
+def days_in(cells: str, place: str) -> Iterator[tuple[ClosedDays, SharedDays]]:
+    """Evidence in S3 whose days lie in a stack's bucket; what is closed is in that bucket once it is pushed."""
+    from reports.evidence.cache import CachedEngine, CachedEvidence, PassingCopies  # noqa: PLC0415 -- loads botocore
+    from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering  # noqa: PLC0415 -- loads DuckDB
+    from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
+
+    if not place.startswith("s3://"):
+        raise InvalidRequest("--cells needs evidence in S3: write --evidence s3://BUCKET/PREFIX/")
+    with shared_days(cells) as store:
+        source = S3Evidence(store.client, *in_s3("--evidence", place))
+        closer = DayCloser(Remembering(source, store, 0), PassingCopies(source))
+        yield ClosedDays(CachedEngine(CachedEvidence(source, store.folder)), closer), store
 
 
 def _closing(engine: DuckDBEngine | CachedEngine, source: Place, kept: Path, ahead: bool) -> ClosedDays:
@@ -197,21 +335,14 @@ def _kept() -> Iterator[Path]:
         yield folder
 
 
-@contextmanager
-def _over(place: re.Match[str], source: S3Evidence) -> Iterator[QueryEngine]:
-    """The engine that a place names."""
+def _over(place: re.Match[str]) -> Over:
+    """What makes engines where a place names."""
     if place.re is _ATHENA:
-        with athena(client("athena"), place[1], place[2], source) as answering:
-            yield answering
-    else:
-        trino = _trino(source, place)
-        try:
-            yield trino
-        finally:
-            trino.stop(tuple(trino.running))
+        return _athena(client("athena"), place[1], place[2])
+    return _trino(place)
 
 
-def _trino(source: S3Evidence, place: re.Match[str]) -> TrinoEngine:
+def _trino(place: re.Match[str]) -> Over:
     user, host, port, catalog, schema = place.groups()
     try:
         from trino import auth, dbapi  # noqa: PLC0415
@@ -219,7 +350,6 @@ def _trino(source: S3Evidence, place: re.Match[str]) -> TrinoEngine:
         raise InvalidSettings(
             "--engine trino:// needs PyPI's trino: install the extra trino of Exhibit"
         ) from None
-    from reports.evidence.engine_tables import Tables  # noqa: PLC0415
     from reports.evidence.engine_trino import TrinoEngine  # noqa: PLC0415
 
     proof: Any = None
@@ -240,7 +370,7 @@ def _trino(source: S3Evidence, place: re.Match[str]) -> TrinoEngine:
             auth=proof,
         )
 
-    return TrinoEngine(connect, f"{host}:{port}", Tables.over(source))
+    return lambda tables: TrinoEngine(connect, f"{host}:{port}", tables)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,16 +33,17 @@ MOST_SETTLING_DAYS = 366
 class Choices:
     """What may be chosen for a briefing on this machine.
 
-    `evidence` and `engine` are as `evidence_access.opened` takes them. `signing_key` is a PKCS #12 file, or a PEM
-    file with the private key and its certificates; without one,
-    the local authority in `keys` signs. `trust` are files with the roots that readers will trust besides, `trust_tsa`
-    with those for time-stamps alone. `marking` is a label of TLP 2.0; without one, the settings have to choose it.
+    `evidence`, `engine` and `table` are as `evidence_access.opened` takes them. `signing_key` is a PKCS #12 file, or a
+    PEM file with the private key and its certificates; without one, the local authority in `keys` signs. `trust` are
+    files with the roots that readers will trust besides, `trust_tsa` with those for time-stamps alone. `marking` is a
+    label of TLP 2.0; without one, the settings have to choose it.
     """
 
     evidence: str
     out: Path
     keys: Path
     engine: str = "duckdb"
+    table: str | None = None
     templates: Path | None = None
     page_size: str = "letter"
     marking: str | None = None
@@ -67,7 +68,7 @@ def publish(request: BriefingRequest, choices: Choices, progress: Progress) -> P
         raise InvalidRequest(
             f"--settling-days {choices.settling_days}: give a number of days, 0 to {MOST_SETTLING_DAYS}"
         )
-    with opened(choices.evidence, choices.engine) as (engine, source):
+    with opened(choices.evidence, choices.engine, choices.table) as (engine, source):
         return _published(request, choices, engine, source, progress)
 
 

@@ -6,8 +6,8 @@ Made once, before the pages: they, the attachments and the receipt all take it f
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -21,12 +21,14 @@ from reports.briefing.group import THRESHOLDS, Activity, Campaign, Tally
 from reports.briefing.settings import Settings
 from reports.core import merkle
 from reports.core.settings import Published
+from reports.core.window import Window
 from reports.evidence.collect import Contribution, Evidence
 from reports.evidence.questions import Answer
 from reports.evidence.source import EvidenceObject, locate
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:exhibit:evidence:v2"
+_PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,11 @@ class Content:
     def earlier_evidence(self) -> tuple[EarlierMonth, ...]:
         """The other evidence objects, by month."""
         contributions = self.briefing.evidence.contributions
-        listed = [each for each in self.statement["subject"] if each["name"] not in contributions]
-        months = itertools.groupby(sorted(listed, key=_month), _month)
-        return tuple(EarlierMonth.of(month, list(subjects)) for month, subjects in months)
+        months: dict[date, list[Mapping[str, Any]]] = defaultdict(list)
+        for each in self.statement["subject"]:
+            if each["name"] not in contributions:
+                months[_month(each)].append(each)
+        return tuple(EarlierMonth.of(month, months[month]) for month in sorted(months))
 
     @property
     def evidence_root(self) -> str:
@@ -98,6 +102,8 @@ class EarlierMonth:
 
 
 def _month(subject: Mapping[str, Any]) -> date:
+    if days := subject["annotations"].get("days"):
+        return date.fromisoformat(days["from"]).replace(day=1)
     located = locate(subject["name"], subject["annotations"]["size"])
     assert located is not None  # noqa: S101 -- it was listed
     return located.day.replace(day=1)
@@ -125,7 +131,7 @@ def _data(briefing: Briefing) -> dict[str, Any]:
     """`briefing.json` without what its pages add: days as YYYY-MM-DD, instants RFC 3339 in UTC."""
     return {
         "audience": briefing.audience,
-        "window": {"from": str(briefing.window.first), "to": str(briefing.window.last)},
+        "window": _days(briefing.window),
         "report_number": briefing.number,
         "edition": briefing.edition,
         "supersedes": briefing.supersedes,
@@ -325,7 +331,8 @@ def _statement(briefing: Briefing) -> dict[str, Any]:
         "predicate": {
             "merkleRoot": evidence_root(listed),
             **_accounts(briefing.account_table),
-            "window": {"from": str(evidence.window.first), "to": str(evidence.window.last)},
+            **({"table": dict(evidence.table)} if evidence.table else {}),
+            "window": _days(evidence.window),
             "settlingDays": evidence.settling_days,
             "questions": [_asked(answer) for answer in evidence.answers],
             "settings": settings_digests(briefing.settings),
@@ -350,11 +357,16 @@ def _subjects(evidence: Evidence) -> list[dict[str, Any]]:
             "annotations": {
                 "size": o.size,
                 "version": o.version,
+                **({"days": _days(evidence.days[o.name])} if o.name in evidence.days else {}),
                 **_contributed(evidence.contributions.get(o.name)),
             },
         }
         for o in evidence.objects
     ]
+
+
+def _days(window: Window) -> dict[str, str]:
+    return {"from": str(window.first), "to": str(window.last)}
 
 
 def _contributed(contribution: Contribution | None) -> dict[str, Any]:
@@ -377,7 +389,7 @@ def evidence_root(listed: Iterable[Mapping[str, Any]]) -> str:
 
 def plain_json(data: Any) -> str:
     """JSON for digests: sorted keys, no spaces, no unnecessary escapes."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _PLAIN.encode(data)
 
 
 def settings_digests(settings: Settings) -> list[dict[str, Any]]:

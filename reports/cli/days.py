@@ -17,9 +17,11 @@ from reports.core.errors import InvalidRequest, Unavailable
 from reports.core.progress import Steps
 
 if TYPE_CHECKING:
+    from reports.evidence.closed_days import ClosedDays
     from reports.evidence.days import Day
 
 FORGET = "forget"
+CELLS = "the days that a stack has closed: s3://BUCKET, or s3://BUCKET/PREFIX"
 
 
 def add(verbs: Verbs) -> None:
@@ -35,6 +37,7 @@ def add(verbs: Verbs) -> None:
     )
     days.add_argument("account", metavar="ACCOUNT", nargs="?", help="the id of that account")
     days.add_argument("--evidence", metavar="PLACE", help=HOLDS_EVIDENCE)
+    days.add_argument("--cells", metavar="PLACE", help=CELLS)
     days.add_argument("--json", action="store_true", help="print the days as JSON")
     days.set_defaults(run=run)
     close = verbs.add_parser(
@@ -46,6 +49,7 @@ def add(verbs: Verbs) -> None:
     close.add_argument("--evidence", metavar="PLACE", required=True, help=HOLDS_EVIDENCE)
     close.add_argument("--window", metavar="W", required=True, help="as for exhibit publish")
     close.add_argument("--as-of", metavar="INSTANT", help="the time of the request (default: now)")
+    close.add_argument("--cells", metavar="PLACE", help=CELLS)
     add_quiet(close)
     close.set_defaults(run=run_close)
 
@@ -56,9 +60,8 @@ def run(options: argparse.Namespace) -> int:
     if options.evidence is None:
         raise InvalidRequest("exhibit days needs --evidence: name a folder, or s3://BUCKET/PREFIX/")
     from reports.evidence.days import states
-    from reports.evidence_access import days_of
 
-    with _kept(), days_of(options.evidence, ahead=True) as days:
+    with _kept(), _opened(options) as days:
         found = states(days)
     if options.json:
         say_json({"evidence": options.evidence, "days": [_data(day) for day in found]}, readable=True)
@@ -70,20 +73,47 @@ def run(options: argparse.Namespace) -> int:
 def run_close(options: argparse.Namespace) -> int:
     from reports.core.window import resolve
     from reports.evidence.days import close
-    from reports.evidence_access import days_of
 
     as_of = instant("--as-of", options.as_of)
     window = resolve(options.window, as_of)
-    with _kept(), days_of(options.evidence, ahead=True) as days, Steps(options.quiet) as steps:
+    with _kept(), _opened(options, push=True) as days, Steps(options.quiet) as steps:
         closed = close(days, window, as_of, steps)
-        place = days.source.store.cells
+        place = options.cells or days.source.store.cells
     say(f"closed: {_many(closed, 'day')} up to {window.last}, kept in {place}")
     return 0
 
 
+@contextmanager
+def _opened(options: argparse.Namespace, *, push: bool = False) -> Iterator[ClosedDays]:
+    """The days of evidence, in the user's folder or a stack's bucket; what was closed is put there at any end."""
+    from reports.evidence_access import days_in, days_of
+
+    if options.cells is None:
+        with days_of(options.evidence, ahead=True) as days:
+            yield days
+        return
+    with days_in(options.cells, options.evidence) as (days, store):
+        try:
+            yield days
+        finally:
+            if push:
+                store.push()
+
+
 def _forget(options: argparse.Namespace) -> int:
     if options.account is None or options.evidence is not None or options.json:
-        raise InvalidRequest("exhibit days forget takes one account id, and nothing else")
+        raise InvalidRequest("exhibit days forget takes one account id, and at most --cells")
+    if options.cells is not None:
+        _forget_shared(options)
+    else:
+        _forget_own(options)
+    say(
+        "What evidence still holds of the account comes back when its days are closed again, or its objects are read."
+    )
+    return 0
+
+
+def _forget_own(options: argparse.Namespace) -> None:
     from reports.evidence.cache_folder import cache
     from reports.evidence.day_store import DayStore
     from reports.evidence.days import forget
@@ -93,10 +123,15 @@ def _forget(options: argparse.Namespace) -> int:
     say(
         f"removed: what was kept of {_many(days, 'day')}, and {_many(copies, 'copy', 'copies')} of objects in S3"
     )
-    say(
-        "What evidence still holds of the account comes back when its days are closed again, or its objects are read."
-    )
-    return 0
+
+
+def _forget_shared(options: argparse.Namespace) -> None:
+    from reports.evidence.days import forget_shared
+    from reports.evidence_access import shared_days
+
+    with _kept(), shared_days(options.cells) as store:
+        days, files = forget_shared(store, options.account)
+    say(f"removed: what was kept of {_many(days, 'day')}, {_many(files, 'file')} in {options.cells}")
 
 
 @contextmanager

@@ -15,7 +15,13 @@ from reports.core.errors import InvalidRequest
 from reports.evidence.source import in_s3
 
 if TYPE_CHECKING:
+    from reports.pages.assets import Resources
     from reports.verification.reproduce import Reader
+
+
+def add_table(parser: argparse._ActionsContainer, text: str) -> None:
+    """Add `--table`."""
+    parser.add_argument("--table", metavar="NAME", help=text)
 
 
 def add_evidence(parser: argparse.ArgumentParser, text: str) -> None:
@@ -29,6 +35,12 @@ def add_evidence(parser: argparse.ArgumentParser, text: str) -> None:
         help="run the questions in Athena, on tables that show the evidence in S3",
     )
     option(
+        "--engine",
+        metavar="URL",
+        help="with --table: athena://WORKGROUP/DATABASE or trino://USER@HOST:PORT/CATALOG/SCHEMA",
+    )
+    add_table(group, "ask this table or view again, from which the briefing was made")
+    option(
         "--templates",
         metavar="DIR",
         type=path,
@@ -40,7 +52,7 @@ def add_evidence(parser: argparse.ArgumentParser, text: str) -> None:
 def reader(options: argparse.Namespace) -> Reader | None:
     """What `--evidence` and its fellows name; None without it. Raises `InvalidRequest` for what does not fit."""
     if options.evidence is None:
-        for name in ("athena", "templates", "keys", "kms-key"):
+        for name in ("athena", "engine", "table", "templates", "keys", "kms-key"):
             if getattr(options, name.replace("-", "_")):
                 raise InvalidRequest(f"--{name} needs --evidence: give both")
         return None
@@ -48,6 +60,8 @@ def reader(options: argparse.Namespace) -> Reader | None:
 
     resources = resources_of(options.templates)
     key = key_of(options)
+    if options.table or options.engine:
+        return _own_table(options, resources, key)
     if not options.evidence.startswith("s3://"):
         from reports.evidence.source import FolderEvidence
         from reports.evidence_access import InFolder
@@ -67,3 +81,12 @@ def reader(options: argparse.Namespace) -> Reader | None:
     if not workgroup or not database:
         raise InvalidRequest(f"--athena {options.athena!r}: write it like WORKGROUP/DATABASE")
     return InAthena(source, resources, key, client("athena"), workgroup, database)
+
+
+def _own_table(options: argparse.Namespace, resources: Resources, key: bytes | None) -> Reader:
+    from reports.evidence_access import InTable, in_table
+
+    if not (options.table and options.engine) or options.athena:
+        raise InvalidRequest("--table and --engine belong together, without --athena: give both, or neither")
+    source, over = in_table(options.evidence, options.engine, options.table)
+    return InTable(source, over, resources, key)

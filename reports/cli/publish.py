@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import islice
 
+from reports.cli.evidence import add_table
 from reports.cli.terminal import (
     HOLDS_EVIDENCE,
     Verbs,
@@ -32,6 +33,7 @@ MOST_NAMED = 5
 CHOSEN = (
     "evidence",
     "engine",
+    "table",
     "out",
     "templates",
     "page_size",
@@ -50,7 +52,8 @@ def add(verbs: Verbs) -> None:
         help="publish a signed briefing",
         description="Publish a signed briefing. If the same briefing was published before, print its name instead.",
     )
-    needed = publish.add_argument_group("request").add_argument
+    request = publish.add_argument_group("request")
+    needed = request.add_argument
     needed(
         "--evidence",
         metavar="PLACE",
@@ -65,6 +68,7 @@ def add(verbs: Verbs) -> None:
         "trino://USER@HOST:PORT/CATALOG/SCHEMA, whose tables show the evidence in S3 (exhibit tables); a password or a "
         f"token for Trino is read from ${PASSWORD} or ${TOKEN}",
     )
+    add_table(request, "the evidence is this table or view of that database, not one made by exhibit tables")
     needed(
         "--window",
         metavar="W",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,7 @@ from reports.doctor.findings import Finding, of_error, phrase, warning, wrong
 from reports.evidence import days
 from reports.evidence.closed_days import Remembering
 from reports.service import schedules
+from reports.service.closing import MOST_COPIED
 
 RECENT = 30  # days
 SHOWN = 3
@@ -66,19 +67,30 @@ def days_closed(stack: DeployedStack) -> Iterator[Finding]:
         evidence = Remembering(source, stack.parts.days(Path(folder)))
         try:
             found = days.unclosed(
-                evidence, stack.objects(), lambda touching: all(source.written(o) < before for o in touching)
+                evidence,
+                stack.objects(),
+                lambda _, touching: all(source.written(o) < before for o in touching),
             )
         except sqlite3.Error as error:
             raise Unavailable(
                 f"the list of closed days cannot be read ({error}): make room for it, or run again"
             ) from None
-    if left := [day for day in found if day < today]:
+    over = [each for each in found if each.day < today]
+    if left := sorted({each.day for each in over if each.size <= MOST_COPIED}):
         function = stack.resources.get("Close", "close")
-        told = str(left[0]) if len(left) == 1 else f"{len(left)} days from {left[0]} to {left[-1]}"
         yield warning(
-            f"Not closed, so that each briefing reads them again: {told}.",
+            f"Not closed, so that each briefing reads them again: {_days(left)}.",
             f"Read the log of {function}, which says what stopped it; a new stack closes older days hour by hour.",
         )
+    if large := sorted({each.day for each in over if each.size > MOST_COPIED}):
+        yield warning(
+            f"Too large to be closed, so that Athena reads them for each briefing: {_days(large)}.",
+            f"If that costs too much, deliver at most {MOST_COPIED:,} bytes a day, for example as Parquet.",
+        )
+
+
+def _days(days: Sequence[date]) -> str:
+    return str(days[0]) if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
 
 
 def days_delivered(stack: DeployedStack) -> Iterator[Finding]:

@@ -133,11 +133,13 @@ class CachedEngine:
 class PassingCopies:
     """Makes cells with DuckDB, over copies of objects of S3 that are kept for as long as a batch of days takes.
 
-    It raises `CannotClose` if the days that are asked for, or all indexes, would need copies of more than `most` bytes.
+    It raises `CannotClose` if the days that are asked for, or all indexes, would need copies of more than `most` bytes,
+    or one index more than `at_once`.
     """
 
     source: S3Evidence
     most: float = math.inf
+    at_once: float = math.inf
     _indexed: list[ListedObject] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def close(self, question: Question, touching: Touching, keep: Keep, progress: Done) -> None:
@@ -155,6 +157,10 @@ class PassingCopies:
     ) -> None:
         """As `DuckDBEngine.index`."""
         self._check_size([*self._indexed, *located])
+        if (size := sum(o.size for o in located)) > self.at_once:
+            raise CannotClose(
+                f"{located[0].name}: {size:,} bytes are too large to copy: deliver smaller objects"
+            )
         self._indexed.extend(located)
         with self._copied(located) as engine:
             engine.index(located, numbers, keep)

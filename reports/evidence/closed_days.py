@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -37,12 +37,16 @@ from reports.evidence.tally import DayCells, Dictionaries, Sums, Tally
 CLOSED = ("tallies", "history")
 Listed = Mapping[str, ListedObject]
 """Objects by their names."""
-Ready = Callable[[Sequence[ListedObject]], bool]
+Ready = Callable[[date, Sequence[ListedObject]], bool]
 """Whether a day can be closed that some objects touch."""
 AT_A_TIME = 100
 """Objects that are digested before their digests are kept for the first time."""
 MUCH = BATCH_BYTES
 """Bytes from which on it is quicker to keep than to read again."""
+
+
+def _always(_: date, objects: Sequence[ListedObject]) -> bool:
+    return True
 
 
 def _unheard(_: ExhibitError) -> None:
@@ -68,6 +72,14 @@ class Remembering(SourceOver[Place]):
     store: DayStore
     much: int = MUCH
     _digesting: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _found: dict[str, EvidenceObject] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def those_of(self, question: Question) -> Listed:
+        """The objects that a question is asked of, as they were listed for it, or else as they are now.
+
+        Whoever listed them lists them again when all is answered, and asks anew if one was written to.
+        """
+        return question.listed if question.listed is not None else {o.name: o for o in self.source.list()}
 
     def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
         """As `EvidenceSource.pin`."""
@@ -79,15 +91,17 @@ class Remembering(SourceOver[Place]):
 
     def known(self, objects: Iterable[ListedObject]) -> dict[str, EvidenceObject]:
         """Those of some objects whose digests are remembered, by their names."""
-        return {o.name: o for o in self.store.digests(map(self._state, objects)).values()}
+        return {o.name: o for o in self.store.digests(self._states(objects).values()).values()}
 
-    def _state(self, o: ListedObject) -> str:
-        return json.dumps([self.place, o.name, o.size, o.state])
+    def _states(self, objects: Iterable[ListedObject]) -> dict[str, str]:
+        """What tells objects from all others, and from themselves at other times, by their names."""
+        place = self.place
+        return {o.name: json.dumps([place, o.name, o.size, o.state]) for o in objects}
 
     def _remembered(self, wanted: Sequence[ListedObject]) -> tuple[EvidenceObject, ...]:
-        states = {o.name: self._state(o) for o in wanted}
+        states = self._states(wanted)
         try:
-            known = self.store.digests(states.values())
+            known = self._digests(states.values())
         except (OSError, sqlite3.Error):
             return self.source.pin(wanted)
         found = {o.name: o for o in known.values()}
@@ -97,13 +111,17 @@ class Remembering(SourceOver[Place]):
             pinned = self.source.pin(rest[:most])
             found |= {o.name: o for o in pinned}
             # What was written to since it was listed may be put back, and then has the state that was listed
-            lasting = {
-                o.name for o in self.source.list() if states.get(o.name) == self._state(o) and self.lasting(o)
-            }
+            now = self._states(filter(self.lasting, self.source.list()))
+            lasting = {name for name, state in now.items() if states.get(name) == state}
             with suppress(OSError, sqlite3.Error):
                 self.store.remember({states[o.name]: o for o in pinned if o.name in lasting})
             rest, most = rest[most:], most * 2  # so that not much is listed often
         return tuple(found[o.name] for o in wanted)
+
+    def _digests(self, states: Collection[str]) -> dict[str, EvidenceObject]:
+        """The objects that were digested in some states; each is looked up once."""
+        self._found.update(self.store.digests(state for state in states if state not in self._found))
+        return {state: self._found[state] for state in states if state in self._found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +135,12 @@ class DayCloser:
     source: Remembering
     closing: Closing | None
 
-    def ahead(self, question: Question, progress: Done, ready: Ready = bool) -> int:
+    def ahead(self, question: Question, progress: Done, ready: Ready = _always) -> int:
         """Close the days that a question is about, if the objects that touch them are `ready`.
 
         Returns how many are closed now. Raises what `closing` and the store raise.
         """
-        listed = {o.name: o for o in self.source.list()}
+        listed = self.source.those_of(question)
         closed = self.closed(question, listed, question.about, progress, ahead=ready)
         return sum(each.day in question.about for each in closed)
 
@@ -155,7 +173,7 @@ class DayCloser:
             }
             missing = {day: [listed[o.name] for o in touching[day]] for day in touching if day not in current}
             if ahead:
-                missing = {day: objects for day, objects in missing.items() if ahead(objects)}
+                missing = {day: objects for day, objects in missing.items() if ahead(day, objects)}
             if missing:
                 current |= self._close(question, layout, missing, keys, progress)
             closed += current.values()
@@ -227,7 +245,7 @@ class DayCloser:
         objects = {o for of in touching.values() for o in of}
         delivered = Window(min(o.day for o in objects), max(o.day for o in objects))
         about = Window(min(touching), max(touching))
-        names = frozenset(o.name for o in objects)
+        names = {o.name: o for o in objects}
         asked = Question("tallies", delivered, about, question.as_of, last=("false",), listed=names)
         store.remove_left()
         closing.close(asked, touching, keep, progress)
@@ -260,7 +278,7 @@ class ClosedDays:
         """As the engine; raises what it raises."""
         if question.name not in CLOSED or not is_utf8_path(self.source.store.cells):
             return self.engine.ask(question, progress)
-        listed = {o.name: o for o in self.source.list()}
+        listed = self.source.those_of(question)
         located = [o for o in listed.values() if question.reads(o)]
         if sum(o.size for o in located) <= self.source.much:
             return self.engine.ask(question, progress)

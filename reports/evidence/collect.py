@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 from reports.core.errors import Changed, InvalidEvidence, Unavailable
 from reports.core.window import Window
@@ -31,7 +32,8 @@ class Evidence:
     `objects` are all that was read: the window's, what landed for it later, and the days before it that it is
     compared with; `since` is the first day of them all. `gaps` are the days of the window on which no row of
     evidence has its activity. `contributions` are by the names of the objects that the tallies are of. `uncounted` are
-    the names of objects that came while these were read, and that a later briefing counts.
+    the names of objects that came while these were read, and that a later briefing counts. Of a table of one's own,
+    `table` is what is recorded of it, and `days` are those that its objects hold.
     """
 
     window: Window
@@ -43,6 +45,8 @@ class Evidence:
     gaps: tuple[date, ...]
     contributions: Mapping[str, Contribution]
     uncounted: tuple[str, ...] = ()
+    table: Mapping[str, Any] | None = None
+    days: Mapping[str, Window] = field(default_factory=dict)
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -120,7 +124,19 @@ def _collected(
             history = asked.result()
         apart.result()
         objects = pinned.result()
-    return Evidence(window, inquiry.settling_days, since, objects, tallies, history, gaps, contributions)
+    days = {o.name: Window(o.day, o.until) for o in listed if o.until}
+    return Evidence(
+        window,
+        inquiry.settling_days,
+        since,
+        objects,
+        tallies,
+        history,
+        gaps,
+        contributions,
+        table=tallies.table,
+        days=days,
+    )
 
 
 def _check_layouts(question: Question, engine: QueryEngine, listed: Sequence[ListedObject]) -> None:
@@ -137,9 +153,9 @@ def _check_layouts(question: Question, engine: QueryEngine, listed: Sequence[Lis
 def _gaps(window: Window, tallies: Answer, listed: Sequence[ListedObject]) -> tuple[date, ...]:
     present = {row["event_day"] for row in tallies.rows if row["heading"] == "day" and row["all_campaigns"]}
     if not present:
-        days = [o.day for o in listed]
+        days, until = [o.day for o in listed], [o.until or o.day for o in listed]
         raise InvalidEvidence(
-            f"window {window} has no evidence: there are objects for {min(days)} to {max(days)}; "
+            f"window {window} has no evidence: there are objects for {min(days)} to {max(until)}; "
             "choose a window within those days, or deliver the missing partitions"
         )
     return tuple(day for day in window.days if day not in present)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from reports.core.window import Window
 from reports.evidence import cache_folder
@@ -24,12 +25,14 @@ from reports.evidence.columns import Layout
 from reports.evidence.source import EvidenceObject
 from reports.evidence.tally import Sums
 
+T = TypeVar("T")
 LIST = "days.sqlite"
 WAIT = 10.0  # seconds that another process may take to write
 TABLES = (
     "create table if not exists digests (state text primary key, pinned text, sha256 text)",
     "create table if not exists days (key text primary key, place text, day text, closed text, sha256 text)",
     "create table if not exists indexes (place text primary key, made text, sha256 text)",
+    "create table if not exists tags (file text primary key, tag text) without rowid",
 )
 
 
@@ -80,7 +83,7 @@ class DayStore:
                 "select state, pinned, sha256 from json_each(?) as wanted join digests on state = wanted.value",
                 [json.dumps(list(states))],
             )
-            return {state: EvidenceObject(*json.loads(text)) for state, text in _whole(rows)}
+            return dict(_read(rows, lambda text: EvidenceObject(*json.loads(text))))
 
     def remember(self, digested: Mapping[str, EvidenceObject]) -> None:
         """Keep the digests of objects, by their states."""
@@ -96,7 +99,7 @@ class DayStore:
                 "select days.key, closed, sha256 from json_each(?) as wanted join days on days.key = wanted.value",
                 [json.dumps(list(keys))],
             )
-            return {key: ClosedDay.read(text) for key, text in _whole(rows)}
+            return dict(_read(rows, ClosedDay.read))
 
     def closed(self, place: str) -> dict[tuple[Layout, date], tuple[str, ClosedDay]]:
         """The days of a place that were closed, with their keys, by layout and day."""
@@ -119,23 +122,24 @@ class DayStore:
             rows = database.execute(
                 "select key, closed, sha256 from days where place = coalesce(?, place)", [place]
             )
-            return {key: ClosedDay.read(text) for key, text in _whole(rows)}
+            return dict(_read(rows, ClosedDay.read))
 
     def forget(self, places: Mapping[str, str]) -> None:
-        """Remove days, whose places are given by their keys, and the indexes of these places."""
-        files = [file for key, each in self.every_day().items() if key in places for file in each.files]
-        for place in set(places.values()):
-            made = self._index(place)
-            files += made[1] if made else ()
+        """Remove days by their keys, the indexes of the places that are given with them, and files that none has."""
+        if not (self.folder / LIST).exists():
+            return
         with self._database() as database:
             database.executemany("delete from days where key = ?", [(key,) for key in places])
             database.executemany(
                 "delete from indexes where place = ?", [(each,) for each in set(places.values())]
             )
-        self._remove(files)
+        if self.cells.exists():
+            self._remove(file.name for file in list(self.cells.iterdir()))
 
     def places(self) -> dict[str, str]:
         """The places of all days that were closed, by the keys of the days."""
+        if not (self.folder / LIST).exists():
+            return {}
         with self._database() as database:
             return dict(database.execute("select key, place from days").fetchall())
 
@@ -147,10 +151,7 @@ class DayStore:
     def _index(self, place: str) -> tuple[str, Sequence[str]] | None:
         with self._database() as database:
             rows = database.execute("select place, made, sha256 from indexes where place = ?", [place])
-            for _, made in _whole(rows):
-                text, files = json.loads(made)
-                return text, files
-        return None
+            return next((found for _, found in _read(rows, _made)), None)
 
     def keep_index(self, place: str, text: str, files: Sequence[str]) -> None:
         """Keep the index of a place; files of the one before that no one has are removed."""
@@ -160,6 +161,17 @@ class DayStore:
             row = (place, made, _sealed(place, made))
             database.execute("insert or replace into indexes values (?, ?, ?)", row)
         self._remove(before[1] if before else ())
+
+    def tags(self) -> dict[str, str]:
+        """The entity tags, where files of cells are kept, under which they are known to be whole, by their digests."""
+        with self._database() as database:
+            return dict(database.execute("select file, tag from tags").fetchall())
+
+    def keep_tags(self, tags: Mapping[str, str]) -> None:
+        """Keep these entity tags, and no others."""
+        with self._database() as database:
+            database.execute("delete from tags")
+            database.executemany("insert into tags values (?, ?)", tags.items())
 
     @property
     def cells(self) -> Path:
@@ -235,10 +247,10 @@ class DayStore:
         """The files that days and indexes have."""
         found: set[str] = set()
         with self._database() as database:
-            for _, text in _whole(database.execute("select key, closed, sha256 from days")):
-                found.update(ClosedDay.read(text).files)
-            for _, made in _whole(database.execute("select place, made, sha256 from indexes")):
-                found.update(json.loads(made)[1])
+            for _, day in _read(database.execute("select key, closed, sha256 from days"), ClosedDay.read):
+                found.update(day.files)
+            for _, (_, files) in _read(database.execute("select place, made, sha256 from indexes"), _made):
+                found.update(files)
         return found
 
     def _replaced(self, database: sqlite3.Connection, key: str, place: str, closed: ClosedDay) -> list[str]:
@@ -250,7 +262,7 @@ class DayStore:
         text = closed.text
         row = (*of, text, _sealed(key, text))
         database.execute("insert into days values (?, ?, ?, ?, ?)", row)
-        return [file for _, each in _whole(rows) for file in ClosedDay.read(each).files]
+        return [file for _, each in _read(rows, ClosedDay.read) for file in each.files]
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
@@ -276,8 +288,18 @@ def _sealed(key: str, text: str) -> str:
     return hashlib.sha256(json.dumps([key, text]).encode()).hexdigest()
 
 
-def _whole(rows: Iterable[tuple[object, object, object]]) -> Iterator[tuple[str, str]]:
-    """Keys and texts, of rows with their digests, that are as they were written."""
+def _made(made: str) -> tuple[str, Sequence[str]]:
+    """An index, and its files."""
+    text, files = json.loads(made)
+    return text, files
+
+
+def _read(rows: Iterable[tuple[object, object, object]], read: Callable[[str], T]) -> Iterator[tuple[str, T]]:
+    """Keys and what was read of rows that are as they were written, except those of another release's shape."""
     for key, text, digest in rows:
         if isinstance(key, str) and isinstance(text, str) and _sealed(key, text) == digest:
-            yield key, text
+            try:
+                found = read(text)
+            except (LookupError, TypeError, ValueError, AttributeError):
+                continue
+            yield key, found

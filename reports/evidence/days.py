@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import duckdb
 
@@ -26,6 +26,9 @@ from reports.evidence.engine_duckdb import MEMORY_LIMIT
 from reports.evidence.questions import Inquiry
 from reports.evidence.source import EvidenceObject, ListedObject
 from reports.evidence.spill import spill_folder
+
+if TYPE_CHECKING:
+    from reports.evidence.shared_days import SharedDays
 
 State = Literal["closed", "changed", "open", "missing"]
 """Closed while its objects are unchanged; changed since; not closed yet; without evidence."""
@@ -69,7 +72,7 @@ def states(days: ClosedDays) -> tuple[Day, ...]:
     return tuple(sorted([*found, *missing], key=lambda each: (each.day, each.layout or "")))
 
 
-def unclosed(evidence: Remembering, objects: Sequence[ListedObject], ready: Ready) -> tuple[date, ...]:
+def unclosed(evidence: Remembering, objects: Sequence[ListedObject], ready: Ready) -> tuple[Day, ...]:
     """The days of all listed objects that are open or changed, if the objects that touch them are `ready`.
 
     No object is digested: one whose digest is not remembered has changed. Raises `OSError` and `sqlite3.Error`.
@@ -77,7 +80,7 @@ def unclosed(evidence: Remembering, objects: Sequence[ListedObject], ready: Read
     found = _found(
         evidence, {o.name: o for o in objects}, evidence.known(objects), evidence.store.closed(evidence.place)
     )
-    return tuple(sorted({each.day for touching, each in found if ready(touching) and each.state != "closed"}))
+    return tuple(each for touching, each in found if ready(each.day, touching) and each.state != "closed")
 
 
 def close(days: ClosedDays, window: Window, as_of: datetime, progress: Progress) -> int:
@@ -103,13 +106,34 @@ def forget(store: DayStore, account: str) -> tuple[int, int]:
 
     Returns how many days and copies were removed. Raises `OSError` and `sqlite3.Error`.
     """
-    places, label = store.places(), normalized(account)
-    holding = {key: places[key] for key, each in store.every_day().items() if _holds(store, each, label)}
-    store.forget(holding)
+    holding = _forget(store, account)
     copies = [each for each in store.folder.iterdir() if _is_copy(each.name)]
     for each in copies:
         shutil.rmtree(each)
-    return len(holding), len(copies)
+    return holding, len(copies)
+
+
+def forget_shared(store: SharedDays, account: str) -> tuple[int, int]:
+    """Take the days that hold an account from a bucket's list, and then delete every file there that no day has.
+
+    Returns how many days and files were removed. Raises `Changed` if another process closed days meanwhile, what S3
+    gives rise to, `OSError` and `sqlite3.Error`.
+    """
+    holding = _forget(store, account)
+    store.push()
+    return holding, store.remove_unused()
+
+
+def _forget(store: DayStore, account: str) -> int:
+    """Remove the days that hold an account, and those that cannot be read; returns how many there were."""
+    found, label = store.every_day(), normalized(account)
+    holding = {
+        key: place
+        for key, place in store.places().items()
+        if key not in found or _holds(store, found[key], label)
+    }
+    store.forget(holding)
+    return len(holding)
 
 
 def _found(
@@ -161,9 +185,11 @@ def _state(
 def _holds(store: DayStore, closed: ClosedDay, account: str) -> bool:
     """Whether the cells of a day hold an account; so does one whose cells cannot be read."""
     cells = store.cells.absolute()
+    if not store.are_whole(closed.files[:1]):
+        return True
     try:
         with spill_folder() as spill, relations.connection(cells, spill, MEMORY_LIMIT) as con:
-            file = relations.of_cells([cells / closed.files[0]])
+            file = relations.of_cells(cells / each for each in closed.files[:1])
             return con.execute(f"from {file} where account_id = ? limit 1", [account]).fetchone() is not None
     except duckdb.Error:
         return True

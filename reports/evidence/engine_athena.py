@@ -1,4 +1,4 @@
-"""Adapter: Amazon Athena, over the tables `flat` and `ocsf` of a database.
+"""Adapter: Amazon Athena, over the tables of a database.
 
 It runs the SQL files unchanged, as one statement, and pays for each question once:
 
@@ -21,6 +21,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
@@ -28,7 +29,7 @@ from reports.core import aws_errors
 from reports.core.errors import ExhibitError, InvalidEvidence, InvalidSettings, Unavailable, Unfinished
 from reports.core.progress import Done
 from reports.evidence import questions
-from reports.evidence.engine_tables import BROKEN, EVIDENCE, Answered, Run, Tables, by_row
+from reports.evidence.engine_tables import BROKEN, EVIDENCE, Answered, Run, Shown
 from reports.evidence.questions import Answer, Question, Row
 from reports.evidence.source import ListedObject
 
@@ -56,6 +57,19 @@ _READ_LESS = {
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a statement is for, in words, and what to do where rows are refused or too much would be scanned.
+
+    `once` tells one statement from others with the same text; without it, they are one.
+    """
+
+    name: str
+    advice: str
+    read_less: str
+    once: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Execution:
     """What Athena says of an execution."""
 
@@ -79,23 +93,23 @@ class _Execution:
             found.get("Statistics", {}).get("DataScannedInBytes"),
         )
 
-    def failure(self, question: Question) -> ExhibitError:
+    def failure(self, asked: _Asked) -> ExhibitError:
         """The error of an execution that ended without rows; `Unavailable` if another try may end well."""
         reason = aws_errors.without_account(self.reason or self.error.get("ErrorMessage", "")).rstrip(". ")
-        ended = f"question {question.name}: query {self.id} {self.state.lower()}"
+        ended = f"{asked.name}: query {self.id} {self.state.lower()}"
         said = f"{ended} ({reason or 'no reason given'})"
         broken = BROKEN.search(reason)
         named = broken or _EVIDENCE.search(reason)  # the rest of the reason may contain a row's values
         ended = f"{ended} ({named[0]})" if named else ended
         if self.state == "CANCELLED":
             if _LIMIT.search(reason):
-                return InvalidSettings(f"{said}: raise the workgroup's limit, or {_READ_LESS[question.name]}")
+                return InvalidSettings(f"{said}: raise the workgroup's limit, or {asked.read_less}")
             return Unavailable(f"{said}: run again", f"{ended}: run again")
         category = self.error.get("ErrorCategory")
         if not broken and (self.error.get("Retryable") or category == SYSTEM):
             return Unavailable(f"{said}: run again", f"{ended}: run again")
         if named:
-            return InvalidEvidence(f"{said}: {by_row(question)}", f"{ended}: {by_row(question)}")
+            return InvalidEvidence(f"{said}: {asked.advice}", f"{ended}: {asked.advice}")
         if category == USER or _SETTINGS.search(reason):
             advice = "check the database's tables and the permissions to read them"
             return InvalidSettings(f"{said}: {advice}", f"{ended}: {advice}")
@@ -120,7 +134,7 @@ class AthenaEngine:
     client: Any
     workgroup: str
     database: str
-    tables: Tables
+    tables: Shown
     _: KW_ONLY
     token: str
     deadline: Callable[[], float]
@@ -146,54 +160,66 @@ class AthenaEngine:
     def _translated(self) -> Any:
         return aws_errors.translated(f"Athena workgroup {self.workgroup}")
 
+    def select(self, what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]:
+        """The rows of a statement that is no question, in its order, as they are now; raises as `ask` does."""
+        asked = _Asked(f"query of {what}", "look at the table", "choose a view of fewer days", uuid4().hex)
+        return self._answered(asked, sql, parameters, ())[1]
+
     def _run_for(self, question: Question) -> Run:
-        def run(name: str, sql: str, parameters: Sequence[str], located: Sequence[ListedObject]) -> Answered:
-            execution, rows = self._answered(question, name, sql, parameters, located)
-            return Answered(rows, execution.id, execution.engine_version, execution.bytes_scanned)
+        asked = _Asked(f"question {question.name}", self.tables.advice(question), _READ_LESS[question.name])
+
+        def run(_name: str, sql: str, parameters: Sequence[str], located: Sequence[ListedObject]) -> Answered:
+            execution, rows = self._answered(asked, sql, parameters, located)
+            return Answered(
+                questions.ordered(rows), execution.id, execution.engine_version, execution.bytes_scanned
+            )
 
         return run
 
     def _answered(
-        self, question: Question, name: str, sql: str, values: Sequence[str], located: Sequence[ListedObject]
+        self, asked: _Asked, sql: str, values: Sequence[str], located: Sequence[ListedObject]
     ) -> tuple[_Execution, tuple[Row, ...]]:
         parameters = [f"'{value}'" for value in values]  # Athena takes SQL literals
         failure: ExhibitError
         for number in range(TRIES):
-            token = self._token_of(sql, parameters, located, number)
-            execution, waited = self._finished(question, self._start(sql, parameters, token))
+            token = self._token_of(asked, sql, parameters, located, number)
+            execution, waited = self._finished(asked, self._start(sql, parameters, token))
             if execution.state == "SUCCEEDED":
                 if (rows := self._rows(execution)) is not None:
                     return execution, rows
-                failure = Unavailable(
-                    f"question {question.name}: the result of query {execution.id} is no longer there"
-                )
+                failure = Unavailable(f"{asked.name}: the result of query {execution.id} is no longer there")
             else:
-                failure = execution.failure(question)
+                failure = execution.failure(asked)
                 if waited or not isinstance(failure, Unavailable):
                     raise failure
         none = f"(all {TRIES} tries failed)"
         raise Unavailable(f"{failure} {none}", f"{failure.public} {none}")
 
     def _token_of(
-        self, sql: str, parameters: Sequence[str], located: Sequence[ListedObject], number: int
+        self,
+        asked: _Asked,
+        sql: str,
+        parameters: Sequence[str],
+        located: Sequence[ListedObject],
+        number: int,
     ) -> str:
         evidence = [(o.name, o.size, o.state) for o in located]
         place = [self.workgroup, self.database]
-        made_of = json.dumps([self.token, place, sql, parameters, evidence, number])
+        made_of = json.dumps([self.token, asked.once, place, sql, parameters, evidence, number])
         return hashlib.sha256(made_of.encode()).hexdigest()
 
     def _start(self, sql: str, parameters: Sequence[str], token: str) -> str:
         with self._translated():
             started = self.client.start_query_execution(
                 QueryString=sql,
-                ExecutionParameters=parameters,
+                **({"ExecutionParameters": parameters} if parameters else {}),
                 ClientRequestToken=token,
                 QueryExecutionContext={"Database": self.database},
                 WorkGroup=self.workgroup,
             )
         return str(started["QueryExecutionId"])
 
-    def _finished(self, question: Question, execution: str) -> tuple[_Execution, bool]:
+    def _finished(self, asked: _Asked, execution: str) -> tuple[_Execution, bool]:
         """An execution that has ended, and whether that had to be waited for."""
         self.running[execution] = None
         wait = FIRST_WAIT
@@ -206,16 +232,16 @@ class AthenaEngine:
                 return found, wait > FIRST_WAIT
             if self.deadline() <= wait:
                 raise Unfinished(
-                    f"question {question.name}: query {execution} is still running: run again to wait for it"
+                    f"{asked.name}: query {execution} is still running: run again to wait for it"
                 )
             self.pause(wait)
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _rows(self, execution: _Execution) -> tuple[Row, ...] | None:
-        """The rows of an execution, in order; None where its result was deleted."""
+        """The rows of an execution; None where its result was deleted."""
         try:
             with self._translated():
-                return questions.ordered(row for page in self._pages(execution.id) for row in page)
+                return tuple(row for page in self._pages(execution.id) for row in page)
         except _Gone:
             return None
 

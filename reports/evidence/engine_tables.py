@@ -40,6 +40,12 @@ REFUSED = {
 }
 
 
+class Select(Protocol):
+    """Runs a statement that is no question: what it is for, and its parameters. Rows come in the statement's order."""
+
+    def __call__(self, what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]: ...
+
+
 class RangedSource(EvidenceSource, Ranged, Protocol):
     """Evidence of which parts of objects can be read."""
 
@@ -56,6 +62,16 @@ class Answered:
 
 Run = Callable[[str, str, Sequence[str], Sequence[ListedObject]], Answered]
 """Runs a statement: the name of what it asks, the statement, its parameters, and the objects that it is about."""
+
+
+class Shown(Protocol):
+    """What questions are asked over."""
+
+    def answer(self, question: Question, engine: str, run: Run, progress: Done) -> Answer:
+        """Answer a question exactly; raises `InvalidEvidence` for what cannot be counted, and what `run` raises."""
+
+    def advice(self, question: Question) -> str:
+        """What to do to see which row of the evidence is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +105,7 @@ class Tables:
         layouts = sorted({o.layout for o in located or listed})
         sql = tables.statement(question.name, format_, *layouts)
         answered = run(question.name, sql, question.parameters, located)
-        for standing in REFUSED:
-            if refused := [row for row in answered.rows if row.get("standing") == standing]:
-                raise _refused(question, answered.execution_id, refused)
-        questions.within_64_bits(answered.rows)
+        check_standings(question, answered, self.advice(question))
         progress(1, 1)
         return Answer(
             question.name,
@@ -105,6 +118,10 @@ class Tables:
             bytes_scanned=answered.bytes_scanned,
         )
 
+    def advice(self, question: Question) -> str:
+        """As `Shown.advice`."""
+        return f"`exhibit publish --evidence` on a copy of {question.about} shows which object and row"
+
     def _check_shown(
         self,
         layout: Layout,
@@ -115,7 +132,7 @@ class Tables:
         """Hold the objects of a layout against what its table shows; `rows` are how many their footers tell."""
         for name, row in shown.items():
             for odd in json.loads(row["odd_names"] or "[]"):
-                if problem := _mistaken(layout, odd):
+                if problem := mistaken(layout, odd):
                     raise InvalidEvidence(f"{name}: {problem}")
         for o in located:
             there = shown[o.name]["delivered"] if o.name in shown else 0
@@ -165,7 +182,7 @@ def _shown(question: Question, sql: str, located: Sequence[ListedObject], run: R
     return {row["object"]: row for row in answered.rows}
 
 
-def _mistaken(layout: Layout, odd: str) -> str | None:
+def mistaken(layout: Layout, odd: str) -> str | None:
     """What is wrong with a name, as `tables.objects` tells it."""
     if odd in _UNTOLD:
         return _UNTOLD[odd]
@@ -193,12 +210,15 @@ def _format(objects: Iterable[ListedObject]) -> Format:
     return cast(Format, next(iter(first)))
 
 
-def by_row(question: Question) -> str:
-    """What to do to see which row it is."""
-    return f"`exhibit publish --evidence` on a copy of {question.about} shows which object and row"
+def check_standings(question: Question, answered: Answered, advice: str) -> None:
+    """Raise `InvalidEvidence` if an answer tells of rows that are refused, or of a sum that 64 bits do not hold."""
+    for standing in REFUSED:
+        if refused := [row for row in answered.rows if row.get("standing") == standing]:
+            raise _refused(question, answered.execution_id, refused, advice)
+    questions.within_64_bits(answered.rows)
 
 
-def _refused(question: Question, execution: str, rows: Sequence[Row]) -> InvalidEvidence:
+def _refused(question: Question, execution: str, rows: Sequence[Row], advice: str) -> InvalidEvidence:
     count = max(row["detections"] for row in rows)  # the total is among them
     days = sorted({str(row["event_day"]) for row in rows if row.get("event_day")})
     when = f"of {', '.join(days)}" if days else f"read for {question.about}"
@@ -206,4 +226,4 @@ def _refused(question: Question, execution: str, rows: Sequence[Row]) -> Invalid
     where = f"{objects[0]}{f' and {len(objects) - 1} more' if objects[1:] else ''}: " if objects else ""
     one, several = REFUSED[rows[0]["standing"]]
     told = f"1 row {when} {one}" if count == 1 else f"{count} rows {when} {several}"
-    return InvalidEvidence(f"{where}{told} (query {execution}): {by_row(question)}")
+    return InvalidEvidence(f"{where}{told} (query {execution}): {advice}")

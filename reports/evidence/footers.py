@@ -1,4 +1,4 @@
-"""What the footers of Parquet objects say, held against what the tables `flat` and `ocsf` declare.
+"""What the footers of Parquet objects say, held against what a table declares: `flat`, `ocsf`, or one's own.
 
 A table reads a column of another type as something else, or as nothing, often without a word. So each object is let
 through by an allow-list: the types, the compression and the encodings that Trino and DuckDB were seen to read alike.
@@ -7,7 +7,7 @@ through by an allow-list: the types, the compression and the encodings that Trin
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,10 @@ ENCODINGS = frozenset(
 )
 
 
+Judge = Callable[[Mapping[str, Any], Layout], Iterable[str]]
+"""Tells what is wrong with the types of an object's columns, as DuckDB has them, for a table of a layout."""
+
+
 class Ranged(Protocol):
     """What gives parts of evidence objects."""
 
@@ -58,11 +62,42 @@ class Ranged(Protocol):
         """Some bytes of an object as it was listed, from one on; raises `Changed` if it was written to since."""
 
 
+def _types(types: Mapping[str, Any], layout: Layout) -> Iterable[str]:
+    for column in COLUMNS[layout]:
+        top, *inner = column.path
+        if str(top) in types and (problem := _type(column, types[str(top)], inner)):
+            yield problem
+
+
+def _type(column: Column, type_: Any, path: Sequence[str | int]) -> str | None:
+    """What is wrong with the type that leads to a column, or with its own."""
+    if not path:
+        wanted = _WANTED[column.type]
+        return (
+            None
+            if str(type_) in _ALIKE[column.type]
+            else f"column {column.name} is {type_}: tables read {wanted}"
+        )
+    step, *rest = path
+    if column.path[0] == MAP:
+        texts = "map(varchar, varchar)"
+        return None if str(type_).lower() == texts else f"column {MAP} is {type_}: tables read {texts}"
+    if type_.id != ("list" if isinstance(step, int) else "struct"):
+        wanted = "a list" if isinstance(step, int) else "a struct"
+        return f"column {column.name} is in {type_}: tables read {wanted} there"
+    children = dict(type_.children)
+    if isinstance(step, str) and (problem := mistake(children, frozenset({step}))):
+        return problem
+    inner = children.get("child" if isinstance(step, int) else step)
+    return inner and _type(column, inner, rest)
+
+
 @dataclass(frozen=True, slots=True)
 class Footers:
     """The footers of a source's objects, each read once: `rows` of an object that tables can read."""
 
     source: Ranged
+    judge: Judge = _types
     _rows: dict[tuple[str, str], int] = field(default_factory=dict, init=False)
 
     def rows(self, objects: Iterable[ListedObject]) -> Mapping[str, int]:
@@ -80,7 +115,9 @@ class Footers:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 for _ in pool.map(lambda item: self._copy(*item), places.items()):
                     pass
-            return {(o.name, o.state): _counted(con, o, str(place)) for o, place in places.items()}
+            return {
+                (o.name, o.state): _counted(con, o, str(place), self.judge) for o, place in places.items()
+            }
 
     def _copy(self, located: ListedObject, place: Path) -> None:
         """Copy an object without its rows: a file of its size that holds zeros up to the footer."""
@@ -97,7 +134,7 @@ class Footers:
             file.write(end[-length:])
 
 
-def _counted(con: duckdb.DuckDBPyConnection, located: ListedObject, place: str) -> int:
+def _counted(con: duckdb.DuckDBPyConnection, located: ListedObject, place: str, judge: Judge) -> int:
     """How many rows an object has; raises `InvalidEvidence`, with its name, if tables would read it otherwise."""
     file = listed([place])
     try:
@@ -108,7 +145,7 @@ def _counted(con: duckdb.DuckDBPyConnection, located: ListedObject, place: str) 
             raise InvalidEvidence(
                 f"{located.name}: column {name} is FLOAT16: tables read {_WANTED['number']}"
             )
-        for problem in (*_names_that_mislead(names, located.layout), *_types(types, located.layout)):
+        for problem in (*_names_that_mislead(names, located.layout), *judge(types, located.layout)):
             raise InvalidEvidence(f"{located.name}: {problem}")
         chunks = con.execute(
             "select distinct split_part(path_in_schema, ', ', 1), compression, encodings "
@@ -165,33 +202,3 @@ def _names_that_mislead(names: Sequence[str], layout: Layout) -> Iterable[str]:
         yield f"column {whole!a} is read as nested columns by tables: nest it"
     if problem := mistake(names, KEYS[layout][()], JOINED[layout][()]):
         yield problem
-
-
-def _types(types: Mapping[str, Any], layout: Layout) -> Iterable[str]:
-    for column in COLUMNS[layout]:
-        top, *inner = column.path
-        if str(top) in types and (problem := _type(column, types[str(top)], inner)):
-            yield problem
-
-
-def _type(column: Column, type_: Any, path: Sequence[str | int]) -> str | None:
-    """What is wrong with the type that leads to a column, or with its own."""
-    if not path:
-        wanted = _WANTED[column.type]
-        return (
-            None
-            if str(type_) in _ALIKE[column.type]
-            else f"column {column.name} is {type_}: tables read {wanted}"
-        )
-    step, *rest = path
-    if column.path[0] == MAP:
-        texts = "map(varchar, varchar)"
-        return None if str(type_).lower() == texts else f"column {MAP} is {type_}: tables read {texts}"
-    if type_.id != ("list" if isinstance(step, int) else "struct"):
-        wanted = "a list" if isinstance(step, int) else "a struct"
-        return f"column {column.name} is in {type_}: tables read {wanted} there"
-    children = dict(type_.children)
-    if isinstance(step, str) and (problem := mistake(children, frozenset({step}))):
-        return problem
-    inner = children.get("child" if isinstance(step, int) else step)
-    return inner and _type(column, inner, rest)

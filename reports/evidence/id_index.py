@@ -107,7 +107,10 @@ def names(store: DayStore, place: str, rules: str) -> frozenset[str]:
 def _kept(store: DayStore, place: str, rules: str) -> IdIndex:
     """The index that was last kept; an empty one if its rules were others."""
     text = store.index(place)
-    index = IdIndex.read(text) if text else None
+    try:
+        index = IdIndex.read(text) if text else None
+    except (LookupError, TypeError, ValueError, AttributeError):  # another release wrote it
+        index = None
     return index if index and index.rules == rules else IdIndex(rules, {}, {}, {})
 
 

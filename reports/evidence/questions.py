@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
@@ -36,7 +36,7 @@ class Question:
     `delivered` bounds the partitions (updates land after the days that they are about), `about` the days of activity;
     `as_of` (aware) is the instant of the request, after which nothing can have been revised. `leading` are the values
     that `NAME.cells.sql` takes before the days, `last` those that `NAME.sql` takes; days are ISO dates. It is asked of
-    the objects with the names in `listed` alone, or of all that there are.
+    the objects with the names in `listed` alone, as they were listed, or of all that there are.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Question:
     as_of: datetime
     leading: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
-    listed: frozenset[str] | None = None
+    listed: Mapping[str, ListedObject] | None = field(default=None, hash=False)
 
     @property
     def of_latest(self) -> tuple[str, ...]:
@@ -62,7 +62,8 @@ class Question:
         """Whether it is asked of an object; in the flat layout, revisions stay in their event day."""
         if self.listed is not None and located.name not in self.listed:
             return False
-        return located.day in (self.about if located.layout == "flat" else self.delivered)
+        days = self.about if located.layout == "flat" else self.delivered
+        return located.day <= days.last and (located.until or located.day) >= days.first
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -78,7 +79,10 @@ def _bounds(window: Window) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows of a question, and what is needed to get them again; `bytes_scanned` if the engine reports it."""
+    """The rows of a question, and what is needed to get them again.
+
+    `bytes_scanned` is there if the engine reports it, `table` if the evidence is a table of one's own.
+    """
 
     question: str
     sql: str
@@ -88,6 +92,7 @@ class Answer:
     execution_id: str | None
     rows: tuple[Row, ...]
     bytes_scanned: int | None = None
+    table: Mapping[str, Any] | None = None
 
     @cached_property
     def sql_sha256(self) -> str:
@@ -151,8 +156,8 @@ class Inquiry:
 
     def questions(self, listed: Sequence[ListedObject]) -> tuple[Question, Question | None]:
         """The tallies of listed objects, and the history if there are any before the window."""
-        newest = max((o.day for o in listed if o.layout == "ocsf"), default=self.window.last)
-        tallies = replace(self.tallies(newest), listed=frozenset(o.name for o in listed))
+        newest = max((o.until or o.day for o in listed if o.layout == "ocsf"), default=self.window.last)
+        tallies = replace(self.tallies(newest), listed={o.name: o for o in listed})
         since = min(o.day for o in listed)
         return tallies, history(tallies, since) if since < self.window.first else None
 
@@ -221,13 +226,21 @@ def detections(rules: Callable[[str, str], str] = of_label) -> str:
 
 def statement(name: str, *layouts: Layout) -> str:
     """A question as one statement over the raw relations of layouts, in Trino's dialect."""
-    cells = {"latest": text("latest.sql"), "cells": text(f"{name}.cells.sql")} if has_cells(name) else {}
-    return _over(layouts, cells, text(f"{name}.sql"))
+    return _over(layouts, _cells(name), text(f"{name}.sql"))
+
+
+def over_delivered(name: str, delivered: str) -> str:
+    """A question as one statement over a SELECT that gives what the views of the layouts give."""
+    return _named({"delivered": delivered, "detections": detections(), **_cells(name)}, text(f"{name}.sql"))
 
 
 def over_latest(sql: str, *layouts: Layout) -> str:
     """A query of the relation `latest` as a statement over the raw relations of layouts, in Trino's dialect."""
     return _over(layouts, {"latest": text("latest.sql")}, sql)
+
+
+def _cells(name: str) -> Mapping[str, str]:
+    return {"latest": text("latest.sql"), "cells": text(f"{name}.cells.sql")} if has_cells(name) else {}
 
 
 def _over(layouts: Sequence[Layout], relations: Mapping[str, str], sql: str) -> str:
@@ -236,7 +249,11 @@ def _over(layouts: Sequence[Layout], relations: Mapping[str, str], sql: str) -> 
         "detections": detections(),
         **relations,
     }
-    named = ",\n".join(f"{relation} as (\n{of}\n)" for relation, of in parts.items())
+    return _named(parts, sql)
+
+
+def _named(relations: Mapping[str, str], sql: str) -> str:
+    named = ",\n".join(f"{relation} as (\n{of}\n)" for relation, of in relations.items())
     return f"with {named}\n{sql}\n"
 
 

@@ -87,6 +87,9 @@ class ListedObject:
 
     `state` changes whenever the object is written, even with the same bytes. In S3 it is the entity tag, the second of
     the write and, for a recent write, the version; in a folder, the inode and the time of the last change.
+
+    In a table of one's own, where names say nothing, an object may hold several days: `day` is the first, `until` the
+    last.
     """
 
     name: str
@@ -95,6 +98,7 @@ class ListedObject:
     format: str
     size: int
     state: str = ""
+    until: date | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

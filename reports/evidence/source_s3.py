@@ -142,6 +142,11 @@ class S3Evidence:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return tuple(o for o in pool.map(self._digested, filter(is_name, names)) if o)
 
+    def heads(self, names: Iterable[str]) -> tuple[tuple[int, str], ...]:
+        """The sizes and states of the objects of some names; raises `InvalidEvidence` for one that is not there."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return tuple(pool.map(self._head, names))
+
     def fetch(self, objects: Iterable[EvidenceObject], folder: Path) -> None:
         """Copy objects into a folder under their names, in the versions that were pinned, several at once.
 
@@ -238,6 +243,18 @@ class S3Evidence:
                     return located  # the next listing will notice
                 raise
         return replace(located, state=f"{located.state} {head.get('VersionId')}")
+
+    def _head(self, name: str) -> tuple[int, str]:
+        with self._translated(name):
+            try:
+                head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + name)
+            except ClientError as error:
+                if aws_errors.code(error) in MISSING:
+                    raise InvalidEvidence(f"{name}: is not there: a table or view names it") from None
+                raise
+        return head[
+            "ContentLength"
+        ], f"{head['ETag']} {head['LastModified']:%Y-%m-%dT%H:%M:%SZ} {head.get('VersionId')}"
 
     def _pin(self, located: ListedObject) -> EvidenceObject:
         found = self._digested(located.name)

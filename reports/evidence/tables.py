@@ -40,7 +40,7 @@ _OBJECT: Mapping[Layout, str] = {
 _STATUS: Mapping[Layout, str] = {"flat": "status", "ocsf": "status_id"}
 MAP = "unmapped"  # the one column of Parquet that holds text by key
 _MAP_OF = {"campaign_id", "output_tokens"}  # what is in it
-_EXACT = 2**53
+EXACT = 2**53
 PATH = '"$path"'
 _NO_BLANK = " where line is null or trim(both ' ' || chr(9) from line) <> ''"
 # `$` would also match before a line feed at the end.
@@ -55,7 +55,7 @@ _IN_STRING = r'([^"\\]|\\.)*'
 _ESCAPED_KEY = rf"""'"{_IN_STRING}\\u00[2-7][0-9a-fA-F]{_IN_STRING}"\s*:'"""
 LOST, TWICE = "lost", "twice"
 """The names of what no statement can judge in a line of JSON."""
-_NO_NAMES = "cast(array[] as array(varchar))"
+NO_NAMES = "cast(array[] as array(varchar))"
 _LOST = "chr(65533)"  # what stands for bytes that are no UTF-8
 
 
@@ -115,7 +115,7 @@ def _columns(layout: Layout) -> str:
         texts = [column.name for column in COLUMNS[layout] if TYPES[column.type] == "varchar"]
         selected = [f"{_kept(c.name, layout)} as {_name(c.name)}" for c in COLUMNS[layout]]
         return _select(
-            [_DAY[layout], *selected, PATH], _with_readable([_whole(text) for text in texts], layout)
+            [_DAY[layout], *selected, PATH], _with_readable([whole(text) for text in texts], layout)
         )
     texts = [
         *("finding_info.uid", "finding_info.analytic.name", "finding_info.analytic.version"),
@@ -126,14 +126,14 @@ def _columns(layout: Layout) -> str:
     tokens = f"element_at({MAP}, 'output_tokens')"
     conditions = [
         "class_uid is not null",
-        *map(_whole, texts),
-        f"({tokens} is null or ({_integer(tokens, 'false')}) is not null)",
+        *map(whole, texts),
+        f"({tokens} is null or ({integer(tokens)}) is not null)",
     ]
     tops = dict.fromkeys(str(column.path[0]) for column in COLUMNS[layout])
     kept = {
         CLASS.name: "coalesce(class_uid, 2004)",
         MAP: f"transform_values({MAP}, (key, value) -> case when key = 'output_tokens' then "
-        f"cast(({_integer('value', 'false')}) as varchar) else value end)",
+        f"cast(({integer('value')}) as varchar) else value end)",
     }
     selected = [f"{kept.get(top) or _kept(top, layout)} as {_name(top)}" for top in tops]
     return _select([_DAY[layout], *selected, PATH], _with_readable(conditions, layout))
@@ -144,7 +144,7 @@ def _with_readable(conditions: Sequence[str], layout: Layout) -> str:
     return f"({_select(['*', PATH, f'coalesce({_all(conditions)}, false) as readable'], layout)}) as judged"
 
 
-def _whole(text: str) -> str:
+def whole(text: str) -> str:
     """Whether a text is UTF-8, or there is none."""
     return f"({text} is null or from_utf8(to_utf8({text})) = {text})"
 
@@ -176,8 +176,8 @@ def _taken(layout: Layout) -> str:
     """The text of each column and the first character of it in JSON, which tells its kind."""
     columns = COLUMNS[layout]
     taken = [f"json_extract_scalar(line, '{json_path(c.path)}') as {_of('text', c)}" for c in columns]
-    kinds = [f"{_kind(c.path)} as {_of('kind', c)}" for c in columns]
-    text = [f"{_once(layout)} as once", f"strpos(line, {_LOST}) = 0 and not ({_lone()}) as whole"]
+    kinds = [f"{kind_at(c.path)} as {_of('kind', c)}" for c in columns]
+    text = [f"{once(layout)} as once", f"strpos(line, {_LOST}) = 0 and not ({_lone()}) as whole"]
     selected = [_DAY[layout], PATH, "json", *text, *taken, *kinds]
     return f"({_select(selected, _parsed(layout, 'json'))}) as taken"
 
@@ -194,28 +194,30 @@ def _parsed(layout: Layout, format_: Format, *, blank: bool = False) -> str:
 
 def _readable(layout: Layout) -> list[str]:
     ways = [
-        f"coalesce({_kind(path)} in ('{kind}', 'n'), true)"
+        f"coalesce({kind_at(path)} in ('{kind}', 'n'), true)"
         for path, wanted in WAYS[layout].items()
         if path and (kind := {"OBJECT": "{", "ARRAY": "["}[wanted])
     ]
     values = [
         f"(coalesce({_of('kind', c)}, 'n') = 'n' or {_of('value', c)} is not null)" for c in COLUMNS[layout]
     ]
-    row = [f"{_kind(())} = '{{'", "whole"]
+    row = [f"{kind_at(())} = '{{'", "whole"]
     if layout == "flat":
         return [*row, "once", *ways, *values]
     known = f"{_of('value', CLASS)} is not null"
     return [*row, known, f"({_of('value', CLASS)} <> 2004 or ({_all(['once', *ways, *values])}))"]
 
 
-def _once(layout: Layout) -> str:
+def once(layout: Layout, line: str = "line", json: str = "json") -> str:
     """Whether no known key is twice in an object, or written with escapes: `json_parse` keeps the last one."""
     names = "|".join(sorted({name for known in KEYS[layout].values() for name in known}))
     found = (
         f"cardinality(regexp_extract_all({text}, '\"({names})\"\\s*:'))"
-        for text in ("line", "json_format(json)")
+        for text in (line, f"json_format({json})")
     )
-    return f"({' = '.join(found)} and not (strpos(line, '\\u00') > 0 and regexp_like(line, {_ESCAPED_KEY})))"
+    return (
+        f"({' = '.join(found)} and not (strpos({line}, '\\u00') > 0 and regexp_like({line}, {_ESCAPED_KEY})))"
+    )
 
 
 def _lone() -> str:
@@ -225,8 +227,9 @@ def _lone() -> str:
     return f"regexp_like({pairs}, '\\\\u[dD][89a-fA-F]')"
 
 
-def _kind(path: Path) -> str:
-    return f"substr(json_format(json_extract(json, '{json_path(path)}')), 1, 1)"
+def kind_at(path: Path, json: str = "json") -> str:
+    """The first character of what is at a path in JSON, which tells its kind."""
+    return f"substr(json_format(json_extract({json}, '{json_path(path)}')), 1, 1)"
 
 
 def json_path(path: Path) -> str:
@@ -239,32 +242,41 @@ def _of(what: str, column: Column) -> str:
 
 
 def _value(column: Column) -> str:
-    text, kind = _of("text", column), _of("kind", column)
+    return json_value(column.type, _of("text", column), _of("kind", column))
+
+
+def json_value(type_: str, text: str, kind: str) -> str:
+    """A scalar of JSON as a type of `columns`; `kind` is its first character. Null for what cannot be read so."""
     number = f"({kind} = '-' or {kind} between '0' and '9')"
-    if column.type in ("integer", "milliseconds"):
-        return _integer(text, number)
-    if column.type == "number":
-        plain = f"trim(both ' ' from {text})"
-        return f"case when regexp_like({plain}, {_NUMBER}) then try_cast({plain} as double) end"
-    if column.type == "instant":
-        return _instant(text)
-    if column.type == "id":
-        below = f"abs(try_cast({text} as double)) < {_EXACT}"
+    if type_ in ("integer", "milliseconds"):
+        return integer(text, number)
+    if type_ == "number":
+        return number_of(text)
+    if type_ == "instant":
+        return instant(text)
+    if type_ == "id":
+        below = f"abs(try_cast({text} as double)) < {EXACT}"
         fraction = f"regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)[.]0+\\z') and {below}"
         return (
             f"case when {kind} = '\"' then {text} when {number} then case when {text} = '-0' then '0' "
             f"when regexp_like({text}, '^(-{{0,1}}[1-9][0-9]*|0)\\z') then {text} "
             f"when {fraction} then regexp_replace({text}, '[.]0+$') end end"
         )
-    if column.type == "heading":
+    if type_ == "heading":
         return f"case when {kind} = '\"' then {text} when {number} then if({text} = '-0', '0', {text}) end"
     return text
 
 
-def _integer(value: str, number: str) -> str:
-    """A whole number of 64 bits; one with a fraction or, in a number of JSON, an exponent, below 2^53."""
+def number_of(text: str) -> str:
+    """A text as a double; null for what is not a number."""
+    plain = f"trim(both ' ' from {text})"
+    return f"case when regexp_like({plain}, {_NUMBER}) then try_cast({plain} as double) end"
+
+
+def integer(value: str, number: str = "false") -> str:
+    """A text as a whole number of 64 bits; with a fraction or, in a `number` of JSON, an exponent, below 2^53."""
     text = f"trim(both ' ' from {value})"
-    exact = f"abs(try_cast({text} as double)) < {_EXACT}"
+    exact = f"abs(try_cast({text} as double)) < {EXACT}"
     return (
         f"case when regexp_like({text}, '^[+-]{{0,1}}[0-9]+\\z') then try_cast({text} as bigint) "
         f"when regexp_like({text}, '^[+-]{{0,1}}[0-9]+[.]0*\\z') and {exact} "
@@ -274,7 +286,7 @@ def _integer(value: str, number: str) -> str:
     )
 
 
-def _instant(text: str) -> str:
+def instant(text: str) -> str:
     """An instant of ISO 8601 in UTC; what has no zone is in UTC."""
     parts = [f"regexp_extract(trim(both ' ' from {text}), {_INSTANT}, {group})" for group in (1, 3, 4, 5, 6)]
     day, clock, seconds, fraction, zone = parts
@@ -329,28 +341,28 @@ def _odd(layout: Layout, format_: Format) -> str:
     """
     if format_ == "parquet":
         return (
-            _of_findings("class_uid", _odd_keys((MAP,), layout, f"map_keys({MAP})"))
+            _of_findings("class_uid", odd_keys((MAP,), layout, f"map_keys({MAP})"))
             if layout == "ocsf"
-            else _NO_NAMES
+            else NO_NAMES
         )
     parts = [
         *(
-            _odd_keys(
+            odd_keys(
                 path,
                 layout,
                 f"map_keys(try_cast(json_extract(json, '{json_path(path)}') as map(varchar, json)))",
             )
             for path in KEYS[layout]
         ),
-        f"case when not {_once(layout)} then array['{TWICE}'] else {_NO_NAMES} end",
+        f"case when not {once(layout)} then array['{TWICE}'] else {NO_NAMES} end",
     ]
     found = f"concat({', '.join(parts)})"
     if layout == "ocsf":
         found = _of_findings("try_cast(json_extract_scalar(json, '$.class_uid') as double)", found)
-    return f"concat(case when strpos(line, {_LOST}) > 0 then array['{LOST}'] else {_NO_NAMES} end, {found})"
+    return f"concat(case when strpos(line, {_LOST}) > 0 then array['{LOST}'] else {NO_NAMES} end, {found})"
 
 
-def _odd_keys(path: Path, layout: Layout, keys: str) -> str:
+def odd_keys(path: Path, layout: Layout, keys: str) -> str:
     return (
         f"coalesce(transform(filter({keys}, name -> {_is_odd(path, layout)}), "
         f"name -> '{json_path(path)} ' || name), array[])"

@@ -367,6 +367,7 @@ class _Finisher:
         _keep_samples(pdf)
         _scope_headers(pdf)
         _release_furniture(pdf)
+        pdf.objects = [_Finished(each) if isinstance(each, pydyf.Stream) else each for each in pdf.objects]
 
     def _describe_attachments(self, pdf: pydyf.PDF) -> None:
         """WeasyPrint guesses media types, tells files apart by content alone and lists each twice."""
@@ -378,6 +379,19 @@ class _Finisher:
             _object(pdf, file["EF"]["F"]).extra["Subtype"] = pydyf.name(attachment.media_type)
         if "AF" in pdf.catalog:
             pdf.catalog["AF"] = pydyf.Array(dict.fromkeys(pdf.catalog["AF"]))
+
+
+class _Finished(pydyf.Stream):  # type: ignore[misc]
+    """A stream that is compressed once: its bytes are needed twice, in the file and for the file's identifier."""
+
+    def __init__(self, stream: pydyf.Stream) -> None:
+        super().__init__()
+        self.__dict__.update(stream.__dict__)
+        self._data: bytes = stream.data
+
+    @property
+    def data(self) -> bytes:
+        return self._data
 
 
 def _require_moderate(page: Element) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -17,28 +17,37 @@ from reports.core.errors import Changed, ExhibitError, InvalidEvidence, Unavaila
 from reports.core.window import Window
 from reports.evidence.cache import PassingCopies
 from reports.evidence.closed_days import DayCloser, Remembering
-from reports.evidence.questions import Inquiry
+from reports.evidence.engine_duckdb import CannotClose
+from reports.evidence.questions import Inquiry, Question
+from reports.evidence.source import LAYOUTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reports.evidence.shared_days import SharedDays
+    from reports.evidence.source import ListedObject
     from reports.evidence.source_s3 import S3Evidence
     from reports.service.parts import Deployed
 
 STILL = timedelta(hours=1)
+MOST_COPIED = 5_000_000_000
+"""Bytes that are copied at once: half of the function's temporary space, for DuckDB may need as much again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """How many days were closed before and now, and what stopped the closing of others."""
+    """How many days were closed before and now, what stopped the closing of others, and which are too large for it."""
 
     days: int
     stopped: ExhibitError | None
+    too_large: tuple[date, ...] = ()
 
 
 def close_days(parts: Deployed, now: datetime, deadline: Callable[[], float]) -> Closed:
     """Close the days before today, those whose objects have not been written to for an hour, while there is time.
 
-    `deadline` gives the seconds that are left. What was closed is kept, whatever stops the rest: the next call goes on.
+    Days whose objects are too large to copy are passed over: Athena answers about them. `deadline` gives the seconds
+    that are left. What was closed is kept, whatever stops the rest: the next call goes on.
     Raises `Changed` if another process closed days meanwhile, what S3 gives rise to, and `Unavailable` where there is
     no room.
 
@@ -59,7 +68,7 @@ def close_days(parts: Deployed, now: datetime, deadline: Callable[[], float]) ->
             raise _of_disk(error) from None
         finally:
             store.push()
-        return Closed(run.days, stopped)
+        return Closed(run.days, stopped or run.stopped, tuple(sorted(run.too_large)))
 
 
 def _of_disk(error: OSError | sqlite3.Error) -> ExhibitError:
@@ -77,17 +86,37 @@ class _Run:
     now: datetime
     deadline: Callable[[], float]
     days: int = 0
+    stopped: ExhibitError | None = None
+    too_large: set[date] = field(default_factory=set)
 
     def close(self) -> None:
         listed = self.source.list()
         still = {o.name for o in listed if self.source.written(o) <= self.now - STILL}
-        closer = DayCloser(Remembering(self.source, self.store, 0), PassingCopies(self.source))
         yesterday = self.now.date() - timedelta(1)
         for question in Inquiry(Window(yesterday, yesterday), self.now).questions(listed):
-            if question:
-                self.days += closer.ahead(
-                    question, self._progress, lambda objects: all(o.name in still for o in objects)
-                )
+            for layout in LAYOUTS.values():
+                of_layout = {o.name: o for o in listed if o.layout == layout}
+                if question and of_layout:
+                    self._close(replace(question, listed=of_layout), still)
+
+    def _close(self, question: Question, still: Container[str]) -> None:
+        """Close the days of a layout, unless one object alone is too large to copy, so that its ids cannot be read."""
+        copies = PassingCopies(self.source, at_once=MOST_COPIED)
+        closer = DayCloser(Remembering(self.source, self.store, 0), copies)
+
+        def ready(day: date, objects: Sequence[ListedObject]) -> bool:
+            return all(o.name in still for o in objects) and self._fits(day, objects)
+
+        try:
+            self.days += closer.ahead(question, self._progress, ready)
+        except CannotClose as error:
+            self.stopped = Unavailable(f"no day of OCSF can be closed: {error}")
+
+    def _fits(self, day: date, objects: Sequence[ListedObject]) -> bool:
+        fits = sum(o.size for o in objects) <= MOST_COPIED
+        if not fits:
+            self.too_large.add(day)
+        return fits
 
     def _progress(self, done: int, total: int) -> None:
         if self.deadline() <= 0:

@@ -21,6 +21,7 @@ from reports.archive.heads import Heads
 from reports.archive.store import Store
 from reports.archive.store_s3 import S3Store
 from reports.core import aws_errors
+from reports.core.aws_clients import REGIONAL
 from reports.core.errors import InvalidSettings
 from reports.core.settings_files import check_deployed
 from reports.pdf.pages import MOST_BYTES
@@ -53,7 +54,7 @@ _CONFIG: Mapping[str, Any] = {"retries": _RETRIES, "connect_timeout": 5, "read_t
 # Otherwise boto3 signs links for the global endpoint, which other regions redirect from, or do not answer at.
 _S3: Mapping[str, Any] = {
     "signature_version": "s3v4",
-    "s3": {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+    "s3": {"addressing_style": "virtual", **REGIONAL["s3"]},
 }
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from reports.briefing.figures import counted
-from reports.core.errors import InvalidEvidence
+from reports.core.errors import InvalidEvidence, Unavailable
 from reports.core.verdict import Verdict
 from reports.evidence.source import EvidenceObject, ListedObject, locate
 from reports.verification.record import Record
+
+ALL = ", and no others"
+NO_TABLE = "it was not made from a table: leave out --engine and --table"
 
 
 class Holding(Protocol):
@@ -30,19 +33,28 @@ class Holding(Protocol):
         """Digest the objects of some names as they are now; those that are not there are left out."""
 
 
+@runtime_checkable
+class TableHolding(Holding, Protocol):
+    """A table or view, which holds the objects whose rows it shows."""
+
+    def as_recorded(self, table: str, snapshot: int | None, names: Iterable[str]) -> Holding:
+        """The same at a snapshot, of which objects of some names are recorded; `Unavailable` if it is another table."""
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceComparison:
     """The recorded objects that are missing or have changed, and what was added that would be read now; by name.
 
-    `added` is complete where this release made the briefing and refuses nothing of the evidence (`complete`). Otherwise
-    it has what any release would have read: what is in partitions of the window, or beside a recorded object.
+    `others` says which more were looked for: all that a briefing reads, where this release made it and refuses nothing
+    of the evidence; or what any release would have read, which is in partitions of the window or beside a recorded
+    object; or none, where a table of the issuer's own would have to be asked.
     """
 
     recorded: int
     missing: tuple[str, ...]
     changed: tuple[str, ...]
     added: tuple[str, ...]
-    complete: bool = True
+    others: str = ALL
 
     @property
     def data(self) -> dict[str, int | tuple[str, ...]]:
@@ -62,8 +74,7 @@ class EvidenceComparison:
         if faults:
             return Verdict("evidence", "invalid", "; ".join(faults))
         are = counted(self.recorded, "evidence object is", "evidence objects are")
-        others = "no others" if self.complete else "no others in the partitions of the window"
-        return Verdict("evidence", "valid", f"{are} there, unchanged, and {others}")
+        return Verdict("evidence", "valid", f"{are} there, unchanged{self.others}")
 
 
 def held(record: Record, source: Holding) -> EvidenceComparison:
@@ -72,18 +83,41 @@ def held(record: Record, source: Holding) -> EvidenceComparison:
     Objects that a briefing of the same window would not read do not matter, nor those in later partitions than any that
     is recorded. Raises the errors of the source.
     """
+    source = _as_recorded(record, source)
     present = {o.name: o.sha256 for o in source.named(record.objects)}
     if not present:
         source.list()  # tells where this is no evidence at all
-    read = _read_now(record, source)
-    added = _surely_read(record, source) if read is None else read
+    added, others = _others(record, source)
     return EvidenceComparison(
         len(record.objects),
         missing=tuple(name for name in record.objects if name not in present),
         changed=tuple(name for name, digest in present.items() if digest != record.objects[name].sha256),
         added=tuple(name for name in added if name not in record.objects),
-        complete=read is not None,
+        others=others,
     )
+
+
+def _as_recorded(record: Record, source: Holding) -> Holding:
+    """A table as a briefing records it; evidence elsewhere as it is."""
+    table = record.statement.predicate.table
+    if not isinstance(source, TableHolding):
+        return source
+    if table is None:
+        raise Unavailable(NO_TABLE)
+    return source.as_recorded(table.name, table.snapshot, record.objects)
+
+
+def _others(record: Record, source: Holding) -> tuple[list[str], str]:
+    """What a briefing of the same window would read, and how much of that was looked for."""
+    table = record.statement.predicate.table
+    if table and not isinstance(source, TableHolding):
+        return [], f"; whether table {table.name!a} shows others was not asked: give --engine and --table"
+    read = _read_now(record, source)
+    if read is not None:
+        return read, ALL
+    if table:
+        return [], f"; which others table {table.name!a} shows could not be told"
+    return _surely_read(record, source), ", and no others in the partitions of the window"
 
 
 def _read_now(record: Record, source: Holding) -> list[str] | None:
@@ -94,7 +128,7 @@ def _read_now(record: Record, source: Holding) -> list[str] | None:
         listed = source.list()
     except InvalidEvidence:
         return None
-    newest = max((o.day for o in listed if o.name in record.objects), default=record.window.last)
+    newest = max((o.until or o.day for o in listed if o.name in record.objects), default=record.window.last)
     return [o.name for o in listed if o.day <= newest and record.inquiry.reads(o)]
 
 

@@ -12,7 +12,7 @@ from reports.core.labels import normalized
 from reports.core.window import Window
 from reports.evidence.questions import AHEAD
 from reports.evidence.source import ListedObject, recorded
-from reports.verification.record import Asked, Named, Printed, Record, Subject
+from reports.verification.record import Asked, Named, OwnTable, Printed, Record, Subject
 
 # The sources of figures that come from no question, and the file that has them
 ELSEWHERE = {
@@ -56,7 +56,7 @@ def explain(record: Record, wanted: str) -> tuple[Chain, ...]:
 
 def chains(record: Record, figures: Iterable[Printed]) -> tuple[Chain, ...]:
     """The chains of some figures; raises `Unavailable` as `explain` does."""
-    located = [_located(each) for each in record.statement.subject]
+    located = [_located(each, record.statement.predicate.table) for each in record.statement.subject]
     return tuple(_chain(figure, record, located) for figure in figures)
 
 
@@ -90,11 +90,14 @@ def _plain(text: str) -> str:
     return " ".join(normalized(text).split()).casefold()
 
 
-def _located(pinned: Subject) -> tuple[Subject, ListedObject]:
+def _located(pinned: Subject, table: OwnTable | None) -> tuple[Subject, ListedObject]:
+    days, size = pinned.annotations.days, pinned.annotations.size
     try:
-        located = recorded(pinned.name, pinned.annotations.size)
+        located = None if table else recorded(pinned.name, size)
     except ExhibitError:
         located = None
+    if table and days:
+        located = ListedObject(pinned.name, table.layout, days.first, "", size, until=days.last)
     if located is None:
         raise Unavailable(f"evidence.json: {pinned.name} is not the name of an evidence object")
     return pinned, located
@@ -142,5 +145,5 @@ def _days(first: str, last: str) -> Window:
 def _is_behind(located: ListedObject, window: Window) -> bool:
     """Flat detections stay in their day; findings in OCSF are delivered up to two days before it, or any time later."""
     if located.layout == "flat":
-        return located.day in window
-    return located.day >= window.first - AHEAD
+        return located.day <= window.last and (located.until or located.day) >= window.first
+    return (located.until or located.day) >= window.first - AHEAD

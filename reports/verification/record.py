@@ -35,6 +35,7 @@ from reports.core.log_head import Head
 from reports.core.settings import Marking
 from reports.core.verdict import Verdict
 from reports.core.window import Audience, Window
+from reports.evidence.columns import Layout
 from reports.evidence.questions import Inquiry
 from reports.evidence.source import EvidenceObject
 from reports.verification.attachments import Contents, contents
@@ -57,13 +58,35 @@ class Digest(_Model):
     sha256: str
 
 
+class Days(_Model):
+    """A window, both ends included."""
+
+    first: date = Field(alias="from")
+    last: date = Field(alias="to")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Days:
+        if self.first > self.last or self.first.toordinal() <= len(self.window):
+            raise ValueError("they are not a window")
+        return self
+
+    @property
+    def window(self) -> Window:
+        """The same, as a window."""
+        return Window(self.first, self.last)
+
+
 class Annotations(_Model):
-    """An object's size in bytes, its version if the store keeps versions, and its counts."""
+    """An object's size in bytes, its version if the store keeps versions, and its counts.
+
+    The days that it holds are there if the evidence is a table of the issuer's own, where names say nothing.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     size: int
     version: str | None
+    days: Days | None = None
 
 
 class Subject(_Model):
@@ -88,24 +111,6 @@ class Subject(_Model):
     def pinned(self) -> EvidenceObject:
         """The object as it was pinned."""
         return EvidenceObject(self.name, self.digest.sha256, self.annotations.size, self.annotations.version)
-
-
-class Days(_Model):
-    """A window, both ends included."""
-
-    first: date = Field(alias="from")
-    last: date = Field(alias="to")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Days:
-        if self.first > self.last or self.first.toordinal() <= len(self.window):
-            raise ValueError("they are not a window")
-        return self
-
-    @property
-    def window(self) -> Window:
-        """The same, as a window."""
-        return Window(self.first, self.last)
 
 
 class Asked(_Model):
@@ -160,10 +165,20 @@ class Pages(_Model):
     libraries: tuple[Release, ...]
 
 
+class OwnTable(_Model):
+    """The issuer's own table or view: its name, the statement that makes it, and the snapshot that was read, if any."""
+
+    name: str
+    layout: Layout
+    definition: str
+    snapshot: int | None
+
+
 class Predicate(_Model):
     """How the figures came from the objects."""
 
     merkle_root: str
+    table: OwnTable | None = None
     window: Days
     settling_days: int
     questions: tuple[Asked, ...]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -29,6 +29,7 @@ from reports.core.window import Window
 from reports.evidence import closed_days, day_store, id_index, questions, source
 from reports.evidence.cache import CachedEngine, CachedEvidence
 from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
+from reports.evidence.collect import Evidence, collect
 from reports.evidence.day_store import DayStore
 from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine, Keep, Touching
 from reports.evidence.questions import Answer, Inquiry, Question
@@ -538,6 +539,39 @@ def test_an_object_is_digested_once(desk: Desk, digested: list[str], monkeypatch
     digested.clear()
     assert pinned(desk) != expected
     assert digested == [expected[0].name]
+
+
+def test_a_briefing_lists_twice_and_looks_up_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its questions are asked of is what was listed for them; it is listed again at the end."""
+    monkeypatch.setattr(source, "UNSETTLED", -1)
+    inquiry = Inquiry(WINDOW, AS_OF)
+    wanted: list[str] = []
+    lists: list[int] = []
+    list_, digests = FolderEvidence.list, DayStore.digests
+
+    def listing(folder: FolderEvidence, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
+        lists.append(1)
+        return list_(folder, only)
+
+    def looking_up(store: DayStore, states: Iterable[str]) -> dict[str, EvidenceObject]:
+        asked = list(states)
+        wanted.extend(asked)
+        return digests(store, asked)
+
+    def collected() -> Evidence:
+        folder = FolderEvidence(desk.evidence)
+        engine = Counting(folder)
+        closer = DayCloser(Remembering(folder, DayStore(desk.kept), desk.much), engine)
+        days = ClosedDays(engine, closer)
+        return collect(inquiry, days, days.source, lambda *_: None)
+
+    expected = collected()
+    assert expected.history is not None
+    monkeypatch.setattr(FolderEvidence, "list", listing)
+    monkeypatch.setattr(DayStore, "digests", looking_up)
+    assert collected() == expected
+    assert len(lists) == 2
+    assert len(wanted) == len(set(wanted)) == len(expected.objects)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,24 @@
 """Days in a bucket: one closes them, others add them up, and nobody believes what is damaged."""
 
+import json
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from botocore.model import OperationModel
 
 from reports.core.errors import Changed
 from reports.core.window import Window
+from reports.evidence import id_index
 from reports.evidence.cache import PassingCopies
 from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
-from reports.evidence.day_store import LIST
+from reports.evidence.collect import Evidence, collect
+from reports.evidence.day_store import LIST, _sealed
 from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine
 from reports.evidence.questions import Answer, Inquiry, Question
 from reports.evidence.shared_days import CELLS, SharedDays
@@ -133,8 +137,9 @@ def test_days_are_closed_by_one_and_added_up_by_another(office: Office) -> None:
     assert {key for key in office.fetched if not key.startswith(CELLS)} == {LIST}
 
 
-def test_nothing_is_put_where_nothing_changed(office: Office) -> None:
+def test_nothing_is_put_where_nothing_changed(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second closing reads no cells and writes nothing."""
+    monkeypatch.setattr("reports.evidence.source_s3.UNSETTLED", timedelta(-1))
     office.close()
     before = s3_client().list_objects_v2(Bucket=office.cells)["Contents"]
     office.fetched.clear()
@@ -184,7 +189,7 @@ def test_activity_before_the_first_partition(office: Office) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "exchanged", "gone"])
 def test_damaged_cells_are_not_believed(office: Office, damage: str) -> None:
-    """They count as absent; where they are gone, they are made again."""
+    """They count as absent, and are made again by the next who closes; then nothing is looked at any more."""
     office.close()
     one, other, *_ = (key for key in office.kept() if key.startswith(CELLS))
     contents = [s3_client().get_object(Bucket=office.cells, Key=key)["Body"].read() for key in (one, other)]
@@ -195,9 +200,50 @@ def test_damaged_cells_are_not_believed(office: Office, damage: str) -> None:
             office.put(key, contents[0][:-1] if damage == "cut" else contents[key == one])
     assert office.ask() is None
     assert office.ask(most=10**6) == office.read()
-    if damage == "gone":
+    closed = office.close()
+    assert [office.ask(question) for question in QUESTIONS] == [
+        office.read(question) for question in QUESTIONS
+    ]
+    office.fetched.clear()
+    assert office.close() == closed
+    assert office.fetched == [LIST]
+
+
+def test_a_file_that_another_put_there_whole_is_not_made_again(office: Office) -> None:
+    """It is looked at once: then its new entity tag is known."""
+    office.close()
+    store = office.store()
+    files = {CELLS + file for day in store.every_day().values() for file in day.files}
+    with closing(sqlite3.connect(store.folder / LIST)) as database, database:
+        database.execute("delete from tags")
+    office.put(LIST, (store.folder / LIST).read_bytes())
+    for fetched in ({LIST, *files}, {LIST}):
+        office.fetched.clear()
         office.close()
-        assert office.ask() == office.read()
+        assert set(office.fetched) == fetched
+
+
+def test_rows_of_another_shape_count_as_absent(office: Office) -> None:
+    """Those that another release wrote: days are closed and found beside them."""
+    office.close()
+    store = office.store()
+    with closing(sqlite3.connect(store.folder / LIST)) as database, database:
+        for text in ('{"new": 1}', "[]", "7", '{"day": "2026-05-03", "files": 1}', "no JSON"):
+            database.execute(
+                "insert into days values (?, 'elsewhere', 'flat 1', ?, ?)", (text, text, _sealed(text, text))
+            )
+            made = json.dumps([text, ["f" * 64]]) if text.startswith("{") else text
+            database.execute("insert into indexes values (?, ?, ?)", (text, made, _sealed(text, made)))
+            database.execute("insert into digests values (?, ?, ?)", (text, text, _sealed(text, text)))
+            assert id_index.names(store, text, "rules") == frozenset()
+    assert "f" * 64 in store.used()
+    assert len(store.every_day()) == len(store.days(store.places()))
+    assert store.digests(["7", "[]"]) == {}
+    office.put(LIST, (store.folder / LIST).read_bytes())
+    assert office.ask() == office.read()
+    office.deliver({flat(WINDOW.first, part=7): [detection(WINDOW.first, detection_id="more")]})
+    office.close()
+    assert office.ask() == office.read()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a list", b"SQLite format 3\0 but no more"])
@@ -294,7 +340,7 @@ def test_only_ready_days_are_closed(office: Office) -> None:
     store = office.store()
     closer = DayCloser(Remembering(office.source, store, 0), PassingCopies(office.source))
     last = WINDOW.last
-    closed = closer.ahead(TALLIES, lambda *_: None, lambda objects: all(o.day < last for o in objects))
+    closed = closer.ahead(TALLIES, lambda *_: None, lambda _, objects: all(o.day < last for o in objects))
     assert 0 < closed < len(WINDOW.days) * 2
     assert not any(each.day == last for each in store.every_day().values() if each.layout == "flat")
 
@@ -327,3 +373,108 @@ def test_indexes_are_not_made_of_too_much(office: Office) -> None:
     with pytest.raises(CannotClose, match="too much"):
         copies.index(others, range(2, 2 + len(others)), kept.append)
     assert len(kept) == 3
+
+
+WEEK = timedelta(7)
+FIRST_WEEK = Window(date(2021, 6, 7), date(2021, 6, 13))
+WEEKS = 261
+
+
+@dataclass
+class Calls:
+    """What was asked of S3 while something was collected: the names of the calls, and the objects that were read."""
+
+    lists: int = 0
+    heads: int = 0
+    evidence: list[str] = field(default_factory=list)
+    cells: list[str] = field(default_factory=list)
+
+
+def week(number: int) -> Window:
+    """A week, the first one being number 1."""
+    start = FIRST_WEEK.first + (number - 1) * WEEK
+    return Window(start, start + timedelta(6))
+
+
+def collected(office: Office, number: int) -> tuple[Evidence, Calls]:
+    """A week's evidence as the deployed publisher collects it, and what it took; no engine helps."""
+    s3, calls = client("s3"), Calls()
+
+    def count(params: dict[str, str], model: OperationModel, **_: object) -> None:
+        if model.name == "ListObjectsV2":
+            calls.lists += 1
+            params["MaxKeys"] = PAGE  # type: ignore[assignment]
+        elif model.name == "HeadObject":
+            calls.heads += 1
+        elif params["Key"] != LIST:
+            (calls.evidence if params["Bucket"] == office.evidence else calls.cells).append(params["Key"])
+
+    s3.meta.events.register("provide-client-params.s3", count)
+    place = office.folder.parent / uuid4().hex
+    place.mkdir()
+    source, store = S3Evidence(s3, office.evidence), SharedDays(place, s3, office.cells)
+    store.pull()
+    closer = DayCloser(Remembering(source, store, 0), PassingCopies(source, 2e9))
+    days = ClosedDays(Silent(), closer)  # type: ignore[arg-type]
+    as_of = datetime(2026, 6, 20, tzinfo=UTC)
+    return collect(Inquiry(week(number), as_of), days, days.source, lambda *_: None), calls
+
+
+PAGE = 100
+"""Keys in a page of a listing here; S3's have 1,000."""
+
+
+def pages_of(objects: int) -> int:
+    """The calls that list evidence of one layout twice: each time what is on top, and pages."""
+    return 2 * (1 + -(-objects // PAGE))
+
+
+@pytest.fixture
+def years(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+    """Five years of evidence: all days of the first and the last two weeks, and a day of each week between."""
+    monkeypatch.setattr("reports.evidence.source_s3.UNSETTLED", timedelta(-1))
+    days = [day for number in (1, 2, WEEKS - 1, WEEKS) for day in week(number).days]
+    days += [week(number).first for number in range(3, WEEKS - 1)]
+    found = Office(tmp_path / "evidence", _bucket(), _bucket())
+    found.deliver({flat(day, ".jsonl"): [detection(day, detection_id=f"{day}")] for day in days})
+    found.close(*asked_in_full(found))
+    return found
+
+
+def asked_in_full(office: Office) -> list[Question]:
+    listed = office.source.list()
+    last = week(WEEKS + 1)
+    return [each for each in Inquiry(last, datetime(2026, 6, 20, tzinfo=UTC)).questions(listed) if each]
+
+
+def test_the_last_week_of_five_years_takes_what_the_second_took(years: Office) -> None:
+    """It reads the cells of its days and of the preceding week's, opens no object of evidence, and lists by pages."""
+    objects = len(years.source.list())
+    first, second, last = (collected(years, number) for number in (1, 2, WEEKS))
+    for evidence, calls in (first, second, last):
+        assert (calls.evidence, calls.heads) == ([], 0)
+        assert calls.lists == pages_of(objects)
+        assert len(calls.cells) == len(set(calls.cells))
+        assert evidence.tallies.rows
+    sets = len(first[1].cells) // 7
+    assert len(first[1].cells) == 7 * sets > 0
+    assert len(second[1].cells) == len(last[1].cells) == 7 * sets + 7
+    assert len(last[0].objects) == objects
+
+
+def test_a_late_object_costs_the_day_that_it_touches(years: Office) -> None:
+    """Five years later: the two objects of that day are read, and no other, until it is closed again."""
+    day = week(130).first
+    before, others = collected(years, WEEKS)
+    years.deliver({flat(day, ".jsonl", part=1): [detection(day, detection_id="late")]})
+    after, calls = collected(years, WEEKS)
+    late = {flat(day, ".jsonl"), flat(day, ".jsonl", part=1)}
+    assert set(calls.evidence) == late
+    assert calls.heads == 1
+    assert sorted(calls.cells) == sorted(others.cells)
+    assert (before.history, after.history) != (None, None)
+    assert before.history != after.history
+    years.close(*asked_in_full(years))
+    again, calls = collected(years, WEEKS)
+    assert (calls.evidence, calls.heads) == ([], 0)
+    assert replace(again, objects=()) == replace(after, objects=())

@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pikepdf
+import pydyf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +127,24 @@ def test_same_bytes_in_a_bare_process(whole: bytes) -> None:
     )
 
     assert (sha256(whole).hexdigest() + "\n", "") == (run.stdout, run.stderr)
+
+
+def test_a_stream_is_compressed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though its bytes are needed twice; evidence of years is a large one."""
+    compressed: list[pydyf.Stream] = []
+    data = pydyf.Stream.data.fget
+
+    def compressing(stream: pydyf.Stream) -> bytes:
+        compressed.append(stream)
+        found: bytes = data(stream)
+        return found
+
+    monkeypatch.setattr(pydyf.Stream, "data", property(compressing))
+    render_pdf(html(), resources=Resources(), metadata=metadata(), attachments=FILES)
+    own = [
+        id(each) for each in compressed if each.extra.get("Type") != "/ObjStm"
+    ]  # which pydyf makes at the end
+    assert len(own) == len(set(own)) > len(FILES)
 
 
 def test_identifier_follows_content(pdf: pikepdf.Pdf) -> None:

@@ -25,7 +25,7 @@ from reports.evidence.shared_days import CELLS, SharedDays
 from reports.local_aws.gateway import Context
 from reports.service import closing
 from reports.service.closing import close_days
-from tests.contracts.query_engine import detection, flat
+from tests.contracts.query_engine import detection, flat, ocsf
 from tests.support.evidence_files import deliver
 from tests.support.fakes import Detection
 from tests.support.system import System
@@ -266,3 +266,45 @@ def test_what_the_function_says(system: System, monkeypatch: pytest.MonkeyPatch)
     assert close.handler({}, Context.lasting(900))["closed"] > 0
     monkeypatch.setattr(PassingCopies, "close", lambda *_: (_ for _ in ()).throw(AssertionError))
     assert close.handler({}, Context.lasting(900))["closed"] > 0
+
+
+def test_a_day_that_is_too_large_stops_no_other(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is passed over and told; with room for it, it is closed like the others."""
+    for day in DAYS:
+        put(system, tmp_path, flat(day), [detection(day)])
+    put(system, tmp_path, flat(DAYS[1], part=1), [detection(DAYS[1], detection_id="more")])
+    sizes: dict[date, int] = {}
+    for o in system.parts.evidence(no_end).list():
+        sizes[o.day] = sizes.get(o.day, 0) + o.size
+    largest = max(sizes, key=lambda day: sizes[day])
+    monkeypatch.setattr(closing, "STILL", timedelta(days=-1))
+    monkeypatch.setattr(closing, "MOST_COPIED", sizes[largest] - 1)
+    found = close_days(system.parts, datetime.now(UTC) + timedelta(days=1), no_end)
+    assert (found.too_large, found.stopped) == ((largest,), None)
+    assert found.days > 0
+    close.handler({}, Context.lasting(900))
+    (said,) = [vars(each) for each in caplog.records if each.getMessage() == "days are too large to close"]
+    assert said["days"] == [str(largest)]
+    monkeypatch.setattr(closing, "MOST_COPIED", sizes[largest])
+    again = close_days(system.parts, datetime.now(UTC) + timedelta(days=1), no_end)
+    assert (again.days, again.stopped, again.too_large) == (found.days + 1, None, ())
+
+
+def test_an_object_of_ocsf_that_is_too_large_stops_ocsf_alone(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its ids, no day of OCSF is known; those of the flat layout are closed."""
+    before = close_days(system.parts, LATER, no_end).days
+    for day in DAYS:
+        put(system, tmp_path, flat(day), [detection(day)])
+    name = ocsf(DAYS[0])
+    put(system, tmp_path, name, [detection(DAYS[0], detection_id=f"o-{n}") for n in range(500)])
+    (size,) = [o.size for o in system.parts.evidence(no_end).list() if o.name == name]
+    monkeypatch.setattr(closing, "MOST_COPIED", size - 1)
+    found = close_days(system.parts, LATER, no_end)
+    assert found.days == before + len(DAYS)
+    assert f"no day of OCSF can be closed: {name}: {size:,} bytes are too large" in str(found.stopped)
+    monkeypatch.setattr(closing, "MOST_COPIED", size)
+    assert close_days(system.parts, LATER, no_end) == closing.Closed(before + len(DAYS) + 1, None)
