@@ -1,17 +1,33 @@
-"""Tables that people already have, on a real Trino: each shows the same rows."""
+"""Tables that people already have, on a real Trino: each gives the figures of the same rows, or says why not."""
 
 import gzip
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
+from trino import dbapi
 from trino.exceptions import TrinoUserError
 
+from reports.cli import main
+from reports.core.errors import ExhibitError, InvalidEvidence, Unavailable
+from reports.evidence.columns import Layout
+from reports.evidence.engine_duckdb import DuckDBEngine
+from reports.evidence.questions import QueryEngine, Row
+from reports.evidence.source import FolderEvidence
+from reports.signing.keys import LocalAuthority
+from tests.contracts.query_engine import HISTORY, TALLIES, of_any_object
 from tests.support import own_tables
-from tests.support.own_tables import FIRST, PAGE, SECTIONS, WAYS, Way, lines, place
+from tests.support.evidence_files import deliver
+from tests.support.own_tables import FIRST, PAGE, REFUSED, SECTIONS, WAYS, Place, Way, lines, place
+from tests.support.publishing import Published
 from tests.support.trino import Stack, stack
 
 pytestmark = pytest.mark.usefixtures("slow")
+
+BY_NAME = {way.name: way for way in WAYS}
 
 
 @pytest.fixture(scope="module")
@@ -20,15 +36,127 @@ def trino() -> Iterator[Stack]:
         yield found
 
 
+@pytest.fixture
+def where(trino: Stack) -> Place:
+    return place(trino)
+
+
+def figures(engine: QueryEngine) -> list[Sequence[Row]]:
+    """What an engine answers about the window and what came before it, without what it says of single objects."""
+    return [of_any_object(engine.ask(question, lambda *_: None).rows) for question in (TALLIES, HISTORY)]
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Layout, list[Sequence[Row]]]:
+    """What DuckDB answers about the rows in each of Exhibit's own layouts."""
+    layouts: tuple[Layout, ...] = ("flat", "ocsf")
+    folders = {
+        layout: deliver(tmp_path_factory.mktemp(layout), own_tables.objects(layout)) for layout in layouts
+    }
+    return {layout: figures(DuckDBEngine(FolderEvidence(folder))) for layout, folder in folders.items()}
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-def test_each_way_shows_the_rows(trino: Stack, way: Way) -> None:
-    """Whatever changed in a table since, and however its objects are named."""
-    where = place(trino)
+def test_figures_are_those_of_duckdb(
+    where: Place, expected: Mapping[Layout, list[Sequence[Row]]], way: Way
+) -> None:
+    """However a table was written and changed since, its objects are named, and whatever types it has."""
     way.make(where)
-    names = "detection_id, exchange_count" if way.layout == "flat" else 'finding_info.uid, "count"'
-    among = "" if way.layout == "flat" else " where class_uid = 2004"
-    rows = where.execute(f"select {names} from {way.table}{among}", way.catalog)  # noqa: S608
-    assert sorted(rows) == sorted([each.detection_id, each.exchange_count] for each in own_tables.ROWS)
+    _, engine = where.opened(way)
+    assert figures(engine) == expected[way.layout]
+
+
+@pytest.mark.parametrize("way", REFUSED, ids=lambda way: way.name)
+def test_what_is_refused_says_why(where: Place, way: Way) -> None:
+    """Before anything is counted; its good twins are among the ways in."""
+    way.make(where)
+    _, engine = where.opened(way)
+    with pytest.raises(ExhibitError) as refused:
+        figures(engine)
+    assert way.refused
+    assert way.refused in str(refused.value)
+
+
+def keys(where: Place, below: str = "detections/") -> set[str]:
+    """The names of the objects that are there."""
+    listed = where.stack.s3.list_objects_v2(Bucket=where.name, Prefix=below)
+    return {each["Key"] for each in listed["Contents"]}
+
+
+@pytest.mark.parametrize(
+    "name", ["Hive, Parquet", "Hive, ORC", "Hive without partitions", "Hive, view", "crawler"]
+)
+def test_the_objects_are_all_that_lie_there(where: Place, name: str) -> None:
+    """Each with the days of its rows."""
+    BY_NAME[name].make(where)
+    source, _ = where.opened(BY_NAME[name])
+    listed = source.list()
+    assert {o.name for o in listed} == keys(where)
+    days = {(str(o.day), str(o.until)) for o in listed}
+    first, *_, last = (f"2026-05-0{day}" for day in (1, 2, 3))
+    assert days == ({(first, last)} if "without" in name else {(f"2026-05-0{n}",) * 2 for n in (1, 2, 3)})
+
+
+def written(where: Place, sql: str) -> None:
+    """Run a statement that Trino would rather run on old snapshots alone."""
+    session = dict.fromkeys(("expire_snapshots_min_retention", "remove_orphan_files_min_retention"), "0s")
+    connection = dbapi.connect(
+        host="127.0.0.1",
+        port=where.stack.port,
+        user="exhibit",
+        catalog="iceberg",
+        schema=where.name,
+        session_properties={f"iceberg.{name}": value for name, value in session.items()},
+    )
+    connection.cursor().execute(sql).fetchall()
+
+
+def test_objects_of_iceberg_are_those_of_the_snapshot(where: Place) -> None:
+    """Those that hold its rows and those that delete some; after these have been merged, the earlier ones are none."""
+    way = BY_NAME["Iceberg by day"]
+    way.make(where)
+    before = {o.name for o in where.opened(way)[0].list()}
+    listed = where.execute('select content, file_path from "detections$files"', "iceberg")
+    files: dict[int, set[str]] = {0: set(), 1: set()}
+    for content, path in listed:
+        files[content].add(path.removeprefix(f"s3://{where.name}/"))
+    assert len(files[1]) == 2
+    assert files[1] <= before <= files[0] | files[1]
+    written(where, "alter table detections execute optimize")
+    after = {o.name for o in where.opened(way)[0].list()}
+    assert not after & before
+    assert after | before <= keys(where)
+
+
+def test_what_is_written_meanwhile_does_not_count(
+    where: Place, expected: Mapping[Layout, list[Sequence[Row]]]
+) -> None:
+    """A table of Iceberg is asked about the snapshot at which its objects were listed, until that expires."""
+    way = BY_NAME["Iceberg by day"]
+    way.make(where)
+    source, engine = where.opened(way)
+    objects = source.list()
+    for sql in ("update detections set exchange_count = 1", "delete from detections where status = 'new'"):
+        written(where, sql)
+    assert figures(engine) == expected["flat"]
+    assert figures(where.opened(way)[1]) != expected["flat"]
+    recorded = source.as_recorded(source.told, source.table.snapshot, [o.name for o in objects])
+    assert recorded.list() == objects
+    written(where, "alter table detections execute expire_snapshots(retention_threshold => '0s')")
+    expired = source.as_recorded(source.told, source.table.snapshot, [o.name for o in objects])
+    with pytest.raises(Unavailable, match=r"no longer has snapshot \d+: it has expired"):
+        expired.list()
+
+
+def test_an_object_that_is_gone_is_refused(where: Place) -> None:
+    """Iceberg lists objects of which S3 may have none, and the error says which."""
+    way = BY_NAME["Iceberg without partitions"]
+    way.make(where)
+    source, engine = where.opened(way)
+    gone = source.list()[0]
+    where.stack.s3.delete_object(Bucket=where.name, Key=gone.name)
+    with pytest.raises(InvalidEvidence, match=re.escape(gone.name)):
+        figures(engine)
 
 
 def test_every_statement_of_the_page_is_run() -> None:
@@ -48,16 +176,58 @@ def test_every_statement_of_the_page_is_run() -> None:
     ],
     ids=["a count with decimals", "two objects on a line", "no JSON", "no instant"],
 )
-def test_a_view_of_lines_passes_nothing_over(trino: Stack, before: bytes, after: bytes) -> None:
-    """What is not as it should be in a line of JSON is an error of the view."""
-    where = place(trino)
-    good = lines(FIRST)
-    where.put("firehose/2026/05/01/12/part.gz", gzip.compress(good))
-    table, partition, view = own_tables.statements("Amazon Data Firehose, JSON")
+def test_a_copy_of_lines_passes_nothing_over(where: Place, before: bytes, after: bytes) -> None:
+    """What is not as it should be in a line of JSON ends the statement that copies lines."""
+    table, partition, copied = own_tables.statements("Amazon Data Firehose, JSON")
+    where.put("firehose/2026/05/01/12/part.gz", gzip.compress(lines(FIRST).replace(before, after, 1)))
     where.glue_table(table, partition)
-    where.view_of_glue(view)
-    counted = "select sum(exchange_count), min(event_day), min(detection_id) from detections"
-    assert where.execute(counted)[0][0] == sum(each.exchange_count for each in FIRST)
-    where.put("firehose/2026/05/01/12/part.gz", gzip.compress(good.replace(before, after, 1)))
     with pytest.raises(TrinoUserError, match=r"INVALID_(CAST|FUNCTION)_ARGUMENT"):
-        where.execute(counted)
+        where.over_glue(copied)
+
+
+def test_from_a_table_to_a_pdf_that_is_checked_against_it(
+    where: Place,
+    authority: LocalAuthority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A briefing names the table, its snapshot and its objects, and can be made again, whatever was written later."""
+    way = BY_NAME["Iceberg by day"]
+    way.make(where)
+    for name, value in where.stack.environment.items():
+        monkeypatch.setenv(name, value)
+    engine = f"trino://exhibit@127.0.0.1:{where.stack.port}/{way.catalog}/{where.name}"
+    made_of = [f"--evidence=s3://{where.name}/", f"--engine={engine}", f"--table={way.table}"]
+    request = [
+        "--window=2026-05-02/2026-05-03",
+        "--audience=regulator",
+        "--as-of=2026-06-20T12:00:00Z",
+        "--marking=TLP:AMBER",
+    ]
+    out = tmp_path / "briefings"
+    assert main(["publish", *made_of, *request, f"--keys={authority.directory}", f"--out={out}"]) == 0
+    published = Published(out)
+    statement = json.loads(published.files["evidence.json"])
+    source, _ = where.opened(way)
+    assert [each["name"] for each in statement["subject"]] == [o.name for o in source.list()]
+    assert statement["predicate"]["table"]["snapshot"] == source.table.snapshot
+    written(where, "update detections set exchange_count = 1")
+
+    def verdicts() -> dict[str, Any]:
+        capsys.readouterr()
+        main(
+            [
+                "verify",
+                str(published.pdf),
+                f"--trust={authority.directory / 'root.cert.pem'}",
+                *made_of,
+                "--json",
+            ]
+        )
+        return {each["check"]: each["outcome"] for each in json.loads(capsys.readouterr().out)["verdicts"]}
+
+    checked = verdicts()
+    assert [checked["evidence"], checked["reproduction"]] == ["valid", "valid"]
+    written(where, "alter table detections execute expire_snapshots(retention_threshold => '0s')")
+    assert verdicts()["reproduction"] != "valid"

@@ -13,12 +13,17 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports.evidence.columns import Layout
+from reports.evidence.engine_trino import TrinoEngine
+from reports.evidence.questions import Row
+from reports.evidence.source_s3 import S3Evidence
+from reports.evidence.source_table import OwnTables, TableEvidence
 from reports.evidence.table_ddl import STORAGE
 from tests.support.evidence_files import FLAT, Objects, finding, row
 from tests.support.fakes import Detection
@@ -151,10 +156,22 @@ class Place:
             values = [step.rpartition("=")[2] for step in folder.split("/")]
             yield f"{location}{folder}/", values if keys == len(values) else ["/".join(values)]
 
-    def view_of_glue(self, sql: str) -> None:
-        """Make a view in the catalog `hive` over tables of Glue: the catalog of Glue is only read."""
-        named = sql.replace("CREATE VIEW ", f"CREATE VIEW hive.{self.name}.", 1)
+    def over_glue(self, sql: str) -> None:
+        """Make a view or a table from tables of Glue, in the catalog `hive`: the catalog of Glue is only read."""
+        named = re.sub(r"^CREATE (VIEW|TABLE) ", rf"CREATE \1 hive.{self.name}.", sql)
         self.execute(named, "awsdatacatalog")
+
+    def opened(self, way: Way) -> tuple[TableEvidence, TrinoEngine]:
+        """The table that a way has made here as evidence, and what answers questions about it."""
+
+        def select(what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]:
+            return engine.select(what, sql, parameters)
+
+        source = TableEvidence(S3Evidence(self.stack.s3, self.name), self.name, way.table, select)
+        engine = TrinoEngine(
+            lambda: self.stack.connect(self.name, way.catalog), "the test's", OwnTables(source)
+        )
+        return source, engine
 
 
 def place(stack: Stack) -> Place:
@@ -332,13 +349,17 @@ MERGED = (
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A table or a view that shows the rows; `make` makes it in a new place, in `catalog`, by the name `table`."""
+    """A table or a view that shows the rows; `make` makes it in a new place, in `catalog`, by the name `table`.
+
+    `refused` is in the error of one that is refused.
+    """
 
     name: str
     layout: Layout
     make: Callable[[Place], None]
     catalog: str = "hive"
     table: str = "detections"
+    refused: str = ""
 
 
 def _hive(where: Place, format_: str) -> None:
@@ -388,15 +409,26 @@ def _firehose_parquet(where: Place) -> None:
         where.put(firehose_name(hour, ".parquet"), _flat(rows))
     table, partition, view = statements("Amazon Data Firehose, Parquet")
     where.glue_table(table, partition)
-    where.view_of_glue(view)
+    where.over_glue(view)
 
 
 def _firehose_json(where: Place) -> None:
     for hour, rows in _by_hour():
         where.put(firehose_name(hour, ".gz"), gzip.compress(lines(rows)))
-    table, partition, view = statements("Amazon Data Firehose, JSON")
+    table, partition, copied = statements("Amazon Data Firehose, JSON")
     where.glue_table(table, partition)
-    where.view_of_glue(view)
+    where.over_glue(copied)
+
+
+def _view_of_lines(where: Place) -> None:
+    """A view of what the page has copied."""
+    _firehose_json(where)
+    *_, copied = statements("Amazon Data Firehose, JSON")
+    rows = re.sub(
+        r"^CREATE TABLE detections\nWITH \(.*?\)\nAS SELECT", "SELECT object,", copied, flags=re.DOTALL
+    )
+    shown = rows.replace("AS json FROM lines", 'AS json, "$path" AS object FROM lines')
+    where.over_glue(f"CREATE VIEW shown AS {shown}")
 
 
 def _crawled(where: Place) -> None:
@@ -426,7 +458,7 @@ def _security_lake_json(where: Place, serde: str) -> None:
 
 def _security_lake_view(where: Place) -> None:
     _security_lake(where)
-    where.view_of_glue(statements("Amazon Security Lake")[1])
+    where.over_glue(statements("Amazon Security Lake")[1])
 
 
 def _security_lake_iceberg(where: Place) -> None:
@@ -457,11 +489,13 @@ WAYS = (
     Way("Hive, Parquet", "flat", lambda where: _hive(where, "PARQUET")),
     Way("Hive, ORC", "flat", lambda where: _hive(where, "ORC")),
     Way("Hive without partitions", "flat", _whole),
+    Way("Hive, view", "flat", _view_of(lambda where: _hive(where, "PARQUET")), table="shown"),
     Way("Iceberg by day", "flat", _iceberg, "iceberg"),
     Way("Iceberg without partitions", "flat", lambda where: _iceberg(where, _without_partitions), "iceberg"),
     Way("Iceberg with time zones", "flat", lambda where: _iceberg(where, _with_zone), "iceberg"),
+    Way("Iceberg, view", "flat", _view_of(_iceberg, "iceberg"), "iceberg", "shown"),
     Way("Firehose, Parquet", "flat", _firehose_parquet),
-    Way("Firehose, JSON", "flat", _firehose_json),
+    Way("Firehose, JSON copied", "flat", _firehose_json),
     Way("crawler", "flat", _crawled, "awsdatacatalog"),
     Way("Security Lake, map", "ocsf", _security_lake, "awsdatacatalog", "findings"),
     Way(
@@ -479,36 +513,56 @@ WAYS = (
         "findings",
     ),
     Way("Security Lake, view", "ocsf", _security_lake_view),
-    Way("Security Lake, Iceberg", "ocsf", _security_lake_iceberg, "iceberg"),
-    Way("view of Hive", "flat", _view_of(lambda where: _hive(where, "PARQUET")), "hive", "shown"),
-    Way("view of Iceberg", "flat", _view_of(_iceberg, "iceberg"), "iceberg", "shown"),
+    Way("Security Lake, Iceberg", "ocsf", _security_lake_iceberg, "iceberg", "findings"),
+    Way("Security Lake, view of Iceberg", "ocsf", _security_lake_iceberg, "iceberg"),
 )
 """Those that give the figures of the rows."""
 
+NO_TABLE_FORMAT = "is neither Parquet nor ORC, and a table may read less in it than it holds"
 REFUSED = (
     Way(
         "view without objects",
         "flat",
         _view_without_objects,
-        "hive",
-        "shown",
-    ),
-    Way("Firehose without a view, Parquet", "flat", _firehose_parquet, "awsdatacatalog", "firehose"),
-    Way("Firehose without a view, JSON", "flat", _firehose_json, "awsdatacatalog", "lines"),
-    Way(
-        "crawler, JSON of OpenX",
-        "ocsf",
-        lambda where: _security_lake_json(where, "org.openx.data.jsonserde.JsonSerDe"),
-        "awsdatacatalog",
-        "findings",
+        table="shown",
+        refused="lacks object: make a view",
     ),
     Way(
-        "crawler, JSON of HCatalog",
-        "ocsf",
-        lambda where: _security_lake_json(where, "org.apache.hive.hcatalog.data.JsonSerDe"),
+        "Firehose without a view",
+        "flat",
+        _firehose_parquet,
         "awsdatacatalog",
-        "findings",
+        "firehose",
+        "lacks event_day (the UTC day of first_seen): make a view",
     ),
-    Way("Iceberg of OCSF without a view", "ocsf", _security_lake_iceberg, "iceberg", "findings"),
+    Way(
+        "lines",
+        "flat",
+        _firehose_json,
+        "awsdatacatalog",
+        "lines",
+        "has neither detection_id nor class_uid: make a view",
+    ),
+    Way("view of lines", "flat", _view_of_lines, table="shown", refused=NO_TABLE_FORMAT),
+    *(
+        Way(
+            name,
+            "ocsf",
+            partial(_security_lake_json, serde=serde),
+            "awsdatacatalog",
+            "findings",
+            NO_TABLE_FORMAT,
+        )
+        for name, serde in (
+            ("crawler, JSON of OpenX", "org.openx.data.jsonserde.JsonSerDe"),
+            ("crawler, JSON of HCatalog", "org.apache.hive.hcatalog.data.JsonSerDe"),
+        )
+    ),
+    Way(
+        "Hive's catalog of Iceberg",
+        "flat",
+        _iceberg,
+        refused="is not there: check its name, its database, its catalog",
+    ),
 )
 """Those that cannot be read alike, or do not say from which objects their rows are."""

@@ -55,6 +55,15 @@ class Stack:
         cursor.execute(sql)
         return list(cursor.fetchall())
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads the clients of AWS that a command makes to this S3."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            **{name.upper(): v for name, v in _CREDENTIALS.items()},
+            "AWS_DEFAULT_REGION": trino.REGION,
+        }
+
     def glue(self) -> Any:
         """A client of the Glue whose tables the catalog `awsdatacatalog` reads."""
         return boto3.client("glue", endpoint_url=self.url, **_CREDENTIALS)
