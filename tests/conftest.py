@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from reports.core import progress
 from tests.support.aws import aws, bucket
-from tests.support.doctor import clinic, issuer
+from tests.support.doctor import clinic, issuer, more
 from tests.support.pki import authority, network, signed, unsigned
 from tests.support.privileges import unprivileged
 from tests.support.publishing import golden, sample_briefings
@@ -30,6 +30,7 @@ __all__ = [
     "environment",
     "golden",
     "issuer",
+    "more",
     "network",
     "sample",
     "sample_briefings",

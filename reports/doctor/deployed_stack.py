@@ -96,9 +96,15 @@ class DeployedStack:
                 topic=self.resources.get("NoticesTopic", ""),
                 bus=self.resources.get("Bus", ""),
                 evidence_prefix=self.parameters.get("EvidencePrefix", ""),
+                evidence_table=self.own_table,
                 settings_prefix=self.parameters.get("SettingsPrefix", ""),
             )
         )
+
+    @property
+    def own_table(self) -> str:
+        """The operator's own table that shows the evidence, as `DATABASE.TABLE`; empty if the stack's own do."""
+        return self.parameters.get("EvidenceTable", "")
 
     @cached_property
     def source(self) -> S3Evidence:
@@ -137,8 +143,15 @@ class DeployedStack:
         except ExhibitError as error:
             return error
 
-    def table(self, layout: str) -> Mapping[str, Any]:
+    @property
+    def tables(self) -> Sequence[tuple[str, str]]:
+        """The databases and names of the tables that show the evidence."""
+        database, _, name = self.own_table.partition(".")
+        return (
+            [(database, name)] if name else [(self.resources["Database"], each) for each in ("flat", "ocsf")]
+        )
+
+    def table(self, database: str, name: str) -> Mapping[str, Any]:
         """A table of the Glue Data Catalog; raises `ClientError` too."""
-        database = self.resources["Database"]
-        answer = self.client("glue").get_table(DatabaseName=database, Name=layout)
+        answer = self.client("glue").get_table(DatabaseName=database, Name=name)
         return dict(answer["Table"])

@@ -11,16 +11,19 @@ from typing import Any
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from reports.core import aws_errors
-from reports.core.errors import InvalidEvidence
+from reports.core.errors import InvalidEvidence, InvalidSettings
 from reports.doctor.deployed_stack import DeployedStack
 from reports.doctor.findings import Finding, of_error, phrase, wrong
+from reports.evidence.own_table import OwnTable
 from reports.evidence.source import ListedObject
 from reports.evidence.table_ddl import STORAGE
+from reports.evidence.table_types import of_hive
 
 LAKE_FORMATION = "Lake Formation"
 MOST_EXECUTIONS = 50
 SHOWN = 5
 FORMS = {"parquet": "Parquet", "json": "JSON", "csv": "CSV"}
+READ_EXACTLY = (STORAGE["parquet"].serde, "org.apache.hadoop.hive.ql.io.orc.OrcSerde")
 _WAY = re.compile(
     r"ext/(?P<source>.+?)/(?ai:region)=(?P<region>[^/]+)/(?ai:accountId)=(?P<accountid>[^/]+)/.+"
 )
@@ -171,15 +174,16 @@ def lake_formation(stack: DeployedStack) -> Iterator[Finding]:
 
     Permissions: `glue:GetTable`; `athena:ListQueryExecutions` and `athena:BatchGetQueryExecution` on the workgroup.
     """
-    database, role = stack.resources["Database"], stack.resources["PublishRole"]
+    database, role = stack.tables[0][0], stack.resources["PublishRole"]
+    names = phrase([name for _, name in stack.tables])
     grant = (
         f"As a data lake administrator, grant the role {role} DESCRIBE on the database {database}, and SELECT and "
-        f"DESCRIBE on its tables flat and ocsf (aws lakeformation grant-permissions)"
+        f"DESCRIBE on {'its tables' if stack.tables[1:] else 'its table'} {names} (aws lakeformation grant-permissions)"
     )
-    for layout in ("flat", "ocsf"):
-        if _denied_here(stack, layout):
+    for _, name in stack.tables:
+        if _denied_here(stack, database, name):
             yield wrong(
-                f"Lake Formation does not let you read the table {layout}.",
+                f"Lake Formation does not let you read the table {name}.",
                 f"{grant}; and your own role DESCRIBE on these.",
             )
             return
@@ -187,10 +191,10 @@ def lake_formation(stack: DeployedStack) -> Iterator[Finding]:
         yield wrong(f"Lake Formation refused the last query of {stack.resources['Workgroup']}.", f"{grant}.")
 
 
-def _denied_here(stack: DeployedStack, layout: str) -> bool:
-    with aws_errors.translated(_named(stack, layout)):
+def _denied_here(stack: DeployedStack, database: str, name: str) -> bool:
+    with aws_errors.translated(f"table {database}.{name}"):
         try:
-            stack.table(layout)
+            stack.table(database, name)
         except ClientError as error:
             if not _of_lake_formation(str(error.response.get("Error", {}).get("Message", ""))):
                 raise
@@ -258,12 +262,54 @@ def _workgroup(stack: DeployedStack) -> Mapping[str, Any]:
 
 
 def _table(stack: DeployedStack, layout: str) -> Mapping[str, Any]:
-    with aws_errors.translated(_named(stack, layout)):
-        return stack.table(layout)
+    database = stack.resources["Database"]
+    with aws_errors.translated(f"table {database}.{layout}"):
+        return stack.table(database, layout)
 
 
-def _named(stack: DeployedStack, layout: str) -> str:
-    return f"table {stack.resources['Database']}.{layout}"
+def own_table(stack: DeployedStack) -> Iterator[Finding]:
+    """Whether the operator's own table or view has what is needed, in a format that is read exactly.
+
+    Permissions: `glue:GetTable` on the catalog, the database and the table.
+    """
+    ((database, name),) = stack.tables
+    with aws_errors.translated(f"table {database}.{name}"):
+        try:
+            found = stack.table(database, name)
+        except ClientError as error:
+            if aws_errors.code(error) != "EntityNotFoundException":
+                raise
+            yield wrong(
+                f"There is no table {database}.{name}.",
+                "Make it, or deploy the stack with the right EvidenceTable.",
+            )
+            return
+    storage, is_view = found.get("StorageDescriptor", {}), found.get("TableType") == "VIRTUAL_VIEW"
+    columns = [*storage.get("Columns", ()), *found.get("PartitionKeys", ())]
+    types = {each["Name"].lower(): of_hive(each.get("Type", "")) for each in columns}
+    try:
+        OwnTable((database, name), types, is_view, "")
+    except InvalidSettings as error:
+        yield of_error("wrong", error)
+    if not is_view:
+        yield from _own_storage(stack, f"{database}.{name}", found)
+
+
+def _own_storage(stack: DeployedStack, name: str, table: Mapping[str, Any]) -> Iterator[Finding]:
+    storage, bucket = table.get("StorageDescriptor", {}), stack.parameters["EvidenceBucket"]
+    location = storage.get("Location", "")
+    if location.partition("://")[2].partition("/")[0] != bucket:
+        yield wrong(
+            f"The objects of table {name} lie in {location or 'no place'}, and EvidenceBucket is {bucket}.",
+            "Deploy the stack with the bucket of that table as EvidenceBucket.",
+        )
+    serde = storage.get("SerdeInfo", {}).get("SerializationLibrary", "")
+    iceberg = table.get("Parameters", {}).get("table_type", "").upper() == "ICEBERG"
+    if not iceberg and serde not in READ_EXACTLY:
+        yield wrong(
+            f"The table {name} reads with {serde or 'no SerDe'}, which may read less than its objects hold.",
+            "Have its objects written as Parquet or ORC, or deploy without EvidenceTable, over a layout of Exhibit's.",
+        )
 
 
 def _by_layout(stack: DeployedStack) -> Mapping[str, Sequence[ListedObject]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,23 +16,28 @@ from reports.doctor.findings import CheckResult, Finding, Report, of_error
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: its name, what holds if it finds nothing, and what finds."""
+    """A check: its name, what holds if it finds nothing, what finds, and whether it is of the stack's tables alone.
+
+    `of_own` is None if it does not matter whether the evidence is in a table of the operator's own.
+    """
 
     name: str
     claim: str
     find: Callable[[DeployedStack], Iterable[Finding]]
+    of_own: bool | None = None
 
 
 CLOCK = "clock", "The clock of this machine agrees with AWS's."
 CHECKS = (
     Check("archive", "The archive keeps versions and locks its objects.", archive.protected),
-    Check("evidence", "Every object of the evidence can be read.", evidence.listable),
+    Check("evidence", "Every object of the evidence can be read.", evidence.listable, of_own=False),
     Check("evidence-region", "The evidence is in the stack's region.", evidence.same_region),
-    Check("table-format", "The tables read the format of the evidence.", evidence.table_format),
-    Check("partitions", "The tables' partitions cover all evidence.", evidence.projected),
+    Check("table-format", "The tables read the format of the evidence.", evidence.table_format, of_own=False),
+    Check("partitions", "The tables' partitions cover all evidence.", evidence.projected, of_own=False),
+    Check("own-table", "Your own table has what is needed.", evidence.own_table, of_own=True),
     Check("lake-formation", "Lake Formation lets the tables be read.", evidence.lake_formation),
     Check("workgroup", "The workgroup enforces its configuration.", evidence.workgroup_enforced),
-    Check("scan-limit", "A query may scan the largest day of evidence.", evidence.scan_limit),
+    Check("scan-limit", "A query may scan the largest day of evidence.", evidence.scan_limit, of_own=False),
     Check("signing-key", "KMS lets the signing key be used.", signing.key_usable),
     Check("certificate-key", "The certificate is that of the signing key.", signing.certificate_of_key),
     Check("certificate-dates", "The certificate is valid now.", signing.certificate_in_force),
@@ -42,9 +47,20 @@ CHECKS = (
     Check("audience", "The API accepts tokens of the stack's issuer and audience.", api.audience_right),
     Check("schedules", "The schedules can be read.", settings.schedules_parse),
     Check("published", "Every scheduled briefing that is due was published.", settings.published),
-    Check("closed-days", "Each day of evidence that is over was closed.", settings.days_closed),
-    Check("days", f"Each of the last {settings.RECENT} days has evidence.", settings.days_delivered),
+    Check("closed-days", "Each day of evidence that is over was closed.", settings.days_closed, of_own=False),
+    Check(
+        "days",
+        f"Each of the last {settings.RECENT} days has evidence.",
+        settings.days_delivered,
+        of_own=False,
+    ),
 )
+
+
+def checks_of(stack: DeployedStack) -> Sequence[Check]:
+    """The checks that are about the evidence as a stack has it."""
+    own = bool(stack.own_table)
+    return [check for check in CHECKS if check.of_own in (None, own)]
 
 
 def _now() -> datetime:
@@ -70,7 +86,7 @@ def examine(name: str, progress: Progress, clock_here: Callable[[], datetime] = 
         region = str(aws_clients.client("cloudformation").meta.region_name)
         return Report(name, region, now, (first, *others))
     found = [first]
-    for check in CHECKS:
+    for check in checks_of(stack):
         progress(check.name, 0, 0)
         found.append(CheckResult(check.name, check.claim, _found(check, stack)))
     return Report(name, stack.region, now, tuple(found))

@@ -1,4 +1,4 @@
-"""Trino's types, as `information_schema.columns` writes them."""
+"""Types of columns, as Trino's `information_schema.columns` and the Glue Data Catalog (Hive) write them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 
 _WORD = re.compile(r'"(?:[^"]|"")*"|[^\s(),"]+|[(),]')
 _ZONE = ["with", "time", "zone"]
+_HIVE_WORD = re.compile(r"[^\s<>(),:]+:?|[<>(),]")
+_HIVE = {
+    "string": "varchar",
+    "int": "integer",
+    "float": "real",
+    "binary": "varbinary",
+    "timestamp": "timestamp(3)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,22 @@ def parsed(text: str) -> TableType:
     words = _WORD.findall(text)
     whole = "".join(words) == "".join(text.split())
     return (_type(words) if whole else None) or TableType(text)
+
+
+def of_hive(text: str) -> TableType:
+    """The type that a text of Hive's names, as Trino has it; if that cannot be told, one of that name."""
+    words = _HIVE_WORD.findall(text)
+    whole = "".join(words) == text.replace(" ", "")
+    return parsed(_as_trino(words)) if whole else TableType(text)
+
+
+def _as_trino(words: Sequence[str]) -> str:
+    """The words of a type of Hive's as Trino writes them; the names of a struct's fields end in a colon."""
+    trino = {"<": "(", ">": ")", "struct": "row"}
+    named = (
+        f'"{word[:-1]}" ' if word.endswith(":") else trino.get(word, _HIVE.get(word, word)) for word in words
+    )
+    return "".join(named)
 
 
 def _type(words: Sequence[str]) -> TableType | None:

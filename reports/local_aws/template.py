@@ -257,6 +257,10 @@ class Stack:
     def _join(self, argument: Sequence[Any]) -> str:
         return str(argument[0]).join(self._resolved(argument[1]))
 
+    def _select(self, argument: Sequence[Any]) -> Any:
+        place, values = map(self._resolved, argument)
+        return values[int(place)]
+
     def _split(self, argument: Sequence[Any]) -> list[str]:
         return str(self._resolved(argument[1])).split(argument[0])
 

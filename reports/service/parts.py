@@ -8,6 +8,7 @@ Functions share it. Imports within functions load what only some of them need, a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache, cached_property
@@ -46,6 +47,7 @@ CHAIN, TRUST = "chain.pem", "trust.pem"
 # The files inside a PDF that the API also serves separately
 SERVED = ("briefing.json", "evidence.json")
 MOST_SETTLING_DAYS = 366
+_TABLE = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*")
 LINK_SECONDS = 300
 MOST_UPLOADED = MOST_BYTES
 
@@ -77,6 +79,7 @@ class Environment:
     topic: str
     bus: str
     evidence_prefix: str = ""
+    evidence_table: str = ""
     settings_prefix: str = ""
     scope_prefix: str = ""
     caller_quota: int = MOST
@@ -105,6 +108,12 @@ def _prefix(variable: str, text: str) -> str:
     return text
 
 
+def _table(variable: str, text: str) -> str:
+    if text and not _TABLE.fullmatch(text):
+        raise InvalidSettings(f"{variable} {text!r} is not the name of a table: write it as DATABASE.TABLE")
+    return text
+
+
 def _urls(variable: str, text: str) -> tuple[str, ...]:
     urls = tuple(url.strip() for url in text.split(","))
     for url in urls:
@@ -126,6 +135,7 @@ def _number(least: int, most: int) -> Callable[[str, str], int]:
 
 _VALUES: Mapping[str, Callable[[str, str], Any]] = {
     "evidence_prefix": _prefix,
+    "evidence_table": _table,
     "settings_prefix": _prefix,
     "timestamp_urls": _urls,
     "settling_days": _number(0, MOST_SETTLING_DAYS),

@@ -8,7 +8,7 @@ Imports are within functions so that a delivery that only ends a request does no
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from reports.core.progress import Progress
     from reports.evidence.closed_days import ClosedDays
     from reports.evidence.engine_athena import AthenaEngine
-    from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question
+    from reports.evidence.engine_tables import Shown
+    from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question, Row
+    from reports.evidence.source import EvidenceSource
     from reports.evidence.source_s3 import S3Evidence
+    from reports.evidence.source_table import TableEvidence
     from reports.pages.assets import Resources
     from reports.pipeline import PublishingParts, Signing
     from reports.service.parts import Deployed
@@ -95,12 +98,14 @@ class AthenaPress:
         """What is wrong with the evidence by object, row and column, which Athena does not say.
 
         Queries a copy of the window's objects, if they are few enough and there is time; otherwise, or if that finds
-        nothing, returns the error unchanged.
+        nothing, or the evidence is a table of one's own, returns the error unchanged.
         """
         from reports.evidence.collect import collect
         from reports.evidence.engine_duckdb import DuckDBEngine
         from reports.evidence.source import FolderEvidence
 
+        if self.parts.environment.evidence_table:
+            return refused
         source, inquiry = self._source(), self._inquiry(request)
         try:
             listed = [o for o in source.list() if inquiry.reads(o)]
@@ -128,32 +133,56 @@ class AthenaPress:
         return self.parts.evidence(self.deadline)
 
     def _engine(self, request: StoredRequest, source: S3Evidence) -> AthenaEngine:
-        from reports.evidence.engine_athena import AthenaEngine
         from reports.evidence.engine_tables import Tables
 
-        environment = self.parts.environment
+        return self._over(request, self.parts.environment.database, Tables.over(source))
+
+    def _over(self, request: StoredRequest, database: str, tables: Shown) -> AthenaEngine:
+        from reports.evidence.engine_athena import AthenaEngine
+
         return AthenaEngine(
             self.parts.client("athena"),
-            environment.workgroup,
-            environment.database,
-            Tables.over(source),
+            self.parts.environment.workgroup,
+            database,
+            tables,
             token=request.id,
             deadline=self.deadline,
         )
+
+    def _own_table(self, request: StoredRequest) -> tuple[AthenaEngine, TableEvidence]:
+        """The operator's own table, and what reads it; no day of it is closed."""
+        from reports.evidence.source_table import OwnTables, TableEvidence
+
+        database, _, name = self.parts.environment.evidence_table.partition(".")
+
+        def select(what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]:
+            return engine.select(what, sql, parameters)
+
+        source = TableEvidence(self._source(), database, name, select)
+        engine = self._over(request, database, OwnTables(source))
+        return engine, source
+
+    def _evidence(self, request: StoredRequest, folder: Path) -> tuple[QueryEngine, EvidenceSource]:
+        """What answers questions, and what it answers them about."""
+        if self.parts.environment.evidence_table:
+            self._asking, own = self._own_table(request)
+            return self._asking, own
+        source = self._source()
+        self._asking = self._engine(request, source)
+        days = self._days(self._asking, source, folder)
+        return (days, days.source) if days else (self._asking, source)
 
     def _house(self, request: StoredRequest, folder: Path) -> PublishingParts:
         from reports.briefing.settings import marked
         from reports.pages.read_settings import read_settings
         from reports.pipeline import PublishingParts
 
-        source = self._source()
-        engine = self._asking = self._engine(request, source)
-        days = self._days(engine, source, folder / "days")
+        engine, source = self._evidence(request, folder / "days")
         resources = self._resources(folder)
         settings = marked(read_settings(source, resources), None)
         return PublishingParts(
-            engine=_Counted(days or engine, self),
-            source=days.source if days else source,
+            engine=_Counted(engine, self),
+            source=source,
             settings=settings,
             resources=resources,
             store=self.parts.briefings,

@@ -666,6 +666,22 @@ def test_verify_changed_evidence(
         (["--evidence", ".", "--athena", "w/d"], "--athena needs evidence in S3"),
         (["--evidence", "s3://b", "--athena", "w"], "--athena 'w': write it like WORKGROUP/DATABASE"),
         (["--evidence", "s3://"], "--evidence 's3://' is not a place in S3"),
+        (["--table", "t"], "--table needs --evidence"),
+        (["--engine", "athena://w/d"], "--engine needs --evidence"),
+        (["--evidence", "s3://b", "--table", "t"], "--table and --engine belong together, without --athena"),
+        (["--evidence", "s3://b", "--engine", "athena://w/d"], "--table and --engine belong together"),
+        (
+            ["--evidence", "s3://b", "--engine", "athena://w/d", "--table", "t", "--athena", "w/d"],
+            "--table and --engine belong together, without --athena",
+        ),
+        (
+            ["--evidence", ".", "--engine", "athena://w/d", "--table", "t"],
+            "--table needs what reads it, and the",
+        ),
+        (
+            ["--evidence", "s3://b", "--engine", "athena://w/d", "--table", "d.t"],
+            "--table 'd.t': is not the name of",
+        ),
         (["--evidence", "nowhere"], "nowhere: no such folder"),
         (["--evidence", ".", "--templates", "nowhere"], "nowhere: no such folder"),
         (["--evidence", ".", "--keys", "nowhere"], "nowhere/pseudonym.key"),

@@ -58,6 +58,35 @@ def test_tables_are_over_evidence_in_s3(capsys: pytest.CaptureFixture[str], engi
 
 
 @pytest.mark.parametrize(
+    ("evidence", "engine", "table", "said"),
+    [
+        ("folder", "duckdb", "findings", "--table needs what reads it, and the bucket of its objects"),
+        ("s3://bucket/", "duckdb", "findings", "--table needs what reads it, and the bucket of its objects"),
+        ("folder", "athena://primary/lab", "findings", "--table needs what reads it, and the bucket"),
+        (
+            "s3://bucket/",
+            "athena://primary/lab",
+            "Findings",
+            "--table 'Findings': is not the name of a table",
+        ),
+        ("s3://bucket/", "athena://primary/lab", 'find"ings', "is not the name of a table in that database"),
+        (
+            "s3://bucket/",
+            "athena://primary/lab",
+            "findings$files",
+            "is not the name of a table in that database",
+        ),
+    ],
+)
+def test_tables_of_ones_own_that_cannot_be_named(
+    capsys: pytest.CaptureFixture[str], evidence: str, engine: str, table: str, said: str
+) -> None:
+    request = ("--window", "2026-05-01/2026-05-07", "--audience", "lawmaker", "--out", "out")
+    assert main(["publish", "--evidence", evidence, *request, "--engine", engine, "--table", table]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "engine",
     [
         *("trino", "trino://localhost:8080/hive/evidence", "trino://exhibit@localhost/hive/evidence"),

@@ -3,8 +3,8 @@
 import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,6 +42,11 @@ JSON_SERDE = {
     "Parameters": {"input.regex": "(?s)(.*)"},
 }
 HOUR = timedelta(hours=1)
+OF_LAYOUTS = [check for check in CHECKS if not check.of_own]
+OF_OWN = [check for check in CHECKS if check.of_own is not False]
+OWN = pytest.mark.parametrize("more", [{"EvidenceTable": "lab.findings"}])
+ORC_SERDE = {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.orc.OrcSerde"}
+OPENX = {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}
 ACTIONS = re.compile(r"`([a-z0-9]+:[A-Z]\w+)`")
 READS = ("Get", "List", "Describe", "Head", "BatchGet")
 
@@ -60,7 +65,7 @@ def test_a_healthy_stack(clinic: Clinic) -> None:
     assert [each["check"] for each in told["checks"] if each["outcome"] != "good"] == []
     assert (status, told["stack"], told["region"]) == (0, "exhibit", REGION)
     names = [each["check"] for each in told["checks"]]
-    assert names == ["clock", *(check.name for check in CHECKS)]
+    assert names == ["clock", *(check.name for check in OF_LAYOUTS)]
     assert len(names) == len(set(names))
 
 
@@ -88,7 +93,85 @@ def test_as_text(clinic: Clinic) -> None:
     assert "trust.pem" in lines[at]
     assert lines[at + 1].strip().startswith("→ Put the root certificates")
     assert [line for line in lines if line.split()[1] != "good"] == lines[at : at + 2]
-    assert last == f"stack exhibit in {REGION}: {len(CHECKS)} good, 1 wrong"
+    assert last == f"stack exhibit in {REGION}: {len(OF_LAYOUTS)} good, 1 wrong"
+
+
+# ---- A table of one's own
+
+
+def own_table(columns: Mapping[str, str], **how: Any) -> None:
+    """Have the catalog tell of the table that the evidence is in."""
+    glue = client("glue")
+    with suppress(glue.exceptions.AlreadyExistsException):
+        glue.create_database(DatabaseInput={"Name": "lab"})
+    storage = {
+        "Columns": [{"Name": name, "Type": type_} for name, type_ in columns.items()],
+        "Location": how.get("location", "s3://evidence/findings/"),
+        "SerdeInfo": how.get("serde", ORC_SERDE),
+    }
+    table = {
+        "Name": "findings",
+        "TableType": how.get("kind", "EXTERNAL_TABLE"),
+        "StorageDescriptor": storage,
+        "PartitionKeys": [{"Name": "event_day", "Type": "string"}],
+        "Parameters": how.get("parameters", {}),
+    }
+    glue.create_table(DatabaseName="lab", TableInput=table)
+
+
+FINDINGS = {
+    **dict.fromkeys(("detection_id", "status", "account_id", "detector"), "string"),
+    **dict.fromkeys(("revised_at", "first_seen", "last_seen"), "timestamp"),
+    "exchange_count": "int",
+    "confidence": "float",
+}
+
+
+@OWN
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"kind": "VIRTUAL_VIEW", "serde": {}, "location": ""},
+        {"serde": {}, "parameters": {"table_type": "ICEBERG"}},
+    ],
+    ids=["ORC", "view", "Iceberg"],
+)
+def test_a_table_of_ones_own_that_is_healthy(clinic: Clinic, how: dict[str, Any]) -> None:
+    """What is about the stack's own tables is not asked."""
+    own_table({**FINDINGS, "object": "string"}, **how)
+    status, told = clinic.said()
+    assert [each["check"] for each in told["checks"]] == ["clock", *(check.name for check in OF_OWN)]
+    assert [each["findings"] for each in told["checks"] if each["outcome"] != "good"] == []
+    assert status == 0
+
+
+@OWN
+def test_no_table_of_ones_own(clinic: Clinic) -> None:
+    remedy = "Make it, or deploy the stack with the right EvidenceTable."
+    assert clinic.findings()["own-table"] == [("wrong", "There is no table lab.findings.", remedy)]
+
+
+@OWN
+@pytest.mark.parametrize(
+    ("columns", "how", "told"),
+    [
+        ({"confidence": "binary"}, {}, "lab.findings has confidence as varbinary, which cannot be read as number"),
+        ({"detector": None}, {}, "table lab.findings lacks detector"),
+        ({}, {"kind": "VIRTUAL_VIEW"}, "table lab.findings lacks object"),
+        ({}, {"location": "s3://evidence-2/x/"}, "lie in s3://evidence-2/x/, and EvidenceBucket is evidence."),
+        ({}, {"serde": OPENX}, "reads with org.openx.data.jsonserde.JsonSerDe, which may read less than its objects"),
+    ],
+    ids=["type", "column", "view", "bucket", "serde"],
+)  # fmt: skip
+def test_a_table_of_ones_own_that_does_not_serve(
+    clinic: Clinic, columns: dict[str, str | None], how: dict[str, Any], told: str
+) -> None:
+    """Each with what to do about it."""
+    own_table({name: type_ for name, type_ in {**FINDINGS, **columns}.items() if type_}, **how)
+    what, remedy = clinic.only("own-table")
+    assert told in what
+    assert remedy.endswith(".")
 
 
 # ---- The archive

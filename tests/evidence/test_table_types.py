@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.evidence.table_types import TableType, parsed, quoted
+from reports.evidence.table_types import TableType, of_hive, parsed, quoted
 
 TEXT = TableType("varchar")
 
@@ -60,6 +60,28 @@ def test_types_are_read(text: str, wanted: TableType) -> None:
 def test_what_cannot_be_told_is_only_its_name(text: str) -> None:
     """And so nothing is taken from within it."""
     assert parsed(text) == TableType(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "trino"),
+    [
+        ("string", "varchar"),
+        ("int", "integer"),
+        ("float", "real"),
+        ("timestamp", "timestamp(3)"),
+        ("decimal(10,2)", "decimal(10,2)"),
+        ("map<string,string>", "map(varchar, varchar)"),
+        ("array<struct<uid:string,at:bigint>>", 'array(row(uid varchar, "at" bigint))'),
+    ],
+)
+def test_types_of_hive_are_those_of_trino(text: str, trino: str) -> None:
+    assert of_hive(text) == parsed(trino)
+
+
+@pytest.mark.parametrize("text", ["struct<a b:string>", "struct<a>", "array<"])
+def test_types_of_hive_that_cannot_be_told(text: str) -> None:
+    assert of_hive(text).fields == {}
+    assert of_hive(text).of == ()
 
 
 def test_kinds() -> None:

@@ -2,26 +2,31 @@
 
 import io
 import json
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
 from pypdf import PdfReader
 
 from functions import announce, publish, schedule, watch
 from reports.core.certificates import certificates_in
 from reports.core.errors import InvalidRequest, InvalidSettings, Unavailable
-from reports.local_aws.athena import Execution
+from reports.local_aws.athena import DuckDBAthena, Execution, Result, column, over_folder
 from reports.local_aws.gateway import Context
 from reports.service.requests import said
 from reports.verification.attachments import attached
 from reports.verification.signature import verify
+from tests.evidence.test_own_table import FLAT
 from tests.support.aws import client
 from tests.support.pki import Network
-from tests.support.system import System
+from tests.support.system import EVIDENCE, System
 from tests.support.tools import PATIENCE
 
 CONTEXT = Context.lasting(PATIENCE)
@@ -75,6 +80,57 @@ def test_published_end_to_end(system: System, network: Network, capsys: pytest.C
     assert measured["Published"] == 1
     assert measured["BytesScanned"] == 4096
     assert {"TalliesSeconds", "RenderSeconds", "SignSeconds", "VerifySeconds"} <= set(measured)
+
+
+@dataclass(frozen=True)
+class OwnCatalog:
+    """Executes statements over a table `findings`, which is the evidence with its objects in other places."""
+
+    place: str
+
+    def execute(self, sql: str, parameters: Sequence[str]) -> Result:
+        """What the catalog says of the table; the rest is for DuckDB."""
+        text = column("text", "varchar", 0, 0)
+        if "information_schema.tables" in sql:
+            return Result([column("table_type", "varchar", 0, 0)], [["BASE TABLE"]])
+        if "information_schema.columns" in sql:
+            names = [column(name, "varchar", 0, 0) for name in ("column_name", "data_type")]
+            return Result(names, [list(each) for each in FLAT.items()])
+        if sql.startswith("show create table"):
+            return Result([text], [["CREATE EXTERNAL TABLE `findings` ("], [")"]])
+        return DuckDBAthena(self.relations).execute(sql, parameters)
+
+    @contextmanager
+    def relations(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The relations of the folder, and that table."""
+        with over_folder(EVIDENCE)() as con:
+            place = f"'{self.place}' as \"$path\""
+            columns = f'* exclude (event_day, "$path"), event_day::date as event_day, {place}'
+            con.execute(f"create view findings as from flat select {columns}")
+            yield con
+
+    def interrupt(self) -> None:
+        """Nothing lasts."""
+
+
+def test_a_table_of_the_operators_own(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its object is pinned wherever it lies, the table is recorded, and no day of it is closed."""
+    bucket, key = system.parts.environment.evidence_bucket, "anywhere/20260501_000000_1.orc"
+    client("s3").put_object(Bucket=bucket, Key=key, Body=b"ORC")
+    own = replace(system.parts.environment, evidence_table="lab.findings")
+    monkeypatch.setattr(system.parts, "environment", own)
+    monkeypatch.setattr(system.athena, "engine", OwnCatalog(f"s3://{bucket}/{key}"))
+    id_ = system.requested()
+    assert system.delivered(f"requests/{id_}.json") == DONE
+    name = outcome(system, id_)["receipt"]["document"]["name"]
+    evidence = json.loads(system.read(f"briefings/{name.removesuffix('.pdf')}.evidence.json"))
+    (subject,) = evidence["subject"]
+    assert subject["name"] == key
+    assert subject["digest"]["sha256"] == sha256(b"ORC").hexdigest()
+    assert subject["annotations"]["rows"] == 2
+    table = evidence["predicate"]["table"]
+    assert (table["name"], table["layout"], table["snapshot"]) == ("lab.findings", "flat", None)
+    assert table["definition"] == "CREATE EXTERNAL TABLE `findings` (\n)"
 
 
 def test_delivered_again(system: System, capsys: pytest.CaptureFixture[str]) -> None:

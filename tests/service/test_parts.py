@@ -21,6 +21,7 @@ SET = {
     "EXHIBIT_DATABASE": "exhibit",
     "EXHIBIT_EVIDENCE_BUCKET": "evidence",
     "EXHIBIT_EVIDENCE_PREFIX": "",
+    "EXHIBIT_EVIDENCE_TABLE": "",
     "EXHIBIT_MAX_RECEIVES": "8",
     "EXHIBIT_PSEUDONYM_KEY": "hashing",
     "EXHIBIT_SETTINGS_BUCKET": "settings",
@@ -32,7 +33,7 @@ SET = {
     "EXHIBIT_UPLOADS_BUCKET": "uploads",
     "EXHIBIT_WORKGROUP": "exhibit",
 }
-OPTIONAL = ("EXHIBIT_EVIDENCE_PREFIX", "EXHIBIT_SETTINGS_PREFIX")
+OPTIONAL = ("EXHIBIT_EVIDENCE_PREFIX", "EXHIBIT_EVIDENCE_TABLE", "EXHIBIT_SETTINGS_PREFIX")
 
 
 def test_read() -> None:
@@ -65,6 +66,8 @@ def test_missing(name: str, change: bool) -> None:
         ("EXHIBIT_TIMESTAMP_URLS", "one.example"),
         ("EXHIBIT_TIMESTAMP_URLS", "https://one.example,"),
         ("EXHIBIT_EVIDENCE_PREFIX", "results"),
+        ("EXHIBIT_EVIDENCE_TABLE", "findings"),
+        ("EXHIBIT_EVIDENCE_TABLE", 'lab.find"ings'),
         ("EXHIBIT_SETTINGS_PREFIX", "settings"),
     ],
 )

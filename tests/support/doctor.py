@@ -154,8 +154,18 @@ def issuer(slow: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iss
 
 
 @pytest.fixture
+def more() -> dict[str, str]:
+    """More parameters of the stack."""
+    return {}
+
+
+@pytest.fixture
 def clinic(
-    network: Network, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    network: Network,
+    issuer: Issuer,
+    more: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Clinic]:
     """A healthy stack."""
     issuer.pages = {DISCOVERY: {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}}
@@ -165,6 +175,7 @@ def clinic(
         "JwtIssuer": issuer.url,
         "SigningKeySpec": "ECC_NIST_P256",
         "TimestampUrls": f"{network.timestamper.url},{network.timestamper.url}",
+        **more,
     }
     with mock_aws():
         monkeypatch.setenv("SSL_CERT_FILE", str(issuer.certificate))
