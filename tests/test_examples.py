@@ -86,7 +86,6 @@ RUN_BY = {
     ("docs/aws.md", "Steps"): "test_sam_knows_the_options",
     ("docs/aws.md", "A trial"): "test_sam_knows_the_options",
     ("docs/aws.md", "Removing everything"): "test_sam_knows_the_options",
-    ("docs/aws.md", "Closed days"): "test_what_takes_an_account_is_parsed",
     ("docs/aws.md", "Lake Formation"): "test_what_takes_an_account_is_parsed",
     ("docs/aws.md", "Tokens of Amazon Cognito"): "test_what_takes_an_account_is_parsed",
 }

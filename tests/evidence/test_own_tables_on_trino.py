@@ -185,6 +185,17 @@ def test_a_copy_of_lines_passes_nothing_over(where: Place, before: bytes, after:
         where.over_glue(copied)
 
 
+@pytest.mark.parametrize("serde", [serde for _, serde in own_tables.READERS_OF_JSON])
+def test_what_readers_of_json_pass_over(where: Place, serde: str) -> None:
+    """Why their objects are refused: of two objects on a line they show one, and of 12.9 in a count they show 12."""
+    line = {"class_uid": 2004, "count": 12.9}
+    name = "ext/detector/region=eu-west-1/accountId=111122223333/eventDay=20260501/part.json"
+    where.put(name, f"{json.dumps(line)}{json.dumps(line)}\n".encode())
+    table, _ = own_tables.statements("Amazon Security Lake")
+    where.glue_table(table.replace("STORED AS PARQUET", f"ROW FORMAT SERDE '{serde}'"))
+    assert where.execute('select "count" from findings', "awsdatacatalog") == [[12]]
+
+
 def test_from_a_table_to_a_pdf_that_is_checked_against_it(
     where: Place,
     authority: LocalAuthority,

@@ -518,6 +518,10 @@ WAYS = (
 )
 """Those that give the figures of the rows."""
 
+READERS_OF_JSON = (
+    ("crawler, JSON of OpenX", "org.openx.data.jsonserde.JsonSerDe"),
+    ("crawler, JSON of HCatalog", "org.apache.hive.hcatalog.data.JsonSerDe"),
+)
 NO_TABLE_FORMAT = "is neither Parquet nor ORC, and a table may read less in it than it holds"
 REFUSED = (
     Way(
@@ -553,10 +557,7 @@ REFUSED = (
             "findings",
             NO_TABLE_FORMAT,
         )
-        for name, serde in (
-            ("crawler, JSON of OpenX", "org.openx.data.jsonserde.JsonSerDe"),
-            ("crawler, JSON of HCatalog", "org.apache.hive.hcatalog.data.JsonSerDe"),
-        )
+        for name, serde in READERS_OF_JSON
     ),
     Way(
         "Hive's catalog of Iceberg",
