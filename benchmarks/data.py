@@ -12,6 +12,7 @@ import duckdb
 FIRST, DAYS = date(2026, 4, 22), 45
 LARGE = [FIRST + timedelta(n) for n in range(DAYS)]
 FIVE_YEARS = 5 * 365 + 2  # days
+YEAR = [FIRST + timedelta(n) for n in range(DAYS - 365, DAYS)]
 FLAT = "detections/event_day={:%Y-%m-%d}"
 
 
@@ -26,6 +27,18 @@ def five_years(cache: Path) -> tuple[Path, Path]:
     rows = sql("detections.sql")
     whole = _kept(cache / "five-years", FLAT, rows, 40_000, days)
     return whole, _kept(cache / "last-week", FLAT, rows, 40_000, days[-7:])
+
+
+def year(cache: Path, rows: int) -> Path:
+    """A folder of exchange-level detections over a year, whose last 45 days have `rows` exchanges."""
+    return _kept(cache / f"year-{rows}", FLAT, sql("detections.sql"), rows // DAYS, YEAR)
+
+
+def no_room(cache: Path, large: Path) -> str | None:
+    """Why a year of days as large as those of a folder of 45 cannot be made and closed, if the disk has no room."""
+    held = sum(file.stat().st_size for file in large.rglob("*") if file.is_file())
+    needed, free = 3 * held * len(YEAR) // DAYS, shutil.disk_usage(cache).free
+    return f"it needs {needed / 1e9:.0f} GB, and {free / 1e9:.0f} are free" if free < needed else None
 
 
 def findings(cache: Path, rows: int = 4_500_000) -> Path:

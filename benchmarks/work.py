@@ -84,6 +84,24 @@ def publish_closed(evidence: str, window: str, out: str, keys: str, kept: str) -
     _publish(evidence, window, out, keys, "regulator")
 
 
+def close(evidence: str, window: str, kept: str) -> None:
+    """Close the days up to a window's end, however little evidence there is."""
+    from reports.cli import program  # noqa: PLC0415
+
+    os.environ["XDG_CACHE_HOME"] = kept
+    sys.argv[1:] = [
+        "close",
+        "--evidence",
+        evidence,
+        "--window",
+        window,
+        "--as-of",
+        f"{AS_OF:%Y-%m-%dT%H:%M:%SZ}",
+    ]
+    sys.stdout = sys.stderr
+    program()
+
+
 def _publish(evidence: str, window: str, out: str, keys: str, audience: str) -> None:
     from reports.cli import program  # noqa: PLC0415
 
@@ -177,6 +195,7 @@ WORK: dict[str, Callable[..., None]] = {
         digests,
         publish,
         publish_closed,
+        close,
         html,
         bare,
         rendering,

@@ -257,14 +257,18 @@ class Tally:
         return found
 
     def take(self, relations: Sequence[str]) -> None:
-        """Take cells that were written, one relation a grouping set."""
+        """Take cells that were written, one relation a grouping set; a set without days is added up over days."""
         places = {**self.dictionaries.places, "account_id": self.dictionaries.account}
         places["standing"] = "standing::standing"
         for n, (each, relation) in enumerate(zip(self.cells, relations, strict=True)):
-            columns = [name for name in _columns(self.con, relation) if name not in each.constants]
+            written = _columns(self.con, relation)
+            columns = [name for name in written if name not in each.constants]
+            over_days = len(columns) < len(written)
+            of = {**places, **{name: f"sum({name})" for name in SUMS}} if over_days else places
             self._add(
                 f"cells{n}",
-                f"select {', '.join(f'{places.get(name, name)} as {name}' for name in columns)} from ({relation})",
+                f"select {', '.join(f'{of.get(name, name)} as {name}' for name in columns)} from ({relation})"
+                f"{' group by all' if over_days else ''}",
             )
 
     def forget(self) -> None:

@@ -32,9 +32,10 @@ from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
 from reports.evidence.collect import Evidence, collect
 from reports.evidence.day_store import DayStore
 from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine, Keep, Touching
-from reports.evidence.questions import Answer, Inquiry, Question
+from reports.evidence.questions import Answer, Inquiry, Question, Row
 from reports.evidence.source import EvidenceObject, FolderEvidence, ListedObject
 from reports.evidence.source_s3 import S3Evidence
+from reports.evidence.tally import Tally
 from tests.contracts.query_engine import *  # noqa: F403
 from tests.contracts.query_engine import (
     EARLIEST,
@@ -539,6 +540,24 @@ def test_an_object_is_digested_once(desk: Desk, digested: list[str], monkeypatch
     digested.clear()
     assert pinned(desk) != expected
     assert digested == [expected[0].name]
+
+
+def test_sets_without_days_are_added_up_over_days(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything else is done with them: only where days count, there is a cell for each."""
+    expected = desk.ask()
+    counted: dict[str, int] = {}
+    rows = Tally.rows
+
+    def counting(tally: Tally) -> tuple[Row, ...]:
+        for name in tally.made:
+            counted[name] = len(tally.con.table(name).fetchall())
+        return rows(tally)
+
+    monkeypatch.setattr(Tally, "rows", counting)
+    assert desk.ask() == expected
+    assert desk.done == []
+    days = len(WINDOW.days)
+    assert counted == {"cells0": days, "cells1": 1, "cells2": 1, "cells3": days}
 
 
 def test_a_briefing_lists_twice_and_looks_up_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,12 +14,17 @@ from trino.exceptions import TrinoUserError
 from reports.cli import main
 from reports.core.errors import ExhibitError, InvalidEvidence, Unavailable
 from reports.evidence.columns import Layout
+from reports.evidence.engine_athena import AthenaEngine
 from reports.evidence.engine_duckdb import DuckDBEngine
 from reports.evidence.questions import QueryEngine, Row
 from reports.evidence.source import FolderEvidence
+from reports.evidence.source_s3 import S3Evidence
+from reports.evidence.source_table import OwnTables, TableEvidence
+from reports.local_aws.athena_trino import TrinoAthena, connecting
 from reports.signing.keys import LocalAuthority
 from tests.contracts.query_engine import HISTORY, TALLIES, of_any_object
 from tests.support import own_tables
+from tests.support.athena import AthenaService, client
 from tests.support.evidence_files import deliver
 from tests.support.own_tables import FIRST, PAGE, REFUSED, SECTIONS, WAYS, Place, Way, lines, place
 from tests.support.publishing import Published
@@ -75,6 +80,32 @@ def test_what_is_refused_says_why(where: Place, way: Way) -> None:
         figures(engine)
     assert way.refused
     assert way.refused in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["crawler", "Security Lake, map"])
+def test_athena_answers_alike(
+    where: Place, expected: Mapping[Layout, list[Sequence[Row]]], name: str
+) -> None:
+    """By its API, over the catalog of Glue; what is no question is asked anew each time."""
+    way = BY_NAME[name]
+    way.make(where)
+    service = AthenaService(TrinoAthena(connecting(where.stack.port, where.name)))
+    service.looks = 0
+
+    def select(what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]:
+        return engine.select(what, sql, parameters)
+
+    source = TableEvidence(S3Evidence(where.stack.s3, where.name), where.name, way.table, select)
+    engine = AthenaEngine(
+        client(service), "primary", where.name, OwnTables(source), token=where.name, deadline=lambda: 600.0
+    )
+    assert figures(engine) == expected[way.layout]
+    listed = source.list()
+    where.put(
+        f"{listed[0].name}-too",
+        where.stack.s3.get_object(Bucket=where.name, Key=listed[0].name)["Body"].read(),
+    )
+    assert len(source.list()) == len(listed) + 1
 
 
 def keys(where: Place, below: str = "detections/") -> set[str]:

@@ -231,6 +231,7 @@ class Deployment:
         assert len(self.functions["schedule"](TICK)["created"]) == 2
         assert self.functions["watch"](TICK)["CertificateDaysLeft"] > 300
         assert self.functions["renewal"](TICK)["StampDaysLeft"] > 0
+        assert self.functions["close"](TICK) == {"closed": 0, "stopped": None}  # all was written just now
         receipt = seen["receipt"]
         print(f"published {receipt['report_number']}, {len(pdf):,} bytes, and verified: {path}", flush=True)
 

@@ -11,7 +11,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 
 from reports.local_aws import athena
-from reports.local_aws.athena import DuckDBAthena, Execution, Refused, over_folder
+from reports.local_aws.athena import DuckDBAthena, Execution, Executor, Refused, over_folder
 
 __all__ = ["AthenaService", "DuckDBAthena", "Execution", "Refused", "client", "over_folder"]
 
@@ -24,7 +24,7 @@ class AthenaService(athena.AthenaService):
     `endings` are the statuses that the next executions end with; where there is none, a statement is executed.
     """
 
-    def __init__(self, engine: DuckDBAthena) -> None:
+    def __init__(self, engine: Executor) -> None:
         super().__init__(engine, lambda: SCANNED)
         self.looks = 1
         self.endings: list[Mapping[str, Any] | None] = []
