@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -24,6 +24,7 @@ from reports.evidence.source import EvidenceObject, ListedObject, is_name
 from reports.evidence.source_s3 import AT_ONCE, S3Evidence
 from reports.evidence.table_types import parsed, quoted
 
+_NESTED = frozenset({"row", "array", "map"})
 NAME = re.compile("[a-z_][a-z0-9_]*")
 _PLACE = re.compile(r"[A-Za-z0-9]+://([^/]+)/(.+)", re.DOTALL)
 _ICEBERG = re.compile("iceberg|format_version", re.IGNORECASE)
@@ -173,7 +174,7 @@ class TableEvidence:
         types = {row["column_name"]: parsed(row["data_type"]) for row in columns}
         table = OwnTable(at, types, is_view, definition, snapshot)
         if snapshot is not None and self.recorded is None:
-            self._check_columns(table)
+            self._check_columns(table, {row["column_name"]: row["data_type"] for row in columns})
         return table
 
     def _definition(self, kind: str) -> str:
@@ -208,14 +209,22 @@ class TableEvidence:
             raise InvalidEvidence(f"table {self.told}: has no snapshot: write to it first")
         return int(rows[0]["snapshot_id"])
 
-    def _check_columns(self, table: OwnTable) -> None:
+    def _check_columns(self, table: OwnTable, today: Mapping[str, str]) -> None:
         """Raise `InvalidSettings` if the snapshot, which is read by the names of its time, has others than today's."""
-        rows = self.select(
-            f"the columns at the snapshot of {self.told}",
-            "select shown.* from (values 1) as one (number) left join "
-            f"(select * from {quoted([self.name])} for version as of {table.snapshot} limit 0) as shown on true",
+        no_row = (
+            "(values 1) as one (number) left join "
+            f"(select * from {quoted([self.name])} for version as of {table.snapshot} limit 0) as shown on true"
         )
-        if table.placed([name.lower() for row in rows for name in row]) != table.placed([*table.columns]):
+        then = self.select(f"the columns at the snapshot of {self.told}", f"select shown.* from {no_row}")
+        read = table.placed([*today])
+        same = table.placed([name.lower() for row in then for name in row]) == read
+        if same and (nested := [name for name in read if table.columns[name].name in _NESTED]):
+            types = ", ".join(f"typeof(shown.{quoted([name])}) as {quoted([name])}" for name in nested)
+            (found,) = self.select(
+                f"the nested columns at the snapshot of {self.told}", f"select {types} from {no_row}"
+            )
+            same = all(_plain(found[name]) == _plain(today[name]) for name in nested)
+        if not same:
             raise InvalidSettings(
                 f"table {self.told}: columns were changed after its snapshot {table.snapshot}, which is read by "
                 "the names that they had then: write rows to it, or name a view of it"
@@ -341,6 +350,10 @@ class OwnTables:
         return (
             f"select the rows of {question.about} that it has in table {self.source.told}, and correct them"
         )
+
+
+def _plain(type_: str) -> str:
+    return re.sub(r'[\s"]', "", type_).lower()
 
 
 def _day(value: date | str) -> date:

@@ -35,6 +35,7 @@ class Catalog:
     objects: Sequence[tuple[str | None, date | None, date | None, int]] = ()
     deleting: Sequence[str] = ()
     then: Sequence[str] | None = None
+    nested: Mapping[str, str] = field(default_factory=dict)
     snapshots: Iterator[int] = field(default_factory=lambda: iter([7] * 9))
     asked: list[str] = field(default_factory=list)
 
@@ -46,6 +47,7 @@ class Catalog:
             "kind": lambda: [{"table_type": self.kind}],
             "columns": lambda: [{"column_name": n, "data_type": t} for n, t in self.columns.items()],
             "columns at the snapshot": lambda: [dict.fromkeys(self.then or self.columns)],
+            "nested columns at the snapshot": lambda: [{**self.columns, **self.nested}],
             "definition": lambda: [{"text": line} for line in self.definition.split("\n")],
             "snapshot": lambda: [{"snapshot_id": next(self.snapshots)}],
             "files": lambda: [{"place": place} for place in self.deleting],
@@ -165,6 +167,17 @@ def test_columns_that_a_snapshot_has_by_other_names_are_refused(
     with pytest.raises(
         InvalidSettings, match=r"columns were changed after its snapshot 7, .* name a view of it"
     ):
+        catalog.open().list()
+
+
+def test_fields_that_a_snapshot_has_by_other_names_are_refused(catalog: Catalog) -> None:
+    """Within a row too, where two may be exchanged."""
+    catalog.definition, catalog.columns = ICEBERG, OCSF
+    assert catalog.open().list()
+    was, is_ = "first_seen_time", "last_seen_time"
+    exchanged = OCSF["finding_info"].replace(was, "other").replace(is_, was).replace("other", is_)
+    catalog.nested = {"finding_info": exchanged}
+    with pytest.raises(InvalidSettings, match="columns were changed after its snapshot 7"):
         catalog.open().list()
 
 
