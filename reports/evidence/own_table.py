@@ -32,6 +32,9 @@ from reports.evidence.table_types import TableType, quoted
 
 EPOCH = "timestamp '1970-01-01 00:00:00.000'"
 DAY = 86_400_000  # milliseconds
+EXACT_REAL = 2**24
+EARLIEST, LATEST = -62_135_596_800_000, 253_402_300_799_999  # milliseconds: the years 1 to 9999
+DAYS = "date '0001-01-01' and date '9999-12-31'"
 _KEY = "^[^:]+://[^/]+/(.+)$"  # what follows the bucket in a place
 _SQL = {
     **dict.fromkeys(("id", "heading", "text"), "varchar"),
@@ -62,8 +65,12 @@ _EITHER = {
 _NEED_NOT_BE = frozenset(
     {"finding_info.modified_time", "finding_info.types[0]", "finding_info.analytic.version"}
 ) | {f"unmapped.{name}" for name in OPTIONAL}
+_DATETIMES = frozenset(f"{c.path[-1]}_dt" for c in COLUMNS["ocsf"] if c.type == "milliseconds")
+"""The names that OCSF's datetime profile has for instants."""
 _STATUS = {1: "new", 2: "in_progress", 3: "suppressed", 4: "resolved", 5: "resolved", 6: "deleted"}
 _ACCOUNTS = ("account", "accountid", "account_id")
+_BESIDE = frozenset({"event_day", "eventday", "source", *_ACCOUNTS})
+"""Columns that are read beside those of a layout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,10 @@ class OwnTable:
                 raise self._refused(f"in {joined(path)}: {wrong}")
         if lacking := list(self._lacking()):
             raise self._refused(f"lacks {', '.join(lacking)}: make a view that has it")
+        if self.is_view and self.columns["object"].name != "varchar":
+            raise self._refused(
+                f'has object as {self.columns["object"].name}: have the view give "$path" as varchar'
+            )
         _ = self.delivered
 
     @cached_property
@@ -122,9 +133,15 @@ class OwnTable:
         """The column that tells where a row's object is."""
         return "object" if self.is_view else tables.PATH
 
+    def placed(self, names: Sequence[str]) -> Mapping[str, int]:
+        """Where among the names of its columns those are that are read."""
+        read = KEYS[self.layout][()] | _DATETIMES | _BESIDE
+        return {name: place for place, name in enumerate(names) if name in read}
+
     def objects(self) -> str:
         """The statement that tells its objects, and which days they hold."""
-        rows = f"select {self.place} as place, {self._day} as day from {self._read}{self._among}"
+        day = f"case when {self._day} between {DAYS} then {self._day} end"
+        rows = f"select {self.place} as place, {day} as day from {self._read}{self._among}"
         return (
             "select place, min(day) as first_day, max(day) as last_day, count_if(day is null) as undated "
             f"from ({rows}) as listed group by 1 order by 1"
@@ -173,7 +190,13 @@ class OwnTable:
             for name in (last, f"{last}_dt"):
                 top, *inner = *way, name
                 if top in types and top in self.columns:
-                    yield from _misread(joined((*way, name)), types[str(top)], self.columns[str(top)], inner)
+                    path = joined((*way, name))
+                    yield from _misread(path, types[str(top)], self.columns[str(top)], inner)
+                    if str(types[str(top)]) == "FLOAT" and self.columns[str(top)].name == "double":
+                        yield from _rounded(column)
+        for name in sorted(_BESIDE - KEYS[self.layout][()]):
+            if name in types and name in self.columns:
+                yield from _misread(name, types[name], self.columns[name], ())
 
     # ---- what it has ---------------------------------------------------------------------------------------------
 
@@ -251,7 +274,7 @@ class OwnTable:
         """The table, with its texts of JSON parsed beside them."""
         if not self._json and self.is_view:
             return self._read
-        parsed = [f"try(json_parse({quoted([top])})) as {_json_of(top)}" for top in self._json]
+        parsed = [f"try(json_parse({self._as_text(top)})) as {_json_of(top)}" for top in self._json]
         hidden = [] if self.is_view else [tables.PATH]
         return f"({_select(['*', *hidden, *parsed], self._read)}) as parsed"
 
@@ -274,8 +297,21 @@ class OwnTable:
         if self.layout == "flat":
             return self._day_in("event_day", "try_cast({} as date)")
         if "eventday" in self.columns:
-            return self._day_in("eventday", "try(cast(date_parse({}, '%Y%m%d') as date))")
+            return self._day_in(
+                "eventday", "case when length({0}) = 8 then try(cast(date_parse({0}, '%Y%m%d') as date)) end"
+            )
         return f"cast({self._instant_of(_column('time'))} as date)"
+
+    @property
+    def day_told(self) -> str:
+        """The column that tells the day, and how."""
+        if self.layout == "flat":
+            return "event_day (such as 2026-05-01)"
+        return (
+            "eventday (such as 20260501)"
+            if "eventday" in self.columns
+            else "time (milliseconds, or a timestamp)"
+        )
 
     def _day_in(self, name: str, cast: str) -> str:
         type_, sql = self.columns[name], quoted([name])
@@ -287,9 +323,21 @@ class OwnTable:
 
     @property
     def _origin(self) -> str:
-        account = quoted([next(name for name in _ACCOUNTS if name in self.columns)])
-        source = quoted(["source"]) if "source" in self.columns else f"'{self.name[1]}'"
-        return f"cast({source} as varchar) || '/' || cast({account} as varchar)"
+        account = self._owner(next(name for name in _ACCOUNTS if name in self.columns))
+        source = self._owner("source") if "source" in self.columns else f"'{self.name[1]}'"
+        return f"{source} || '/' || {account}"
+
+    def _owner(self, name: str) -> str:
+        """A part of whose ids the findings have; null where it is empty."""
+        return f"nullif(trim({self._as_text(name)}), '')"
+
+    def _as_text(self, name: str) -> str:
+        text = _text(quoted([name]), self.columns[name])
+        if text is None:
+            raise self._refused(
+                f"has {name} as {self.columns[name].name}, which cannot be read as text: cast it in a view"
+            )
+        return text
 
     @cached_property
     def _values(self) -> dict[Column, str]:
@@ -326,14 +374,16 @@ class OwnTable:
                     yield f"(coalesce({_kind(found)}, 'n') = 'n' or ({value}) is not null)"
                 elif found.type.is_text and _SQL[column.type] == "varchar":
                     yield tables.whole(found.sql)
-                elif found.type.is_text or found.type.name in _FRACTIONS:
+                elif found.type.is_text or found.type.name in _FRACTIONS or column.type == "milliseconds":
                     yield f"({found.sql} is null or ({value}) is not null)"
 
     def _whole(self) -> Iterator[str]:
         """Whether the texts of JSON in a row hold what is expected, and nothing twice."""
         for top in self._json:
-            line, json = quoted([top]), _json_of(top)
-            yield f"({line} is null or ({json} is not null and {tables.once(self.layout, line, json)}))"
+            line, json = self._as_text(top), _json_of(top)
+            read_once = tables.once(self.layout, line, json, also=_DATETIMES)
+            yield f"({line} is null or ({json} is not null and {read_once} and not ({tables.lone(line)})))"
+            yield tables.whole(line)
             for path, wanted in WAYS[self.layout].items():
                 if path[:1] == (top,):
                     opened = {"OBJECT": "{", "ARRAY": "["}[wanted]
@@ -382,6 +432,12 @@ def _misread(name: str, stored: Any, declared: TableType, path: Sequence[str | i
         yield f"column {name} is {stored_as}, and the table has it as {declared.name}: correct one of the two"
 
 
+def _rounded(column: Column) -> Iterator[str]:
+    """What is wrong with a column of 32-bit floats that a table has as doubles: which are whole cannot be told."""
+    if column.type in ("integer", "milliseconds"):
+        yield f"column {column.name} is FLOAT, and the table has it as double: have the table declare it as float"
+
+
 def _within(found: _Found, step: str | int) -> _Found | None:
     """What is within a row, an array or a map; None in anything else."""
     type_ = found.type
@@ -405,16 +461,19 @@ def _cast(wanted: str, sql: str, type_: TableType) -> str | None:
 
 
 def _text(sql: str, type_: TableType) -> str | None:
-    whole = type_.is_text or type_.is_integer or type_.is_whole
+    if type_.name == "char":  # whose blanks at the end are no part of it
+        return f"rtrim(cast({sql} as varchar))"
+    whole = type_.is_integer or type_.is_whole
     return sql if type_.name == "varchar" else f"cast({sql} as varchar)" if whole else None
 
 
 def _integer(sql: str, type_: TableType) -> str | None:
-    """A number without a fraction; a double only below 2^53, from where on not every whole number is one."""
+    """A number without a fraction; a floating-point one only below that from which on not every whole number is one."""
     if type_.is_text:
         return tables.integer(sql)
     if type_.name in ("double", "real"):
-        whole = f"abs({sql}) < {tables.EXACT} and {sql} = truncate({sql})"
+        exact = tables.EXACT if type_.name == "double" else EXACT_REAL
+        whole = f"abs({sql}) < {exact} and {sql} = truncate({sql})"
         return f"case when {whole} then cast({sql} as bigint) end"
     if type_.name == "decimal":
         return f"case when {sql} = truncate({sql}) then try_cast({sql} as bigint) end"
@@ -438,9 +497,13 @@ def _instant(sql: str, type_: TableType) -> str | None:
 
 
 def _milliseconds(sql: str) -> str:
-    """Milliseconds since 1970 as a timestamp: days first, because they are more than `date_add` takes at once."""
+    """Milliseconds since 1970 as a timestamp of the years 1 to 9999; null for others.
+
+    Days first, because they are more than `date_add` takes at once.
+    """
     days = f"date_add('day', (({sql}) - ({sql}) % {DAY}) / {DAY}, {EPOCH})"
-    return f"date_add('millisecond', ({sql}) % {DAY}, {days})"
+    instant = f"date_add('millisecond', ({sql}) % {DAY}, {days})"
+    return f"case when ({sql}) between {EARLIEST} and {LATEST} then {instant} end"
 
 
 def _of_json(column: Column, found: _Found) -> str:
@@ -450,7 +513,7 @@ def _of_json(column: Column, found: _Found) -> str:
     value = f"({tables.json_value(column.type, text, _kind(found))})"
     if column.type != "milliseconds":
         return value
-    return tables.instant(text) if str(found.json[1][-1]).endswith("_dt") else _milliseconds(value)
+    return tables.instant(text) if str(found.json[1][-1]).endswith("_dt") else f"({_milliseconds(value)})"
 
 
 def _kind(found: _Found) -> str:

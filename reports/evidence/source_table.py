@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -24,11 +24,19 @@ from reports.evidence.source import EvidenceObject, ListedObject, is_name
 from reports.evidence.source_s3 import AT_ONCE, S3Evidence
 from reports.evidence.table_types import parsed, quoted
 
+_NESTED = frozenset({"row", "array", "map"})
 NAME = re.compile("[a-z_][a-z0-9_]*")
 _PLACE = re.compile(r"[A-Za-z0-9]+://([^/]+)/(.+)", re.DOTALL)
 _ICEBERG = re.compile("iceberg|format_version", re.IGNORECASE)
 ORC = b"ORC"
 _EXPIRED = re.compile(r"snapshot (ID|with id)", re.IGNORECASE)
+_NO_DEFINITION = {
+    "is a materialized view": "is a materialized view, which may be older than the rows that it is of: name a "
+    "table, or a view that gives their objects",
+    "mismatched input|no viable alternative": "its name is a word of SQL, or begins with what a name cannot begin "
+    "with: make a view that has another name",
+}
+"""What is wrong with a table or view, by how the statement that tells its definition fails."""
 _NONE_SUCH = re.compile(r"TABLE_NOT_FOUND|does not exist", re.IGNORECASE)
 
 
@@ -100,8 +108,11 @@ class TableEvidence:
 
         Raises `InvalidEvidence` if it shows none, or rows that have no day, or objects of another bucket.
         """
-        rows = self._rows()
-        days = {self._key(row["place"]): self._days(row) for row in rows}
+        days: dict[str, Window] = {}
+        for row in self._rows():
+            name, holds = self._key(row["place"]), self._days(row)
+            before = days.get(name, holds)  # a view may tell one object's place in two ways
+            days[name] = Window(min(before.first, holds.first), max(before.last, holds.last))
         if not days:
             raise InvalidEvidence(f"table {self.told}: shows no evidence: deliver it, or name another table")
         every = Window(min(each.first for each in days.values()), max(each.last for each in days.values()))
@@ -161,10 +172,19 @@ class TableEvidence:
         definition = self._definition("view" if is_view else "table")
         snapshot = None if is_view else self._snapshot(definition)
         types = {row["column_name"]: parsed(row["data_type"]) for row in columns}
-        return OwnTable(at, types, is_view, definition, snapshot)
+        table = OwnTable(at, types, is_view, definition, snapshot)
+        if snapshot is not None and self.recorded is None:
+            self._check_columns(table, {row["column_name"]: row["data_type"] for row in columns})
+        return table
 
     def _definition(self, kind: str) -> str:
-        lines = self.select(f"the definition of {self.told}", f"show create {kind} {self.name}")
+        try:
+            lines = self.select(f"the definition of {self.told}", f"show create {kind} {self.name}")
+        except InvalidSettings as error:
+            for failure, problem in _NO_DEFINITION.items():
+                if re.search(failure, str(error), re.IGNORECASE):
+                    raise InvalidSettings(f"table {self.told}: {problem}") from None
+            raise
         return "\n".join(str(value) for row in lines for value in row.values())
 
     def _snapshot(self, definition: str) -> int | None:
@@ -189,6 +209,27 @@ class TableEvidence:
             raise InvalidEvidence(f"table {self.told}: has no snapshot: write to it first")
         return int(rows[0]["snapshot_id"])
 
+    def _check_columns(self, table: OwnTable, today: Mapping[str, str]) -> None:
+        """Raise `InvalidSettings` if the snapshot, which is read by the names of its time, has others than today's."""
+        no_row = (
+            "(values 1) as one (number) left join "
+            f"(select * from {quoted([self.name])} for version as of {table.snapshot} limit 0) as shown on true"
+        )
+        then = self.select(f"the columns at the snapshot of {self.told}", f"select shown.* from {no_row}")
+        read = table.placed([*today])
+        same = table.placed([name.lower() for row in then for name in row]) == read
+        if same and (nested := [name for name in read if table.columns[name].name in _NESTED]):
+            types = ", ".join(f"typeof(shown.{quoted([name])}) as {quoted([name])}" for name in nested)
+            (found,) = self.select(
+                f"the nested columns at the snapshot of {self.told}", f"select {types} from {no_row}"
+            )
+            same = all(_plain(found[name]) == _plain(today[name]) for name in nested)
+        if not same:
+            raise InvalidSettings(
+                f"table {self.told}: columns were changed after its snapshot {table.snapshot}, which is read by "
+                "the names that they had then: write rows to it, or name a view of it"
+            )
+
     # ---- its objects ---------------------------------------------------------------------------------------------
 
     def _days(self, row: Row) -> Window:
@@ -196,7 +237,7 @@ class TableEvidence:
         if row["undated"]:
             raise InvalidEvidence(
                 f"{self._key(row['place'])}: table {self.told} shows {row['undated']} rows of it that have no day: "
-                "correct them, and deliver it again"
+                f"correct their {self.table.day_told}, and deliver it again"
             )
         return Window(_day(row["first_day"]), _day(row["last_day"]))
 
@@ -309,6 +350,10 @@ class OwnTables:
         return (
             f"select the rows of {question.about} that it has in table {self.source.told}, and correct them"
         )
+
+
+def _plain(type_: str) -> str:
+    return re.sub(r'[\s"]', "", type_).lower()
 
 
 def _day(value: date | str) -> date:

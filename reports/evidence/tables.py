@@ -7,7 +7,7 @@ read has no status, which no rule of the layout allows: it is counted as unsound
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from typing import Any, Literal
 
@@ -177,7 +177,7 @@ def _taken(layout: Layout) -> str:
     columns = COLUMNS[layout]
     taken = [f"json_extract_scalar(line, '{json_path(c.path)}') as {_of('text', c)}" for c in columns]
     kinds = [f"{kind_at(c.path)} as {_of('kind', c)}" for c in columns]
-    text = [f"{once(layout)} as once", f"strpos(line, {_LOST}) = 0 and not ({_lone()}) as whole"]
+    text = [f"{once(layout)} as once", f"strpos(line, {_LOST}) = 0 and not ({lone()}) as whole"]
     selected = [_DAY[layout], PATH, "json", *text, *taken, *kinds]
     return f"({_select(selected, _parsed(layout, 'json'))}) as taken"
 
@@ -208,9 +208,9 @@ def _readable(layout: Layout) -> list[str]:
     return [*row, known, f"({_of('value', CLASS)} <> 2004 or ({_all(['once', *ways, *values])}))"]
 
 
-def once(layout: Layout, line: str = "line", json: str = "json") -> str:
+def once(layout: Layout, line: str = "line", json: str = "json", also: Set[str] = frozenset()) -> str:
     """Whether no known key is twice in an object, or written with escapes: `json_parse` keeps the last one."""
-    names = "|".join(sorted({name for known in KEYS[layout].values() for name in known}))
+    names = "|".join(sorted({*also, *(name for known in KEYS[layout].values() for name in known)}))
     found = (
         f"cardinality(regexp_extract_all({text}, '\"({names})\"\\s*:'))"
         for text in (line, f"json_format({json})")
@@ -220,9 +220,9 @@ def once(layout: Layout, line: str = "line", json: str = "json") -> str:
     )
 
 
-def _lone() -> str:
+def lone(line: str = "line") -> str:
     """Whether a line has half of a pair of escapes: two of them are one character."""
-    plain = r"regexp_replace(line, '\\\\')"
+    plain = rf"regexp_replace({line}, '\\\\')"
     pairs = r"regexp_replace(" + plain + r", '\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}')"
     return f"regexp_like({pairs}, '\\\\u[dD][89a-fA-F]')"
 

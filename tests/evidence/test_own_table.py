@@ -89,6 +89,8 @@ def test_a_table_that_serves(columns: Mapping[str, str | None], layout: str) -> 
         ({**OCSF, "unmapped": "array(row(key varchar, value varchar))"}, "has unmapped as array, where unmapped."),
         ({**OCSF, "evidences": "row(actor row(user row(uid varchar)))"}, "has evidences as row, where evidences[0]"),
         ({**OCSF, "unmapped": "row(a b varchar)"}, "has unmapped as row(a b varchar), where"),
+        ({**OCSF, "accountid": "double"}, "has accountid as double, which cannot be read as text: cast it in a view"),
+        ({**OCSF, "source": "row(name varchar)"}, "has source as row, which cannot be read as text"),
         ({**OCSF, "finding_info.uid": "varchar"}, "column 'finding_info.uid' would be ignored"),
     ],
 )  # fmt: skip
@@ -105,6 +107,11 @@ def test_a_view_gives_what_it_hides() -> None:
         table(FLAT, is_view=True)
     with pytest.raises(InvalidSettings, match="lacks object, source: make a view"):
         table(OCSF, is_view=True)
+    for type_ in ("bigint", "varbinary", "char(90)"):
+        with pytest.raises(
+            InvalidSettings, match=r"has object as \w+: have the view give \"\$path\" as varchar"
+        ):
+            table({**FLAT, "object": type_}, is_view=True)
     assert "$path" not in table({**FLAT, "object": "varchar"}, is_view=True).delivered
     assert table({**OCSF, "object": "varchar", "source": "varchar"}, is_view=True).layout == "ocsf"
 

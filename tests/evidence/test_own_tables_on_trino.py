@@ -108,6 +108,80 @@ def test_athena_answers_alike(
     assert len(source.list()) == len(listed) + 1
 
 
+REAL = "cast(exchange_count as real)"
+BREAKS = "a rule of the layout"
+OF_FINDINGS = "class_uid status_id start_time end_time count confidence_score finding_info evidences unmapped"
+CHANGED: Sequence[tuple[str, Layout, str, str, str | None]] = (
+    ("text with blanks", "flat", "status", "cast(status as char(20))", None),
+    ("whole floats", "flat", "exchange_count", REAL, None),
+    ("float that may be rounded", "flat", "exchange_count", f"greatest({REAL}, real '16777216')", BREAKS),
+    ("text of a day", "flat", "event_day", "cast(event_day as varchar)", None),
+    ("far day", "flat", "event_day", "event_day + interval '10000' year", "correct their event_day (such as"),
+    ("JSON with blanks", "ocsf", "unmapped", "cast(unmapped as char(900))", None),
+    ("two escapes", "ocsf", "unmapped", r"""replace(unmapped, '{"', '{"note": "\ud83d\ude00", "')""", None),
+    (
+        "half of two escapes",
+        "ocsf",
+        "unmapped",
+        r"""replace(unmapped, '{"', '{"note": "\ud83d", "')""",
+        BREAKS,
+    ),
+    ("a key twice", "ocsf", "unmapped", """replace(unmapped, '{"', '{"note": 1, "note": 2, "')""", None),
+    (
+        "a time twice",
+        "ocsf",
+        "unmapped",
+        """replace(unmapped, '{"', '{"time_dt": 1, "time_dt": 2, "')""",
+        BREAKS,
+    ),
+    ("decimals", "ocsf", "start_time", "cast(start_time as decimal(38, 2))", None),
+    ("microseconds", "ocsf", "start_time", "start_time * 1000", BREAKS),
+    ("largest number", "ocsf", "end_time", "9223372036854775807", BREAKS),
+    ("account with blanks", "ocsf", "account", "cast(accountid as char(20))", None),
+    ("account of blanks", "ocsf", "account", "'  '", BREAKS),
+    (
+        "short day",
+        "ocsf",
+        "eventday",
+        "regexp_replace(eventday, '0([0-9])$', '$1')",
+        "correct their eventday (such as",
+    ),
+)
+"""What a view makes of a column, and what is said where that is refused."""
+
+
+@pytest.mark.parametrize(
+    ("layout", "column", "value", "refused"), [row[1:] for row in CHANGED], ids=[row[0] for row in CHANGED]
+)
+def test_a_view_gives_the_figures_of_what_it_casts(  # noqa: PLR0917
+    where: Place,
+    expected: Mapping[Layout, list[Sequence[Row]]],
+    layout: Layout,
+    column: str,
+    value: str,
+    refused: str | None,
+) -> None:
+    """Or an error: nothing is rounded, and of nothing that is there twice one is taken."""
+    way = BY_NAME["Hive, Parquet" if layout == "flat" else "Security Lake, JSON text"]
+    way.make(where)
+    names = (
+        [*own_tables.COLUMNS, "event_day"] if layout == "flat" else [*OF_FINDINGS.split(), "time", "eventday"]
+    )
+    given = dict(zip(names, (f'"{name}"' for name in names), strict=True))
+    if layout == "ocsf":
+        given |= {"source": "'detector'", "account": "accountid"}
+    given |= {column: value, "object": '"$path"'}
+    selected = ", ".join(f'{sql} as "{name}"' for name, sql in given.items())
+    made = f"create view shown as select {selected} from {way.catalog}.{where.name}.{way.table}"  # noqa: S608
+    where.execute(made)
+    _, engine = where.opened(Way("", layout, way.make, table="shown"))
+    if refused is None:
+        assert figures(engine) == expected[layout]
+        return
+    with pytest.raises(InvalidEvidence, match=re.escape(refused)):
+        figures(engine)
+
+
 def keys(where: Place, below: str = "detections/") -> set[str]:
     """The names of the objects that are there."""
     listed = where.stack.s3.list_objects_v2(Bucket=where.name, Prefix=below)

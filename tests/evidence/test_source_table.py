@@ -34,6 +34,8 @@ class Catalog:
     definition: str = "CREATE TABLE lab.findings (…)"
     objects: Sequence[tuple[str | None, date | None, date | None, int]] = ()
     deleting: Sequence[str] = ()
+    then: Sequence[str] | None = None
+    nested: Mapping[str, str] = field(default_factory=dict)
     snapshots: Iterator[int] = field(default_factory=lambda: iter([7] * 9))
     asked: list[str] = field(default_factory=list)
 
@@ -44,6 +46,8 @@ class Catalog:
         found: Mapping[str, Callable[[], list[dict[str, Any]]]] = {
             "kind": lambda: [{"table_type": self.kind}],
             "columns": lambda: [{"column_name": n, "data_type": t} for n, t in self.columns.items()],
+            "columns at the snapshot": lambda: [dict.fromkeys(self.then or self.columns)],
+            "nested columns at the snapshot": lambda: [{**self.columns, **self.nested}],
             "definition": lambda: [{"text": line} for line in self.definition.split("\n")],
             "snapshot": lambda: [{"snapshot_id": next(self.snapshots)}],
             "files": lambda: [{"place": place} for place in self.deleting],
@@ -92,7 +96,10 @@ def test_settings_lie_below_the_prefix(catalog: Catalog) -> None:
     ("row", "message"),
     [
         (("s3://elsewhere/hive/a", DAY, DAY, 0), "s3://elsewhere/hive/a: lies in another bucket than"),
-        (("hive/a", None, None, 3), "hive/a: table lab.findings shows 3 rows of it that have no day"),
+        (
+            ("hive/a", None, None, 3),
+            "hive/a: table lab.findings shows 3 rows of it that have no day: correct their event_day",
+        ),
         ((None, DAY, DAY, 0), "None: table lab.findings gives it as an object's place"),
         (("hive/../a", DAY, DAY, 0), "'hive/../a': table lab.findings gives it as an object's place"),
         (("hive/a\n", DAY, DAY, 0), "gives it as an object's place, and no file can have that name"),
@@ -137,6 +144,74 @@ def test_iceberg_is_read_at_one_snapshot(catalog: Catalog) -> None:
     found = {o.name: (o.day, o.until) for o in source.list()}
     assert source.table.snapshot == 7
     assert found["iceberg/deletes"] == (DAY, date(2026, 5, 9))
+
+
+@pytest.mark.parametrize(
+    ("then", "serves"),
+    [
+        ([*FLAT, "note"], True),
+        ([name.upper() for name in FLAT], True),
+        ([name for name in FLAT if name != "network"], False),
+        ([{"network": "country", "country": "network"}.get(name, name) for name in FLAT], False),
+    ],
+    ids=["another column", "in capitals", "none of that name", "names that were exchanged"],
+)
+def test_columns_that_a_snapshot_has_by_other_names_are_refused(
+    catalog: Catalog, then: Sequence[str], serves: bool
+) -> None:
+    """A snapshot is read by the names of its time, and the catalog tells today's."""
+    catalog.definition, catalog.then = ICEBERG, then
+    if serves:
+        assert catalog.open().list()
+        return
+    with pytest.raises(
+        InvalidSettings, match=r"columns were changed after its snapshot 7, .* name a view of it"
+    ):
+        catalog.open().list()
+
+
+def test_fields_that_a_snapshot_has_by_other_names_are_refused(catalog: Catalog) -> None:
+    """Within a row too, where two may be exchanged."""
+    catalog.definition, catalog.columns = ICEBERG, OCSF
+    assert catalog.open().list()
+    was, is_ = "first_seen_time", "last_seen_time"
+    exchanged = OCSF["finding_info"].replace(was, "other").replace(is_, was).replace("other", is_)
+    catalog.nested = {"finding_info": exchanged}
+    with pytest.raises(InvalidSettings, match="columns were changed after its snapshot 7"):
+        catalog.open().list()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "(NOT_SUPPORTED: Relation 'x' is a materialized view, not a table)",
+            "is a materialized view, which may",
+        ),
+        ("(SYNTAX_ERROR: line 1:19: mismatched input 'order')", "its name is a word of SQL"),
+        ("line 1:18: no viable alternative at input 'show create'", "its name is a word of SQL"),
+        ("(PERMISSION_DENIED: Access Denied)", "Access Denied"),
+    ],
+)
+def test_a_table_whose_definition_is_not_told(catalog: Catalog, said: str, told: str) -> None:
+    """What to do depends on why."""
+
+    def select(what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[dict[str, Any], ...]:
+        if "definition" in what:
+            raise InvalidSettings(said)
+        return catalog(what, sql, parameters)
+
+    with pytest.raises(InvalidSettings) as refused:
+        replace(catalog.open(), select=select).list()
+    assert told in str(refused.value)
+
+
+def test_an_object_that_is_named_in_two_ways_has_the_days_of_both(catalog: Catalog) -> None:
+    """As a view of two tables may name it."""
+    catalog.kind, catalog.columns = "VIEW", {**FLAT, "object": "varchar"}
+    late, later = date(2026, 5, 8), date(2026, 5, 9)
+    catalog.objects = [("hive/a", late, later, 0), (f"s3://{catalog.bucket}/hive/a", DAY, DAY, 0)]
+    assert [(o.name, o.day, o.until) for o in catalog.open().list()] == [("hive/a", DAY, later)]
 
 
 def test_a_snapshot_that_changes_meanwhile_is_asked_for_anew(catalog: Catalog) -> None:
@@ -232,7 +307,9 @@ def test_objects_that_a_table_may_misread_are_refused(catalog: Catalog, kind: st
         ("bigint", "7.0::double", "column exchange_count is DOUBLE, and the table has it as bigint"),
         ("bigint", "7::ubigint", "column exchange_count is UBIGINT, and the table has it as bigint"),
         ("integer", "7::bigint", "column exchange_count is BIGINT, and the table has it as integer"),
-        ("double", "7::float", None),
+        ("double", "7::double", None),
+        ("real", "7::float", None),
+        ("double", "7::float", "column exchange_count is FLOAT, and the table has it as double"),
         ("decimal(10,0)", "7::decimal(10,0)", None),
     ],
 )
