@@ -71,6 +71,15 @@ class Content:
         return tuple(EarlierMonth.of(month, months[month]) for month in sorted(months))
 
     @property
+    def evidence_table(self) -> dict[str, str | None] | None:
+        """The name and the snapshot of the issuer's own table, if the evidence is one."""
+        table = self.briefing.evidence.table
+        if table is None:
+            return None
+        snapshot = table["snapshot"]
+        return {"name": table["name"], "snapshot": None if snapshot is None else str(snapshot)}
+
+    @property
     def evidence_root(self) -> str:
         """The Merkle root over the evidence objects, in hexadecimal."""
         return str(self.statement["predicate"]["merkleRoot"])

@@ -157,6 +157,7 @@ def page_data(content: Content) -> dict[str, Any]:
         "marking": plain({"class": marking.removeprefix("TLP:").lower().replace("+", "-"), "label": marking}),
         "colours": issuer.fields["colours"],
         "evidence_root": content.evidence_root,
+        "evidence_table": plain(content.evidence_table),
         "evidence_objects": plain(content.evidence_objects),
         "earlier_evidence": plain(content.earlier_evidence),
         "accounts_root": briefing.account_table.root if briefing.account_table else None,
