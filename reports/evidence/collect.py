@@ -70,7 +70,11 @@ def collect(
     """
     refused: InvalidEvidence | None = None
     for _ in range(TRIES):
-        listed = source.list()
+        try:
+            listed = source.list()
+        except Changed:
+            refused = None
+            continue
         try:
             evidence = _collected(inquiry, engine, source, listed, progress)
         except Unlisted as error:

@@ -106,8 +106,14 @@ class TableEvidence:
     def list(self, only: Collection[str] | None = None) -> tuple[ListedObject, ...]:
         """Every object whose rows it shows, and those that delete rows of it, in the order of their names.
 
-        Raises `InvalidEvidence` if it shows none, or rows that have no day, or objects of another bucket.
+        A snapshot is listed once, because it stays what it is. Raises `InvalidEvidence` if it shows none, or rows that
+        have no day, or objects of another bucket.
         """
+        if not self._listed or self.table.snapshot is None:
+            self._listed[:] = [self._found()]
+        return tuple(o for o in self._listed[0] if only is None or o.name in only)
+
+    def _found(self) -> tuple[ListedObject, ...]:
         days: dict[str, Window] = {}
         for row in self._rows():
             name, holds = self._key(row["place"]), self._days(row)
@@ -118,12 +124,11 @@ class TableEvidence:
         every = Window(min(each.first for each in days.values()), max(each.last for each in days.values()))
         days |= dict.fromkeys(self._deleting(days.keys()), every)
         heads = self._bucket.heads(days)
-        found = [
+        found = (
             ListedObject(name, self.table.layout, each.first, "table", size, state, each.last)
             for (name, each), (size, state) in zip(days.items(), heads, strict=True)
-        ]
-        self._listed[:] = [tuple(sorted(found))]
-        return tuple(o for o in self._listed[0] if only is None or o.name in only)
+        )
+        return tuple(sorted(found))
 
     def pin(self, objects: Iterable[ListedObject]) -> tuple[EvidenceObject, ...]:
         """As `EvidenceSource.pin`."""

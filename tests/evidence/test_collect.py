@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.core.errors import InvalidEvidence, Unavailable
+from reports.core.errors import Changed, InvalidEvidence, Unavailable
 from reports.core.progress import Done
 from reports.core.window import Window
 from reports.evidence.collect import TRIES, Evidence, collect
@@ -172,6 +172,27 @@ def test_an_engine_reads_what_was_listed(tmp_path: Path) -> None:
     assert receiving.uncounted == tuple(
         f"{alone.objects[0].name.rpartition('/')[0]}/later-1.csv" for _ in "1"
     )
+
+
+@pytest.mark.parametrize(("times", "counts"), [(1, True), (TRIES, False)])
+def test_evidence_that_changes_while_it_is_listed_is_listed_again(
+    monkeypatch: pytest.MonkeyPatch, times: int, counts: bool
+) -> None:
+    """As a table of Iceberg that is written to; not for ever."""
+    source, left = source_of(DAILY), iter(range(times))
+    found = source.list()
+
+    def listed(*_: object) -> tuple[ListedObject, ...]:
+        if next(left, None) is not None:
+            raise Changed("written to while it was listed")
+        return found
+
+    monkeypatch.setattr(FakeSource, "list", listed)
+    if counts:
+        assert collected(DAILY, source).objects
+        return
+    with pytest.raises(Unavailable, match=f"changed during all {TRIES} attempts"):
+        collected(DAILY, source)
 
 
 def test_evidence_that_keeps_changing_is_given_up() -> None:

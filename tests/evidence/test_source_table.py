@@ -223,6 +223,15 @@ def test_a_snapshot_that_changes_meanwhile_is_asked_for_anew(catalog: Catalog) -
     assert source.table.snapshot == 8
 
 
+def test_what_is_written_after_the_listing_does_not_matter(catalog: Catalog) -> None:
+    """A snapshot stays what it is, however often it is listed."""
+    catalog.definition, catalog.snapshots = ICEBERG, iter([7, 7, 8, 8])
+    source = catalog.open()
+    listed = source.list()
+    assert source.list() == listed
+    assert source.table.snapshot == 7
+
+
 def test_a_name_that_only_looks_like_iceberg(catalog: Catalog) -> None:
     """The catalog knows no snapshots of it."""
     catalog.definition = "CREATE TABLE findings (iceberg_id varchar)"
