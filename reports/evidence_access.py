@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from reports.core.aws_clients import REGIONAL, client
 from reports.core.errors import Changed, InvalidEvidence, InvalidRequest, InvalidSettings, Unavailable
 from reports.core.progress import Done
 from reports.evidence.cache_folder import cache
-from reports.evidence.questions import Answer, QueryEngine, Question, Row, Unlisted
+from reports.evidence.questions import Answer, QueryEngine, Question, Unlisted
 from reports.evidence.source import EvidenceSource, FolderEvidence, Place, in_s3
 from reports.evidence.spill import temporary
 from reports.pages.assets import Resources
@@ -237,7 +237,8 @@ def in_table(place: str, engine: str, name: str) -> tuple[TableEvidence, Over]:
             "trino://USER@HOST:PORT/CATALOG/SCHEMA, and --evidence s3://BUCKET/PREFIX/"
         )
     from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415 -- loads botocore
-    from reports.evidence.source_table import NAME, OwnTables, TableEvidence  # noqa: PLC0415
+    from reports.evidence.source_table import opened as table_opened  # noqa: PLC0415
+    from reports.evidence.table_types import NAME  # noqa: PLC0415
 
     if not NAME.fullmatch(name):
         raise InvalidRequest(
@@ -247,12 +248,7 @@ def in_table(place: str, engine: str, name: str) -> tuple[TableEvidence, Over]:
     files = S3Evidence(client("s3"), *in_s3("--evidence", place))
     database = over_tables["schema"] if over_tables.re is _TRINO else over_tables[2]
     over = _over(over_tables)
-
-    def select(what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]:
-        return reading.select(what, sql, parameters)
-
-    source = TableEvidence(files, database, name, select)
-    reading = over(OwnTables(source))
+    source, _ = table_opened(files, database, name, over)
     return source, over
 
 

@@ -106,18 +106,9 @@ class Tables:
         layouts = sorted({o.layout for o in located or listed})
         sql = tables.statement(question.name, format_, *layouts)
         answered = run(question.name, sql, question.parameters, located)
-        check_standings(question, answered, self.advice(question))
         progress(1, 1)
-        return Answer(
-            question.name,
-            questions.statement(question.name, *layouts),
-            question.parameters,
-            engine,
-            answered.engine_version,
-            answered.execution_id,
-            answered.rows,
-            bytes_scanned=answered.bytes_scanned,
-        )
+        canonical = questions.statement(question.name, *layouts)
+        return concluded(question, canonical, engine, answered, self.advice(question))
 
     def advice(self, question: Question) -> str:
         """As `Shown.advice`."""
@@ -211,12 +202,25 @@ def _format(objects: Iterable[ListedObject]) -> Format:
     return cast(Format, next(iter(first)))
 
 
-def check_standings(question: Question, answered: Answered, advice: str) -> None:
-    """Raise `InvalidEvidence` if an answer tells of rows that are refused, or of a sum that 64 bits do not hold."""
+def concluded(question: Question, sql: str, engine: str, answered: Answered, advice: str) -> Answer:
+    """The answer to a question, with the statement that is recorded.
+
+    Raises `InvalidEvidence` if it tells of rows that are refused, or of a sum that 64 bits do not hold.
+    """
     for standing in REFUSED:
         if refused := [row for row in answered.rows if row.get("standing") == standing]:
             raise _refused(question, answered.execution_id, refused, advice)
     questions.within_64_bits(answered.rows)
+    return Answer(
+        question.name,
+        sql,
+        question.parameters,
+        engine,
+        answered.engine_version,
+        answered.execution_id,
+        answered.rows,
+        bytes_scanned=answered.bytes_scanned,
+    )
 
 
 def _refused(question: Question, execution: str, rows: Sequence[Row], advice: str) -> InvalidEvidence:

@@ -36,12 +36,7 @@ EXACT_REAL = 2**24
 EARLIEST, LATEST = -62_135_596_800_000, 253_402_300_799_999  # milliseconds: the years 1 to 9999
 DAYS = "date '0001-01-01' and date '9999-12-31'"
 _KEY = "^[^:]+://[^/]+/(.+)$"  # what follows the bucket in a place
-_SQL = {
-    **dict.fromkeys(("id", "heading", "text"), "varchar"),
-    "integer": "bigint",
-    "number": "double",
-    **dict.fromkeys(("instant", "milliseconds"), "timestamp(3)"),
-}
+_SQL = {**tables.TYPES, "milliseconds": tables.TYPES["instant"]}
 _INSTANTS = frozenset({"date", "timestamp", "timestamp with time zone"})
 _NESTED = {"row": "struct", "array": "list", "map": "map"}
 _NULL = frozenset({'"NULL"', "NULL"})

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
-from pathlib import Path
+from typing import Protocol, TypeVar
 
 from reports.core.errors import Changed, InvalidEvidence, InvalidSettings, Unavailable
 from reports.core.progress import Done
 from reports.core.window import Window
 from reports.evidence import questions
-from reports.evidence.engine_tables import Run, Select, check_standings, mistaken
+from reports.evidence.engine_tables import Run, Select, concluded, mistaken
 from reports.evidence.footers import MAGIC as PARQUET
 from reports.evidence.footers import Footers
 from reports.evidence.own_table import OwnTable
@@ -25,7 +25,6 @@ from reports.evidence.source_s3 import AT_ONCE, S3Evidence
 from reports.evidence.table_types import parsed, quoted
 
 _NESTED = frozenset({"row", "array", "map"})
-NAME = re.compile("[a-z_][a-z0-9_]*")
 _PLACE = re.compile(r"[A-Za-z0-9]+://([^/]+)/(.+)", re.DOTALL)
 _ICEBERG = re.compile("iceberg|format_version", re.IGNORECASE)
 ORC = b"ORC"
@@ -145,10 +144,6 @@ class TableEvidence:
     def part(self, located: ListedObject, first: int, count: int) -> bytes:
         """As `S3Evidence.part`."""
         return self._bucket.part(located, first, count)
-
-    def fetch(self, objects: Iterable[EvidenceObject], folder: Path) -> None:
-        """As `S3Evidence.fetch`."""
-        self._bucket.fetch(objects, folder)
 
     @property
     def _bucket(self) -> S3Evidence:
@@ -316,19 +311,9 @@ class OwnTables:
                         raise InvalidEvidence(f"{row['object']}: {problem}")
         sql = questions.over_delivered(question.name, table.delivered)
         answered = run(question.name, sql, question.parameters, located)
-        check_standings(question, answered, self.advice(question))
         progress(1, 1)
-        return Answer(
-            question.name,
-            sql,
-            question.parameters,
-            engine,
-            answered.engine_version,
-            answered.execution_id,
-            answered.rows,
-            bytes_scanned=answered.bytes_scanned,
-            table=table.recorded,
-        )
+        answer = concluded(question, sql, engine, answered, self.advice(question))
+        return replace(answer, table=table.recorded)
 
     def _check_formats(self, located: Sequence[ListedObject]) -> None:
         """Raise `InvalidEvidence` for an object that the table may read otherwise than it is written.
@@ -355,6 +340,30 @@ class OwnTables:
         return (
             f"select the rows of {question.about} that it has in table {self.source.told}, and correct them"
         )
+
+
+class Selecting(Protocol):
+    """An engine that also runs statements that are no questions."""
+
+    @property
+    def select(self) -> Select:
+        """Runs one."""
+
+
+E = TypeVar("E", bound=Selecting)
+
+
+def opened(
+    files: S3Evidence, database: str, name: str, over: Callable[[OwnTables], E]
+) -> tuple[TableEvidence, E]:
+    """A table or view of one's own, as `TableEvidence` says, and the engine over it that `over` makes."""
+
+    def select(what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]:
+        return engine.select(what, sql, parameters)
+
+    source = TableEvidence(files, database, name, select)
+    engine = over(OwnTables(source))
+    return source, engine
 
 
 def _plain(type_: str) -> str:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+NAME = re.compile("[a-z_][a-z0-9_]*")
+"""The names of databases, tables and views that need no quotes in any statement."""
 _WORD = re.compile(r'"(?:[^"]|"")*"|[^\s(),"]+|[(),]')
 _ZONE = ["with", "time", "zone"]
 _HIVE_WORD = re.compile(r"[^\s<>(),:]+:?|[<>(),]")

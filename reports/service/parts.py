@@ -25,6 +25,7 @@ from reports.core import aws_errors
 from reports.core.aws_clients import REGIONAL
 from reports.core.errors import InvalidSettings
 from reports.core.settings_files import check_deployed
+from reports.evidence.table_types import NAME
 from reports.pdf.pages import MOST_BYTES
 from reports.service.quotas import MOST, Quota, digest_of
 from reports.service.requests import Requests
@@ -47,7 +48,7 @@ CHAIN, TRUST = "chain.pem", "trust.pem"
 # The files inside a PDF that the API also serves separately
 SERVED = ("briefing.json", "evidence.json")
 MOST_SETTLING_DAYS = 366
-_TABLE = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*")
+_TABLE = re.compile(rf"{NAME.pattern}\.{NAME.pattern}")
 LINK_SECONDS = 300
 MOST_UPLOADED = MOST_BYTES
 

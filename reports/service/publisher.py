@@ -8,9 +8,10 @@ Imports are within functions so that a delivery that only ends a request does no
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
     from reports.evidence.closed_days import ClosedDays
     from reports.evidence.engine_athena import AthenaEngine
     from reports.evidence.engine_tables import Shown
-    from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question, Row
+    from reports.evidence.questions import Answer, Inquiry, QueryEngine, Question
     from reports.evidence.source import EvidenceSource
     from reports.evidence.source_s3 import S3Evidence
-    from reports.evidence.source_table import TableEvidence
     from reports.pages.assets import Resources
     from reports.pipeline import PublishingParts, Signing
     from reports.service.parts import Deployed
@@ -149,25 +149,15 @@ class AthenaPress:
             deadline=self.deadline,
         )
 
-    def _own_table(self, request: StoredRequest) -> tuple[AthenaEngine, TableEvidence]:
-        """The operator's own table, and what reads it; no day of it is closed."""
-        from reports.evidence.source_table import OwnTables, TableEvidence
-
-        database, _, name = self.parts.environment.evidence_table.partition(".")
-
-        def select(what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]:
-            return engine.select(what, sql, parameters)
-
-        source = TableEvidence(self._source(), database, name, select)
-        engine = self._over(request, database, OwnTables(source))
-        return engine, source
-
     def _evidence(self, request: StoredRequest, folder: Path) -> tuple[QueryEngine, EvidenceSource]:
-        """What answers questions, and what it answers them about."""
-        if self.parts.environment.evidence_table:
-            self._asking, own = self._own_table(request)
-            return self._asking, own
+        """What answers questions, and what it answers them about; no day of the operator's own table is closed."""
         source = self._source()
+        if self.parts.environment.evidence_table:
+            from reports.evidence.source_table import opened
+
+            database, _, name = self.parts.environment.evidence_table.partition(".")
+            own, self._asking = opened(source, database, name, partial(self._over, request, database))
+            return self._asking, own
         self._asking = self._engine(request, source)
         days = self._days(self._asking, source, folder)
         return (days, days.source) if days else (self._asking, source)

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from reports.evidence.engine_duckdb import DuckDBEngine
 from reports.evidence.questions import QueryEngine, Row
 from reports.evidence.source import FolderEvidence
 from reports.evidence.source_s3 import S3Evidence
-from reports.evidence.source_table import OwnTables, TableEvidence
+from reports.evidence.source_table import opened
 from reports.local_aws.athena_trino import TrinoAthena, connecting
 from reports.signing.keys import LocalAuthority
 from tests.contracts.query_engine import HISTORY, TALLIES, of_any_object
@@ -91,14 +92,10 @@ def test_athena_answers_alike(
     way.make(where)
     service = AthenaService(TrinoAthena(connecting(where.stack.port, where.name)))
     service.looks = 0
-
-    def select(what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]:
-        return engine.select(what, sql, parameters)
-
-    source = TableEvidence(S3Evidence(where.stack.s3, where.name), where.name, way.table, select)
-    engine = AthenaEngine(
-        client(service), "primary", where.name, OwnTables(source), token=where.name, deadline=lambda: 600.0
+    over = partial(
+        AthenaEngine, client(service), "primary", where.name, token=where.name, deadline=lambda: 600.0
     )
+    source, engine = opened(S3Evidence(where.stack.s3, where.name), where.name, way.table, over)
     assert figures(engine) == expected[way.layout]
     listed = source.list()
     where.put(
@@ -244,6 +241,7 @@ def test_what_is_written_meanwhile_does_not_count(
     for sql in ("update detections set exchange_count = 1", "delete from detections where status = 'new'"):
         written(where, sql)
     assert figures(engine) == expected["flat"]
+    assert source.list() == objects
     assert figures(where.opened(way)[1]) != expected["flat"]
     recorded = source.as_recorded(source.told, source.table.snapshot, [o.name for o in objects])
     assert recorded.list() == objects

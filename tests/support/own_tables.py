@@ -21,9 +21,8 @@ import pyarrow.parquet as pq
 
 from reports.evidence.columns import Layout
 from reports.evidence.engine_trino import TrinoEngine
-from reports.evidence.questions import Row
 from reports.evidence.source_s3 import S3Evidence
-from reports.evidence.source_table import OwnTables, TableEvidence
+from reports.evidence.source_table import OwnTables, TableEvidence, opened
 from reports.evidence.table_ddl import STORAGE
 from tests.support.evidence_files import FLAT, Objects, finding, row
 from tests.support.fakes import Detection
@@ -164,14 +163,10 @@ class Place:
     def opened(self, way: Way) -> tuple[TableEvidence, TrinoEngine]:
         """The table that a way has made here as evidence, and what answers questions about it."""
 
-        def select(what: str, sql: str, parameters: Sequence[str] = ()) -> tuple[Row, ...]:
-            return engine.select(what, sql, parameters)
+        def over(tables: OwnTables) -> TrinoEngine:
+            return TrinoEngine(lambda: self.stack.connect(self.name, way.catalog), "the test's", tables)
 
-        source = TableEvidence(S3Evidence(self.stack.s3, self.name), self.name, way.table, select)
-        engine = TrinoEngine(
-            lambda: self.stack.connect(self.name, way.catalog), "the test's", OwnTables(source)
-        )
-        return source, engine
+        return opened(S3Evidence(self.stack.s3, self.name), self.name, way.table, over)
 
 
 def place(stack: Stack) -> Place:
