@@ -20,10 +20,11 @@ from urllib.parse import quote, unquote
 
 from reports.core.progress import Done
 from reports.evidence.cache_folder import OWN, RUN, digest_of, remove_left
-from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine, Keep, Touching, of_days
+from reports.evidence.engine_duckdb import DuckDBEngine, Keep, Touching, of_days
 from reports.evidence.questions import Answer, Question
 from reports.evidence.source import EvidenceObject, ListedObject, SourceOver
 from reports.evidence.source_s3 import AT_ONCE, S3Evidence
+from reports.evidence.tally import CannotClose
 
 
 @dataclass(frozen=True, slots=True)

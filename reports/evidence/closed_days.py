@@ -28,13 +28,14 @@ from reports.core.window import Window
 from reports.evidence import id_index, questions, relations, transpile
 from reports.evidence.columns import Layout
 from reports.evidence.day_store import ClosedDay, DayStore
-from reports.evidence.engine_duckdb import BATCH_BYTES, MEMORY_LIMIT, CannotClose, Keep, Touching
+from reports.evidence.engine_duckdb import BATCH_BYTES, MEMORY_LIMIT, Keep, Touching
 from reports.evidence.questions import AHEAD, Answer, Locating, QueryEngine, Question, Row
 from reports.evidence.source import EvidenceObject, ListedObject, Place, SourceOver, is_utf8_path
 from reports.evidence.spill import spill_folder
-from reports.evidence.tally import DayCells, Dictionaries, Sums, Tally
+from reports.evidence.tally import CannotClose, DayCells, Dictionaries, Sums, Tally
 
 CLOSED = ("tallies", "history")
+NO_ACCOUNTS = "select null::ubigint as hash, null::varchar as account_id where false"
 Listed = Mapping[str, ListedObject]
 """Objects by their names."""
 Ready = Callable[[date, Sequence[ListedObject]], bool]
@@ -318,11 +319,11 @@ class ClosedDays:
         cells = self.source.store.cells
         with spill_folder() as spill, relations.connection(cells.absolute(), spill, MEMORY_LIMIT) as con:
             con.execute(f"create type standing as enum {transpile.STANDINGS}")
-            written = [
-                _parquet(cells, files) for files in zip(*(_used(question, day) for day in days), strict=True)
-            ]
-            parts = written if question.name == "tallies" else [_history(con, written, added, before)]
-            tally = Tally(con, question, Dictionaries.of_cells(con, parts), normalized=True)
+            files = zip(*(_used(question, day) for day in days), strict=True)
+            accounts, *written = [_parquet(cells, each) for each in files] or [NO_ACCOUNTS]
+            parts = written if question.name == "tallies" else [_history(con, written, before)]
+            dictionaries = Dictionaries.of_cells(con, accounts, parts)
+            tally = Tally(con, question, dictionaries, normalized=True)
             tally.take(parts)
             return tally.rows()
 
@@ -338,8 +339,8 @@ def _check_reach(question: Question, listed: Listed, closed: Sequence[ClosedDay]
 
 
 def _used(question: Question, day: ClosedDay) -> Sequence[str]:
-    """The files of a day that a question adds up; the first one's cells have the accounts of all."""
-    return day.files if question.name == "tallies" else day.files[:1]
+    """The files of a day that a question adds up; the first has its accounts, the next the cells of each."""
+    return day.files if question.name == "tallies" else day.files[:2]
 
 
 def _preceding(question: Question) -> Window:
@@ -373,11 +374,11 @@ def _together(sums: Iterable[Sums]) -> Sums:
     return found
 
 
-def _history(con: duckdb.DuckDBPyConnection, written: Sequence[str], preceding: Window, before: Sums) -> str:
+def _history(con: duckdb.DuckDBPyConnection, written: Sequence[str], before: Sums) -> str:
     """The cells of a history: those of the preceding days, and the sums of the days before, without accounts."""
     con.execute(
         "create temp table before as select false as preceding, unnest($1::varchar[]) as campaign_id, "
-        "null::varchar as account_id, 'tallied' as standing, unnest($2::hugeint[]) as detections, "
+        "null::ubigint as account_id, 'tallied' as standing, unnest($2::hugeint[]) as detections, "
         "unnest($3::hugeint[]) as exchanges",
         [list(before), [of[0] for of in before.values()], [of[1] for of in before.values()]],
     )

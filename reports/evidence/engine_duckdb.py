@@ -7,8 +7,8 @@ It runs the same SQL files as Athena, transpiled. Five shortcuts change how the 
 - Ids that were delivered once need no ranking. Only rows with repeated ids go through the window function of
   `latest.sql`; all others rank first by definition.
 - Each grouping set becomes a query of its own, with only the aggregates that it needs.
-- Large Parquet evidence is grouped by numbers: headings by their place in a dictionary, accounts by their hash, if no
-  two have the same. The totals then get their text back.
+- Large Parquet evidence is grouped by numbers: headings by their place in a type, accounts by their hash, if no two
+  have the same. The totals then get their text back.
 - Labels are first used unchanged. If one may need normalizing, or a row breaks a rule, the question is answered again
   with every label normalized.
 """
@@ -19,7 +19,6 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -44,10 +43,6 @@ Keep = Callable[[Mapping[date, DayCells]], None]
 """Keeps copies of the cells of some days."""
 Touching = Mapping[date, Sequence[ListedObject]]
 """The objects that hold a row of a day, or a revision of an id that has one."""
-
-
-class CannotClose(Exception):
-    """Days cannot be closed here and now: their questions have to be answered from the evidence."""
 
 
 class Held(Protocol):
@@ -148,12 +143,10 @@ class DuckDBEngine:
             folder = relations.spill_of(tally.con) / "cells"
             for done, (days, objects) in enumerate(batches):
                 progress(done, len(batches))
-                tally.add(objects[0].layout, relation(objects))
-                tally.check(days)
+                tally.resolve(objects[0].layout, relation(objects))
                 folder.mkdir()
                 keep(tally.write(days, folder))
                 shutil.rmtree(folder)
-                tally.forget()
             progress(len(batches), len(batches))
 
     def _rows(self, question: Question, located: Sequence[ListedObject], progress: Done) -> tuple[Row, ...]:
@@ -200,8 +193,8 @@ class DuckDBEngine:
         with self._connection() as con:
             con.execute(f"create type standing as enum {transpile.STANDINGS}")
             dictionaries = Dictionaries({}, False) if normalized else _dictionaries(con, root, located)
-            numbered = replace(dictionaries, objects=names)
-            tally = Tally(con, question, numbered, normalized=normalized, within=within)
+            placing = dictionaries.placing(con, names)
+            tally = Tally(con, question, placing, normalized=normalized, within=within)
             yield tally, lambda batch: relations.relation(con, root, batch, places)
 
     @contextmanager

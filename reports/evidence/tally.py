@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -13,14 +13,13 @@ import duckdb
 from reports.core.errors import InvalidEvidence
 from reports.core.labels import HEADINGS, LABELS, illegible, normalized
 from reports.core.window import Window
-from reports.evidence import questions, transpile
+from reports.evidence import questions, relations, transpile
 from reports.evidence.columns import Layout
-from reports.evidence.convert import listed, quoted
+from reports.evidence.convert import quoted
 from reports.evidence.questions import Question, Row
 
 LONGEST_DICTIONARY = 500
 MOST_ACCOUNTS = 1_000_000
-MOST_ASIDE = 2_000_000
 NUMBERED = ("campaign_id", *HEADINGS)
 KEPT = (
     "standing",
@@ -43,11 +42,11 @@ IDENTITY = "(hash(revised_within, origin, detection_id) >> 32)::uinteger"
 SUMS = ("detections", "exchanges", "output_tokens")
 
 _REACHES = """
-    select of.event_day, min(latest.delivered_day), max(of.delivered_day)
-    from latest join latest as of on of.origin = latest.origin and of.detection_id = latest.detection_id
+    select of.event_day, min(ranked.delivered_day), max(of.delivered_day)
+    from ranked join ranked as of on of.origin = ranked.origin and of.detection_id = ranked.detection_id
     where
-        latest.standing in ('tallied', 'excluded') and latest.revised_at > of.revised_at
-        and latest.delivered_day < of.delivered_day
+        ranked.standing in ('tallied', 'excluded') and ranked.revised_at > of.revised_at
+        and ranked.delivered_day < of.delivered_day
     group by 1
 """
 
@@ -57,10 +56,10 @@ Sums = Mapping[str | None, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class DayCells:
-    """The cells of a day as Parquet files, one a grouping set, and what they add up to.
+    """The cells of a day as Parquet files: its accounts with their hashes, and one a grouping set, with the hashes.
 
-    `reach` goes from the earliest partition with a revision that outranks a row of the day in a later one, to the
-    latest of such rows.
+    `sums` are what the cells add up to. `reach` goes from the earliest partition with a revision that outranks a row of
+    the day in a later one, to the latest of such rows.
     """
 
     files: Sequence[Path]
@@ -72,17 +71,21 @@ class Irregular(Exception):
     """Labels may have to be normalized, or a row breaks a rule."""
 
 
+class CannotClose(Exception):
+    """Days cannot be closed here and now: their questions have to be answered from the evidence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dictionaries:
-    """The texts that numbers stand for, by heading, and whether hashes stand for accounts.
+    """The texts of headings, which are values of a type each, and whether hashes stand for accounts.
 
-    Both are empty if grouping by text is quick enough. With hashes, the relation `accounts` has them and the texts.
-    Objects are identified by their place in `objects`, which are sorted by name, or by their names if it is empty.
+    Both are empty if grouping by text is quick enough. With hashes, the relation `accounts` has them and the texts. If
+    objects are `placed`, their places stand for their names, and the relation `objects` has both.
     """
 
     texts: Mapping[str, Sequence[str]]
     hashed: bool
-    objects: Sequence[str] = ()
+    placed: bool = False
 
     @classmethod
     def of_rows(cls, con: duckdb.DuckDBPyConnection, rows: str) -> Dictionaries:
@@ -90,20 +93,35 @@ class Dictionaries:
         texts = {heading: _texts(con, heading, rows) for heading in NUMBERED}
         if any(normalized(text) != text or illegible(text) for of in texts.values() for text in of):
             raise Irregular
-        hashed = _hashed(con, rows)
+        hashed = _hashed(con, _accounts_of(rows), MOST_ACCOUNTS)
         normal, legible = (transpile.of_label(rule, "account_id") for rule in ("normalized", "legible"))
         regular = f"{normal} = account_id and {legible}"
         if hashed and con.execute(f"from accounts where not coalesce({regular}, false) limit 1").fetchone():
             raise Irregular
-        return cls({heading: of for heading, of in texts.items() if of}, hashed)
+        return cls(_typed(con, texts), hashed)
 
     @classmethod
-    def of_cells(cls, con: duckdb.DuckDBPyConnection, relations: Sequence[str]) -> Dictionaries:
-        """Those for relations of cells, whose labels were normalized."""
+    def of_cells(
+        cls, con: duckdb.DuckDBPyConnection, accounts: str, relations: Sequence[str]
+    ) -> Dictionaries:
+        """Those for relations of cells, whose labels were normalized, and of the accounts that they have the hashes of.
+
+        Raises `CannotClose` if two have the same.
+        """
+        if not _hashed(con, f"select distinct hash, account_id from ({accounts})"):
+            raise CannotClose("two accounts have one hash")
         with_heading = {name: each for each in relations for name in _columns(con, each)}
         texts = {name: _texts(con, name, with_heading[name]) for name in NUMBERED if name in with_heading}
-        hashed = "account_id" in with_heading and _hashed(con, with_heading["account_id"])
-        return cls({heading: of for heading, of in texts.items() if of}, hashed)
+        return cls(_typed(con, texts), hashed=True)
+
+    def placing(self, con: duckdb.DuckDBPyConnection, objects: Sequence[str]) -> Dictionaries:
+        """The same, with the places of objects among these names, which begin at 1."""
+        con.execute(
+            "create temp table objects as "
+            "select unnest($1::varchar[]) as name, generate_subscripts($1::varchar[], 1) as place",
+            [objects],
+        )
+        return replace(self, placed=True)
 
     @property
     def unchecked(self) -> frozenset[str]:
@@ -118,23 +136,37 @@ class Dictionaries:
     @property
     def places(self) -> dict[str, str]:
         """The expression for each heading."""
-        places = {
-            name: f"list_position({listed(texts)}, {name})::usmallint" for name, texts in self.texts.items()
-        }
-        return {**places, "object": "place"} if self.objects else places
+        places = {name: f"try_cast({name} as {_type(name)})" for name in self.texts}
+        return {**places, "object": "place"} if self.placed else places
 
-    def spelt(self, counted: str, columns: Sequence[str]) -> str:
-        """A query's rows, with the texts in place of the numbers that stand for them."""
-        numbered = {**self.texts, **({"object": self.objects} if self.objects else {})}
-        spelt = {name: f"{listed(texts)}[counted.{name}]" for name, texts in numbered.items()}
+    def spelt(self, counted: str, columns: Iterable[str], *, hashed: bool = False) -> str:
+        """A query's rows, with the texts in place of what stands for them, except hashes if they are wanted."""
+        spelt = {name: f"counted.{name}::varchar" for name in self.texts}
         joined = ""
-        if self.hashed and "account_id" in columns:
+        if self.placed and "object" in columns:
+            spelt["object"] = "objects.name"
+            joined += " left join objects on counted.object = objects.place"
+        if self.hashed and not hashed and "account_id" in columns:
             spelt["account_id"] = "accounts.account_id"
-            joined = "left join accounts on counted.account_id = accounts.hash"
+            joined += " left join accounts on counted.account_id = accounts.hash"
+        if hashed and not self.hashed:
+            spelt["account_id"] = "hash(counted.account_id)"
         replaced = [f"{text} as {name}" for name, text in spelt.items() if name in columns]
         if not replaced:
             return counted
-        return f"select counted.* replace ({', '.join(replaced)}) from ({counted}) as counted {joined}"
+        return f"select counted.* replace ({', '.join(replaced)}) from ({counted}) as counted{joined}"
+
+
+def _typed(con: duckdb.DuckDBPyConnection, texts: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """The headings that have texts, whose types are made."""
+    found = {heading: of for heading, of in texts.items() if of}
+    for heading, of in found.items():
+        con.execute(f"create type {_type(heading)} as enum ({', '.join(map(quoted, of))})")
+    return found
+
+
+def _type(heading: str) -> str:
+    return f"{heading}_text"
 
 
 def _texts(con: duckdb.DuckDBPyConnection, heading: str, flat: str) -> list[str]:
@@ -144,20 +176,18 @@ def _texts(con: duckdb.DuckDBPyConnection, heading: str, flat: str) -> list[str]
     return sorted(text for (text,) in distinct if text) if len(distinct) <= LONGEST_DICTIONARY else []
 
 
-def _hashed(con: duckdb.DuckDBPyConnection, relation: str) -> bool:
+def _accounts_of(relation: str) -> str:
+    """The accounts of a relation, with their hashes."""
+    distinct = f"select distinct account_id from ({relation}) where account_id is not null"
+    return f"select hash(account_id) as hash, account_id from ({distinct})"
+
+
+def _hashed(con: duckdb.DuckDBPyConnection, accounts: str, most: int | None = None) -> bool:
     """Make the relation `accounts`; returns whether they are few enough, with no two hashes the same."""
-    distinct = (
-        f"select distinct account_id from ({relation}) where account_id is not null limit {MOST_ACCOUNTS + 1}"
-    )
-    con.execute(
-        f"create temp table accounts as select hash(account_id) as hash, account_id from ({distinct})"
-    )
+    few = f" limit {most + 1}" if most else ""
+    con.execute(f"create or replace temp table accounts as {accounts}{few}")
     found = con.execute("select count(*), count(distinct hash) from accounts").fetchone()
-    return found is not None and found[0] == found[1] <= MOST_ACCOUNTS
-
-
-def _day(day: date) -> str:
-    return f"date '{day}'"
+    return found is not None and found[0] == found[1] and (most is None or found[0] <= most)
 
 
 def _columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
@@ -165,7 +195,7 @@ def _columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
 
 
 class Tally:
-    """The cells of a question, batch after batch, and the rows that are set aside to be ranked together."""
+    """The cells of a question, batch after batch. The revisions of an id are all in one batch."""
 
     def __init__(
         self,
@@ -182,85 +212,86 @@ class Tally:
         self.normalized = normalized
         self.cells = transpile.grouping_sets(f"{question.name}.cells.sql", within=within)
         self.made: set[str] = set()
-        self.reaches: dict[date, Window] = {}
 
     def add(self, layout: Layout, relation: str) -> None:
         """Add the cells of a layout's raw relation."""
+        self.resolve(layout, relation)
+        for n, each in enumerate(self.cells):
+            self._add(f"cells{n}", each.sql, self.question.of_cells)
+
+    def resolve(self, layout: Layout, relation: str) -> None:
+        """Make the relation `latest` of a layout's raw relation; raises `Irregular`."""
         mapped = transpile.mapped(layout, self.dictionaries.places)
         unchecked = self.dictionaries.unchecked
-        self._resolve(
+        self._make(
+            "latest",
             f"with {layout} as not materialized ({relation}), delivered as not materialized ({mapped}) "
-            f"{transpile.normalized() if self.normalized else transpile.as_they_are(unchecked)}"
+            f"{transpile.normalized() if self.normalized else transpile.as_they_are(unchecked)}",
+            ranked=False,
         )
-        self._add_cells()
-        if "aside" in self.made and self._any(f"from aside limit 1 offset {MOST_ASIDE}"):
-            self._rank()
+        if not self.normalized and self._any("from latest where standing = 'unsound' limit 1"):
+            raise Irregular
+        self._rank()
 
     def rows(self) -> tuple[Row, ...]:
         """The answer, after the last batch."""
-        self._rank()
         name = f"{self.question.name}.sql"
         sets = transpile.grouping_sets(name)
+        cells = " union all by name ".join(each.among(f"cells{n}") for n, each in enumerate(self.cells))
         counted = " union all by name ".join(each.among(f"({each.sql})") for each in sets)
         spelt = self.dictionaries.spelt(counted, transpile.columns(name))
-        sql = f"with cells as not materialized ({self._all_cells()}), counted as ({spelt}) {transpile.around(name)}"
+        sql = f"with cells as not materialized ({cells}), counted as ({spelt}) {transpile.around(name)}"
         return questions.fetched(self.con.execute(sql, self.question.last))
 
-    def check(self, days: Iterable[date]) -> None:
-        """Rank what was set aside; raises `InvalidEvidence` if rows of some days, or of none, cannot be counted."""
-        self._rank()
+    def write(self, days: Sequence[date], folder: Path) -> dict[date, DayCells]:
+        """Write the cells of days of `latest` to new files in a folder, with texts, and sums as 64 bits.
+
+        Raises `InvalidEvidence` if rows of these days, or of none, cannot be counted, and `CannotClose`.
+        """
         among = f"coalesce(event_day in ({', '.join(map(_day, days))}), true)"
-        if self._any(f"from ({self._all_cells()}) where standing in ('tied', 'unsound') and {among} limit 1"):
+        if self._any(f"from latest where standing in ('tied', 'unsound') and {among} limit 1"):
             raise InvalidEvidence("rows tie, or break a rule of their layout")
+        if not self.dictionaries.hashed and not _hashed(self.con, _accounts_of("from latest")):
+            raise CannotClose("two accounts have one hash")
+        reaches = {day: Window(*of) for day, *of in self.con.execute(_REACHES).fetchall()}
+        files = {day: self._write(day, folder) for day in days}
+        sums = self._sums([of[-1] for of in files.values()])
+        return {day: DayCells(of, sums.get(day, {}), reaches.get(day)) for day, of in files.items()}
 
-    def write(self, days: Iterable[date], folder: Path) -> dict[date, DayCells]:
-        """Write the cells of days to new files in a folder, with texts, and sums as 64 bits."""
-        sums, wanted = self._sums(), list(days)
-        sets = [self._write(n, wanted, folder / str(n)) for n in range(len(self.cells))]
-        return {
-            day: DayCells([files[day] for files in sets], sums.get(day, {}), self.reaches.get(day))
-            for day in wanted
-        }
-
-    def _sums(self) -> dict[date, dict[str | None, tuple[int, int]]]:
-        by_campaign = (
-            "select event_day, campaign_id, sum(detections)::hugeint as detections, "
-            "sum(exchanges)::hugeint as exchanges "
-            f"from cells{len(self.cells) - 1} where standing = 'tallied' group by 1, 2"
+    def _write(self, day: date, folder: Path) -> Sequence[Path]:
+        """Write the files of a day."""
+        account = "hash" if self.dictionaries.hashed else "account_id"
+        accounts = (
+            f"from accounts where {account} in (select account_id from latest where event_day = {_day(day)})"
         )
-        spelt = self.dictionaries.spelt(by_campaign, ("campaign_id",))
+        parts = [(accounts, ()), *((self._kept(each, day), self.question.of_cells) for each in self.cells)]
+        files = [folder / f"{day}.{n}.parquet" for n in range(len(parts))]
+        for file, (sql, parameters) in zip(files, parts, strict=True):
+            to = f"to {quoted(str(file))} (format parquet, compression zstd)"
+            self.con.execute(f"copy ({sql}) {to}", parameters)
+        return files
+
+    def _kept(self, cells: transpile.GroupingSet, day: date) -> str:
+        """The cells of a day in one grouping set, as they are kept."""
+        spelt = self.dictionaries.spelt(cells.sql, cells.columns, hashed=True)
+        whole = "".join(f", {name}::bigint as {name}" for name in SUMS if name in cells.columns)
+        replaced = f"select * replace (standing::varchar as standing{whole}) from ({spelt})"
+        return f"{replaced} where event_day = {_day(day)}"
+
+    def _sums(self, files: Iterable[Path]) -> dict[date, dict[str | None, tuple[int, int]]]:
+        by_campaign = (
+            "select event_day, campaign_id, sum(detections)::hugeint, sum(exchanges)::hugeint "
+            f"from {relations.of_cells(files)} where standing = 'tallied' group by 1, 2"
+        )
         found: dict[date, dict[str | None, tuple[int, int]]] = defaultdict(dict)
-        for day, campaign, *both in self.con.execute(spelt).fetchall():
+        for day, campaign, *both in self.con.execute(by_campaign).fetchall():
             found[day][campaign] = both[0], both[1]
         return found
 
-    def _write(self, n: int, days: Sequence[date], folder: Path) -> dict[date, Path]:
-        """Write a grouping set, a file a day; a day that takes several, or that has no rows, is written by itself."""
-        columns = _columns(self.con, f"from cells{n}")
-        whole = "".join(f", {name}::bigint as {name}" for name in SUMS if name in columns)
-
-        def copy(days: Sequence[date], to: Path, more: str = "") -> None:
-            among = f"select * from cells{n} where event_day in ({', '.join(map(_day, days))})"
-            spelt = self.dictionaries.spelt(among, columns)
-            self.con.execute(
-                f"copy (select * replace (standing::varchar as standing{whole}) from ({spelt})) "
-                f"to {quoted(str(to))} (format parquet, compression zstd{more})"
-            )
-
-        copy(days, folder, ", partition_by (event_day), write_partition_columns true")
-        found: dict[date, Path] = {}
-        for day in days:
-            files = sorted((folder / f"event_day={day}").glob("*"))
-            found[day] = files[0] if len(files) == 1 else folder / f"{day}.parquet"
-            if len(files) != 1:
-                copy([day], found[day])
-        return found
-
-    def take(self, relations: Sequence[str]) -> None:
+    def take(self, kept: Sequence[str]) -> None:
         """Take cells that were written, one relation a grouping set; a set without days is added up over days."""
-        places = {**self.dictionaries.places, "account_id": self.dictionaries.account}
-        places["standing"] = "standing::standing"
-        for n, (each, relation) in enumerate(zip(self.cells, relations, strict=True)):
+        places = {**self.dictionaries.places, "standing": "standing::standing"}
+        for n, (each, relation) in enumerate(zip(self.cells, kept, strict=True)):
             written = _columns(self.con, relation)
             columns = [name for name in written if name not in each.constants]
             over_days = len(columns) < len(written)
@@ -271,59 +302,38 @@ class Tally:
                 f"{' group by all' if over_days else ''}",
             )
 
-    def forget(self) -> None:
-        """Drop the cells so far."""
-        for relation in self.made:
-            self.con.execute(f"drop table {relation}")
-        self.made.clear()
-        self.reaches.clear()
-
-    def _all_cells(self) -> str:
-        return " union all by name ".join(each.among(f"cells{n}") for n, each in enumerate(self.cells))
-
-    def _resolve(self, detections: str) -> None:
-        """Make the relation `latest`, and set aside the rows whose id may occur more than once."""
-        self._make_latest(detections, ranked=False)
-        if not self.normalized and self._any("from latest where standing = 'unsound' limit 1"):
-            raise Irregular
-        self.con.execute("drop table if exists repeated")
-        self.con.execute(
-            "create temp table repeated as "
-            "select id from latest where standing <> 'unsound' group by 1 having count(*) > 1"
-        )
-        if self._any("from repeated limit 1"):
-            repeats = "standing <> 'unsound' and id in (from repeated)"
-            self._add("aside", f"select * exclude (standing) from latest where {repeats}")
-            self.con.execute(f"delete from latest where {repeats}")
-
     def _rank(self) -> None:
-        """Rank the rows that were set aside, if any, by the texts of ids and accounts, and add their cells."""
-        if "aside" not in self.made:
+        """Rank the rows of `latest` whose id may occur more than once, by the texts of ids and accounts."""
+        ordered = "select id, lag(id) over (order by id) as before from latest where standing <> 'unsound'"
+        self.con.execute(
+            f"create or replace temp table repeated as select distinct id from ({ordered}) where id = before"
+        )
+        self.con.execute("create or replace temp table ranked as from latest where false")
+        if not self._any("from repeated limit 1"):
             return
+        repeats = "standing <> 'unsound' and id in (from repeated)"
+        self.con.execute(
+            f"create or replace temp table aside as select * exclude (standing) from latest where {repeats}"
+        )
+        self.con.execute(f"delete from latest where {repeats}")
         account, joined = "account_id", ""
         if self.dictionaries.hashed:
             account, joined = "accounts.account_id", "join accounts on aside.account_id = accounts.hash"
-        self._make_latest(
+        self._make(
+            "ranked",
             f"select aside.* replace ({account} as account_id), true as legible from aside {joined}",
             ranked=True,
         )
-        self.con.execute("drop table aside")
-        self.made.remove("aside")
-        self.reaches |= {day: Window(*of) for day, *of in self.con.execute(_REACHES).fetchall()}
-        self._add_cells()
+        self.con.execute("insert into latest from ranked")
 
-    def _make_latest(self, detections: str, *, ranked: bool) -> None:
+    def _make(self, relation: str, detections: str, *, ranked: bool) -> None:
+        """Make a relation of detections, with their standings."""
         kept = f"{IDENTITY} as id, {self.dictionaries.account} as account_id, {', '.join(KEPT)}"
-        self.con.execute("drop table if exists latest")
         self.con.execute(
-            f"create temp table latest as with detections as not materialized ({detections}) "
+            f"create or replace temp table {relation} as with detections as not materialized ({detections}) "
             f"select {kept} from ({transpile.latest(ranked)})",
             self.question.of_latest,
         )
-
-    def _add_cells(self) -> None:
-        for n, each in enumerate(self.cells):
-            self._add(f"cells{n}", each.sql, self.question.of_cells)
 
     def _add(self, relation: str, sql: str, parameters: Sequence[str] = ()) -> None:
         into = f"insert into {relation}" if relation in self.made else f"create temp table {relation} as"
@@ -332,3 +342,7 @@ class Tally:
 
     def _any(self, sql: str) -> bool:
         return self.con.execute(sql).fetchone() is not None
+
+
+def _day(day: date) -> str:
+    return f"date '{day}'"

@@ -103,9 +103,10 @@ def latest(ranked: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class GroupingSet:
-    """The query of one grouping set, and the expressions of the columns that are the same in all of its rows."""
+    """The query of one grouping set, its columns, and the expressions of those that are the same in all of its rows."""
 
     sql: str
+    columns: Sequence[str]
     constants: Mapping[str, str]
 
     def among(self, relation: str) -> str:
@@ -124,7 +125,7 @@ def grouping_sets(name: str, *, within: str | None = None) -> tuple[GroupingSet,
     whole = _innermost(_parsed(name))
     sets = whole.args["group"].expressions
     if not isinstance(sets[0], exp.GroupingSets):
-        return (GroupingSet(whole.sql("duckdb", comments=False), {}),)
+        return (GroupingSet(whole.sql("duckdb", comments=False), columns(name), {}),)
     every = {column.name for column in sets[0].find_all(exp.Column)}
     keys = ([column.name for column in each.find_all(exp.Column)] for each in sets[0].expressions)
     return tuple(
@@ -170,6 +171,7 @@ def _one_set(query_: exp.Select, keys: Sequence[str], every: set[str]) -> Groupi
         _ground(having, absent)
     return GroupingSet(
         query_.sql("duckdb", comments=False),
+        [each.alias_or_name for each in selected],
         {each.alias: each.unalias().sql("duckdb", comments=False) for each in constants},
     )
 

@@ -17,9 +17,9 @@ from reports.core.errors import Changed, ExhibitError, InvalidEvidence, Unavaila
 from reports.core.window import Window
 from reports.evidence.cache import PassingCopies
 from reports.evidence.closed_days import DayCloser, Remembering
-from reports.evidence.engine_duckdb import CannotClose
 from reports.evidence.questions import Inquiry, Question
 from reports.evidence.source import LAYOUTS
+from reports.evidence.tally import CannotClose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

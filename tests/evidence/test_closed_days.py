@@ -31,11 +31,11 @@ from reports.evidence.cache import CachedEngine, CachedEvidence
 from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
 from reports.evidence.collect import Evidence, collect
 from reports.evidence.day_store import DayStore
-from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine, Keep, Touching
+from reports.evidence.engine_duckdb import DuckDBEngine, Keep, Touching
 from reports.evidence.questions import Answer, Inquiry, Question, Row
 from reports.evidence.source import EvidenceObject, FolderEvidence, ListedObject
 from reports.evidence.source_s3 import S3Evidence
-from reports.evidence.tally import Tally
+from reports.evidence.tally import CannotClose, Tally
 from tests.contracts.query_engine import *  # noqa: F403
 from tests.contracts.query_engine import (
     EARLIEST,

@@ -90,9 +90,8 @@ def a_batch_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def ids_alike(a_batch_a_day: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many ids look alike until they are read, and what is set aside is ranked at once."""
+    """Many ids look alike until they are read."""
     monkeypatch.setattr(tally, "IDENTITY", f"({tally.IDENTITY} % 3)::uinteger")
-    monkeypatch.setattr(tally, "MOST_ASIDE", 0)
 
 
 @pytest.fixture(params=["together", "by the day", "ids alike", "one statement"])
