@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -61,14 +61,24 @@ class Content:
         return tuple(o for o in evidence.objects if o.name in evidence.contributions)
 
     @property
-    def earlier_evidence(self) -> tuple[EarlierMonth, ...]:
+    def earlier_evidence(self) -> tuple[EarlierEvidence, ...]:
         """The other evidence objects, by month."""
+        return self._earlier(lambda month: str(month)[:7])
+
+    @property
+    def earlier_periods(self) -> tuple[EarlierEvidence, ...]:
+        """The other evidence objects: those of the window's year and the year before by month, the rest by year."""
+        latest = self.briefing.evidence.window.first.year - 1
+        return self._earlier(lambda month: str(month)[: 4 if month.year < latest else 7])
+
+    def _earlier(self, period: Callable[[date], str]) -> tuple[EarlierEvidence, ...]:
+        """The objects that the window is only compared with, by the period that their month belongs to."""
         contributions = self.briefing.evidence.contributions
-        months: dict[date, list[Mapping[str, Any]]] = defaultdict(list)
+        found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for each in self.statement["subject"]:
             if each["name"] not in contributions:
-                months[_month(each)].append(each)
-        return tuple(EarlierMonth.of(month, months[month]) for month in sorted(months))
+                found[period(_month(each))].append(each)
+        return tuple(EarlierEvidence.of(*each) for each in sorted(found.items()))
 
     @property
     def evidence_table(self) -> dict[str, str | None] | None:
@@ -96,18 +106,23 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierMonth:
-    """The evidence objects of a month that a window is only compared with: its first day, and their Merkle root."""
+class EarlierEvidence:
+    """The evidence objects of a month or a year that a window is only compared with.
+
+    `first` is its first day, `year` the year in four digits, if it is one, and `root` the root of their Merkle tree.
+    """
 
     first: date
+    year: str | None
     objects: Quantity
     root: str
 
     @classmethod
-    def of(cls, first: date, subjects: Sequence[Mapping[str, Any]]) -> EarlierMonth:
-        """A month of some subjects of `evidence.json`."""
-        row = {"subjects": f"{first:%Y-%m}"}
-        return cls(first, Quantity(len(subjects), "objects", "evidence", row), evidence_root(subjects))
+    def of(cls, period: str, subjects: Sequence[Mapping[str, Any]]) -> EarlierEvidence:
+        """A month or a year, as ISO 8601 writes it, of some subjects of `evidence.json`."""
+        first = date.fromisoformat(f"{period}-01-01"[:10])
+        objects = Quantity(len(subjects), "objects", "evidence", {"subjects": period})
+        return cls(first, period if len(period) == 4 else None, objects, evidence_root(subjects))
 
 
 def _month(subject: Mapping[str, Any]) -> date:

@@ -31,7 +31,7 @@ from reports.briefing.compose import (
     Period,
     SameFigures,
 )
-from reports.briefing.content import Content, EarlierMonth
+from reports.briefing.content import Content, EarlierEvidence
 from reports.briefing.figures import Quantity
 from reports.core.log_head import Head
 from reports.core.settings import (
@@ -93,7 +93,7 @@ TOLD: Mapping[type, tuple[str, str]] = {
     SameFigures: ("edition with the same figures", "edition software_version"),
     Head: ("register", "entries sha256"),
     Evidence: ("evidence", "settling_days since objects answers gaps"),
-    EarlierMonth: ("month of evidence", "first objects root"),
+    EarlierEvidence: ("period of evidence", "first year objects root"),
     EvidenceObject: ("evidence object", "name sha256 size version"),
     Answer: ("answer", "question sql_sha256 result_sha256"),
     CampaignProfile: (
@@ -160,6 +160,7 @@ def page_data(content: Content) -> dict[str, Any]:
         "evidence_table": plain(content.evidence_table),
         "evidence_objects": plain(content.evidence_objects),
         "earlier_evidence": plain(content.earlier_evidence),
+        "earlier_periods": plain(content.earlier_periods),
         "accounts_root": briefing.account_table.root if briefing.account_table else None,
         "techniques": plain(TECHNIQUES),
     }

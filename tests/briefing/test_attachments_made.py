@@ -23,6 +23,7 @@ from reports.briefing.content import as_json, instant
 from reports.briefing.figures import Ledger, more_than
 from reports.core.settings import Attribution, CampaignProfile, Issuer, Law, Registry
 from reports.core.window import Audience, Window
+from reports.evidence.source import EvidenceObject
 from tests.support.fakes import Detection, composed, content_of
 
 WINDOW = Window(date(2026, 5, 1), date(2026, 5, 3))
@@ -215,6 +216,42 @@ def test_objects_tell_what_they_contributed() -> None:
             "counted": {"detections": 1, "exchanges": 6},
         },
     }
+
+
+def test_old_evidence_is_together_by_year() -> None:
+    """What is older than the year before the window's is a row a year, with its own root; the rest is a row a month."""
+    briefing = composed(DETECTIONS, WINDOW, "regulator")
+    days = ("2023-12-31", "2024-01-01", "2024-12-31", "2025-01-01", "2026-04-30")
+    earlier = tuple(
+        EvidenceObject(f"detections/event_day={day}/part.jsonl", f"{n}" * 64, n) for n, day in enumerate(days)
+    )
+    found = content_of(
+        replace(
+            briefing,
+            evidence=replace(briefing.evidence, objects=(*earlier, *briefing.evidence.objects)),
+        )
+    )
+    told = [(each.year, str(each.first), each.objects.value) for each in found.earlier_periods]
+    assert told == [
+        ("2023", "2023-01-01", 1),
+        ("2024", "2024-01-01", 2),
+        (None, "2025-01-01", 1),
+        (None, "2026-04-01", 1),
+    ]
+    leaves = [
+        json.dumps(subject, sort_keys=True, separators=(",", ":")).encode()
+        for subject in found.statement["subject"]
+        if "event_day=2024" in subject["name"]
+    ]
+    digests = b"".join(hashlib.sha256(b"\0" + leaf).digest() for leaf in leaves)
+    assert found.earlier_periods[1].root == hashlib.sha256(b"\1" + digests).hexdigest()
+    assert [str(each.first)[:7] for each in found.earlier_evidence] == [
+        "2023-12",
+        "2024-01",
+        "2024-12",
+        "2025-01",
+        "2026-04",
+    ]
 
 
 @pytest.mark.usefixtures("slow")
