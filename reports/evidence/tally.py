@@ -40,6 +40,7 @@ KEPT = (
     "object",
 )
 IDENTITY = "(hash(revised_within, origin, detection_id) >> 32)::uinteger"
+DUCKDB = f"duckdb {duckdb.__version__}"
 SUMS = ("detections", "exchanges", "output_tokens")
 
 _REACHES = """
@@ -60,12 +61,13 @@ class DayCells:
     """The cells of a day as Parquet files, one a grouping set, and what they add up to.
 
     `reach` goes from the earliest partition with a revision that outranks a row of the day in a later one, to the
-    latest of such rows.
+    latest of such rows. `counted_by` is the engine that made them of rows, and its version.
     """
 
     files: Sequence[Path]
     sums: Sums
     reach: Window | None = None
+    counted_by: str = DUCKDB
 
 
 class Irregular(Exception):
