@@ -14,11 +14,11 @@ import pytest
 from reports.cli import main
 from reports.core.errors import InvalidEvidence
 from reports.core.window import Window
-from reports.evidence import closed_days, engine_duckdb, questions
+from reports.evidence import closed_days, engine_duckdb, questions, source
 from reports.evidence.closed_days import ClosedDays, DayCloser, Remembering
 from reports.evidence.closing_trino import ClosingOnTrino
 from reports.evidence.day_store import DayStore
-from reports.evidence.engine_duckdb import DuckDBEngine
+from reports.evidence.engine_duckdb import CannotClose, DuckDBEngine
 from reports.evidence.engine_tables import Answered, Tables
 from reports.evidence.engine_trino import TrinoEngine
 from reports.evidence.questions import Answer, Inquiry, Question
@@ -370,3 +370,16 @@ def test_a_briefing_is_the_same_over_days_that_trino_closed(
     for receipt, counted_by in ((first, "trino"), (second, "trino"), (by_duckdb, "duckdb")):
         assert {each["engine"] for each in receipt["answered"]} == {"duckdb"}
         assert {each["counted_by"].partition(" ")[0] for each in receipt["answered"]} == {counted_by}
+
+
+def test_days_of_ocsf_are_not_closed_here() -> None:
+    """Not even where DuckDB has made the index that tells which objects touch them."""
+    located = source.locate(ocsf(DAY), 1)
+    assert located is not None
+    closing = ClosingOnTrino(None, None)  # type: ignore[arg-type] # neither is asked
+    for act in (
+        lambda: closing.close(TALLIES, {DAY: [located]}, lambda _: None, lambda *_: None),
+        lambda: closing.index([located], [0], lambda _: None),
+    ):
+        with pytest.raises(CannotClose):
+            act()
