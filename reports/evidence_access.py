@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from reports.core.aws_clients import REGIONAL, client
@@ -29,9 +29,8 @@ from reports.verification.reproduce import Inputs
 
 if TYPE_CHECKING:
     from reports.evidence.cache import CachedEngine
-    from reports.evidence.closed_days import ClosedDays
+    from reports.evidence.closed_days import ClosedDays, Closing
     from reports.evidence.engine_athena import AthenaEngine
-    from reports.evidence.engine_duckdb import DuckDBEngine
     from reports.evidence.engine_tables import Shown
     from reports.evidence.engine_trino import TrinoEngine
     from reports.evidence.shared_days import SharedDays
@@ -224,8 +223,19 @@ def opened(place: str, engine: str, table: str | None = None) -> Iterator[tuple[
     from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
 
     source = S3Evidence(client("s3"), *in_s3("--evidence", place))
-    with cache() as copies, _stopped(_over(over_tables)) as over:
-        yield Explaining(over(Tables.over(source)), CachedEngine(CachedEvidence(source, copies))), source
+    with cache() as kept, _stopped(_over(over_tables)) as over:
+        tables = Tables.over(source)
+        asked = over(tables)
+        explaining = Explaining(asked, CachedEngine(CachedEvidence(source, kept)))
+        if over_tables.re is _ATHENA:
+            yield explaining, source
+            return
+        from reports.evidence.closing_trino import ClosingOnTrino  # noqa: PLC0415 -- loads trino
+
+        days = _closing(
+            explaining, ClosingOnTrino(cast("TrinoEngine", asked), tables), source, kept, ahead=False
+        )
+        yield days, days.source
 
 
 def in_table(place: str, engine: str, name: str) -> tuple[TableEvidence, Over]:
@@ -260,7 +270,8 @@ def days_of(place: str, *, ahead: bool) -> Iterator[ClosedDays]:
 
         folder = FolderEvidence(Path(place))
         with cache(lasting=True) if ahead else _kept() as kept:
-            yield _closing(DuckDBEngine(folder), folder, kept, ahead)
+            engine = DuckDBEngine(folder)
+            yield _closing(engine, engine, folder, kept, ahead)
         return
     from reports.evidence.cache import CachedEngine, CachedEvidence  # noqa: PLC0415 -- loads botocore
     from reports.evidence.source_s3 import S3Evidence  # noqa: PLC0415
@@ -268,7 +279,8 @@ def days_of(place: str, *, ahead: bool) -> Iterator[ClosedDays]:
     source = S3Evidence(client("s3"), *in_s3("--evidence", place))
     with cache(lasting=ahead) as copies:
         cached = CachedEvidence(source, copies)
-        yield _closing(CachedEngine(cached), cached, copies, ahead)
+        copied = CachedEngine(cached)
+        yield _closing(copied, copied, cached, copies, ahead)
 
 
 @contextmanager
@@ -308,15 +320,15 @@ def days_in(cells: str, place: str) -> Iterator[tuple[ClosedDays, SharedDays]]:
         yield ClosedDays(CachedEngine(CachedEvidence(source, store.folder)), closer), store
 
 
-def _closing(engine: DuckDBEngine | CachedEngine, source: Place, kept: Path, ahead: bool) -> ClosedDays:
-    """An engine that keeps in a folder what need not be learnt again."""
+def _closing(engine: QueryEngine, closing: Closing, source: Place, kept: Path, ahead: bool) -> ClosedDays:
+    """An engine, and what keeps in a folder what need not be learnt again."""
     from reports.evidence.closed_days import MUCH, ClosedDays, DayCloser, Remembering  # noqa: PLC0415 -- loads DuckDB
     from reports.evidence.day_store import DayStore  # noqa: PLC0415
 
     store = DayStore(kept)
     with suppress(OSError, sqlite3.Error):
         ahead = ahead or store.has_days(source.place)
-    return ClosedDays(engine, DayCloser(Remembering(source, store, 0 if ahead else MUCH), engine))
+    return ClosedDays(engine, DayCloser(Remembering(source, store, 0 if ahead else MUCH), closing))
 
 
 @contextmanager

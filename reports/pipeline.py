@@ -249,4 +249,5 @@ def _answered(answer: Answer) -> dict[str, int | str | None]:
         "engine_version": answer.engine_version,
         "execution_id": answer.execution_id,
         "bytes_scanned": answer.bytes_scanned,
+        "counted_by": ", ".join(answer.counted_by) or None,
     }

@@ -53,8 +53,9 @@ class Receipt:
     published for, where requests have ids. `printed_as_codes` are the characters that no font had, or that would hide
     or reorder others, such as `U+1F600`; `not_yet_counted` are the evidence objects that came while the others were
     counted; `same_figures_as` is the edition before, with the release that made it, if nothing else differs; `answered`
-    tells of each question which engine answered it, in which execution if the engine gives it an id, and how many bytes
-    it scanned if it says so. JSON omits these keys if there are none.
+    tells of each question which engine answered it, in which execution if the engine gives it an id, how many bytes it
+    scanned if it says so, and which engines had counted the days if it added up days that were counted before. JSON
+    omits these keys if there are none.
     """
 
     report_number: str

@@ -236,7 +236,13 @@ class DayCloser:
             with store.adding() as add:
                 new = {
                     day: ClosedDay(
-                        day, layout, question.as_of, tuple(map(add, cells.files)), cells.sums, cells.reach
+                        day,
+                        layout,
+                        question.as_of,
+                        tuple(map(add, cells.files)),
+                        cells.sums,
+                        cells.reach,
+                        cells.counted_by,
                     )
                     for day, cells in days.items()
                 }
@@ -285,7 +291,7 @@ class ClosedDays:
             return self.engine.ask(question, progress)
         try:
             with self._adding:
-                rows = self._rows(question, listed, progress)
+                rows, counted_by = self._rows(question, listed, progress)
         except (InvalidEvidence, CannotClose, OSError, duckdb.Error, sqlite3.Error):
             return self.engine.ask(question, progress)
         except (InvalidSettings, Unavailable) as error:
@@ -293,20 +299,29 @@ class ClosedDays:
             return self.engine.ask(question, progress)
         questions.within_64_bits(rows)
         statement = questions.statement(question.name, *sorted({o.layout for o in located}))
-        return Answer(question.name, statement, question.parameters, "duckdb", duckdb.__version__, None, rows)
+        return Answer(
+            question.name,
+            statement,
+            question.parameters,
+            "duckdb",
+            duckdb.__version__,
+            None,
+            rows,
+            counted_by=counted_by,
+        )
 
     def stop(self, executions: Iterable[str]) -> None:
         """As the engine."""
         self.engine.stop(executions)
 
     def holding(self, name: str, detection: str) -> str:
-        """As the engine; raises `TypeError` for one that does not read the objects itself."""
-        if not isinstance(self.engine, Locating):
-            raise TypeError("the engine does not tell which rows contain an id")
-        return self.engine.holding(name, detection)
+        """As the engine; empty for one that does not read the objects itself."""
+        return self.engine.holding(name, detection) if isinstance(self.engine, Locating) else ""
 
-    def _rows(self, question: Question, listed: Listed, progress: Done) -> tuple[Row, ...]:
-        """The rows of an answer; raises what the engine, DuckDB and the store raise."""
+    def _rows(
+        self, question: Question, listed: Listed, progress: Done
+    ) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+        """The rows of an answer, and what counted the days; raises what the engine, DuckDB and the store raise."""
         added = question.about if question.name == "tallies" else _preceding(question)
         closed = self.closer.closed(question, listed, added, progress)
         _check_reach(question, listed, closed)
@@ -325,7 +340,9 @@ class ClosedDays:
             dictionaries = Dictionaries.of_cells(con, accounts, parts)
             tally = Tally(con, question, dictionaries, normalized=True)
             tally.take(parts)
-            return tally.rows()
+            return tally.rows(), tuple(
+                sorted({each.counted_by for each in closed if each.day in question.about})
+            )
 
 
 def _check_reach(question: Question, listed: Listed, closed: Sequence[ClosedDay]) -> None:

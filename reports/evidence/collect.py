@@ -151,7 +151,8 @@ def _check_layouts(question: Question, engine: QueryEngine, listed: Sequence[Lis
         names = (row["flat_object"], row["ocsf_object"])
         if not isinstance(engine, Locating):
             raise questions.of_both(row)
-        raise questions.of_both(row, *(f": {engine.holding(name, row['detection_id'])}" for name in names))
+        held = [engine.holding(name, row["detection_id"]) for name in names]
+        raise questions.of_both(row, *(each and f": {each}" for each in held))
 
 
 def _gaps(window: Window, tallies: Answer, listed: Sequence[ListedObject]) -> tuple[date, ...]:

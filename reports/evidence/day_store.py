@@ -23,7 +23,7 @@ from reports.core.window import Window
 from reports.evidence import cache_folder
 from reports.evidence.columns import Layout
 from reports.evidence.source import EvidenceObject
-from reports.evidence.tally import Sums
+from reports.evidence.tally import DUCKDB, Sums
 
 T = TypeVar("T")
 LIST = "days.sqlite"
@@ -40,7 +40,7 @@ TABLES = (
 class ClosedDay:
     """A day of a layout whose cells were made: their files, by their digests in hexadecimal, and what they add up to.
 
-    Its rows break no rule as of the instant `as_of`, nor later. `reach` is that of `DayCells`.
+    Its rows break no rule as of the instant `as_of`, nor later. `reach` and `counted_by` are those of `DayCells`.
     """
 
     day: date
@@ -49,6 +49,7 @@ class ClosedDay:
     files: tuple[str, ...]
     sums: Sums
     reach: Window | None = None
+    counted_by: str = DUCKDB
 
     @classmethod
     def read(cls, text: str) -> ClosedDay:
@@ -61,6 +62,7 @@ class ClosedDay:
             tuple(found["files"]),
             {campaign: (detections, exchanges) for campaign, detections, exchanges in found["sums"]},
             Window(*map(date.fromisoformat, found["reach"].values())) if found["reach"] else None,
+            found["counted_by"],
         )
 
     @property

@@ -95,20 +95,30 @@ class Tables:
         """
         listed = self.source.list()
         located = [o for o in listed if question.reads(o)]
-        format_ = _format(located or listed)
-        rows = self.footers.rows(o for o in located if format_ == "parquet")
         progress(0, 1)
-        if questions.has_cells(question.name):
-            for layout in sorted({o.layout for o in located}):
-                of_layout = [o for o in located if o.layout == layout]
-                shown = _shown(question, tables.objects(layout, format_), of_layout, run)
-                self._check_shown(layout, of_layout, shown, rows)
+        format_ = self.checked(question, located or listed, located, run)
         layouts = sorted({o.layout for o in located or listed})
         sql = tables.statement(question.name, format_, *layouts)
         answered = run(question.name, sql, question.parameters, located)
         progress(1, 1)
         canonical = questions.statement(question.name, *layouts)
         return concluded(question, canonical, engine, answered, self.advice(question))
+
+    def checked(
+        self, question: Question, among: Iterable[ListedObject], located: Sequence[ListedObject], run: Run
+    ) -> Format:
+        """The one format of objects; those that a question is asked of are held against what the tables show.
+
+        Raises `InvalidEvidence` for objects that the tables do not show or read otherwise, and what `run` raises.
+        """
+        format_ = _format(among)
+        rows = self.footers.rows(o for o in located if format_ == "parquet")
+        if questions.has_cells(question.name):
+            for layout in sorted({o.layout for o in located}):
+                of_layout = [o for o in located if o.layout == layout]
+                shown = _shown(question, tables.objects(layout, format_), of_layout, run)
+                self._check_shown(layout, of_layout, shown, rows)
+        return format_
 
     def advice(self, question: Question) -> str:
         """As `Shown.advice`."""

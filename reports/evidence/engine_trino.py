@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +22,10 @@ from reports.evidence.source import ListedObject
 NOT_YET = frozenset({"NO_NODES_AVAILABLE", "SERVER_STARTING_UP"})
 STARTING = 60  # tries, a second apart
 GONE = "HIVE_FILE_NOT_FOUND"
+MANY = 10_000  # rows that are taken at once where there are many
 _OBJECT = re.compile(r"s3[an]?://[^/\s]+/\S*?((?:detections|ext)/[^\s,()]+)")
+Taken = Callable[[Iterator[Sequence[Sequence[Any]]]], None]
+"""Takes the rows of an answer, some at a time; columns are in the statement's order, days and instants are texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class TrinoEngine:
         Raises `InvalidEvidence` for objects and rows that cannot be counted, `InvalidSettings` if the tables or the
         permissions do not serve, and `Unavailable` if the server does not answer.
         """
-        return self.tables.answer(question, "trino", self._run_for(question), progress)
+        return self.tables.answer(question, "trino", self.run_for(question), progress)
 
     def stop(self, executions: Iterable[str]) -> None:
         """Stop executions that still run."""
@@ -56,34 +59,61 @@ class TrinoEngine:
         """The rows of a statement that is no question, in its order; raises as `ask` does."""
         return self._started(f"query of {what}", sql, parameters, "look at the table").rows
 
-    def _run_for(self, question: Question) -> Run:
+    def stream(self, question: Question, sql: str, parameters: Sequence[str], taken: Taken) -> str:
+        """Have the many rows of a statement taken as they come, to answer a question; returns the server's version.
+
+        They are taken anew if the server was only starting. Raises as `ask` does, and what `taken` raises.
+        """
+
+        def passed(cursor: Any) -> tuple[Row, ...]:
+            taken(iter(lambda: cursor.fetchmany(MANY), []))
+            return ()
+
+        advice = self.tables.advice(question)
+        return self._started(f"question {question.name}", sql, parameters, advice, passed).engine_version
+
+    def run_for(self, question: Question) -> Run:
+        """What runs statements that serve to answer a question."""
+
         def run(name: str, sql: str, parameters: Sequence[str], _located: Sequence[ListedObject]) -> Answered:
             answered = self._started(f"question {name}", sql, parameters, self.tables.advice(question))
             return replace(answered, rows=questions.ordered(answered.rows))
 
         return run
 
-    def _started(self, asked: str, sql: str, parameters: Sequence[str], advice: str) -> Answered:
+    def _started(
+        self,
+        asked: str,
+        sql: str,
+        parameters: Sequence[str],
+        advice: str,
+        read: Callable[[Any], tuple[Row, ...]] | None = None,
+    ) -> Answered:
         for _ in range(STARTING):
             try:
-                return self._run(sql, parameters)
+                return self._run(sql, parameters, read)
             except (Error, requests.RequestException) as error:
                 if getattr(error, "error_name", "") not in NOT_YET:
                     raise self._failure(asked, advice, error) from None
                 time.sleep(1)
         raise Unavailable(f"Trino at {self.server} does not start: look at the server's log")
 
-    def _run(self, sql: str, parameters: Sequence[str]) -> Answered:
+    def _run(
+        self, sql: str, parameters: Sequence[str], read: Callable[[Any], tuple[Row, ...]] | None
+    ) -> Answered:
+        """Run a statement; its rows are fetched, or `read` from the cursor with values as the server writes them."""
         connection = self.connect()
-        cursor = connection.cursor()
+        cursor = connection.cursor(legacy_primitive_types=read is not None)
         try:
             cursor.execute(sql, list(parameters))
             self.running[cursor.query_id] = cursor
-            names = [column[0] for column in cursor.description or ()]
-            rows = tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+            rows = (read or _fetched)(cursor)
             return Answered(
                 rows, cursor.query_id, self._version(connection), cursor.stats.get("physicalInputBytes")
             )
+        except InvalidEvidence:
+            cursor.cancel()
+            raise
         finally:
             self.running.pop(cursor.query_id, None)
             connection.close()
@@ -112,3 +142,8 @@ class TrinoEngine:
                 f"{told}: give the server more, let it spill to disk, or choose a shorter window", f"{said})"
             )
         return InvalidSettings(f"{told}: check the tables and the permissions to read them", f"{said})")
+
+
+def _fetched(cursor: Any) -> tuple[Row, ...]:
+    names = [column[0] for column in cursor.description or ()]
+    return tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall())

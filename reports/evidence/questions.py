@@ -81,7 +81,8 @@ def _bounds(window: Window) -> tuple[str, str]:
 class Answer:
     """The rows of a question, and what is needed to get them again.
 
-    `bytes_scanned` is there if the engine reports it, `table` if the evidence is a table of one's own.
+    `bytes_scanned` is there if the engine reports it, `table` if the evidence is a table of one's own. If days were
+    added up that had been counted before, `counted_by` are the engines that counted them, with their versions.
     """
 
     question: str
@@ -93,6 +94,7 @@ class Answer:
     rows: tuple[Row, ...]
     bytes_scanned: int | None = None
     table: Mapping[str, Any] | None = None
+    counted_by: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
     def sql_sha256(self) -> str:
@@ -121,7 +123,7 @@ class Locating(Protocol):
     """An engine that reads the objects itself, and so knows their rows."""
 
     def holding(self, name: str, detection: str) -> str:
-        """In words, the rows of an object that contain an id."""
+        """In words, the rows of an object that contain an id; empty if that cannot be told."""
 
 
 class Unlisted(InvalidEvidence):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from typing import Any, Literal
 
-from reports.evidence import questions
+from reports.evidence import questions, transpile
 from reports.evidence.columns import CLASS, COLUMNS, JOINED, KEYS, WAYS, Column, Layout, Path, Step, folded
 
 Format = Literal["parquet", "json"]
@@ -63,6 +63,12 @@ def statement(name: str, format_: Format, *layouts: Layout) -> str:
     """A question as one statement over the tables of a format, in Trino's dialect."""
     raw = ",\n".join(f"{layout} as (\n{relation(layout, format_)}\n)" for layout in layouts)
     return questions.statement(name, *layouts).replace("with ", f"with {raw},\n", 1)
+
+
+def cells(name: str, format_: Format, within: str) -> str:
+    """The statement that gives the cells of a question over the table `flat`, each also by the column `within`."""
+    of_latest = questions.over_latest(transpile.also_by(f"{name}.cells.sql", within), "flat")
+    return of_latest.replace("with ", f"with flat as (\n{relation('flat', format_)}\n),\n", 1)
 
 
 def objects(layout: Layout, format_: Format) -> str:

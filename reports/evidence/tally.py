@@ -17,6 +17,7 @@ from reports.evidence import questions, relations, transpile
 from reports.evidence.columns import Layout
 from reports.evidence.convert import quoted
 from reports.evidence.questions import Question, Row
+from reports.evidence.transpile import GroupingSet
 
 LONGEST_DICTIONARY = 500
 MOST_ACCOUNTS = 1_000_000
@@ -39,6 +40,7 @@ KEPT = (
     "object",
 )
 IDENTITY = "(hash(revised_within, origin, detection_id) >> 32)::uinteger"
+DUCKDB = f"duckdb {duckdb.__version__}"
 SUMS = ("detections", "exchanges", "output_tokens")
 
 _REACHES = """
@@ -59,12 +61,14 @@ class DayCells:
     """The cells of a day as Parquet files: its accounts with their hashes, and one a grouping set, with the hashes.
 
     `sums` are what the cells add up to. `reach` goes from the earliest partition with a revision that outranks a row of
-    the day in a later one, to the latest of such rows.
+    the day in a later one, to the latest of such rows. `counted_by` is the engine that made them of rows, and its
+    version.
     """
 
     files: Sequence[Path]
     sums: Sums
     reach: Window | None = None
+    counted_by: str = DUCKDB
 
 
 class Irregular(Exception):
@@ -244,49 +248,17 @@ class Tally:
         return questions.fetched(self.con.execute(sql, self.question.last))
 
     def write(self, days: Sequence[date], folder: Path) -> dict[date, DayCells]:
-        """Write the cells of days of `latest` to new files in a folder, with texts, and sums as 64 bits.
+        """Write the cells of days of `latest` to new files in a folder.
 
         Raises `InvalidEvidence` if rows of these days, or of none, cannot be counted, and `CannotClose`.
         """
         among = f"coalesce(event_day in ({', '.join(map(_day, days))}), true)"
         if self._any(f"from latest where standing in ('tied', 'unsound') and {among} limit 1"):
             raise InvalidEvidence("rows tie, or break a rule of their layout")
-        if not self.dictionaries.hashed and not _hashed(self.con, _accounts_of("from latest")):
-            raise CannotClose("two accounts have one hash")
         reaches = {day: Window(*of) for day, *of in self.con.execute(_REACHES).fetchall()}
-        files = {day: self._write(day, folder) for day in days}
-        sums = self._sums([of[-1] for of in files.values()])
-        return {day: DayCells(of, sums.get(day, {}), reaches.get(day)) for day, of in files.items()}
-
-    def _write(self, day: date, folder: Path) -> Sequence[Path]:
-        """Write the files of a day."""
-        account = "hash" if self.dictionaries.hashed else "account_id"
-        accounts = (
-            f"from accounts where {account} in (select account_id from latest where event_day = {_day(day)})"
-        )
-        parts = [(accounts, ()), *((self._kept(each, day), self.question.of_cells) for each in self.cells)]
-        files = [folder / f"{day}.{n}.parquet" for n in range(len(parts))]
-        for file, (sql, parameters) in zip(files, parts, strict=True):
-            to = f"to {quoted(str(file))} (format parquet, compression zstd)"
-            self.con.execute(f"copy ({sql}) {to}", parameters)
-        return files
-
-    def _kept(self, cells: transpile.GroupingSet, day: date) -> str:
-        """The cells of a day in one grouping set, as they are kept."""
-        spelt = self.dictionaries.spelt(cells.sql, cells.columns, hashed=True)
-        whole = "".join(f", {name}::bigint as {name}" for name in SUMS if name in cells.columns)
-        replaced = f"select * replace (standing::varchar as standing{whole}) from ({spelt})"
-        return f"{replaced} where event_day = {_day(day)}"
-
-    def _sums(self, files: Iterable[Path]) -> dict[date, dict[str | None, tuple[int, int]]]:
-        by_campaign = (
-            "select event_day, campaign_id, sum(detections)::hugeint, sum(exchanges)::hugeint "
-            f"from {relations.of_cells(files)} where standing = 'tallied' group by 1, 2"
-        )
-        found: dict[date, dict[str | None, tuple[int, int]]] = defaultdict(dict)
-        for day, campaign, *both in self.con.execute(by_campaign).fetchall():
-            found[day][campaign] = both[0], both[1]
-        return found
+        writer = Writer(self.con, self.dictionaries, "latest", self.cells, self.question.of_cells)
+        written = writer.write(days, folder)
+        return {day: replace(cells, reach=reaches.get(day)) for day, cells in written.items()}
 
     def take(self, kept: Sequence[str]) -> None:
         """Take cells that were written, one relation a grouping set; a set without days is added up over days."""
@@ -342,6 +314,59 @@ class Tally:
 
     def _any(self, sql: str) -> bool:
         return self.con.execute(sql).fetchone() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes the cells of days that grouping sets give, with texts, and sums as 64 bits.
+
+    The relation `rows` has all accounts of each day; `parameters` are of each query.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    dictionaries: Dictionaries
+    rows: str
+    sets: Sequence[GroupingSet]
+    parameters: Sequence[str] = ()
+
+    def write(self, days: Iterable[date], folder: Path) -> dict[date, DayCells]:
+        """Write days to new files in a folder; raises `CannotClose` if two accounts have one hash."""
+        if not self.dictionaries.hashed and not _hashed(self.con, _accounts_of(f"from {self.rows}")):
+            raise CannotClose("two accounts have one hash")
+        files = {day: self._day(day, folder) for day in days}
+        sums = self._sums([of[-1] for of in files.values()])
+        return {day: DayCells(of, sums.get(day, {})) for day, of in files.items()}
+
+    def _day(self, day: date, folder: Path) -> Sequence[Path]:
+        """Write the files of a day."""
+        account = "hash" if self.dictionaries.hashed else "account_id"
+        of_day = f"select account_id from {self.rows} where event_day = {_day(day)}"
+        parts = [
+            (f"from accounts where {account} in ({of_day})", ()),
+            *((self._kept(each, day), self.parameters) for each in self.sets),
+        ]
+        files = [folder / f"{day}.{n}.parquet" for n in range(len(parts))]
+        for file, (sql, parameters) in zip(files, parts, strict=True):
+            to = f"to {quoted(str(file))} (format parquet, compression zstd)"
+            self.con.execute(f"copy ({sql}) {to}", parameters)
+        return files
+
+    def _kept(self, cells: GroupingSet, day: date) -> str:
+        """The cells of a day in one grouping set, as they are kept."""
+        spelt = self.dictionaries.spelt(cells.sql, cells.columns, hashed=True)
+        whole = "".join(f", {name}::bigint as {name}" for name in SUMS if name in cells.columns)
+        replaced = f"select * replace (standing::varchar as standing{whole}) from ({spelt})"
+        return f"{replaced} where event_day = {_day(day)}"
+
+    def _sums(self, files: Iterable[Path]) -> dict[date, dict[str | None, tuple[int, int]]]:
+        by_campaign = (
+            "select event_day, campaign_id, sum(detections)::hugeint, sum(exchanges)::hugeint "
+            f"from {relations.of_cells(files)} where standing = 'tallied' group by 1, 2"
+        )
+        found: dict[date, dict[str | None, tuple[int, int]]] = defaultdict(dict)
+        for day, campaign, *both in self.con.execute(by_campaign).fetchall():
+            found[day][campaign] = both[0], both[1]
+        return found
 
 
 def _day(day: date) -> str:

@@ -134,6 +134,16 @@ def grouping_sets(name: str, *, within: str | None = None) -> tuple[GroupingSet,
 
 
 @cache
+def also_by(name: str, column: str) -> str:
+    """A file's query in Trino's dialect, each of its grouping sets also by a column."""
+    tree = _parsed(name).copy()
+    for keys in _innermost(tree).args["group"].expressions[0].expressions:
+        if column not in (key.name for key in keys.find_all(exp.Column)):
+            keys.append("expressions", exp.column(column))
+    return tree.sql("trino", comments=False)
+
+
+@cache
 def columns(name: str) -> tuple[str, ...]:
     """The columns of the innermost grouping query of a file."""
     return tuple(selected.alias_or_name for selected in _innermost(_parsed(name)).selects)

@@ -35,7 +35,7 @@ from reports.evidence.engine_duckdb import DuckDBEngine, Keep, Touching
 from reports.evidence.questions import Answer, Inquiry, Question, Row
 from reports.evidence.source import EvidenceObject, FolderEvidence, ListedObject
 from reports.evidence.source_s3 import S3Evidence
-from reports.evidence.tally import CannotClose, Tally
+from reports.evidence.tally import DUCKDB, CannotClose, Tally
 from tests.contracts.query_engine import *  # noqa: F403
 from tests.contracts.query_engine import (
     EARLIEST,
@@ -161,6 +161,17 @@ def test_what_is_closed_is_not_read_again(desk: Desk) -> None:
         (desk.evidence / flat(day)).chmod(0o600)
     assert desk.ask().rows == read(desk).rows
     assert desk.done == []
+
+
+def test_an_answer_tells_what_counted_the_days_that_it_adds_up(desk: Desk) -> None:
+    """Each as it was kept, and those alone that the question is about."""
+    assert [desk.ask().counted_by for _ in range(2)] == [(DUCKDB,)] * 2
+    store = DayStore(desk.kept)
+    key, closed = next((key, each) for key, each in store.every_day().items() if each.day == WINDOW.last)
+    store.close(store.places()[key], {key: replace(closed, counted_by="another 1")})
+    assert desk.ask().counted_by == ("another 1", DUCKDB)
+    assert desk.ask(HISTORY).counted_by == (DUCKDB,)
+    assert read(desk).counted_by == ()
 
 
 def test_one_day_is_closed_for_every_question(desk: Desk) -> None:
@@ -638,6 +649,34 @@ def test_what_may_be_written_to_unnoticed_is_digested_again(desk: Desk, digested
     """A file's times do not tell two writes within one tick apart: what was just written is not remembered."""
     assert pinned(desk) == pinned(desk)
     assert len(digested) == 2 * len(set(digested))
+
+
+def test_an_id_in_both_layouts_is_told_without_its_row(desk: Desk) -> None:
+    """Where the engine that reads the evidence does not know rows."""
+    deliver(desk.evidence, {ocsf(WINDOW.first): [detection(WINDOW.first, detection_id="other")]})
+    folder = FolderEvidence(desk.evidence)
+    engine = Counting(folder)
+    days = ClosedDays(Asked(engine), DayCloser(Remembering(folder, DayStore(desk.kept), 0), engine))
+    with pytest.raises(InvalidEvidence, match="detection other is in") as told:
+        collect(Inquiry(WINDOW, AS_OF), days, days.source, lambda *_: None)
+    with pytest.raises(InvalidEvidence) as known:
+        collect(Inquiry(WINDOW, AS_OF), engine, folder, lambda *_: None)
+    assert str(told.value) == str(known.value)
+    assert "row 1" not in told.value.public
+    assert "row 1" in known.value.public
+
+
+@dataclass
+class Asked:
+    """An engine that answers, and no more."""
+
+    engine: DuckDBEngine
+
+    def ask(self, question: Question, progress: Done) -> Answer:
+        return self.engine.ask(question, progress)
+
+    def stop(self, executions: Iterable[str]) -> None:
+        self.engine.stop(executions)
 
 
 def test_little_evidence_leaves_no_trace(desk: Desk) -> None:

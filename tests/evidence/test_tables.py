@@ -98,6 +98,7 @@ def statements() -> Iterator[str]:
     for format_ in FORMATS:
         for layout in LAYOUTS:
             yield tables.objects(layout, format_)
+        yield tables.cells("tallies", format_, "event_day")
         for name in NAMES:
             yield from (tables.statement(name, format_, *of) for of in (("flat",), ("ocsf",), LAYOUTS))
 
@@ -145,6 +146,20 @@ def test_the_question_of_every_engine(name: str) -> None:
     for format_ in FORMATS:
         over = tables.statement(name, format_, "flat")
         assert over.endswith(asked.removeprefix("with "))
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_cells_are_of_a_day(format_: Format) -> None:
+    """Each grouping set has the day, once, and is otherwise that of the question."""
+    asked, of_days = (
+        [{str(key) for key in each.expressions} for each in next(tree.find_all(exp.GroupingSets)).expressions]
+        for tree in (
+            sqlglot.parse_one(sql, read="trino")
+            for sql in (questions.text("tallies.cells.sql"), tables.cells("tallies", format_, "event_day"))
+        )
+    )
+    assert of_days == [keys | {"event_day"} for keys in asked]
+    assert of_days != asked
 
 
 def test_values_are_beside_the_statement() -> None:
