@@ -123,7 +123,7 @@ def _load(con: duckdb.DuckDBPyConnection, file: Path) -> None:
     """Make the relation `came` of a file; no text of a cell is empty, so what is empty is null."""
     columns = ", ".join(f"'{name}': '{_TYPES.get(name, 'varchar')}'" for name in _COLUMNS)
     con.execute(
-        f"create or replace temp table came as from read_csv({quoted(str(file))}, columns = {{{columns}}}, "
+        f"create or replace table came as from read_csv({quoted(str(file))}, columns = {{{columns}}}, "
         "auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', "
         "allow_quoted_nulls = false)"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,7 @@ from reports.evidence.transpile import GroupingSet
 
 LONGEST_DICTIONARY = 500
 MOST_ACCOUNTS = 1_000_000
+AT_ONCE = 3  # days that are written beside each other
 NUMBERED = ("campaign_id", *HEADINGS)
 KEPT = (
     "standing",
@@ -121,7 +123,7 @@ class Dictionaries:
     def placing(self, con: duckdb.DuckDBPyConnection, objects: Sequence[str]) -> Dictionaries:
         """The same, with the places of objects among these names, which begin at 1."""
         con.execute(
-            "create temp table objects as "
+            "create table objects as "
             "select unnest($1::varchar[]) as name, generate_subscripts($1::varchar[], 1) as place",
             [objects],
         )
@@ -189,7 +191,7 @@ def _accounts_of(relation: str) -> str:
 def _hashed(con: duckdb.DuckDBPyConnection, accounts: str, most: int | None = None) -> bool:
     """Make the relation `accounts`; returns whether they are few enough, with no two hashes the same."""
     few = f" limit {most + 1}" if most else ""
-    con.execute(f"create or replace temp table accounts as {accounts}{few}")
+    con.execute(f"create or replace table accounts as {accounts}{few}")
     found = con.execute("select count(*), count(distinct hash) from accounts").fetchone()
     return found is not None and found[0] == found[1] and (most is None or found[0] <= most)
 
@@ -278,14 +280,14 @@ class Tally:
         """Rank the rows of `latest` whose id may occur more than once, by the texts of ids and accounts."""
         ordered = "select id, lag(id) over (order by id) as before from latest where standing <> 'unsound'"
         self.con.execute(
-            f"create or replace temp table repeated as select distinct id from ({ordered}) where id = before"
+            f"create or replace table repeated as select distinct id from ({ordered}) where id = before"
         )
-        self.con.execute("create or replace temp table ranked as from latest where false")
+        self.con.execute("create or replace table ranked as from latest where false")
         if not self._any("from repeated limit 1"):
             return
         repeats = "standing <> 'unsound' and id in (from repeated)"
         self.con.execute(
-            f"create or replace temp table aside as select * exclude (standing) from latest where {repeats}"
+            f"create or replace table aside as select * exclude (standing) from latest where {repeats}"
         )
         self.con.execute(f"delete from latest where {repeats}")
         account, joined = "account_id", ""
@@ -302,13 +304,13 @@ class Tally:
         """Make a relation of detections, with their standings."""
         kept = f"{IDENTITY} as id, {self.dictionaries.account} as account_id, {', '.join(KEPT)}"
         self.con.execute(
-            f"create or replace temp table {relation} as with detections as not materialized ({detections}) "
+            f"create or replace table {relation} as with detections as not materialized ({detections}) "
             f"select {kept} from ({transpile.latest(ranked)})",
             self.question.of_latest,
         )
 
     def _add(self, relation: str, sql: str, parameters: Sequence[str] = ()) -> None:
-        into = f"insert into {relation}" if relation in self.made else f"create temp table {relation} as"
+        into = f"insert into {relation}" if relation in self.made else f"create table {relation} as"
         self.con.execute(f"{into} {sql}", parameters)
         self.made.add(relation)
 
@@ -333,7 +335,8 @@ class Writer:
         """Write days to new files in a folder; raises `CannotClose` if two accounts have one hash."""
         if not self.dictionaries.hashed and not _hashed(self.con, _accounts_of(f"from {self.rows}")):
             raise CannotClose("two accounts have one hash")
-        files = {day: self._day(day, folder) for day in days}
+        with ThreadPoolExecutor(AT_ONCE) as beside:
+            files = dict(beside.map(lambda day: (day, self._day(day, folder)), days))
         sums = self._sums([of[-1] for of in files.values()])
         return {day: DayCells(of, sums.get(day, {})) for day, of in files.items()}
 
@@ -346,9 +349,10 @@ class Writer:
             *((self._kept(each, day), self.parameters) for each in self.sets),
         ]
         files = [folder / f"{day}.{n}.parquet" for n in range(len(parts))]
-        for file, (sql, parameters) in zip(files, parts, strict=True):
-            to = f"to {quoted(str(file))} (format parquet, compression zstd)"
-            self.con.execute(f"copy ({sql}) {to}", parameters)
+        with self.con.cursor() as con:
+            for file, (sql, parameters) in zip(files, parts, strict=True):
+                to = f"to {quoted(str(file))} (format parquet, compression zstd)"
+                con.execute(f"copy ({sql}) {to}", parameters)
         return files
 
     def _kept(self, cells: GroupingSet, day: date) -> str:
