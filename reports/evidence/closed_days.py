@@ -292,7 +292,12 @@ class ClosedDays:
         try:
             with self._adding:
                 rows, counted_by = self._rows(question, listed, progress)
-        except (InvalidEvidence, CannotClose, OSError, duckdb.Error, sqlite3.Error):
+        except InvalidEvidence as refused:
+            try:
+                return self.engine.ask(question, progress)
+            except Unavailable:  # as when all that a question reads is too much for the engine's memory
+                raise refused from None
+        except (CannotClose, OSError, duckdb.Error, sqlite3.Error):
             return self.engine.ask(question, progress)
         except (InvalidSettings, Unavailable) as error:
             self.tell(error)

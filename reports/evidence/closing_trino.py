@@ -16,7 +16,6 @@ from typing import Any
 
 import duckdb
 
-from reports.core.errors import InvalidEvidence
 from reports.core.progress import Done
 from reports.core.window import Window
 from reports.evidence import relations, tables, transpile
@@ -27,12 +26,13 @@ from reports.evidence.engine_trino import TrinoEngine
 from reports.evidence.questions import Question, Unlisted
 from reports.evidence.source import ListedObject
 from reports.evidence.spill import spill_folder
-from reports.evidence.tally import CannotClose, Dictionaries, Writer
+from reports.evidence.tally import CannotClose, Dictionaries, Writer, refused
 from reports.evidence.transpile import GroupingSet
 
 WITHIN = "event_day"
 CELLS = "tallies.cells.sql"
 _COLUMNS = transpile.columns(CELLS)
+_STANDING = _COLUMNS.index("standing")
 _TYPES = {
     **dict.fromkeys(("detections", "exchanges", "output_tokens"), "bigint"),
     **dict.fromkeys(("first_seen", "last_seen"), "timestamp"),
@@ -91,7 +91,8 @@ class ClosingOnTrino:
             with file.open("w", encoding="utf-8", newline="") as text:
                 write = csv.writer(text).writerows
                 for rows in some:
-                    _check(rows)
+                    if any(row[_STANDING] in REFUSED for row in rows):
+                        raise refused(asked.about.days)
                     write(rows)
 
         version = self.engine.stream(asked, sql, asked.of_latest + asked.of_cells, taken)
@@ -111,12 +112,6 @@ def _batches(touching: Touching) -> Iterator[tuple[list[date], list[ListedObject
             run = {}
         run[day] = objects
     yield from of_days(run)
-
-
-def _check(rows: Sequence[Sequence[Any]]) -> None:
-    standing = _COLUMNS.index("standing")
-    if any(row[standing] in REFUSED for row in rows):
-        raise InvalidEvidence("rows tie, or break a rule of their layout")
 
 
 def _load(con: duckdb.DuckDBPyConnection, file: Path) -> None:

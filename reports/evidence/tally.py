@@ -200,6 +200,14 @@ def _columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
     return [name for name, *_ in con.execute(f"describe {relation}").fetchall()]
 
 
+def refused(days: Sequence[date]) -> InvalidEvidence:
+    """The error for rows of some days, in their order, where it is not known which rows they are."""
+    return InvalidEvidence(
+        f"rows of {days[0]} to {days[-1]} tie, or break a rule of their layout: "
+        "`exhibit publish --evidence` on a copy of these days shows which"
+    )
+
+
 class Tally:
     """The cells of a question, batch after batch. The revisions of an id are all in one batch."""
 
@@ -256,7 +264,7 @@ class Tally:
         """
         among = f"coalesce(event_day in ({', '.join(map(_day, days))}), true)"
         if self._any(f"from latest where standing in ('tied', 'unsound') and {among} limit 1"):
-            raise InvalidEvidence("rows tie, or break a rule of their layout")
+            raise refused(days)
         reaches = {day: Window(*of) for day, *of in self.con.execute(_REACHES).fetchall()}
         writer = Writer(self.con, self.dictionaries, "latest", self.cells, self.question.of_cells)
         written = writer.write(days, folder)

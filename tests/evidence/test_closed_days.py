@@ -153,6 +153,24 @@ def read(desk: Desk, question: Question = TALLIES) -> Answer:
     return DuckDBEngine(FolderEvidence(desk.evidence)).ask(question, lambda *_: None)
 
 
+def test_refused_rows_are_told_where_the_engine_can_not(desk: Desk) -> None:
+    """Where it answers, it tells which row it is; where it does not, the days are told."""
+
+    class Overburdened(Counting):
+        def ask(self, question: Question, progress: Done) -> Answer:
+            raise Unavailable("out of memory")
+
+    deliver(desk.evidence, {flat(WINDOW.last, ".csv"): [detection(WINDOW.last, exchange_count=-1)]})
+    folder = FolderEvidence(desk.evidence)
+    for engine, told in (
+        (Counting(folder), "exchange_count"),
+        (Overburdened(folder), f"rows of .*{WINDOW.last} tie"),
+    ):
+        closer = DayCloser(Remembering(folder, DayStore(desk.kept), 0), engine)
+        with pytest.raises(InvalidEvidence, match=told):
+            ClosedDays(engine, closer).ask(TALLIES, lambda *_: None)
+
+
 def test_what_is_closed_is_not_read_again(desk: Desk) -> None:
     assert desk.ask() == read(desk)
     assert desk.done == [f"closed {WINDOW.first}, {WINDOW.last}"]
