@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,8 +112,12 @@ class TrinoEngine:
             return Answered(
                 rows, cursor.query_id, self._version(connection), cursor.stats.get("physicalInputBytes")
             )
-        except InvalidEvidence:
-            cursor.cancel()
+        except (Error, requests.RequestException):
+            raise
+        except BaseException:
+            # The rows can go nowhere, and the query would run until Trino gives its client up
+            with suppress(Error, requests.RequestException):
+                cursor.cancel()
             raise
         finally:
             self.running.pop(cursor.query_id, None)

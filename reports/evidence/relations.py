@@ -143,7 +143,7 @@ def connection(
         allowed = ", ".join(quoted(path) for path in (str(root), _literal(str(root)), spill))
         con.execute(f"set allowed_directories = [{allowed}]")
         con.execute(
-            "set enable_progress_bar = false; set enable_external_access = false; set TimeZone = 'UTC'"
+            "set enable_progress_bar = false; set enable_external_access = false; set global TimeZone = 'UTC'"
         )
         con.execute("set lock_configuration = true")
         yield con

@@ -138,7 +138,9 @@ def _audiences(one: Record, other: Record, base: Comparison) -> Comparison:
 
 
 def _editions(one: Record, other: Record, base: Comparison) -> Comparison:
-    moved = _with_objects(one, other, _moved(one, other), {each.name for each in base.objects})
+    made_again = remade(one, other)
+    figures = [] if made_again else _moved(one, other)
+    moved = _with_objects(one, other, figures, {each.name for each in base.objects})
     contradictions = [*_succession(one, other), *_same_figures(one, other)]
     contradictions += [
         _contradiction(each)
@@ -150,7 +152,7 @@ def _editions(one: Record, other: Record, base: Comparison) -> Comparison:
     found = replace(base, moved=tuple(moved), contradictions=tuple(contradictions))
     differ = counted(len(base.objects), "evidence object differs", "evidence objects differ")
     told = f"{counted(len(moved), 'figure', 'figures')} moved, {differ}"
-    if remade(one, other):
+    if made_again:
         told = f"the same figures, made again by {other.made_by}"
     if contradictions:
         detail = f"{told}; nothing explains the difference at {contradictions[0].at}"
@@ -179,13 +181,20 @@ def _same_figures(one: Record, other: Record) -> Iterator[Difference]:
 def remade(one: Record, other: Record) -> bool:
     """Whether two editions differ only because another release of Exhibit made them.
 
-    Their templates may differ, because a release brings its own.
+    Their templates may differ, because a release brings its own, and so may the periods that put earlier evidence
+    objects together.
     """
     if one.statement.predicate.software.version == other.statement.predicate.software.version:
         return False
-    if _made_from(one) != _made_from(other) or _moved(one, other):
+    if _made_from(one) != _made_from(other) or not all(map(_is_of_a_period, _moved(one, other))):
         return False
     return all(ABSENT in (each.before, each.after) for each in _values(one, other))
+
+
+def _is_of_a_period(moved: Moved) -> bool:
+    """Whether only one of two briefings puts the evidence objects of a period together."""
+    figure, *counterpart = moved.pair
+    return not counterpart and figure.question == "evidence" and figure.row.get("subjects", "all") != "all"
 
 
 def _made_from(record: Record) -> Sequence[Any]:

@@ -107,7 +107,7 @@ def _chain(figure: Printed, record: Record, located: Iterable[tuple[Subject, Lis
     predicate = record.statement.predicate
     file = next((each for each in predicate.settings if each.name == FILES.get(figure.question)), None)
     if figure.question == "evidence":
-        return Chain(figure, (), file, None, tuple(pinned for pinned, _ in located))
+        return Chain(figure, (), file, None, tuple(_together(figure.row, located)))
     if figure.question in ELSEWHERE:
         return Chain(figure, (), file, None, ())
     earliest = min((each.day for _, each in located), default=record.window.first)
@@ -121,6 +121,15 @@ def _chain(figure: Printed, record: Record, located: Iterable[tuple[Subject, Lis
     asked = tuple(each for each in predicate.questions if each.name in names)
     behind = (pinned for pinned, each in located if any(_is_behind(each, window) for window in windows))
     return Chain(figure, asked, file, days, tuple(behind))
+
+
+def _together(row: Mapping[str, Any], located: Iterable[tuple[Subject, ListedObject]]) -> Iterator[Subject]:
+    """All objects, or those that a window is only compared with, of the month or the year that the row names."""
+    period = row.get("subjects", "all")
+    for pinned, each in located:
+        earlier = "rows" not in (pinned.annotations.model_extra or {})
+        if period == "all" or (earlier and str(each.day).startswith(f"{period}-")):
+            yield pinned
 
 
 def _windows(question: str, row: Mapping[str, Any], window: Window, earliest: date) -> Iterator[Window]:

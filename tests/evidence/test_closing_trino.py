@@ -1,8 +1,10 @@
 """Days that are closed on a real Trino: the figures are DuckDB's, and what is known is not asked for again."""
 
+import errno
 import json
 import random
 import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -371,6 +373,26 @@ def test_a_briefing_is_the_same_over_days_that_trino_closed(
     for receipt, counted_by in ((first, "trino"), (second, "trino"), (by_duckdb, "duckdb")):
         assert {each["engine"] for each in receipt["answered"]} == {"duckdb"}
         assert {each["counted_by"].partition(" ")[0] for each in receipt["answered"]} == {counted_by}
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), InvalidEvidence("tied")]
+)
+def test_a_query_does_not_run_on_for_rows_that_cannot_be_kept(trino: Stack, error: BaseException) -> None:
+    """It would need its memory beside the whole statement, which is asked next."""
+    over = Tables(None, None)  # type: ignore[arg-type] # neither is asked
+    engine = TrinoEngine(lambda: trino.connect("default"), "trino", over)
+
+    def taken(some: Iterator[Any]) -> None:
+        next(some)
+        raise error
+
+    mark = uuid.uuid4().hex
+    many = "select ? from unnest(sequence(1, 10000)), unnest(sequence(1, 10000))"
+    with pytest.raises(type(error)):
+        engine.stream(TALLIES, many, [mark], taken)
+    told = "select state from system.runtime.queries where query like '%{}%' and query not like '%runtime%'"
+    assert trino.execute(told.format(mark)) == [["FAILED"]]
 
 
 def test_days_of_ocsf_are_not_closed_here() -> None:

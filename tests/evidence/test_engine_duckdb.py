@@ -793,6 +793,13 @@ def test_the_engine_prints_nothing_of_its_own(tmp_path: Path) -> None:
         assert con.execute("select current_setting('enable_progress_bar')").fetchone() == (False,)
 
 
+def test_every_cursor_has_the_settings_of_its_connection(tmp_path: Path) -> None:
+    """Days are written by several threads, each on a cursor of its own."""
+    told = "select name, value from duckdb_settings() order by name"
+    with relations.connection(tmp_path, str(tmp_path), "1GB") as con, con.cursor() as cursor:
+        assert cursor.execute(told).fetchall() == con.execute(told).fetchall()
+
+
 def test_tokens_beyond_64_bits_are_refused_though_no_row_adds_them_up(tmp_path: Path) -> None:
     """Of several campaigns together, as Trino adds them up."""
     large = [detection(DAY, detection_id=c, campaign_id=c, output_tokens=2**62) for c in ("C-1", "C-2")]

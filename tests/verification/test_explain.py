@@ -96,6 +96,23 @@ def test_what_came_before_is_about_earlier_objects(
     )
 
 
+@pytest.mark.parametrize(
+    ("period", "objects"), [("2026", [BEFORE]), ("2026-04", [BEFORE]), ("2026-05", []), ("2025", [])]
+)
+def test_earlier_objects_are_those_of_their_period(
+    golden: dict[str, Published], authority: LocalAuthority, period: str, objects: list[str]
+) -> None:
+    """Of a year or a month, without those of the window."""
+
+    def by_period(data: dict[str, Any]) -> None:
+        figure = next(each for each in data["figures"] if each["row"] == {"subjects": "all"})
+        figure.update(id="F999", row={"subjects": period})
+
+    record = recorded(signed_anew(golden["naming"].unsigned, authority, "briefing.json", by_period))
+    (chain,) = explain(record, "F999")
+    assert behind(chain) == objects
+
+
 @pytest.mark.parametrize(("day", "file"), [("2026-05-01", "first.csv"), ("2026-05-03", "all.jsonl")])
 def test_a_day_is_about_its_objects(golden: dict[str, Published], day: str, file: str) -> None:
     """In the flat layout, revisions stay in their day."""

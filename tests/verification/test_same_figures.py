@@ -81,6 +81,10 @@ def one_figure_less(data: dict[str, Any]) -> None:
     data["figures"] = [each for each in data["figures"] if each["row"] != {"subjects": "all"}]
 
 
+def of_a_year(data: dict[str, Any], row: Mapping[str, str] = {"subjects": "2020"}) -> None:
+    data["figures"].append({**data["figures"][0], "id": "F999", "question": "evidence", "row": row})
+
+
 def of_a_chart(data: dict[str, Any]) -> None:
     data["figures"].append({**data["figures"][0], "id": "F999", "question": "chart"})
 
@@ -111,6 +115,7 @@ SAME: Mapping[str, tuple[Change, Change, int]] = {
     "templates": (unchanged, templates, 1),
     "engine": (unchanged, with_engines, 1),
     "what the chart shows": (of_a_chart, unchanged, 1),
+    "earlier evidence by other periods": (of_a_year, unchanged, 1),
     "a key that was added": (lambda data: data.pop("settling_days"), unchanged, 1),
     "edition": (edition_3, unchanged, 3),
     "a later request": (lambda data: data.update(as_of="2026-05-16T01:02:03Z"), unchanged, 1),
@@ -127,6 +132,7 @@ OTHER: Mapping[str, tuple[Change, Change]] = {
     "page size": (unchanged, a4),
     "a figure": (figure, unchanged),
     "a figure that is not printed": (one_figure_less, unchanged),
+    "another figure of the evidence": (lambda data: of_a_year(data, {}), unchanged),
     "a value": (lambda data: data["campaigns"][0].update(techniques=["T"]), unchanged),
     "form": (unchanged, lambda data: data.update(predicateType="urn:exhibit:evidence:v3")),
     "what cannot be read": (lambda data: data.update(as_of="now"), unchanged),
