@@ -311,8 +311,9 @@ class Tally:
     def _make(self, relation: str, detections: str, *, ranked: bool) -> None:
         """Make a relation of detections, with their standings."""
         kept = f"{IDENTITY} as id, {self.dictionaries.account} as account_id, {', '.join(KEPT)}"
+        self.con.execute(f"drop table if exists {relation}")  # before memory is needed for the next
         self.con.execute(
-            f"create or replace table {relation} as with detections as not materialized ({detections}) "
+            f"create table {relation} as with detections as not materialized ({detections}) "
             f"select {kept} from ({transpile.latest(ranked)})",
             self.question.of_latest,
         )
