@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Never, TypeVar
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 """Called with the step, the number of its parts that are done, and their total; 0 and 0 if unknown."""
 Done = Callable[[int, int], None]
@@ -19,6 +20,14 @@ Done = Callable[[int, int], None]
 
 QUIET_SECONDS = 5.0
 _BAR = "{desc} … {bar:30} {n_fmt}/{total_fmt}"
+
+
+def in_turn(parts: Sequence[T], done: Done) -> Iterator[T]:
+    """Parts of one step, which is told how many are done before each, and at the end."""
+    for number, part in enumerate(parts):
+        done(number, len(parts))
+        yield part
+    done(len(parts), len(parts))
 
 
 def tell(line: str) -> None:

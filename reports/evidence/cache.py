@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import quote, unquote
 
-from reports.core.progress import Done
+from reports.core.progress import Done, in_turn
 from reports.evidence.cache_folder import OWN, RUN, digest_of, remove_left
 from reports.evidence.engine_duckdb import DuckDBEngine, Keep, Touching, of_days
 from reports.evidence.questions import Answer, Question
@@ -147,11 +147,9 @@ class PassingCopies:
         """As `DuckDBEngine.close`."""
         batches = list(of_days(touching))
         self._check_size([o for _, objects in batches for o in objects])
-        for done, (days, objects) in enumerate(batches):
-            progress(done, len(batches))
+        for days, objects in in_turn(batches, progress):
             with self._copied(objects) as engine:
                 engine.close(question, {day: touching[day] for day in days}, keep, lambda *_: None)
-        progress(len(batches), len(batches))
 
     def index(
         self, located: Sequence[ListedObject], numbers: Sequence[int], keep: Callable[[Path], None]

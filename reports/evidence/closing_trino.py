@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from reports.core.progress import Done
+from reports.core.progress import Done, in_turn
 from reports.core.window import Window
 from reports.evidence import relations, tables, transpile
 from reports.evidence.convert import quoted
@@ -54,12 +54,10 @@ class ClosingOnTrino:
         Raises `InvalidEvidence` and what the engine and DuckDB raise: `ask` tells what is wrong, and with which object.
         Raises `CannotClose` for OCSF.
         """
-        batches = list(_batches(touching))
         with spill_folder() as spill, relations.connection(Path(spill), spill, MEMORY_LIMIT) as con:
             writer = Writer(con, Dictionaries({}, False), "came", _SETS)
             folder = Path(spill, "cells")
-            for done, (days, objects) in enumerate(batches):
-                progress(done, len(batches))
+            for days, objects in in_turn(list(_batches(touching)), progress):
                 of_batch = Window(days[0], days[-1])
                 names = {o.name: o for o in objects}
                 asked = replace(question, delivered=of_batch, about=of_batch, listed=names)
@@ -68,7 +66,6 @@ class ClosingOnTrino:
                 cells = writer.write(days, folder)
                 keep({day: replace(each, counted_by=counted_by) for day, each in cells.items()})
                 shutil.rmtree(folder)
-            progress(len(batches), len(batches))
 
     def index(
         self, located: Sequence[ListedObject], numbers: Sequence[int], keep: Callable[[Path], None]
@@ -115,7 +112,7 @@ def _batches(touching: Touching) -> Iterator[tuple[list[date], list[ListedObject
 
 
 def _load(con: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """Make the relation `came` of a file; no text of a cell is empty, so what is empty is null."""
+    """Make the relation `came` of a file; no text of a cell is empty or has a line break, so what is empty is null."""
     columns = ", ".join(f"'{name}': '{_TYPES.get(name, 'varchar')}'" for name in _COLUMNS)
     con.execute(
         f"create or replace table came as from read_csv({quoted(str(file))}, columns = {{{columns}}}, "
@@ -130,7 +127,7 @@ def _check_listed(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
         "select object from came where object is not null and object not in (select unnest($1::varchar[]))"
     )
     if found := con.execute(f"{others} limit 1", [names]).fetchone():
-        raise Unlisted(f"{found[0]}: was counted, but is not among the listed objects")
+        raise Unlisted.counted(found[0])
 
 
 def _came(of: GroupingSet) -> GroupingSet:

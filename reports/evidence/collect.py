@@ -172,10 +172,7 @@ def _contributions(tallies: Answer, names: Iterable[str]) -> dict[str, Contribut
         if row["heading"] != "object":
             continue
         if row["object"] not in found:
-            raise Unlisted(
-                f"{row['object']}: was counted, but is not among the listed objects: remove it, "
-                "or point the tables at the listed place only"
-            )
+            raise Unlisted.counted(row["object"])
         found[row["object"]].rows[row["standing"]] = row["detections"]  # type: ignore[index]
         found[row["object"]].exchanges[row["standing"]] = row["exchanges"]  # type: ignore[index]
     return found

@@ -26,7 +26,7 @@ from typing import Protocol
 import duckdb
 
 from reports.core.errors import InvalidEvidence, Unavailable
-from reports.core.progress import Done
+from reports.core.progress import Done, in_turn
 from reports.evidence import convert, diagnose, questions, relations, transpile
 from reports.evidence.questions import Answer, Question, Row
 from reports.evidence.source import ListedObject
@@ -141,13 +141,11 @@ class DuckDBEngine:
         every = list(dict.fromkeys(o for _, objects in batches for o in objects))
         with self._tally(question, every, normalized=normalized, within="event_day") as (tally, relation):
             folder = relations.spill_of(tally.con) / "cells"
-            for done, (days, objects) in enumerate(batches):
-                progress(done, len(batches))
+            for days, objects in in_turn(batches, progress):
                 tally.resolve(objects[0].layout, relation(objects))
                 folder.mkdir()
                 keep(tally.write(days, folder))
                 shutil.rmtree(folder)
-            progress(len(batches), len(batches))
 
     def _rows(self, question: Question, located: Sequence[ListedObject], progress: Done) -> tuple[Row, ...]:
         if not questions.has_cells(question.name):

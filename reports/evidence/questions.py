@@ -129,6 +129,14 @@ class Locating(Protocol):
 class Unlisted(InvalidEvidence):
     """An engine has met an object that was not listed."""
 
+    @classmethod
+    def counted(cls, name: str) -> Unlisted:
+        """The error for one whose rows were counted."""
+        return cls(
+            f"{name}: was counted, but is not among the listed objects: remove it, "
+            "or point the tables at the listed place only"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:

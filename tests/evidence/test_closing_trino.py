@@ -50,7 +50,7 @@ from tests.contracts.query_engine import (  # noqa: F401
 from tests.support.evidence_files import Objects, deliver
 from tests.support.fakes import AS_OF, Detection
 from tests.support.publishing import GOLDEN
-from tests.support.trino import Stack, stack
+from tests.support.trino import Stack
 
 pytestmark = pytest.mark.usefixtures("slow")
 
@@ -133,17 +133,6 @@ class Desk:
         deliver(self.evidence, objects)
         for name in objects:
             self.stack.s3.upload_file(str(self.evidence / name), self.bucket, name)
-
-
-@pytest.fixture(scope="module")
-def trino() -> Iterator[Stack]:
-    with stack() as found:
-        yield found
-
-
-@pytest.fixture(params=[(".parquet",), (".jsonl", ".jsonl.gz")], ids=["Parquet", "JSON"])
-def formats(request: pytest.FixtureRequest) -> Sequence[str]:
-    return request.param
 
 
 @pytest.fixture

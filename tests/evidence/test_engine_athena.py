@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -86,12 +86,6 @@ def deployed(folder: Path) -> Deployed:
 @pytest.fixture
 def open_engine() -> Callable[[Path], AthenaEngine]:
     return lambda folder: deployed(folder).engine()
-
-
-@pytest.fixture(params=[(".parquet",), (".jsonl", ".jsonl.gz")], ids=["Parquet", "JSON"])
-def formats(request: pytest.FixtureRequest) -> Sequence[str]:
-    """A table has one format."""
-    return request.param
 
 
 @pytest.fixture

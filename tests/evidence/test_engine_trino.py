@@ -3,7 +3,7 @@
 A choice of the contract, for each test makes tables of its own; `make engines` runs all of it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,20 +23,9 @@ from tests.contracts.query_engine import (  # noqa: F401
     test_values_are_plain,
     test_what_does_not_tie_for_the_latest_is_counted,
 )
-from tests.support.trino import Stack, stack
+from tests.support.trino import Stack
 
 pytestmark = pytest.mark.usefixtures("slow")
-
-
-@pytest.fixture(scope="module")
-def trino() -> Iterator[Stack]:
-    with stack() as found:
-        yield found
-
-
-@pytest.fixture(params=[(".parquet",), (".jsonl", ".jsonl.gz")], ids=["Parquet", "JSON"])
-def formats(request: pytest.FixtureRequest) -> Sequence[str]:
-    return request.param
 
 
 @pytest.fixture

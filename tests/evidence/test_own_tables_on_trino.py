@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,11 @@ from tests.support.athena import AthenaService, client
 from tests.support.evidence_files import deliver
 from tests.support.own_tables import FIRST, PAGE, REFUSED, SECTIONS, WAYS, Place, Way, lines, place
 from tests.support.publishing import Published
-from tests.support.trino import Stack, stack
+from tests.support.trino import Stack
 
 pytestmark = pytest.mark.usefixtures("slow")
 
 BY_NAME = {way.name: way for way in WAYS}
-
-
-@pytest.fixture(scope="module")
-def trino() -> Iterator[Stack]:
-    with stack() as found:
-        yield found
 
 
 @pytest.fixture
